@@ -1,0 +1,53 @@
+# `make` lists the verbs. CI runs `make check` and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+PROTO := scaler/keda/_pb
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system demo test check lint types layers fix lock generate benchmark
+
+help: ## List the verbs
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/.ready: pyproject.toml requirements/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kvtide needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$$(sed -n 's/^uv==//p' requirements/tools.txt)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/dev.txt -r requirements/tools.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+setup: .venv/.ready ## Everything into .venv, at locked versions
+
+system: ## Programs that tests start (Debian: prometheus, promtool, chromium); others are used where found
+	@tests/install-programs
+
+demo: setup ## The whole loop on this machine, no cluster and no Docker: three minutes
+	$(BIN)/kvtide demo
+
+test: setup ## All tests
+	@$(if $(CI),tests/install-programs)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types layers test ## What CI runs: lint, types, layers, tests
+
+lint: setup ## Format and lint, nothing rewritten
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+layers: setup ## The stairs of ARCHITECTURE.md
+	$(BIN)/lint-imports
+
+fix: setup ## Format, and repair what lint can repair
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup ## Resolve the dependencies anew into requirements/
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
+
+generate: setup ## Stubs from proto/, and every other file that is made from another
+	$(BIN)/python -m grpc_tools.protoc -I $(PROTO)=proto --python_out=. --pyi_out=. --grpc_python_out=. proto/externalscaler.proto proto/kvtide.proto

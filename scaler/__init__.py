@@ -1,0 +1,1 @@
+"""kvtide: a KEDA external scaler for LLM inference that lends idle GPUs to training."""

@@ -1,0 +1,5 @@
+"""``python -m scaler`` is ``kvtide``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,365 @@
+"""
+What a user asks for: targets, windows, limits.
+
+One declaration per field: the trigger metadata parser, its JSON Schema and the reference page are
+made from these dataclasses (metadata ``stableWindow: 60s`` is ``stable_window_s=60``; the suffixes
+``_s``, ``_gib`` and ``_percentage`` say how a text is read). Values are checked here, every
+problem of a policy at once, written so that NaN fails.
+"""
+
+import dataclasses
+import enum
+import math
+
+from ..errors import ConfigurationError, Problem  # noqa: TID252  errors is the floor below
+
+
+class SignalName(enum.StrEnum):
+    """The signals a workload may be scaled on (``metrics:``)."""
+
+    WORK = "work"
+    CONCURRENCY = "concurrency"
+    KV_CACHE = "kv-cache"
+    BATCH = "batch"
+    QUEUE = "queue"
+    RPS = "rps"
+    GPU_MEMORY = "gpu-memory"
+    GPU_UTILIZATION = "gpu-utilization"
+
+
+class ConcurrencyMode(enum.StrEnum):
+    """How the KV-safe concurrency of a replica is found."""
+
+    STATISTICAL = "statistical"
+    MEAN = "mean"
+    WORST_CASE = "worst-case"
+    EXPLICIT = "explicit"
+
+
+class Phase(enum.StrEnum):
+    """Which half of disaggregated serving a fleet does; ``both`` is the ordinary engine."""
+
+    BOTH = "both"
+    PREFILL = "prefill"
+    DECODE = "decode"
+
+
+class Forecast(enum.StrEnum):
+    OFF = "off"
+    RISE = "rise"
+    TREND = "trend"
+
+
+class LoadBase(enum.StrEnum):
+    """What online load is a share of: the whole pool, or what the services have ready."""
+
+    POOL = "pool"
+    SERVICE = "service"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StepCost:
+    """
+    Seconds of one engine step: ``a + b·running + c·prompt_tokens``.
+
+    ``a`` seconds per step, ``b`` seconds per running request, ``c`` seconds per prompt token.
+    """
+
+    a_s: float
+    b_s: float
+    c_s: float
+
+    def __post_init__(self) -> None:
+        """Refuse costs that are not positive and finite."""
+        for name, value in (("a", self.a_s), ("b", self.b_s), ("c", self.c_s)):
+            if not 0 < value < math.inf:
+                raise ConfigurationError(
+                    Problem(field=f"step_cost.{name}", got=f"{value:g}", allowed="above 0, seconds")
+                )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InferencePolicy:
+    """How many replicas of an inference workload."""
+
+    metrics: tuple[SignalName, ...] = (SignalName.WORK, SignalName.CONCURRENCY)
+    """Signals that are asked, combined by the maximum; scale-down needs each of them alive."""
+    phase: Phase = Phase.BOTH
+
+    # Bounds; None: the ScaledObject's where known, else 0 and no limit.
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+
+    # Capacity of one replica.
+    max_concurrency: int | None = None
+    """Requests one replica may hold at once, as stated; caps whatever is computed."""
+    concurrency_mode: ConcurrencyMode = ConcurrencyMode.STATISTICAL
+    overflow_probability: float = 0.01
+    """Statistical mode: how often the KV cache may overflow."""
+    max_model_len: int | None = None
+    """Longest request, tokens; worst-case mode needs it."""
+    max_num_seqs: int | None = None
+    """The engine's limit on running requests (``--max-num-seqs``)."""
+    units_per_replica: int = 1
+    """GPUs (or MIG slices) that one replica holds."""
+
+    # Targets.
+    target_utilization: float = 0.7
+    """Share of a replica's safe concurrency (or safe work) to run at."""
+    queue_target: float | None = None
+    """Waiting requests that are worth one more replica; for the queue signal."""
+    rps_target: float | None = None
+    """Completions per second of one replica; for the rps signal."""
+    itl_target_s: float | None = None
+    """Inter-token latency to stay under, seconds."""
+    ttft_target_s: float | None = None
+    """Time to first token to stay under, seconds."""
+    gpu_memory_threshold: float = 0.90
+    gpu_utilization_target: float = 0.90
+    backlog_drain_s: float = 30.0
+    """Drain waiting requests within this time; 0: within one service time (Knative's way)."""
+    step_cost: StepCost | None = None
+    """Cost of an engine step where it is stated rather than fitted."""
+
+    # Pace: Knative's names and defaults.
+    stable_window_s: float = 60.0
+    panic_window_percentage: float = 10.0
+    panic_threshold: float = 200.0
+    """Percent of what the replicas hold at which panic begins."""
+    panic_horizon_s: float | None = None
+    """How far back a panic's running maximum reaches; None: max(10 min, 5 × stable window)."""
+    max_scale_up_rate: float = 1000.0
+    max_scale_down_rate: float = 2.0
+    scale_down_delay_s: float | None = None
+    """None (auto): max(5 min, 2 × lead time)."""
+    activation_scale: int = 1
+    """Replicas to start with when there is any demand at all."""
+    activation_load: float = 0.0
+    """Load, in replicas, at or below which a workload counts as idle."""
+    hpa_tolerance: float | None = None
+    """The HPA's dead band; None (auto): 0 where the HPA read back carries ours, else 0.1."""
+    forecast: Forecast = Forecast.OFF
+    forecast_lookback_s: float = 86_400.0
+    forecast_quantile: float = 0.9
+    lead_time_s: float | None = None
+    """From asking for a replica until it serves; None (auto): p90 of this workload's own pods."""
+    fast_path: bool = False
+    """The controller may write the scale at once from zero and in panic."""
+
+    # Tiers.
+    tier_group: str | None = None
+    tier_cost: float | None = None
+    """Cost of one replica-hour, in any unit that the group shares."""
+    tier_preference: int = 0
+    """Higher: preferred at the peak (faster GPUs)."""
+    tier_peak_above: float = 0.6
+    tier_peak_below: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Check every field; all problems in one error."""
+        problems = (
+            *_in_range(self, "overflow_probability", 0, 1),
+            *_in_range(self, "target_utilization", 0, 1, closed_above=True),
+            *_in_range(self, "gpu_memory_threshold", 0, 1, closed_above=True),
+            *_in_range(self, "gpu_utilization_target", 0, 1, closed_above=True),
+            *_in_range(self, "forecast_quantile", 0, 1),
+            *_in_range(self, "panic_window_percentage", 1, 100, closed_below=True, closed_above=True),
+            *_in_range(self, "panic_threshold", 110, 1000, closed_below=True, closed_above=True),
+            *_in_range(self, "stable_window_s", 6, 3600, closed_below=True, closed_above=True),
+            *_in_range(self, "scale_down_delay_s", 0, 3600, closed_below=True, closed_above=True),
+            *_in_range(self, "panic_horizon_s", 0, 86_400, closed_above=True),
+            *_in_range(self, "backlog_drain_s", 0, 3600, closed_below=True, closed_above=True),
+            *_in_range(self, "forecast_lookback_s", 600, 14 * 86_400, closed_below=True, closed_above=True),
+            *_in_range(self, "lead_time_s", 0, 7200, closed_below=True, closed_above=True),
+            *_in_range(self, "hpa_tolerance", 0, 1, closed_below=True),
+            *_in_range(self, "activation_load", 0, math.inf, closed_below=True),
+            *_in_range(self, "max_scale_up_rate", 1, math.inf),
+            *_in_range(self, "max_scale_down_rate", 1, math.inf),
+            *_in_range(self, "queue_target", 0, math.inf),
+            *_in_range(self, "rps_target", 0, math.inf),
+            *_in_range(self, "itl_target_s", 0, math.inf),
+            *_in_range(self, "ttft_target_s", 0, math.inf),
+            *_in_range(self, "max_concurrency", 1, math.inf, closed_below=True),
+            *_in_range(self, "max_model_len", 1, math.inf, closed_below=True),
+            *_in_range(self, "max_num_seqs", 1, math.inf, closed_below=True),
+            *_in_range(self, "units_per_replica", 1, math.inf, closed_below=True),
+            *_in_range(self, "activation_scale", 1, math.inf, closed_below=True),
+            *_in_range(self, "min_replicas", 0, math.inf, closed_below=True),
+            *_in_range(self, "max_replicas", 1, math.inf, closed_below=True),
+            *_in_range(self, "tier_cost", 0, math.inf),
+            *_in_range(self, "tier_peak_above", 0, 1, closed_above=True),
+            *_in_range(self, "tier_peak_below", 0, 1),
+            *_in_order(self, "min_replicas", "max_replicas"),
+            *_in_order(self, "tier_peak_below", "tier_peak_above"),
+            *self._missing_companions(),
+        )
+        if problems:
+            raise ConfigurationError(*problems)
+
+    def _missing_companions(self) -> tuple[Problem, ...]:
+        needs = (
+            (not self.metrics, "metrics", "at least one signal"),
+            (
+                SignalName.RPS in self.metrics and self.rps_target is None,
+                "rps_target",
+                "stated, since the rps signal is chosen",
+            ),
+            (
+                SignalName.QUEUE in self.metrics and self.queue_target is None,
+                "queue_target",
+                "stated, since the queue signal is chosen",
+            ),
+            (
+                self.concurrency_mode is ConcurrencyMode.EXPLICIT and self.max_concurrency is None,
+                "max_concurrency",
+                "stated, since concurrency_mode is explicit",
+            ),
+            (
+                self.phase is Phase.PREFILL and self.ttft_target_s is None,
+                "ttft_target_s",
+                "stated, since phase is prefill",
+            ),
+            (
+                self.tier_group is not None and self.tier_cost is None,
+                "tier_cost",
+                "stated, since tier_group is",
+            ),
+        )
+        return tuple(
+            Problem(field=field, got="nothing", allowed=allowed)
+            for missing, field, allowed in needs
+            if missing
+        )
+
+    @property
+    def panic_window_s(self) -> float:
+        """Panic window: its share of the stable window, whole seconds, at least 1 s."""
+        return max(1.0, float(round(self.stable_window_s * self.panic_window_percentage / 100)))
+
+    @property
+    def effective_panic_horizon_s(self) -> float:
+        """How far back a panic's running maximum reaches."""
+        if self.panic_horizon_s is not None:
+            return self.panic_horizon_s
+        return max(600.0, 5 * self.stable_window_s)
+
+    def effective_scale_down_delay_s(self, lead_time_s: float | None) -> float:
+        """Return the scale-down delay, ``auto`` resolved with the lead time that is known."""
+        if self.scale_down_delay_s is not None:
+            return self.scale_down_delay_s
+        return min(3600.0, max(300.0, 2 * (lead_time_s or 0.0)))
+
+    @property
+    def lookback_s(self) -> float:
+        """How far back fine samples can matter to a decision, with the longest auto delay."""
+        delay_s = self.effective_scale_down_delay_s(self.lead_time_s)
+        if self.scale_down_delay_s is None and self.lead_time_s is None:
+            delay_s = 1800.0
+        return delay_s + self.effective_panic_horizon_s + self.stable_window_s + self.panic_window_s
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LendingPolicy:
+    """How many training workers may borrow units of a pool that inference does not need."""
+
+    pool_units: int
+    """GPUs, MIG slices or shares in the pool."""
+    reserved_units: int = 0
+    """Units that are never lent."""
+    load_base: LoadBase = LoadBase.POOL
+    units_per_worker: int = 1
+    lend_below: float = 0.30
+    """Online load under which lending may begin, after a whole stable window."""
+    reclaim_above: float = 0.70
+    """Online load over which everything goes back at once."""
+    latch_lookback_s: float = 21_600.0
+    lend_delay_s: float = 60.0
+    """Wait after a reclaim before lending again."""
+    min_runtime_s: float = 300.0
+    """Workers run at least this long before a small shrink; a reclaim never waits."""
+    min_workers: int = 1
+    max_workers: int | None = None
+    resizable: bool = True
+    """Whether the borrower takes any count in [min_workers, max_workers]; else 0 or max_workers."""
+    headroom_units: int | None = None
+    """Units kept free; None (auto): what online load rises within one reclaim time."""
+    blind_reclaim_after_s: float = 300.0
+    stable_window_s: float = 60.0
+    panic_window_percentage: float = 10.0
+    reclaim_time_s: float = 30.0
+    """From "give back" to free units: the checkpoint grace; sizes the automatic headroom."""
+    forecast_quantile: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Check every field; all problems in one error."""
+        problems = (
+            *_in_range(self, "pool_units", 1, math.inf, closed_below=True),
+            *_in_range(self, "reserved_units", 0, math.inf, closed_below=True),
+            *_in_range(self, "units_per_worker", 1, math.inf, closed_below=True),
+            *_in_range(self, "lend_below", 0, 1),
+            *_in_range(self, "reclaim_above", 0, 1, closed_above=True),
+            *_in_range(self, "latch_lookback_s", 60, 86_400, closed_below=True, closed_above=True),
+            *_in_range(self, "lend_delay_s", 0, 86_400, closed_below=True),
+            *_in_range(self, "min_runtime_s", 0, 86_400, closed_below=True),
+            *_in_range(self, "min_workers", 1, math.inf, closed_below=True),
+            *_in_range(self, "max_workers", 1, math.inf, closed_below=True),
+            *_in_range(self, "headroom_units", 0, math.inf, closed_below=True),
+            *_in_range(self, "blind_reclaim_after_s", 0, 86_400),
+            *_in_range(self, "stable_window_s", 6, 3600, closed_below=True, closed_above=True),
+            *_in_range(self, "panic_window_percentage", 1, 100, closed_below=True, closed_above=True),
+            *_in_range(self, "reclaim_time_s", 0, 7200, closed_below=True),
+            *_in_range(self, "forecast_quantile", 0, 1),
+            *_in_order(self, "lend_below", "reclaim_above", strict=True),
+            *_in_order(self, "reserved_units", "pool_units"),
+            *_in_order(self, "min_workers", "max_workers"),
+        )
+        if problems:
+            raise ConfigurationError(*problems)
+
+    @property
+    def panic_window_s(self) -> float:
+        """The short window whose load decides a reclaim: whole seconds, at least 1 s."""
+        return max(1.0, float(round(self.stable_window_s * self.panic_window_percentage / 100)))
+
+    @property
+    def most_workers(self) -> int:
+        """The largest count worth asking for: stated, else what the pool could ever hold."""
+        fits = (self.pool_units - self.reserved_units) // self.units_per_worker
+        return fits if self.max_workers is None else self.max_workers
+
+
+Policy = InferencePolicy | LendingPolicy
+
+
+def _in_range(
+    policy: Policy,
+    field: str,
+    low: float,
+    high: float,
+    *,
+    closed_below: bool = False,
+    closed_above: bool = False,
+) -> tuple[Problem, ...]:
+    """Return the problem of a field outside its range; None is always allowed."""
+    value: float | None = getattr(policy, field)
+    if value is None:
+        return ()
+    above = value >= low if closed_below else value > low
+    below = value <= high if closed_above else value < high
+    if above and below:
+        return ()
+    floor = f"at least {low:g}" if closed_below else f"above {low:g}"
+    if high == math.inf:
+        return (Problem(field=field, got=f"{value:g}", allowed=f"{floor} and finite"),)
+    ceiling = f"at most {high:g}" if closed_above else f"below {high:g}"
+    return (Problem(field=field, got=f"{value:g}", allowed=f"{floor} and {ceiling}"),)
+
+
+def _in_order(policy: Policy, low: str, high: str, *, strict: bool = False) -> tuple[Problem, ...]:
+    """Return the problem of two fields in the wrong order; None is in order with everything."""
+    lower: float | None = getattr(policy, low)
+    upper: float | None = getattr(policy, high)
+    if lower is None or upper is None or lower < upper or (lower == upper and not strict):
+        return ()
+    word = "below" if strict else "at most"
+    return (Problem(field=low, got=f"{lower:g}", allowed=f"{word} {high} ({upper:g})"),)

@@ -1,0 +1,66 @@
+"""
+What is known of a pool of GPUs (or MIG slices, or shares) and of the workloads that live on it.
+"""
+
+import dataclasses
+
+from .policy import InferencePolicy
+from .window import Window
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """An online workload of a pool, or one tier of a group."""
+
+    name: str
+    """``namespace/scaledobject``."""
+    policy: InferencePolicy | None
+    """None: named by the pool, but never heard of since the start."""
+    window: Window | None
+    """None: no fresh readings."""
+    silent_since_s: float | None = None
+    """Since when its readings have been missing, Unix seconds; None: they are fresh, or it was
+    never heard of."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A node of the pool: its allocatable units and whether it may take a worker."""
+
+    name: str
+    units: int
+    schedulable: bool = True
+    """False: cordoned, NotReady or being reclaimed by the cloud."""
+    units_in_use: int = 0
+    """Units held by pods of the online workloads, terminating ones included."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolWindow:
+    """A pool at one instant, with the windows of its members."""
+
+    at_s: float
+    """Unix seconds."""
+    members: tuple[Member, ...]
+    """At least one."""
+    nodes: tuple[Node, ...] = ()
+    """Empty: the cluster does not tell; units then count as one heap."""
+    workers: int | None = None
+    """Workers of the borrower that exist now; None: not known."""
+    workers_since_s: float | None = None
+    """Since when the borrower has run at its present size, Unix seconds."""
+
+    def __post_init__(self) -> None:
+        """A pool without online workloads has no online load to lend by."""
+        if not self.members:
+            raise ValueError("a pool has at least one online workload")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TierWindow:
+    """A group of tiers seen from one of them."""
+
+    member: str
+    """The tier that asks, by its ``namespace/scaledobject``."""
+    members: tuple[Member, ...]
+    """Every tier of the group, this one included."""

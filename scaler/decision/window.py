@@ -1,0 +1,102 @@
+"""
+Samples in time order: all that a decision may know.
+
+A window slices; it never fetches. It has at least one sample by construction, so that "no data"
+is an error at the source and never an empty window that somebody reads as zero.
+"""
+
+import bisect
+import dataclasses
+import itertools
+
+from .sample import Sample
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleBounds:
+    """What the ScaledObject and its HPA say, as read back from the cluster; None: not known."""
+
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+    tolerance: float | None = None
+    """The HPA's dead band as read back: 0 where ``behavior`` still carries ours."""
+    paused: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """
+    Cumulative-bucket histogram of a length, as Prometheus has it.
+
+    ``upper`` are the bucket boundaries in increasing order (the last may be ``inf``), ``counts``
+    the number of observations in each bucket alone (not cumulative), same length.
+    """
+
+    upper: tuple[float, ...]
+    counts: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """Observations in all buckets."""
+        return sum(self.counts)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """Token lengths of the requests of a workload, over the source's histogram range."""
+
+    prompt_tokens: Histogram | None = None
+    output_tokens: Histogram | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """
+    What is known of one workload.
+
+    Attributes:
+        samples: on the grid, oldest first, at least one, strictly increasing ``at_s``.
+        interval_s: the bucket: the scrape interval of the source, at least 1 s.
+        history: older samples, thinned to each minute's lowest and highest demand, oldest first;
+            all before ``samples[0]``. For forecasts and the lending latch.
+        lengths: token lengths, refreshed about once a minute.
+        startup_s: creation-to-ready times of this workload's own pods, seconds.
+        bounds: the ScaledObject's and HPA's bounds where the cluster tells.
+    """
+
+    samples: tuple[Sample, ...]
+    interval_s: float
+    history: tuple[Sample, ...] = ()
+    lengths: Lengths = dataclasses.field(default_factory=Lengths)
+    startup_s: tuple[float, ...] = ()
+    bounds: ScaleBounds = dataclasses.field(default_factory=ScaleBounds)
+
+    def __post_init__(self) -> None:
+        """Refuse a window that would make a decision read silence as zero."""
+        if not self.samples:
+            raise ValueError("a Window has at least one sample; no data is an error at the source")
+        if not self.interval_s >= 1:
+            raise ValueError(f"interval_s must be at least 1 s, got {self.interval_s:g}")
+        times = [sample.at_s for sample in (*self.history, *self.samples)]
+        if any(not later > earlier for earlier, later in itertools.pairwise(times)):
+            raise ValueError("samples must be in strictly increasing order of at_s")
+
+    @property
+    def latest(self) -> Sample:
+        """The newest sample: its instant is "now" for a decision."""
+        return self.samples[-1]
+
+    @property
+    def now_s(self) -> float:
+        """The instant of the newest sample, Unix seconds."""
+        return self.latest.at_s
+
+    def last(self, seconds: float) -> tuple[Sample, ...]:
+        """Samples in the half-open span ``(now − seconds, now]``; the newest one at least."""
+        start = bisect.bisect_right(self.samples, self.now_s - seconds, key=lambda s: s.at_s)
+        return self.samples[min(start, len(self.samples) - 1) :]
+
+    @property
+    def span_s(self) -> float:
+        """Seconds covered by the fine samples, the oldest one's own bucket included."""
+        return self.now_s - self.samples[0].at_s + self.interval_s

@@ -1,0 +1,66 @@
+"""
+Every error that kvtide raises on purpose.
+
+::
+
+    KvtideError
+    ├── ConfigurationError    what a person wrote is wrong; all problems at once
+    ├── UnknownMetricError    KEDA asked for a metric that this scaler does not have
+    ├── NotServedError        somebody asked for an object that this scaler does not know
+    └── NoDataError           no answer without data: hold what is
+        └── SourceError       the source itself failed: refused, timeout, format, partial, …
+
+The outermost edge turns each into a gRPC status or an exit code in one table of its own; a
+traceback is never a user's mistake.
+"""
+
+import dataclasses
+
+
+class KvtideError(Exception):
+    """Root of the tree above; never raised itself."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with a document: the field, what was got, what is allowed."""
+
+    field: str
+    got: str
+    allowed: str
+
+    def __str__(self) -> str:
+        """Return the sentence a person reads."""
+        return f"{self.field}: got {self.got}; allowed: {self.allowed}"
+
+
+class ConfigurationError(KvtideError):
+    """A document (trigger metadata, configuration, flags) with at least one problem."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class UnknownMetricError(KvtideError):
+    """A metric name other than the one in the constant spec."""
+
+
+class NotServedError(KvtideError):
+    """An object that nobody asked this scaler about yet."""
+
+
+class NoDataError(KvtideError):
+    """Readings are missing or too old to decide on: whoever asks must keep what is."""
+
+
+class SourceError(NoDataError):
+    """
+    A source could not be read.
+
+    ``kind`` is a bounded label: refused, timeout, http, format, partial, limit.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        self.kind = kind
+        super().__init__(f"{kind}: {detail}")

@@ -1,0 +1,1 @@
+"""Edge in: the world, read into windows."""

@@ -1,0 +1,65 @@
+"""
+What a source promises: the readings of workloads, as windows.
+
+A source reads for all workloads at once (:meth:`Source.refresh`, once per tick) and then answers
+for each from what it read (:meth:`Source.window`): the number of queries depends on metrics and
+shards, never on the number of workloads.
+"""
+
+import dataclasses
+from collections.abc import Collection
+from typing import Protocol
+
+from scaler.decision.pool import Node
+from scaler.decision.window import Window
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Which series are whose: what a trigger says about *what* is scaled."""
+
+    namespace: str
+    scaled_object: str
+    kind: str = "Deployment"
+    """Deployment, StatefulSet, LeaderWorkerSet, ReclaimableJob, …"""
+    name: str
+    """Name of the scale target."""
+    engine: str = "vllm"
+    """A profile's name, or ``auto``."""
+    selector: tuple[tuple[str, str], ...] = ()
+    """Label matchers (name, value) that pick this workload's series instead of pod names."""
+    gateway: str | None = None
+    gateway_selector: tuple[tuple[str, str], ...] = ()
+    arrival_query: str | None = None
+    prometheus: str = "default"
+
+    @property
+    def key(self) -> str:
+        """``namespace/scaledobject``: what KEDA calls it."""
+        return f"{self.namespace}/{self.scaled_object}"
+
+
+class Source(Protocol):
+    """Readings of workloads."""
+
+    async def refresh(self, workloads: Collection[Workload], lookback_s: float, now_s: float) -> None:
+        """
+        Read everything that is new for ``workloads``, back to ``lookback_s`` at the first call.
+
+        Raises:
+            SourceError: nothing could be read; what was read before stays and grows old.
+        """
+        ...
+
+    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+        """
+        Return what was read of a workload.
+
+        Raises:
+            NoDataError: no sample, or the newest is too old; the message says which and how old.
+        """
+        ...
+
+    def nodes(self, resource: str) -> tuple[Node, ...]:
+        """Return the nodes that have an extended resource; empty where the cluster is unknown."""
+        ...
