@@ -14,7 +14,7 @@ help: ## List the verbs
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$$(sed -n 's/^uv==//p' requirements/tools.txt)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/dev.txt -r requirements/tools.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 setup: .venv/.ready ## Everything into .venv, at locked versions

@@ -1,1 +1,1 @@
-"""What to do, given what is known. Pure: standard library only, no clock, no network, no memory."""
+"""What to do, given what is known. Pure: no clock, no network, no memory."""

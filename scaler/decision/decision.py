@@ -1,9 +1,9 @@
 """
 A decision with its reasons.
 
-A Decision is a chain of steps, each with the count so far, a Reason and a sentence with the numbers
-that led to it. ``explain``, the log line, the metrics, the Kubernetes Event and the status page all
-render this one value; none of them computes anything.
+A Decision is a chain of steps, each with the count so far, a Reason and a sentence with the
+numbers that led to it. ``explain``, the log line, the metrics, the Kubernetes Event and the status
+page all render this one value; none of them computes anything.
 """
 
 import dataclasses

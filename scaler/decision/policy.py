@@ -11,7 +11,7 @@ import dataclasses
 import enum
 import math
 
-from ..errors import ConfigurationError, Problem  # noqa: TID252  errors is the floor below
+from scaler.errors import ConfigurationError, Problem
 
 
 class SignalName(enum.StrEnum):
@@ -163,13 +163,17 @@ class InferencePolicy:
             *_in_range(self, "gpu_memory_threshold", 0, 1, closed_above=True),
             *_in_range(self, "gpu_utilization_target", 0, 1, closed_above=True),
             *_in_range(self, "forecast_quantile", 0, 1),
-            *_in_range(self, "panic_window_percentage", 1, 100, closed_below=True, closed_above=True),
+            *_in_range(
+                self, "panic_window_percentage", 1, 100, closed_below=True, closed_above=True
+            ),
             *_in_range(self, "panic_threshold", 110, 1000, closed_below=True, closed_above=True),
             *_in_range(self, "stable_window_s", 6, 3600, closed_below=True, closed_above=True),
             *_in_range(self, "scale_down_delay_s", 0, 3600, closed_below=True, closed_above=True),
             *_in_range(self, "panic_horizon_s", 0, 86_400, closed_above=True),
             *_in_range(self, "backlog_drain_s", 0, 3600, closed_below=True, closed_above=True),
-            *_in_range(self, "forecast_lookback_s", 600, 14 * 86_400, closed_below=True, closed_above=True),
+            *_in_range(
+                self, "forecast_lookback_s", 600, 14 * 86_400, closed_below=True, closed_above=True
+            ),
             *_in_range(self, "lead_time_s", 0, 7200, closed_below=True, closed_above=True),
             *_in_range(self, "hpa_tolerance", 0, 1, closed_below=True),
             *_in_range(self, "activation_load", 0, math.inf, closed_below=True),
@@ -280,7 +284,7 @@ class LendingPolicy:
     min_workers: int = 1
     max_workers: int | None = None
     resizable: bool = True
-    """Whether the borrower takes any count in [min_workers, max_workers]; else 0 or max_workers."""
+    """Whether the borrower takes any count from min_workers up; else 0 or max_workers."""
     headroom_units: int | None = None
     """Units kept free; None (auto): what online load rises within one reclaim time."""
     blind_reclaim_after_s: float = 300.0
@@ -306,7 +310,9 @@ class LendingPolicy:
             *_in_range(self, "headroom_units", 0, math.inf, closed_below=True),
             *_in_range(self, "blind_reclaim_after_s", 0, 86_400),
             *_in_range(self, "stable_window_s", 6, 3600, closed_below=True, closed_above=True),
-            *_in_range(self, "panic_window_percentage", 1, 100, closed_below=True, closed_above=True),
+            *_in_range(
+                self, "panic_window_percentage", 1, 100, closed_below=True, closed_above=True
+            ),
             *_in_range(self, "reclaim_time_s", 0, 7200, closed_below=True),
             *_in_range(self, "forecast_quantile", 0, 1),
             *_in_order(self, "lend_below", "reclaim_above", strict=True),

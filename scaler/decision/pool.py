@@ -1,6 +1,4 @@
-"""
-What is known of a pool of GPUs (or MIG slices, or shares) and of the workloads that live on it.
-"""
+"""A pool of GPUs, MIG slices or shares, and the workloads that live on it, at one instant."""
 
 import dataclasses
 

@@ -42,7 +42,9 @@ class Workload:
 class Source(Protocol):
     """Readings of workloads."""
 
-    async def refresh(self, workloads: Collection[Workload], lookback_s: float, now_s: float) -> None:
+    async def refresh(
+        self, workloads: Collection[Workload], lookback_s: float, now_s: float
+    ) -> None:
         """
         Read everything that is new for ``workloads``, back to ``lookback_s`` at the first call.
 

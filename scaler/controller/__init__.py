@@ -1,0 +1,1 @@
+"""Edge out: make a batch Job follow the workers that are lent to it."""

@@ -1,0 +1,1 @@
+"""Edge out: the external scaler that KEDA calls."""

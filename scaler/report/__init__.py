@@ -1,0 +1,1 @@
+"""A Decision or a Run as text, JSON, HTML or plots; pure."""

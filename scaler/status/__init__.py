@@ -1,0 +1,1 @@
+"""Edge out: the status page and its JSON."""
