@@ -7,9 +7,11 @@ shards, never on the number of workloads.
 """
 
 import dataclasses
+import enum
 from collections.abc import Collection
 from typing import Protocol
 
+from scaler.decision.policy import Policy
 from scaler.decision.pool import Node
 from scaler.decision.window import Window
 
@@ -37,6 +39,31 @@ class Workload:
     def key(self) -> str:
         """``namespace/scaledobject``: what KEDA calls it."""
         return f"{self.namespace}/{self.scaled_object}"
+
+
+class Role(enum.StrEnum):
+    """What a trigger scales."""
+
+    INFERENCE = "inference"
+    TRAINING = "training"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """
+    One trigger of a ScaledObject, parsed: what is scaled, and by which policy.
+
+    ``role: inference`` has an InferencePolicy, ``role: training`` a LendingPolicy and the pool's
+    online workloads.
+    """
+
+    role: Role
+    workload: Workload
+    policy: Policy
+    pool_members: tuple[str, ...] = ()
+    """Training: the online workloads of the pool, ``namespace/scaledobject`` each."""
+    pool_resource: str | None = None
+    """Training: the extended resource that the pool's units are, where stated."""
 
 
 class Source(Protocol):

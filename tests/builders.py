@@ -1,0 +1,68 @@
+"""Values that are valid by default: a test names only what it is about."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scaler.decision.policy import InferencePolicy, LendingPolicy, SignalName
+from scaler.decision.sample import Replica, Sample
+from scaler.decision.window import Window
+
+INTERVAL_S = 5.0
+
+
+def replica(
+    name: str = "llm-0", *, running: float = 0.0, waiting: float = 0.0, **more: Any
+) -> Replica:
+    return Replica(name=name, requests_running=running, requests_waiting=waiting, **more)
+
+
+def sample(
+    at_s: float = 0.0,
+    *,
+    running: float = 0.0,
+    waiting: float = 0.0,
+    replicas: int = 1,
+    **more: Any,
+) -> Sample:
+    """Return a sample whose running and waiting requests are spread evenly over its replicas."""
+    spread = tuple(
+        replica(f"llm-{number}", running=running / replicas, waiting=waiting / replicas)
+        for number in range(replicas)
+    )
+    return Sample(at_s=at_s, **{"replicas": spread, "ready_replicas": replicas, **more})
+
+
+def window(*samples: Sample, interval_s: float = INTERVAL_S, **more: Any) -> Window:
+    return Window(samples=samples or (sample(),), interval_s=interval_s, **more)
+
+
+def steady(
+    seconds: float, *, running: float, replicas: int = 1, end_s: float = 10_000.0, **more: Any
+) -> Window:
+    """Return a window of constant traffic that ends at ``end_s``."""
+    count = int(seconds / INTERVAL_S)
+    return window(
+        *(
+            sample(end_s - (count - 1 - k) * INTERVAL_S, running=running, replicas=replicas, **more)
+            for k in range(count)
+        )
+    )
+
+
+def demand(values: Sequence[float], *, replicas: int = 1, start_s: float = 10_000.0) -> Window:
+    """Return a window of running requests, one value per bucket."""
+    return window(
+        *(
+            sample(start_s + k * INTERVAL_S, running=value, replicas=replicas)
+            for k, value in enumerate(values)
+        )
+    )
+
+
+def inference(**more: Any) -> InferencePolicy:
+    """Return a policy on concurrency alone with a stated maximum of ten requests a replica."""
+    return InferencePolicy(**{"metrics": (SignalName.CONCURRENCY,), "max_concurrency": 10, **more})
+
+
+def lending(**more: Any) -> LendingPolicy:
+    return LendingPolicy(**{"pool_units": 8, **more})
