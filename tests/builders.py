@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scaler.decision.decision import Decision, Reason, Signal, Step
 from scaler.decision.policy import InferencePolicy, LendingPolicy, SignalName
 from scaler.decision.sample import Replica, Sample
 from scaler.decision.window import Window
@@ -66,3 +67,28 @@ def inference(**more: Any) -> InferencePolicy:
 
 def lending(**more: Any) -> LendingPolicy:
     return LendingPolicy(**{"pool_units": 8, **more})
+
+
+def decision(**more: Any) -> Decision:
+    """Return a decision in panic that its maximum cuts from six to five."""
+    defaults: dict[str, Any] = {
+        "at_s": 10_000.0,
+        "steps": (
+            Step(6, Reason.DEMAND, "4.20 replicas of load over 0.7"),
+            Step(5, Reason.TOO_MANY_REPLICAS, "the maximum is 5"),
+        ),
+        "signals": (
+            Signal(name="work", load=None, target=0.7, detail="the fit has no spread yet"),
+            Signal(
+                name="concurrency", load=4.2, target=0.7, detail="42 requests over 10 per replica"
+            ),
+        ),
+        "load": 4.2,
+        "ready_replicas": 3,
+        "spec_replicas": 3,
+        "safe_concurrency": 10,
+        "binding_limit": "kv",
+        "panic": True,
+        "notes": ("work rests until its fit has spread.",),
+    }
+    return Decision(**(defaults | more))

@@ -1,0 +1,96 @@
+"""
+A Decision as a person reads it: the chain of steps with the numbers that led to each.
+
+Nothing is computed here; what is not in the Decision is not in the text.
+"""
+
+from scaler.decision.decision import Decision, Signal, Step
+
+from .decision_json import instant
+
+
+def decision_text(key: str, decision: Decision) -> str:
+    """
+    Return the explanation of one object's decision.
+
+    ``key`` is ``namespace/scaledobject``. Lines end without trailing blanks, the text without a
+    newline.
+    """
+    blocks = [
+        _headline(key, decision),
+        _table(
+            ("signal", "load", "target", ""),
+            [_signal_row(signal) for signal in decision.signals],
+        ),
+        _table(
+            ("replicas", "reason", ""),
+            [_step_row(step) for step in decision.steps],
+        ),
+        "\n".join(f"note: {note}" for note in decision.notes),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def decision_line(key: str, decision: Decision) -> str:
+    """Return the decision as one log line of ``name=value`` pairs; absent readings are left out."""
+    fields = {
+        "object": key,
+        "replicas": _count(decision.replicas),
+        "reason": decision.reason,
+        "load": None if decision.load is None else f"{decision.load:.3f}",
+        "ready": decision.ready_replicas,
+        "spec": decision.spec_replicas,
+        "panic": "true" if decision.panic else None,
+        "steps": ",".join(f"{step.reason}:{_count(step.replicas)}" for step in decision.steps),
+        "detail": f'"{_quotable(decision.detail)}"',
+    }
+    return " ".join(f"{name}={value}" for name, value in fields.items() if value is not None)
+
+
+def _headline(key: str, decision: Decision) -> str:
+    answer = "hold what is" if decision.holds else str(decision.replicas)
+    facts = [f"{key}: {answer} ({decision.reason})", f"at {instant(decision.at_s)}"]
+    readings = (
+        ("load", None if decision.load is None else f"{decision.load:.2f}"),
+        ("ready", decision.ready_replicas),
+        ("asked for", decision.spec_replicas),
+        ("safe concurrency", _safe(decision)),
+        ("panic", "yes" if decision.panic else None),
+    )
+    facts += [f"{name} {value}" for name, value in readings if value is not None]
+    return facts[0] + "\n" + ", ".join(facts[1:])
+
+
+def _safe(decision: Decision) -> str | None:
+    if decision.safe_concurrency is None:
+        return None
+    limit = f" (limited by {decision.binding_limit})" if decision.binding_limit else ""
+    return f"{decision.safe_concurrency}{limit}"
+
+
+def _signal_row(signal: Signal) -> tuple[str, ...]:
+    load = "abstains" if signal.load is None else f"{signal.load:.2f}"
+    return (signal.name, load, f"{signal.target:.2f}", signal.detail)
+
+
+def _step_row(step: Step) -> tuple[str, ...]:
+    return (_count(step.replicas), str(step.reason), step.detail)
+
+
+def _count(replicas: int | None) -> str:
+    return "hold" if replicas is None else str(replicas)
+
+
+def _quotable(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return aligned columns, the last one free; empty without rows."""
+    if not rows:
+        return ""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (header, *rows)
+    )

@@ -1,0 +1,55 @@
+from scaler.decision.decision import Reason, Step
+from scaler.report.decision_text import decision_line, decision_text
+from tests.builders import decision
+
+
+def test_the_explanation_is_a_short_chain_with_numbers():
+    assert decision_text("llm/chat", decision()) == (
+        "llm/chat: 5 (TooManyReplicas)\n"
+        "at 1970-01-01T02:46:40Z, load 4.20, ready 3, asked for 3, "
+        "safe concurrency 10 (limited by kv), panic yes\n"
+        "\n"
+        "signal       load      target\n"
+        "work         abstains  0.70    the fit has no spread yet\n"
+        "concurrency  4.20      0.70    42 requests over 10 per replica\n"
+        "\n"
+        "replicas  reason\n"
+        "6         Demand           4.20 replicas of load over 0.7\n"
+        "5         TooManyReplicas  the maximum is 5\n"
+        "\n"
+        "note: work rests until its fit has spread."
+    )
+
+
+def test_holding_is_said_in_words():
+    held = decision(
+        steps=(Step(None, Reason.NO_DATA, "newest sample is 40 s old"),),
+        signals=(),
+        notes=(),
+        load=None,
+        ready_replicas=None,
+        spec_replicas=None,
+        safe_concurrency=None,
+        panic=False,
+    )
+
+    assert decision_text("llm/chat", held) == (
+        "llm/chat: hold what is (NoData)\n"
+        "at 1970-01-01T02:46:40Z\n"
+        "\n"
+        "replicas  reason\n"
+        "hold      NoData  newest sample is 40 s old"
+    )
+
+
+def test_the_log_line_carries_the_chain():
+    assert decision_line("llm/chat", decision()) == (
+        "object=llm/chat replicas=5 reason=TooManyReplicas load=4.200 ready=3 spec=3 panic=true "
+        'steps=Demand:6,TooManyReplicas:5 detail="the maximum is 5"'
+    )
+
+
+def test_a_detail_cannot_break_the_log_line():
+    tricky = decision(steps=(Step(1, Reason.DEMAND, 'a "quoted"\nbreak'),))
+
+    assert decision_line("llm/chat", tricky).endswith(r'detail="a \"quoted\" break"')
