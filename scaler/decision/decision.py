@@ -128,6 +128,8 @@ class Decision:
     panic: bool = False
     woken: bool = False
     """Something asks for a workload at zero: activate even though no replica reports yet."""
+    reported: float | None = None
+    """What KEDA is told where that differs from ``replicas``: see :attr:`value`."""
     notes: tuple[str, ...] = ()
     """What rests for want of what; warnings. Whole sentences."""
 
@@ -149,6 +151,16 @@ class Decision:
     def holds(self) -> bool:
         """Whether the answer is "keep what is"."""
         return self.replicas is None
+
+    @property
+    def value(self) -> float | None:
+        """
+        The number that KEDA is told; None: hold.
+
+        It is ``replicas``, or less than one below it where an HPA with a dead band would not act
+        on the count itself; the HPA rounds it up to ``replicas`` again.
+        """
+        return self.replicas if self.reported is None else self.reported
 
     @property
     def active(self) -> bool:
