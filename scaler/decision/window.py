@@ -62,6 +62,8 @@ class Window:
         lengths: token lengths, refreshed about once a minute.
         startup_s: creation-to-ready times of this workload's own pods, seconds.
         bounds: the ScaledObject's and HPA's bounds where the cluster tells.
+        allocates_up_front: whether the engine takes its GPU memory at start (its profile says
+            so), so that memory in use says nothing about load.
     """
 
     samples: tuple[Sample, ...]
@@ -70,6 +72,7 @@ class Window:
     lengths: Lengths = dataclasses.field(default_factory=Lengths)
     startup_s: tuple[float, ...] = ()
     bounds: ScaleBounds = dataclasses.field(default_factory=ScaleBounds)
+    allocates_up_front: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a window that would make a decision read silence as zero."""
