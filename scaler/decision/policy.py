@@ -3,15 +3,34 @@ What a user asks for: targets, windows, limits.
 
 One declaration per field: the trigger metadata parser, its JSON Schema and the reference page are
 made from these dataclasses (metadata ``stableWindow: 60s`` is ``stable_window_s=60``; the suffixes
-``_s``, ``_gib`` and ``_percentage`` say how a text is read). Values are checked here, every
-problem of a policy at once, written so that NaN fails.
+``_s`` and ``_gib``, and ``Share``, ``Percent`` and ``Auto`` in the types, say how a text is read).
+Values are checked here, every problem of a policy at once, written so that NaN fails.
 """
 
 import dataclasses
 import enum
 import math
+from typing import Annotated, TypeVar
 
 from scaler.errors import ConfigurationError, Problem
+
+T = TypeVar("T")
+
+
+class Written(enum.Enum):
+    """How a person writes a value where the name of its field does not say."""
+
+    SHARE = "share"
+    """``0.7`` or ``70%``."""
+    PERCENT = "percent"
+    """``200`` or ``200%``: both two hundred."""
+    AUTO = "auto"
+    """``auto`` is None: found from what is seen."""
+
+
+Share = Annotated[float, Written.SHARE]
+Percent = Annotated[float, Written.PERCENT]
+Auto = Annotated[T | None, Written.AUTO]
 
 
 class SignalName(enum.StrEnum):
@@ -94,7 +113,7 @@ class InferencePolicy:
     max_concurrency: int | None = None
     """Requests one replica may hold at once, as stated; caps whatever is computed."""
     concurrency_mode: ConcurrencyMode = ConcurrencyMode.STATISTICAL
-    overflow_probability: float = 0.01
+    overflow_probability: Share = 0.01
     """Statistical mode: how often the KV cache may overflow."""
     max_model_len: int | None = None
     """Longest request, tokens; worst-case mode needs it."""
@@ -104,7 +123,7 @@ class InferencePolicy:
     """GPUs (or MIG slices) that one replica holds."""
 
     # Targets.
-    target_utilization: float = 0.7
+    target_utilization: Share = 0.7
     """Share of a replica's safe concurrency (or safe work) to run at."""
     queue_target: float | None = None
     """Waiting requests that are worth one more replica; for the queue signal."""
@@ -114,8 +133,8 @@ class InferencePolicy:
     """Inter-token latency to stay under, seconds."""
     ttft_target_s: float | None = None
     """Time to first token to stay under, seconds."""
-    gpu_memory_threshold: float = 0.90
-    gpu_utilization_target: float = 0.90
+    gpu_memory_threshold: Share = 0.90
+    gpu_utilization_target: Share = 0.90
     backlog_drain_s: float = 30.0
     """Drain waiting requests within this time; 0: within one service time (Knative's way)."""
     step_cost: StepCost | None = None
@@ -123,25 +142,25 @@ class InferencePolicy:
 
     # Pace: Knative's names and defaults.
     stable_window_s: float = 60.0
-    panic_window_percentage: float = 10.0
-    panic_threshold: float = 200.0
+    panic_window_percentage: Percent = 10.0
+    panic_threshold: Percent = 200.0
     """Percent of what the replicas hold at which panic begins."""
-    panic_horizon_s: float | None = None
+    panic_horizon_s: Auto[float] = None
     """How far back a panic's running maximum reaches; None: max(10 min, 5 × stable window)."""
     max_scale_up_rate: float = 1000.0
     max_scale_down_rate: float = 2.0
-    scale_down_delay_s: float | None = None
+    scale_down_delay_s: Auto[float] = None
     """None (auto): max(5 min, 2 × lead time)."""
     activation_scale: int = 1
     """Replicas to start with when there is any demand at all."""
     activation_load: float = 0.0
     """Load, in replicas, at or below which a workload counts as idle."""
-    hpa_tolerance: float | None = None
+    hpa_tolerance: Auto[Share] = None
     """The HPA's dead band; None (auto): 0 where the HPA read back carries ours, else 0.1."""
     forecast: Forecast = Forecast.OFF
     forecast_lookback_s: float = 86_400.0
-    forecast_quantile: float = 0.9
-    lead_time_s: float | None = None
+    forecast_quantile: Share = 0.9
+    lead_time_s: Auto[float] = None
     """From asking for a replica until it serves; None (auto): p90 of this workload's own pods."""
     fast_path: bool = False
     """The controller may write the scale at once from zero and in panic."""
@@ -152,8 +171,8 @@ class InferencePolicy:
     """Cost of one replica-hour, in any unit that the group shares."""
     tier_preference: int = 0
     """Higher: preferred at the peak (faster GPUs)."""
-    tier_peak_above: float = 0.6
-    tier_peak_below: float = 0.4
+    tier_peak_above: Share = 0.6
+    tier_peak_below: Share = 0.4
 
     def __post_init__(self) -> None:
         """Check every field; all problems in one error."""
@@ -272,9 +291,9 @@ class LendingPolicy:
     """Units that are never lent."""
     load_base: LoadBase = LoadBase.POOL
     units_per_worker: int = 1
-    lend_below: float = 0.30
+    lend_below: Share = 0.30
     """Online load under which lending may begin, after a whole stable window."""
-    reclaim_above: float = 0.70
+    reclaim_above: Share = 0.70
     """Online load over which everything goes back at once."""
     latch_lookback_s: float = 21_600.0
     lend_delay_s: float = 60.0
@@ -285,14 +304,14 @@ class LendingPolicy:
     max_workers: int | None = None
     resizable: bool = True
     """Whether the borrower takes any count from min_workers up; else 0 or max_workers."""
-    headroom_units: int | None = None
+    headroom_units: Auto[int] = None
     """Units kept free; None (auto): what online load rises within one reclaim time."""
     blind_reclaim_after_s: float = 300.0
     stable_window_s: float = 60.0
-    panic_window_percentage: float = 10.0
+    panic_window_percentage: Percent = 10.0
     reclaim_time_s: float = 30.0
     """From "give back" to free units: the checkpoint grace; sizes the automatic headroom."""
-    forecast_quantile: float = 0.9
+    forecast_quantile: Share = 0.9
 
     def __post_init__(self) -> None:
         """Check every field; all problems in one error."""

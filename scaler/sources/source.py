@@ -26,6 +26,9 @@ class Workload:
     """Deployment, StatefulSet, LeaderWorkerSet, ReclaimableJob, …"""
     name: str
     """Name of the scale target."""
+    target_stated: bool = True
+    """False: kind and name are the guess "a Deployment of the ScaledObject's name", which the
+    cluster's own word on the target may replace."""
     engine: str = "vllm"
     """A profile's name, or ``auto``."""
     selector: tuple[tuple[str, str], ...] = ()
