@@ -51,7 +51,16 @@ class NotServedError(KvtideError):
 
 
 class NoDataError(KvtideError):
-    """Readings are missing or too old to decide on: whoever asks must keep what is."""
+    """
+    Readings are missing or too old to decide on: whoever asks must keep what is.
+
+    ``newest_s`` is the Unix time of the newest sample there is, too old as it may be; None: there
+    never was one.
+    """
+
+    def __init__(self, message: str, *, newest_s: float | None = None) -> None:
+        self.newest_s = newest_s
+        super().__init__(message)
 
 
 class SourceError(NoDataError):

@@ -1,0 +1,300 @@
+"""
+What kvtide says about itself: the metrics and log fields, named here and nowhere else.
+
+What is said of an object is read from its latest answer at scrape time, so that nothing is kept
+per object here: an object that is no longer served leaves no series behind, and ages are true at
+the moment of the scrape.
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from scaler.decision.decision import Decision
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""What :meth:`Telemetry.exposition` returns, for the HTTP header."""
+
+RECLAIM_BUCKETS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+"""Seconds: a suspend takes two, a checkpoint half a minute, a stuck pod its grace period."""
+
+RPC_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+"""Seconds: 10 ms is promised, 1 s is the most that a first call may take."""
+
+TICK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The latest answer for one object, as metrics, log lines and the status page show it."""
+
+    namespace: str
+    scaled_object: str
+    role: str
+    """``inference``, ``training``, or ``unknown`` while the metadata is wrong."""
+    decision: Decision | None
+    """None: there was no answer, for ``reason``."""
+    reason: str
+    """One word: the decision's Reason, or what stands in its way."""
+    detail: str
+    """The sentence behind the reason."""
+    newest_s: float | None
+    """Time of the newest sample that was ever decided on, Unix seconds."""
+    evaluated_s: float
+    """When this answer was made, Unix seconds."""
+
+    @property
+    def held(self) -> bool:
+        """Whether KEDA gets an error instead of a number, and so keeps what is."""
+        return self.decision is None or self.decision.holds
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _ObjectGauge:
+    """One gauge per object: its name, and its value in an Observation (None: no series)."""
+
+    name: str
+    help: str
+    value: Callable[[Observation, float], float | None]
+    label: str | None = None
+    """A label beside namespace, scaledobject and role."""
+    label_value: Callable[[Observation], str] = lambda _: ""
+
+
+_OBJECT_GAUGES = (
+    _ObjectGauge(
+        name="kvtide_desired_replicas",
+        help="Replicas (inference) or workers (training) that KEDA is told; absent while held.",
+        value=lambda seen, _: seen.decision.replicas if seen.decision else None,
+        label="reason",
+        label_value=lambda seen: seen.reason,
+    ),
+    _ObjectGauge(
+        name="kvtide_ready_replicas",
+        help="Replicas ready to serve, as the decision saw them.",
+        value=lambda seen, _: seen.decision.ready_replicas if seen.decision else None,
+    ),
+    _ObjectGauge(
+        name="kvtide_load",
+        help="Load of an inference workload in full replicas: 1 is one replica at its safe limit.",
+        value=lambda seen, _: _of_role(seen, "inference", lambda decision: decision.load),
+    ),
+    _ObjectGauge(
+        name="kvtide_safe_concurrency",
+        help="Requests that one replica may safely hold, and which limit binds.",
+        value=lambda seen, _: seen.decision.safe_concurrency if seen.decision else None,
+        label="binding_limit",
+        label_value=lambda seen: (seen.decision and seen.decision.binding_limit) or "",
+    ),
+    _ObjectGauge(
+        name="kvtide_panic",
+        help="1 while the panic window rules.",
+        value=lambda seen, _: _of_role(seen, "inference", lambda decision: decision.panic),
+    ),
+    _ObjectGauge(
+        name="kvtide_lent_workers",
+        help="Training workers that may run on borrowed units; absent while held.",
+        value=lambda seen, _: _of_role(seen, "training", lambda decision: decision.replicas),
+    ),
+    _ObjectGauge(
+        name="kvtide_online_load",
+        help="Online load of the pool that training borrows from, 0 to 1.",
+        value=lambda seen, _: _of_role(seen, "training", lambda decision: decision.load),
+    ),
+    _ObjectGauge(
+        name="kvtide_decision_age_seconds",
+        help="Age of the newest sample that the latest decision rests on.",
+        value=lambda seen, now_s: None if seen.newest_s is None else now_s - seen.newest_s,
+    ),
+    _ObjectGauge(
+        name="kvtide_held",
+        help="1 while there is no answer, so that KEDA keeps what is; the reason says why.",
+        value=lambda seen, _: seen.held,
+        label="reason",
+        label_value=lambda seen: seen.reason if seen.held else "",
+    ),
+)
+
+
+def _of_role(
+    seen: Observation, role: str, value: Callable[[Decision], float | None]
+) -> float | None:
+    return value(seen.decision) if seen.decision is not None and seen.role == role else None
+
+
+class Telemetry:
+    """Counters and histograms of one process, and the registry they are scraped from."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+            self.registry.register(collector)
+        self._source_errors = Counter(
+            "kvtide_source_errors",
+            "Reads of a source that failed, by kind of failure.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._rpcs = Histogram(
+            "kvtide_rpc_seconds",
+            "Time to answer an RPC; streams are not counted.",
+            ["method", "code"],
+            buckets=RPC_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._ticks = Histogram(
+            "kvtide_tick_seconds",
+            "Time to read the source and to decide for every object.",
+            buckets=TICK_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._reclaims = Histogram(
+            "kvtide_reclaim_seconds",
+            "From the sample that ended lending until no worker was left.",
+            ["namespace", "scaledobject"],
+            buckets=RECLAIM_BUCKETS_S,
+            registry=self.registry,
+        )
+        build = Gauge(
+            "kvtide_build_info",
+            "Always 1; the labels say what runs.",
+            ["version", "python"],
+            registry=self.registry,
+        )
+        build.labels(importlib.metadata.version("kvtide"), platform.python_version()).set(1)
+
+    def show_objects(
+        self, observations: Callable[[], Iterable[Observation]], clock: Callable[[], float]
+    ) -> None:
+        """Expose the latest answer of each object, as ``observations`` returns them."""
+        self.registry.register(_ObjectCollector(observations, clock))
+
+    def count_source_error(self, kind: str) -> None:
+        self._source_errors.labels(kind).inc()
+
+    def observe_rpc(self, *, method: str, code: str, seconds: float) -> None:
+        self._rpcs.labels(method, code).observe(seconds)
+
+    def observe_tick(self, seconds: float) -> None:
+        self._ticks.observe(seconds)
+
+    def observe_reclaim(self, *, namespace: str, scaled_object: str, seconds: float) -> None:
+        self._reclaims.labels(namespace, scaled_object).observe(seconds)
+
+    def forget(self, *, namespace: str, scaled_object: str) -> None:
+        """Drop the series of an object that is no longer served."""
+        self._reclaims.remove_by_labels({"namespace": namespace, "scaledobject": scaled_object})
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _ObjectCollector(Collector):
+    """Reads the latest answers at scrape time."""
+
+    def __init__(
+        self, observations: Callable[[], Iterable[Observation]], clock: Callable[[], float]
+    ) -> None:
+        self._observations = observations
+        self._clock = clock
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield one family per gauge of the table above, and the number of objects."""
+        seen = tuple(self._observations())
+        now_s = self._clock()
+        yield GaugeMetricFamily(
+            "kvtide_board_objects", "ScaledObjects that KEDA asked about.", value=len(seen)
+        )
+        for gauge in _OBJECT_GAUGES:
+            yield _family(gauge, seen, now_s)
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Name the families without reading anything, as registration wants."""
+        names = ("kvtide_board_objects", *(gauge.name for gauge in _OBJECT_GAUGES))
+        return [GaugeMetricFamily(name, "") for name in names]
+
+
+def _family(gauge: _ObjectGauge, seen: Iterable[Observation], now_s: float) -> GaugeMetricFamily:
+    extra = [gauge.label] if gauge.label else []
+    family = GaugeMetricFamily(
+        gauge.name, gauge.help, labels=["namespace", "scaledobject", "role", *extra]
+    )
+    for one in seen:
+        value = gauge.value(one, now_s)
+        if value is not None:
+            labels = [one.namespace, one.scaled_object, one.role]
+            labels += [gauge.label_value(one)] if gauge.label else []
+            family.add_metric(labels, float(value))
+    return family
+
+
+def decision_fields(seen: Observation) -> dict[str, object]:
+    """Return the fields of the log line that is written when an answer changes."""
+    decision = seen.decision
+    return {
+        "namespace": seen.namespace,
+        "scaledobject": seen.scaled_object,
+        "role": seen.role,
+        "replicas": decision.replicas if decision else None,
+        "reason": seen.reason,
+        "detail": seen.detail,
+        "load": decision.load if decision else None,
+        "ready": decision.ready_replicas if decision else None,
+        "panic": decision.panic if decision else None,
+        "at": decision.at_s if decision else seen.newest_s,
+    }
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: time, level, logger, message and the fields of the record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a traceback becomes one field of it."""
+        return json.dumps(_fields(record, self.formatException), default=str, ensure_ascii=False)
+
+
+class LogFmt(logging.Formatter):
+    """One line of ``key=value`` pairs, for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, values quoted where they hold more than one word."""
+        fields = _fields(record, self.formatException)
+        return " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
+
+
+def _fields(record: logging.LogRecord, traceback: Callable[..., str]) -> dict[str, object]:
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    fields: dict[str, object] = {
+        "time": f"{at}.{int(record.msecs):03d}Z",
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": record.getMessage(),
+        **getattr(record, "fields", {}),
+    }
+    if record.exc_info:
+        fields["traceback"] = traceback(record.exc_info)
+    return fields
+
+
+def _quoted(value: object) -> str:
+    text = "null" if value is None else str(value)
+    plain = text and not any(character in text for character in ' "=\n')
+    return text if plain else json.dumps(text, ensure_ascii=False)
