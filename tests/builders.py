@@ -12,7 +12,11 @@ INTERVAL_S = 5.0
 
 
 def replica(
-    name: str = "llm-0", *, running: float = 0.0, waiting: float = 0.0, **more: Any
+    name: str = "llm-0",
+    *,
+    running: float | None = 0.0,
+    waiting: float | None = 0.0,
+    **more: Any,
 ) -> Replica:
     return Replica(name=name, requests_running=running, requests_waiting=waiting, **more)
 
@@ -31,6 +35,11 @@ def sample(
         for number in range(replicas)
     )
     return Sample(at_s=at_s, **{"replicas": spread, "ready_replicas": replicas, **more})
+
+
+def sample_of(*replicas: Replica, at_s: float = 0.0, **more: Any) -> Sample:
+    """Return a sample of replicas that differ, all of them ready."""
+    return Sample(at_s=at_s, replicas=replicas, **{"ready_replicas": len(replicas), **more})
 
 
 def window(*samples: Sample, interval_s: float = INTERVAL_S, **more: Any) -> Window:
