@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from scaler.decision.policy import ConcurrencyMode, InferencePolicy
 from scaler.decision.window import Window
 from tests.builders import inference, replica, sample_of, window
 
-Row = list[tuple[float | None, float | None]]
+Row = Sequence[tuple[float | None, float | None]]
 """Requests running and cache usage, per replica."""
 
 
