@@ -1,0 +1,113 @@
+"""
+Averages and maxima over the last n buckets, as values that advance by one bucket.
+
+Both are functions of the buckets they cover and of nothing else: sums are kept in whole
+nano-units, so that they neither drift nor depend on how long the value has been advanced.
+"""
+
+import dataclasses
+import enum
+import math
+from typing import Self
+
+_NANO = 1_000_000_000
+# A grid point may fall a float's error short of its bucket; no scrape is that punctual.
+_SLACK = 1e-3
+
+
+class GapRule(enum.StrEnum):
+    """What a bucket without a reading, between two that have one, stands for."""
+
+    CARRY = "carry"
+    """The reading before it: how Prometheus reads a series."""
+    ZERO = "zero"
+    """Zero: Knative's collector writes every second, so a second without a write was idle."""
+
+
+def bucket_of(at_s: float, bucket_s: float) -> int:
+    """Return the number of the bucket that ``at_s`` lies in, counted from the Unix epoch."""
+    return math.floor(at_s / bucket_s + _SLACK)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SlidingAverage:
+    """
+    Average of one value per bucket over the last ``size`` buckets.
+
+    Knative's rules (``pkg/autoscaler/aggregation/bucketing.go``): at the start of life the average
+    is over the buckets so far; a gap between two readings is filled by ``gap_rule``; a gap at the
+    end is left out; silence for the whole window forgets everything.
+    """
+
+    size: int
+    gap_rule: GapRule
+    last: int = 0
+    """Bucket of the newest reading; without meaning while there is none."""
+    values: tuple[int, ...] = ()
+    """One nano-value per bucket, oldest first, ``last`` at the end; at most ``size`` of them."""
+    total: int = 0
+    """Sum of ``values``."""
+
+    def record(self, bucket: int, reading: float) -> Self:
+        """
+        Return the average with the reading of ``bucket``, which is not before the newest one.
+
+        A second reading of one bucket adds to the first under ``zero``, where each is a part of
+        the load (Knative's scrapes), and takes its place under ``carry``, where each is all of it.
+        """
+        value = round(reading * _NANO)
+        elapsed = bucket - self.last
+        if not self.values or elapsed >= self.size:
+            return self._with(bucket, (value,), value)
+        newest = self.values[-1]
+        if elapsed == 0:
+            value += newest if self.gap_rule is GapRule.ZERO else 0
+            return self._with(bucket, (*self.values[:-1], value), self.total - newest + value)
+        fill = newest if self.gap_rule is GapRule.CARRY else 0
+        gap = elapsed - 1
+        gone = max(0, len(self.values) + elapsed - self.size)
+        total = self.total - sum(self.values[:gone]) + fill * gap + value
+        return self._with(bucket, (*self.values[gone:], *(fill,) * gap, value), total)
+
+    def at(self, bucket: int) -> float:
+        """Return the average as of ``bucket``, not before the newest; 0 once all is silent."""
+        kept = min(len(self.values), self.size - (bucket - self.last))
+        if kept <= 0:
+            return 0.0
+        gone = len(self.values) - kept
+        return (self.total - sum(self.values[:gone])) / (kept * _NANO)
+
+    def is_empty(self, bucket: int) -> bool:
+        """Whether nothing was read for more than the whole window before ``bucket``."""
+        return not self.values or bucket - self.last > self.size
+
+    def _with(self, last: int, values: tuple[int, ...], total: int) -> Self:
+        return type(self)(self.size, self.gap_rule, last, values, total)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SlidingMaximum:
+    """
+    Largest of the counts recorded in the last ``size`` buckets.
+
+    A ``size`` of 0 or 1 is the newest count alone. 0 where there is none.
+    """
+
+    size: int
+    entries: tuple[tuple[int, int], ...] = ()
+    """(bucket, count), oldest first, counts falling: what may yet become the largest."""
+
+    def record(self, bucket: int, count: int) -> Self:
+        """Return the maximum with a count of ``bucket``, which is not before the newest one."""
+        end = len(self.entries)
+        while end and self.entries[end - 1][1] <= count:
+            end -= 1
+        start = 0
+        while start < end and bucket - self.entries[start][0] >= self.size:
+            start += 1
+        return type(self)(self.size, (*self.entries[start:end], (bucket, count)))
+
+    @property
+    def count(self) -> int:
+        """The largest count, as of the newest one recorded."""
+        return self.entries[0][1] if self.entries else 0
