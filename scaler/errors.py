@@ -7,6 +7,8 @@ Every error that kvtide raises on purpose.
     ├── ConfigurationError    what a person wrote is wrong; all problems at once
     ├── UnknownMetricError    KEDA asked for a metric that this scaler does not have
     ├── NotServedError        somebody asked for an object that this scaler does not know
+    ├── TooManyObjectsError   more objects than this scaler is allowed to serve
+    ├── FaultError            this program is wrong; the log has the traceback
     └── NoDataError           no answer without data: hold what is
         └── SourceError       the source itself failed: refused, timeout, format, partial, …
 
@@ -48,6 +50,14 @@ class UnknownMetricError(KvtideError):
 
 class NotServedError(KvtideError):
     """An object that nobody asked this scaler about yet."""
+
+
+class TooManyObjectsError(KvtideError):
+    """The bound on served objects is reached: one more is refused, and nobody is evicted."""
+
+
+class FaultError(KvtideError):
+    """A fault of this program: what would have been a traceback, contained to one object."""
 
 
 class NoDataError(KvtideError):

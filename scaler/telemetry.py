@@ -161,7 +161,7 @@ class Telemetry:
         )
         self._ticks = Histogram(
             "kvtide_tick_seconds",
-            "Time to read the source and to decide for every object.",
+            "Time to read the source and to decide on every object that its readings change.",
             buckets=TICK_BUCKETS_S,
             registry=self.registry,
         )

@@ -1,0 +1,189 @@
+"""
+The gRPC server: TLS, health, reflection, the age of connections, and a drain that loses nothing.
+
+At a drain readiness goes first while answers go on; then streams end with OK, so that KEDA's
+redial ladder stays at its bottom; then the port closes.
+"""
+
+import asyncio
+import dataclasses
+import pathlib
+import random
+from collections.abc import Sequence
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from scaler.errors import ConfigurationError, Problem
+from scaler.telemetry import Telemetry
+
+from ._pb import externalscaler_pb2, kvtide_pb2
+from ._pb.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
+from ._pb.kvtide_pb2_grpc import add_LendingServicer_to_server
+from .board import Board
+from .servicer import HEARTBEAT_S, ExternalScaler, Lending, StreamLife
+
+SERVICES = tuple(
+    service.full_name
+    for module in (externalscaler_pb2, kvtide_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+
+LARGEST_REQUEST_BYTES = 256 * 1024
+"""The metadata of one trigger: etcd holds objects of 1.5 MB at most, triggers are a few KB."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Files of a server certificate in PEM; with ``client_ca``, clients must show one of its."""
+
+    certificate: pathlib.Path
+    key: pathlib.Path
+    client_ca: pathlib.Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """How the server listens, ages and ends."""
+
+    address: str = "[::]:6000"
+    """``host:port``; port 0: a free one."""
+    tls: Tls | None = None
+    connection_age_s: float = 900.0
+    """A client is asked to dial anew after this, so that replicas share the load again."""
+    connection_grace_s: float = 1200.0
+    """How long a connection's RPCs may go on after that: longer than a stream lives."""
+    drain_delay_s: float = 5.0
+    """From "not ready" until streams end: the time that endpoints take to be withdrawn."""
+    drain_grace_s: float = 5.0
+    """From then until what still runs is cut."""
+    life: StreamLife = dataclasses.field(default_factory=StreamLife)
+    heartbeat_s: float = HEARTBEAT_S
+
+
+class Server:
+    """A grpc.aio server over a board."""
+
+    def __init__(
+        self,
+        board: Board,
+        telemetry: Telemetry,
+        *,
+        rng: random.Random,
+        options: ServerOptions | None = None,
+    ) -> None:
+        self._options = options or ServerOptions()
+        self._scaler = ExternalScaler(board, telemetry, rng=rng, life=self._options.life)
+        lending = Lending(
+            board, rng=rng, life=self._options.life, heartbeat_s=self._options.heartbeat_s
+        )
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in its stubs
+        self._server = grpc.aio.server(options=_channel_arguments(self._options))
+        add_ExternalScalerServicer_to_server(self._scaler, self._server)  # type: ignore[no-untyped-call]
+        add_LendingServicer_to_server(lending, self._server)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+
+    async def start(self) -> int:
+        """
+        Listen, and return the port.
+
+        Raises:
+            ConfigurationError: the address cannot be listened on, or a TLS file cannot be read.
+        """
+        options = self._options
+        try:
+            if options.tls is None:
+                port = self._server.add_insecure_port(options.address)
+            else:
+                port = self._server.add_secure_port(options.address, _credentials(options.tls))
+        except RuntimeError as error:
+            raise ConfigurationError(
+                Problem(field="grpc_address", got=options.address, allowed="a free host:port")
+            ) from error
+        for service in SERVICES:
+            await self._health.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._server.start()
+        return port
+
+    async def serving(self) -> None:
+        """Tell health checks that the services answer."""
+        for service in SERVICES:
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self) -> None:
+        """End gracefully: not ready, then no streams, then no port."""
+        await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(self._options.drain_delay_s)
+        self._scaler.drain()
+        await self._server.stop(self._options.drain_grace_s)
+
+
+def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:
+    return (
+        ("grpc.so_reuseport", 0),  # a port that is taken must be an error, not a lottery
+        ("grpc.max_connection_age_ms", round(1000 * options.connection_age_s)),
+        ("grpc.max_connection_age_grace_ms", round(1000 * options.connection_grace_s)),
+        ("grpc.max_receive_message_length", LARGEST_REQUEST_BYTES),
+        # A client whose node died never says so: ask, lest its streams count as followers.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    )
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    """
+    Return credentials that follow the files: a renewed certificate counts from the next handshake.
+
+    Raises:
+        ConfigurationError: a file cannot be read.
+    """
+    served = _read(tls)
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal served
+        try:
+            latest = _read(tls)
+        except ConfigurationError:  # caught in the middle of a renewal: the old one still counts
+            return None
+        if latest == served:
+            return None
+        served = latest
+        return _configuration(latest)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(served),
+        renewed,  # type: ignore[arg-type] # None means "as before", whatever the stubs say
+        require_client_authentication=tls.client_ca is not None,
+    )
+
+
+_Pem = tuple[bytes, bytes, bytes | None]
+
+
+def _read(tls: Tls) -> _Pem:
+    problems = []
+    texts: list[bytes | None] = []
+    for field, path in (
+        ("tls_certificate", tls.certificate),
+        ("tls_key", tls.key),
+        ("tls_client_ca", tls.client_ca),
+    ):
+        try:
+            texts.append(path.read_bytes() if path else None)
+        except OSError as error:
+            problems.append(
+                Problem(field=field, got=f"{path} ({error.strerror})", allowed="a file")
+            )
+    if problems:
+        raise ConfigurationError(*problems)
+    certificate, key, client_ca = texts
+    return certificate or b"", key or b"", client_ca
+
+
+def _configuration(pem: _Pem) -> grpc.ServerCertificateConfiguration:
+    certificate, key, client_ca = pem
+    return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)

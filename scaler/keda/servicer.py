@@ -1,0 +1,275 @@
+"""
+The RPCs: look up, answer.
+
+KEDA's contract and our Lending/Watch. Whatever goes wrong becomes a gRPC status, in one table;
+KEDA then keeps what is. A number is never sent in place of an error: KEDA reads NaN, infinity and
+negatives as 0, which means "scale to the floor".
+"""
+
+import asyncio
+import dataclasses
+import logging
+import math
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+
+from scaler.errors import (
+    ConfigurationError,
+    FaultError,
+    KvtideError,
+    NoDataError,
+    NotServedError,
+    Problem,
+    TooManyObjectsError,
+    UnknownMetricError,
+)
+from scaler.sources.source import Role
+from scaler.telemetry import Telemetry
+
+from ._pb import externalscaler_pb2 as keda
+from ._pb import kvtide_pb2 as kvtide
+from ._pb.externalscaler_pb2_grpc import ExternalScalerServicer
+from ._pb.kvtide_pb2_grpc import LendingServicer
+from .board import Board
+from .evaluation import Evaluation
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Response = TypeVar("Response")
+
+logger = logging.getLogger("kvtide.rpc")
+
+METRIC = "desired-replicas"
+
+SPEC = keda.GetMetricSpecResponse(
+    metricSpecs=[keda.MetricSpec(metricName=METRIC, targetSize=1, targetSizeFloat=1.0)]
+)
+"""With target 1 and type AverageValue the HPA's ceil(value / 1) is our number, exactly."""
+
+STATUS: dict[type[KvtideError], grpc.StatusCode] = {
+    ConfigurationError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownMetricError: grpc.StatusCode.NOT_FOUND,
+    NotServedError: grpc.StatusCode.NOT_FOUND,
+    TooManyObjectsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    NoDataError: grpc.StatusCode.UNAVAILABLE,  # a SourceError is one
+    FaultError: grpc.StatusCode.INTERNAL,
+}
+
+LONGEST_MESSAGE = 2000
+"""Characters: a status travels in a header, percent-encoded, and headers end at 8 KiB."""
+
+HEARTBEAT_S = 5.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLife:
+    """
+    Seconds after which a stream ends itself with OK, drawn between the two.
+
+    KEDA's redial ladder (2 s to 60 s) starts anew only after a clean end, and connections can move
+    to another replica only when their streams end. The jitter keeps a thousand from ending at once.
+    """
+
+    shortest_s: float = 600.0
+    longest_s: float = 900.0
+
+
+def status(error: Exception) -> tuple[grpc.StatusCode, str]:
+    """Return the code and the message that a client gets for ``error``."""
+    code = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
+    message = str(error)
+    if code is None:
+        logger.error("an RPC failed", exc_info=error)
+        code, message = grpc.StatusCode.INTERNAL, f"internal error: {error!r}"
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[:LONGEST_MESSAGE]}… ({len(message)} characters in all)"
+    return code, message
+
+
+class ExternalScaler(ExternalScalerServicer):
+    """KEDA's external and external-push scaler."""
+
+    def __init__(
+        self, board: Board, telemetry: Telemetry, *, rng: random.Random, life: StreamLife
+    ) -> None:
+        self._board = board
+        self._telemetry = telemetry
+        self._rng = rng
+        self._life = life
+        self._drained = asyncio.Event()
+
+    def drain(self) -> None:
+        """End every stream with OK."""
+        self._drained.set()
+        self._board.drain()
+
+    async def GetMetricSpec(
+        self, request: keda.ScaledObjectRef, context: Context
+    ) -> keda.GetMetricSpecResponse:
+        """
+        Return the constant spec, whatever the metadata.
+
+        An error here would reach the user as an empty message, and KEDA's fallback counts only
+        failures of GetMetrics.
+        """
+        self._measure("GetMetricSpec", grpc.StatusCode.OK, asyncio.get_running_loop().time())
+        return SPEC
+
+    async def StreamMetricSpec(
+        self, request: keda.ScaledObjectRef, context: Context
+    ) -> AsyncIterator[keda.GetMetricSpecResponse]:
+        """Send the constant spec once; it never changes, and an empty update would freeze KEDA."""
+        yield SPEC
+        try:
+            async with asyncio.timeout(self._draw_life_s()):
+                await self._drained.wait()
+        except TimeoutError:
+            return
+
+    async def GetMetrics(
+        self, request: keda.GetMetricsRequest, context: Context
+    ) -> keda.GetMetricsResponse:
+        """Return the count as exactly one value: KEDA adds up what it gets."""
+        return await self._answer("GetMetrics", context, lambda: self._metrics(request))
+
+    async def IsActive(
+        self, request: keda.ScaledObjectRef, context: Context
+    ) -> keda.IsActiveResponse:
+        """Return whether more than zero is wanted, from the evaluation GetMetrics gave."""
+        return await self._answer("IsActive", context, lambda: self._activity(request))
+
+    async def StreamIsActive(
+        self, request: keda.ScaledObjectRef, context: Context
+    ) -> AsyncIterator[keda.IsActiveResponse]:
+        """
+        Send the current state, then its edges; silence and errors are no edges.
+
+        A repeated ``true`` would delay KEDA's scale to zero.
+        """
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + self._draw_life_s()
+        try:
+            latest = await self._board.latest(*_ref(request))
+            active = latest.answer.active
+        except KvtideError as error:
+            await context.abort(*status(error))
+        with self._board.follow(request.namespace, request.name) as follower:
+            yield keda.IsActiveResponse(result=active)
+            while (changed := await follower.next(ends_s - loop.time())) is not None:
+                if changed.decision is None or changed.decision.holds:
+                    continue
+                if changed.decision.active is not active:
+                    active = changed.decision.active
+                    yield keda.IsActiveResponse(result=active)
+
+    async def _metrics(self, request: keda.GetMetricsRequest) -> keda.GetMetricsResponse:
+        if request.metricName != METRIC:
+            raise UnknownMetricError(f"metric {request.metricName!r}: there is only {METRIC!r}")
+        evaluation = await self._board.value(*_ref(request.scaledObjectRef))
+        number = evaluation.answer.value or 0  # both fields stay 0 at zero
+        value = keda.MetricValue(
+            metricName=request.metricName,
+            metricValue=math.ceil(number),
+            metricValueFloat=float(number),
+        )
+        return keda.GetMetricsResponse(metricValues=[value])
+
+    async def _activity(self, request: keda.ScaledObjectRef) -> keda.IsActiveResponse:
+        evaluation = await self._board.activity(*_ref(request))
+        return keda.IsActiveResponse(result=evaluation.answer.active)
+
+    async def _answer(
+        self,
+        method: str,
+        context: Context,
+        make: Callable[[], Awaitable[Response]],
+    ) -> Response:
+        """Answer a unary RPC, or end it with a status; measure it either way."""
+        started = asyncio.get_running_loop().time()
+        try:
+            response = await make()
+        except Exception as error:  # noqa: BLE001 -- every fault has its row in the table
+            code, message = status(error)
+            self._measure(method, code, started)
+            await context.abort(code, message)
+        self._measure(method, grpc.StatusCode.OK, started)
+        return response
+
+    def _measure(self, method: str, code: grpc.StatusCode, started: float) -> None:
+        seconds = asyncio.get_running_loop().time() - started
+        self._telemetry.observe_rpc(method=method, code=code.name, seconds=seconds)
+
+    def _draw_life_s(self) -> float:
+        return self._rng.uniform(self._life.shortest_s, self._life.longest_s)
+
+
+class Lending(LendingServicer):
+    """How many training workers may run, as it changes."""
+
+    def __init__(
+        self,
+        board: Board,
+        *,
+        rng: random.Random,
+        life: StreamLife,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        self._board = board
+        self._rng = rng
+        self._life = life
+        self._heartbeat_s = heartbeat_s
+
+    async def Watch(
+        self, request: kvtide.WatchRequest, context: Context
+    ) -> AsyncIterator[kvtide.Lent]:
+        """Send the current word, then changes as they are known, and a heartbeat in between."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + self._rng.uniform(self._life.shortest_s, self._life.longest_s)
+        try:
+            with self._board.follow(request.namespace, request.name) as follower:
+                refuse_other_roles(follower.latest)
+                over = False
+                while not over:
+                    yield lent(follower.latest)
+                    await follower.next(min(self._heartbeat_s, ends_s - loop.time()))
+                    over = self._board.draining or loop.time() >= ends_s
+        except KvtideError as error:
+            await context.abort(*status(error))
+
+
+def refuse_other_roles(evaluation: Evaluation | None) -> None:
+    """
+    Refuse to stream for an object that borrows nothing.
+
+    Raises:
+        ConfigurationError: its metadata is wrong, or its role is not training.
+    """
+    if evaluation is None:
+        return
+    if isinstance(evaluation.error, ConfigurationError):
+        raise evaluation.error.with_traceback(None)
+    if evaluation.trigger is not None and evaluation.trigger.role is not Role.TRAINING:
+        raise ConfigurationError(
+            Problem(field="role", got=evaluation.trigger.role.value, allowed="training")
+        )
+
+
+def lent(evaluation: Evaluation | None) -> kvtide.Lent:
+    """Return the message for an answer; without workers where there is none."""
+    if evaluation is None:
+        return kvtide.Lent(reason="NoData", detail="nothing was evaluated yet")
+    seen = evaluation.observation
+    workers = seen.decision.replicas if seen.decision else None
+    return kvtide.Lent(
+        workers=workers,
+        reason=seen.reason,
+        at=seen.newest_s or 0.0,
+        seq=evaluation.seq,
+        detail=seen.detail,
+    )
+
+
+def _ref(request: keda.ScaledObjectRef) -> tuple[str, str, dict[str, str]]:
+    return request.namespace, request.name, dict(request.scalerMetadata)

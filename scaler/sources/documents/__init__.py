@@ -1,1 +1,0 @@
-"""What people write (trigger metadata, configuration, ScaledObjects), read into values."""

@@ -1,0 +1,42 @@
+"""A source whose readings a test sets by hand."""
+
+import asyncio
+from collections.abc import Collection
+
+from scaler.decision.pool import Node
+from scaler.decision.window import Window
+from scaler.errors import NoDataError, SourceError
+from scaler.sources.source import Workload
+
+
+class FakeSource:
+    """Readings by ``namespace/scaledobject``, told as they are; a gate makes it slow."""
+
+    def __init__(self) -> None:
+        self.windows: dict[str, Window | Exception] = {}
+        self.gpu_nodes: dict[str, tuple[Node, ...]] = {}
+        self.failure: SourceError | Exception | None = None
+        self.gate = asyncio.Event()
+        """Reads wait for it: cleared, the source is slow."""
+        self.gate.set()
+        self.reads: list[tuple[tuple[str, ...], float]] = []
+        """Of each read: the workloads asked for and the lookback, seconds."""
+
+    async def refresh(
+        self, workloads: Collection[Workload], lookback_s: float, now_s: float
+    ) -> None:
+        self.reads.append((tuple(workload.key for workload in workloads), lookback_s))
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+        found = self.windows.get(workload.key)
+        if found is None:
+            raise NoDataError(f"no sample of {workload.key}")
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def nodes(self, resource: str) -> tuple[Node, ...]:
+        return self.gpu_nodes.get(resource, ())
