@@ -1,0 +1,1 @@
+"""What people write (trigger metadata, configuration, ScaledObjects), read into values."""

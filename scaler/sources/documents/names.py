@@ -1,0 +1,63 @@
+"""How Kubernetes and Prometheus things are named in a document: targets, members, labels."""
+
+import dataclasses
+
+from .forms import Form, choice, listed, matching
+
+LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
+NAME = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
+KIND = r"[A-Z][A-Za-z0-9]{0,62}"
+INFERENCE_KINDS = ("Deployment", "StatefulSet", "LeaderWorkerSet")
+"""Kinds whose pods are told by their names; pods of other kinds need a selector."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScaleTarget:
+    """What is scaled, as ``Kind/name``."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def _read_target(text: str) -> ScaleTarget:
+    return ScaleTarget(*matching(f"{KIND}/{NAME}", text).group().split("/"))
+
+
+def _read_label(text: str) -> tuple[str, str]:
+    name, _, value = matching(PAIR, text).group().partition("=")
+    return name, value
+
+
+PAIR = rf"{LABEL}=[A-Za-z0-9][-A-Za-z0-9_./:@+]*"
+TARGET = Form(
+    read=_read_target,
+    write=str,
+    allowed="Kind/name such as Deployment/chat or LeaderWorkerSet/chat",
+    pattern=f"{KIND}/{NAME}",
+)
+LABELS = listed(
+    Form(
+        read=_read_label,
+        write="=".join,
+        allowed="label=value with Prometheus' label names, such as app=chat",
+        pattern=PAIR,
+    )
+)
+MEMBERS = listed(
+    Form(
+        read=lambda text: matching(f"{NAME}/{NAME}", text).group(),
+        write=str,
+        allowed="namespace/scaledobject such as llm/chat",
+        pattern=f"{NAME}/{NAME}",
+    )
+)
+CONFIGURED = Form(
+    read=lambda text: matching(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,62}", text).group(),
+    write=str,
+    allowed="a name of letters, digits, - _ and .",
+    pattern=r"[A-Za-z0-9][-A-Za-z0-9_.]{0,62}",
+)
+PRESET = choice(["knative"])

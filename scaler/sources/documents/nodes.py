@@ -1,0 +1,157 @@
+"""
+Plain nodes (mappings, lists, scalars) read into dataclasses, by the types of their fields.
+
+The counterpart of ``keys.read`` for documents with depth: the same names, the same forms for
+scalars, and every problem at once, each with the path of its node (``prometheus.eu1.timeout``).
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from scaler.errors import ConfigurationError, Problem
+
+from .forms import PROSE, Form, form_of, unwrapped
+from .keys import NO_DEFAULT, closest, default_of, key_name, quoted
+from .policies import in_typed_words
+
+Made = TypeVar("Made")
+Fields = Mapping[str, "dataclasses.Field[Any]"]
+A_MAPPING = "a mapping of names to values"
+NOTHING = object()
+"""What a node with a problem is read as; its problem is in the list."""
+
+
+def read_into(kind: type[Made], node: object) -> Made:
+    """
+    Return the value of a dataclass that a node describes.
+
+    Raises:
+        ConfigurationError: with every problem there is.
+    """
+    reader = _Reader()
+    value = reader.dataclass(kind, node, "")
+    if reader.problems:
+        raise ConfigurationError(*reader.problems)
+    assert isinstance(value, kind)  # noqa: S101 - no problem: it is one
+    return value
+
+
+class _Reader:
+    """Walks one document and gathers its problems."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def dataclass(self, kind: type, node: object, path: str) -> Any:  # noqa: ANN401
+        if not isinstance(node, dict):
+            return self._refuse(path, node, A_MAPPING)
+        stated = self.mapping(node, path)
+        known = len(self.problems)
+        keys = {key_name(field.name): field for field in dataclasses.fields(kind)}
+        hints = get_type_hints(kind, include_extras=True)
+        self._unknown(stated, keys, path)
+        values = {
+            field.name: self.value(field.name, hints[field.name], stated[name], _at(path, name))
+            for name, field in keys.items()
+            if name in stated
+        }
+        complete = self._complete(stated, keys, path)
+        made = self._made(kind, values, stated, path) if complete else NOTHING
+        return NOTHING if len(self.problems) > known else made
+
+    def value(self, name: str, hint: Any, node: object, path: str) -> Any:  # noqa: ANN401
+        """Return the value of one field (or part of one), by its type."""
+        bare, marks = unwrapped(hint)
+        if bare is Any:
+            return node
+        if bare is str and not marks:
+            return self._scalar(PROSE, node, path)
+        if dataclasses.is_dataclass(bare) and isinstance(bare, type):
+            return self.dataclass(bare, node, path)
+        if get_origin(bare) is Mapping:
+            part = get_args(bare)[1]
+            items = self.mapping(node, path).items()
+            return {key: self.value(name, part, item, _at(path, key)) for key, item in items}
+        if get_origin(bare) is tuple:
+            return self._tuple(name, get_args(bare)[0], node, path)
+        return self._scalar(form_of(name, hint), node, path)
+
+    def mapping(self, node: object, path: str) -> Mapping[str, object]:
+        if isinstance(node, dict):
+            return {str(key): item for key, item in node.items()}
+        self._refuse(path, node, A_MAPPING)
+        return {}
+
+    def _tuple(self, name: str, part: Any, node: object, path: str) -> Any:  # noqa: ANN401
+        """Return a list's values; pairs are written as a mapping."""
+        if get_origin(part) is tuple:
+            items = self.mapping(node, path).items()
+            return tuple((key, self.value(name, str, item, _at(path, key))) for key, item in items)
+        if isinstance(node, list):
+            return tuple(
+                self.value(name, part, item, f"{path}[{place}]") for place, item in enumerate(node)
+            )
+        return self._refuse(path, node, "a list")
+
+    def _scalar(self, form: Form, node: object, path: str) -> Any:  # noqa: ANN401
+        text = scalar_text(node)
+        if text is None:
+            return self._refuse(path, node, form.allowed)
+        try:
+            return form.read(text)
+        except ValueError:
+            return self._refuse(path, node, form.allowed)
+
+    def _made(
+        self, kind: type, values: Mapping[str, Any], stated: Mapping[str, object], path: str
+    ) -> Any:  # noqa: ANN401
+        """Return the value; without what could not be read, to find what else is wrong with it."""
+        good = {name: value for name, value in values.items() if value is not NOTHING}
+        try:
+            return kind(**good)
+        except ConfigurationError as error:
+            texts = {key: text for key in stated if (text := scalar_text(stated[key])) is not None}
+            hints = get_type_hints(kind, include_extras=True)
+            forms = {name: form_of(name, hints[name]) for name in good if key_name(name) in texts}
+            self.problems += (
+                dataclasses.replace(worded, field=_at(path, worded.field))
+                for problem in error.problems
+                if values.get(problem.field) is not NOTHING
+                for worded in (in_typed_words(problem, forms, texts),)
+            )
+            return NOTHING
+
+    def _unknown(self, stated: Iterable[str], known: Collection[str], path: str) -> None:
+        for name in stated:
+            if name not in known:
+                meant = closest(name, known)
+                allowed = f"did you mean {meant}?" if meant else ", ".join(known)
+                problem = Problem(field=_at(path, name), got="an unknown key", allowed=allowed)
+                self.problems.append(problem)
+
+    def _complete(self, stated: Collection[str], keys: Fields, path: str) -> bool:
+        """Say whether every key that must be there is, and the problems of those that are not."""
+        missing = [
+            Problem(field=_at(path, name), got="nothing", allowed="stated")
+            for name, field in keys.items()
+            if name not in stated and default_of(field) is NO_DEFAULT
+        ]
+        self.problems += missing
+        return not missing
+
+    def _refuse(self, path: str, node: object, allowed: str) -> object:
+        got = "nothing" if node is None else quoted(scalar_text(node) or type(node).__name__)
+        self.problems.append(Problem(field=path or "document", got=got, allowed=allowed))
+        return NOTHING
+
+
+def scalar_text(node: object) -> str | None:
+    """Return a scalar as it would be typed; None for what is none."""
+    if isinstance(node, bool):
+        return "true" if node else "false"
+    return str(node) if isinstance(node, str | int | float) else None
+
+
+def _at(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,59 @@
+"""
+Policies from the values that were read, their problems said in the author's words.
+
+A policy names its fields (``stable_window_s: got 2; allowed: at least 6``); whoever typed
+``stableWindow: 2s`` is told so.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from scaler.errors import ConfigurationError, Problem
+
+from .forms import DURATIONS, SHARES, Form
+from .keys import key_name, keys_of, quoted
+
+Made = TypeVar("Made")
+
+
+def read_policy(
+    kind: type[Made], values: Mapping[str, Any], stated: Mapping[str, str]
+) -> tuple[Made | None, tuple[Problem, ...]]:
+    """
+    Return the value made of those ``values`` that are its fields, or what is wrong with it.
+
+    ``stated`` are the texts by key, for the problems to quote.
+    """
+    forms = {key.field: key.form for key in keys_of(kind)}
+    try:
+        return kind(**{field: values[field] for field in forms if field in values}), ()
+    except ConfigurationError as error:
+        return None, tuple(in_typed_words(problem, forms, stated) for problem in error.problems)
+
+
+def in_typed_words(
+    problem: Problem, forms: Mapping[str, Form], stated: Mapping[str, str]
+) -> Problem:
+    """
+    Return a problem with keys in the place of fields, the text that was typed, and its unit.
+
+    ``forms`` are those of the fields that are written as one text, ``stated`` the texts by key.
+    """
+    allowed = re.sub(
+        r"\b[a-z]+(?:_[a-z]+)+\b",
+        lambda match: key_name(match[0]) if match[0] in forms else match[0],
+        problem.allowed,
+    )
+    key = key_name(problem.field)
+    if key not in stated or problem.field not in forms:
+        return Problem(field=key, got=problem.got, allowed=allowed)
+    unit = _unit(forms[problem.field])
+    return Problem(field=key, got=quoted(stated[key]), allowed=f"{allowed}{unit}")
+
+
+def _unit(form: Form) -> str:
+    """Return the unit that the numbers of a problem are in, where the text may have another."""
+    if DURATIONS.pattern in form.pattern:
+        return " seconds"
+    return " (0.7 or 70%)" if SHARES.allowed in form.allowed else ""
