@@ -5,6 +5,7 @@ from typing import Any
 
 from scaler.decision.decision import Decision, Reason, Signal, Step
 from scaler.decision.policy import InferencePolicy, LendingPolicy, SignalName
+from scaler.decision.pool import Member, PoolWindow
 from scaler.decision.sample import Replica, Sample
 from scaler.decision.window import Window
 
@@ -101,3 +102,33 @@ def decision(**more: Any) -> Decision:
         "notes": ("work rests until its fit has spread.",),
     }
     return Decision(**(defaults | more))
+
+
+def member(
+    loads: Sequence[float | None],
+    *,
+    name: str = "prod/llm",
+    end_s: float = 10_000.0,
+    replicas: int = 1,
+    units: int = 1,
+    **more: Any,
+) -> Member:
+    """Return an online workload with a load (in full replicas) per bucket; None: a silent one."""
+    policy = inference(units_per_replica=units, scale_down_delay_s=0.0, hpa_tolerance=0.0)
+    samples = tuple(
+        Sample(at_s=end_s - (len(loads) - 1 - k) * INTERVAL_S, ready_replicas=replicas)
+        if load is None
+        else sample(
+            end_s - (len(loads) - 1 - k) * INTERVAL_S,
+            running=10 * load,
+            replicas=replicas,
+            spec_replicas=replicas,
+            **more,
+        )
+        for k, load in enumerate(loads)
+    )
+    return Member(name=name, policy=policy, window=window(*samples))
+
+
+def pool(*members: Member, at_s: float = 10_000.0, **more: Any) -> PoolWindow:
+    return PoolWindow(at_s=at_s, members=members, **more)

@@ -149,7 +149,7 @@ def settle(
         pace: the rules' numbers.
     """
     held = max(1, replicas)
-    stable_desired, panic_desired = (_ceil(load / pace.target) for load in loads)
+    stable_desired, panic_desired = (whole(load / pace.target) for load in loads)
     surging = panic_desired / held >= pace.panic_threshold
     maximum, surged = _panic(state, bucket, replicas, pace, surging=surging)
 
@@ -202,12 +202,13 @@ def _panic(
 
 def _within_rates(count: int, replicas: int, pace: Pace) -> int:
     """Clamp as Knative does: raised to the floor first, cut to the ceiling last."""
-    most = _ceil(pace.max_scale_up_rate * replicas)
+    most = whole(pace.max_scale_up_rate * replicas)
     least = math.floor(replicas / pace.max_scale_down_rate + _MILLIONTH)
     return min(max(count, least), most)
 
 
-def _ceil(count: float) -> int:
+def whole(count: float) -> int:
+    """Return the whole replicas that a fraction of them needs."""
     return math.ceil(count - _MILLIONTH)
 
 

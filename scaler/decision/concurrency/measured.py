@@ -18,6 +18,8 @@ ENOUGH_REQUESTS = 20.0
 """Requests seen running, each counted once in its life, that make a footprint known."""
 SERVICE_TIME_S = 30.0
 """Life of a request where the engine does not report it."""
+NOTHING = 1e-9
+"""Usage that is less than one block of any cache."""
 PRIOR_SNAPSHOTS = 4.0
 """Independent snapshots that the spread below is worth before any was seen."""
 PRIOR_VARIATION = 1.0
@@ -71,5 +73,5 @@ def _snapshots(samples: Iterable[Sample]) -> Iterator[_Snapshot]:
     for sample in samples:
         for replica in sample.replicas:
             usage, running = replica.kv_cache_usage, replica.requests_running
-            if usage and running is not None and running >= 1:
-                yield _Snapshot(running=running, usage=usage)
+            if (usage or 0.0) > NOTHING and running is not None and running >= 1:
+                yield _Snapshot(running=running, usage=usage or 0.0)

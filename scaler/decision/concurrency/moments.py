@@ -55,5 +55,6 @@ def _mills_ratio(z: float) -> float:
     """Return Φ(−z) over the normal density at z, for z above −25."""
     if z > _LARGE:
         # The first terms of the asymptotic series; the next is below 2e-7 of it here.
-        return (1 - 1 / (z * z) + 3 / z**4) / z
+        inverse = 1 / z
+        return inverse * (1 - inverse**2 + 3 * inverse**4)
     return math.sqrt(math.pi / 2) * math.erfc(z / math.sqrt(2)) * math.exp(z * z / 2)

@@ -1,0 +1,100 @@
+"""
+Requests of one instant: running, waiting and held, and over whom they are spread.
+
+A replica that is ready and does not report is neither idle nor full. It is counted as the HPA
+counts pods without metrics: empty when the answer would go up, full when it would go down
+(``Fill``); with more than half of them missing the instant says nothing at all.
+"""
+
+import enum
+from collections.abc import Sequence
+
+from .rates import total_increase
+from .sample import Replica, Sample
+
+
+class Fill(enum.IntEnum):
+    """How full a ready replica counts that does not report."""
+
+    EMPTY = 0
+    FULL = 1
+
+
+def reporting(sample: Sample) -> tuple[Replica, ...]:
+    """Return the awake replicas whose engine says how many requests it runs."""
+    return tuple(
+        replica
+        for replica in sample.replicas
+        if not replica.sleeping and replica.requests_running is not None
+    )
+
+
+def missing_replicas(sample: Sample) -> int:
+    """Return how many ready replicas do not report."""
+    return max(0, (sample.ready or 0) - len(reporting(sample)))
+
+
+def speaks(sample: Sample) -> bool:
+    """
+    Whether an instant says anything about load.
+
+    It does when at least half of the ready replicas report. With no replica ready it does only if
+    a gateway reads, or the workload is known to be at zero: while the first replica loads, an
+    absent series is silence, not zero.
+    """
+    answering, ready = len(reporting(sample)), sample.ready
+    if answering:
+        return 2 * missing_replicas(sample) <= (ready or 0)
+    if ready is None or ready > 0:
+        return False
+    return sample.is_known_zero or has_gateway(sample)
+
+
+def has_gateway(sample: Sample) -> bool:
+    """Whether the gateway reads."""
+    return sample.gateway_in_flight is not None or sample.gateway_waiting is not None
+
+
+def running(sample: Sample) -> float:
+    """Return the requests that run."""
+    return sum(replica.requests_running or 0.0 for replica in reporting(sample))
+
+
+def waiting(sample: Sample) -> float:
+    """Return the requests that wait in the engines."""
+    return sum(replica.requests_waiting or 0.0 for replica in reporting(sample))
+
+
+def held(sample: Sample) -> float:
+    """Return the requests that the gateway holds back and no engine knows of yet."""
+    if sample.gateway_waiting is not None:
+        return sample.gateway_waiting
+    if sample.gateway_in_flight is None:
+        return 0.0
+    return max(0.0, sample.gateway_in_flight - running(sample) - waiting(sample))
+
+
+def backlog(sample: Sample) -> float:
+    """Return the requests that wait, wherever they do."""
+    return waiting(sample) + held(sample)
+
+
+def service_time_s(samples: Sequence[Sample]) -> float | None:
+    """
+    Return the mean time a request runs, by Little's law: running / completions per second.
+
+    None: nothing was completed in these samples.
+    """
+    finished = total_increase(samples, "requests_finished_total")
+    if not finished:
+        return None
+    span_s = samples[-1].at_s - samples[0].at_s
+    mean_running = sum(running(sample) for sample in samples) / len(samples)
+    return mean_running * span_s / finished
+
+
+def mean_prompt_tokens(samples: Sequence[Sample]) -> float | None:
+    """Return prompt tokens per finished request over these samples; None: nothing finished."""
+    finished = total_increase(samples, "requests_finished_total")
+    tokens = total_increase(samples, "prompt_tokens_total")
+    return tokens / finished if finished and tokens is not None else None

@@ -1,0 +1,248 @@
+"""
+How many replicas an inference workload needs: the steps, in order.
+
+Load (in replicas) goes through Knative's windows; the answer is then raised or held by rules that
+each have their own reason: data that is missing, GPU memory, proof of zero, the forecast, the HPA's
+dead band, and last the bounds.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from . import demand, guards, kpa
+from .concurrency import SafeConcurrency, safe_concurrency
+from .decision import Decision, Reason, Signal, Step
+from .demand import Fill
+from .kpa import KpaAnswer
+from .limits import past_dead_band, reported_value, within_bounds
+from .load import Series, read, wanted
+from .point import LoadPoint
+from .policy import InferencePolicy, SignalName
+from .rates import arrived
+from .window import Window
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What the steps of one decision rest on."""
+
+    window: Window
+    policy: InferencePolicy
+    series: tuple[Series, ...]
+    """The chosen signals, replicas that do not report counted as empty."""
+    safe: SafeConcurrency | None
+    lead_time_s: float | None
+    memory: Signal | None
+    """None: the signal is not chosen."""
+    utilization: Signal | None
+
+    @classmethod
+    def of(cls, window: Window, policy: InferencePolicy) -> "Basis":
+        """Find everything that more than one step needs."""
+        chosen = policy.metrics
+        return cls(
+            window=window,
+            policy=policy,
+            series=read(window, policy),
+            safe=safe_concurrency(window, policy),
+            lead_time_s=policy.lead_time_s,
+            memory=guards.gpu_memory(window, policy) if SignalName.GPU_MEMORY in chosen else None,
+            utilization=guards.gpu_utilization(window, policy)
+            if SignalName.GPU_UTILIZATION in chosen
+            else None,
+        )
+
+    def points(self, fill: Fill = Fill.EMPTY) -> tuple[LoadPoint, ...]:
+        """Return the load over time, in replicas at the target utilisation, as KPA reads it."""
+        series = self.series if fill is Fill.EMPTY else read(self.window, self.policy, fill)
+        target = self.policy.target_utilization
+        loads = wanted(series) if series else (None,) * len(self.window.samples)
+        return tuple(
+            LoadPoint(
+                at_s=sample.at_s,
+                load=None if load is None else self._above_activation(load * target),
+                ready=sample.ready,
+                loading=sample.loading_replicas or 0,
+            )
+            for sample, load in zip(self.window.samples, loads, strict=True)
+        )
+
+    def _above_activation(self, load: float) -> float:
+        return 0.0 if load <= self.policy.activation_load else load
+
+    def recommend(self, fill: Fill = Fill.EMPTY) -> KpaAnswer:
+        """Return what Knative's rules make of the load."""
+        return kpa.recommend(
+            self.points(fill),
+            self.policy,
+            lead_time_s=self.lead_time_s,
+            bucket_s=self.window.interval_s,
+        )
+
+
+def decide_replicas(window: Window, policy: InferencePolicy) -> Decision:
+    """Return the replicas that an inference workload needs."""
+    basis = Basis.of(window, policy)
+    steps, panic = _demanded(basis)
+    for rule in RULES:
+        if (count := steps[-1].replicas) is None:
+            break
+        if (step := rule(basis, count)) is not None:
+            steps = (*steps, step)
+    return _decision(basis, steps, panic=panic)
+
+
+def _demanded(basis: Basis) -> tuple[tuple[Step, ...], bool]:
+    """Return the steps that come from load, and whether panic rules; a hold where it is unknown."""
+    now = basis.window.latest
+    if now.is_known_zero:
+        return (_at_zero(basis),), False
+    if all(one.latest is None for one in basis.series):
+        return (_silence(basis),), False
+    answer = basis.recommend()
+    if not demand.missing_replicas(now):
+        return answer.steps, answer.panic
+    return _partial(basis, answer)
+
+
+def _at_zero(basis: Basis) -> Step:
+    """Stay at zero, or wake: with one replica, or what the backlog is known to need."""
+    waiting = demand.backlog(basis.window.latest)
+    came = arrived(basis.window.last(basis.policy.stable_window_s))
+    if not waiting and not came:
+        return Step(0, Reason.KNOWN_ZERO, "at zero replicas, and nothing asks for one")
+    asked = [count for point in basis.points()[-1:] if (count := point.load) is not None]
+    needed = kpa.whole(max(asked, default=0.0) / basis.policy.target_utilization)
+    count = max(1, basis.policy.activation_scale, needed)
+    what = f"{waiting:g} requests wait" if waiting else f"{came:g} requests arrived"
+    return Step(count, Reason.WOKEN, f"at zero replicas, and {what} at the gateway")
+
+
+def _silence(basis: Basis) -> Step:
+    """Hold: no chosen signal says anything now."""
+    why = "; ".join(f"{one.name}: {one.as_signal().detail}" for one in basis.series)
+    if not basis.series:
+        return Step(None, Reason.NO_DATA, "only GPU readings are chosen, and they set no count")
+    if any(one.abstention and one.abstention.missing for one in basis.series):
+        return Step(None, Reason.NO_DATA, why)
+    return Step(None, Reason.NO_CAPACITY, why)
+
+
+def _partial(basis: Basis, empty: KpaAnswer) -> tuple[tuple[Step, ...], bool]:
+    """
+    Decide while some ready replicas do not report, by the HPA's rule for missing pods.
+
+    Up only as far as is needed with the missing ones empty, down only as far as is safe with them
+    full; between the two, stay.
+    """
+    now = basis.window.latest
+    current = now.spec_replicas if now.spec_replicas is not None else now.ready or 0
+    low, full = empty.steps[-1].replicas, basis.recommend(Fill.FULL)
+    high = full.steps[-1].replicas
+    if low is None or high is None or low >= current:
+        return empty.steps, empty.panic
+    if high <= current:
+        return full.steps, full.panic
+    missing = demand.missing_replicas(now)
+    detail = (
+        f"{missing} of {now.ready} ready replicas do not report: between {low} (they are idle) "
+        f"and {high} (they are full) are needed"
+    )
+    return (*empty.steps, Step(current, Reason.PARTIAL_DATA, detail)), empty.panic
+
+
+def _with_history(basis: Basis, count: int) -> Step | None:
+    """Never scale down, and hold where the count is unknown, before one stable window is seen."""
+    seen_s, needed_s = basis.window.span_s, basis.policy.stable_window_s
+    spec = basis.window.latest.spec_replicas
+    if seen_s >= needed_s or basis.window.latest.is_known_zero:
+        return None
+    detail = f"{seen_s:g} s of the {needed_s:g} s stable window were seen so far"
+    if spec is None:
+        return Step(None, Reason.NO_HISTORY, detail)
+    return Step(spec, Reason.NO_HISTORY, f"{detail}: no fewer than now") if spec > count else None
+
+
+def _with_every_signal(basis: Basis, count: int) -> Step | None:
+    """Never scale down while a chosen signal's readings are missing."""
+    now = basis.window.latest
+    current = now.spec_replicas if now.spec_replicas is not None else now.ready
+    silent = [one for one in basis.series if one.abstention and one.abstention.missing]
+    if not silent or now.is_known_zero or current is None or count >= current:
+        return None
+    why = "; ".join(f"{one.name}: {one.abstention.why}" for one in silent if one.abstention)
+    return Step(current, Reason.SIGNAL_MISSING, f"no fewer than now without every signal ({why})")
+
+
+def _for_memory(basis: Basis, count: int) -> Step | None:
+    ready = basis.window.latest.ready
+    if basis.memory is None or not ready:
+        return None
+    return guards.hold_for_memory(basis.memory, count, ready)
+
+
+def _for_utilization(basis: Basis, count: int) -> Step | None:
+    if basis.utilization is None:
+        return None
+    return guards.raise_for_utilization(basis.utilization, basis.series, basis.window, count)
+
+
+def _with_proof_of_zero(basis: Basis, count: int) -> Step | None:
+    """Stay at one where nobody could tell zero from silence afterwards, or wake it again."""
+    now = basis.window.latest
+    if count > 0 or now.spec_replicas is not None or demand.has_gateway(now):
+        return None
+    detail = "neither the scale target nor a gateway would tell zero from silence"
+    return Step(1, Reason.ZERO_UNPROVEN, detail)
+
+
+def _past_dead_band(basis: Basis, count: int) -> Step | None:
+    return past_dead_band(count, basis.window, basis.policy)
+
+
+def _within_bounds(basis: Basis, count: int) -> Step | None:
+    return within_bounds(count, basis.window, basis.policy)
+
+
+RULES: tuple[Callable[[Basis, int], Step | None], ...] = (
+    _with_history,
+    _with_every_signal,
+    _for_memory,
+    _for_utilization,
+    _with_proof_of_zero,
+    _past_dead_band,
+    _within_bounds,
+)
+"""What may change the count that load asked for, in this order; each says why, or nothing."""
+
+
+def _decision(basis: Basis, steps: tuple[Step, ...], *, panic: bool) -> Decision:
+    now, count = basis.window.latest, steps[-1].replicas
+    loads = [load for one in basis.series if (load := one.latest) is not None]
+    guards_ = tuple(signal for signal in (basis.memory, basis.utilization) if signal)
+    return Decision(
+        at_s=now.at_s,
+        steps=steps,
+        signals=(*(one.as_signal() for one in basis.series), *guards_),
+        load=max(loads, default=None),
+        ready_replicas=now.ready,
+        spec_replicas=now.spec_replicas,
+        safe_concurrency=basis.safe.requests if basis.safe else None,
+        binding_limit=basis.safe.binding if basis.safe else None,
+        panic=panic,
+        woken=now.is_known_zero and bool(count),
+        reported=None if count is None else reported_value(count, basis.window, basis.policy),
+        notes=_notes(basis),
+    )
+
+
+def _notes(basis: Basis) -> tuple[str, ...]:
+    """Return what rests for want of what."""
+    now = basis.window.latest
+    notes = [f"{one.name} abstains: {one.abstention.why}" for one in basis.series if one.abstention]
+    if now.spec_replicas is None:
+        notes.append(
+            "The scale target is not known (neither kube-state-metrics nor the API): "
+            "ready replicas are those with a live engine series."
+        )
+    return (*notes, *(basis.safe.notes if basis.safe else ()))

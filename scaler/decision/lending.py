@@ -1,0 +1,274 @@
+"""
+Reverse elastic scaling: who works on a fixed pool of GPUs, MIG slices or shares.
+
+Below ``lendBelow`` online load for a whole stable window, training borrows what inference does not
+need; above ``reclaimAbove`` everything goes back at once. Inference is owed its units first,
+pending replicas included: workers × units + what inference needs never exceeds the pool.
+
+The latch between the two is a fold over the samples and never read from the training object: two
+scalers, or one before and after a restart, agree.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from .decision import Decision, Reason, Signal, Step
+from .inference import decide_replicas
+from .online import OnlinePoint, averages, online_load, upper_rise
+from .policy import LendingPolicy, LoadBase
+from .pool import Member, PoolWindow
+
+FLOAT_ERROR = 1e-6
+"""Less than a millionth of a unit is arithmetic, not load."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Latch:
+    """Whether lending is on, since when, and when load last was past the reclaim threshold."""
+
+    on: bool
+    since_s: float | None
+    reclaimed_s: float | None
+
+
+def latch(points: Sequence[OnlinePoint], policy: LendingPolicy) -> Latch:
+    """
+    Fold the online load into the latch.
+
+    On from the first instant that ends a whole stable window below ``lend_below`` (and
+    ``lend_delay_s`` after the last reclaim), off at the first later instant whose panic window
+    averages above ``reclaim_above``. An unknown instant ends a run below, and nothing else.
+    """
+    state = Latch(on=False, since_s=None, reclaimed_s=None)
+    below_since_s: float | None = None
+    before_s: float | None = None
+    for point, panic in zip(points, averages(points, policy.panic_window_s), strict=True):
+        if point.load is None or point.load >= policy.lend_below:
+            below_since_s = None
+        elif below_since_s is None:
+            # A sample stands for the bucket that it ends.
+            below_since_s = point.at_s if before_s is None else before_s
+        before_s = point.at_s
+        if panic is not None and panic > policy.reclaim_above:
+            state = Latch(on=False, since_s=point.at_s, reclaimed_s=point.at_s)
+        elif not state.on and _may_lend(point.at_s, below_since_s, state, policy):
+            state = dataclasses.replace(state, on=True, since_s=point.at_s)
+    return state
+
+
+def _may_lend(
+    now_s: float, below_since_s: float | None, state: Latch, policy: LendingPolicy
+) -> bool:
+    if below_since_s is None or now_s - below_since_s < policy.stable_window_s:
+        return False
+    return state.reclaimed_s is None or now_s - state.reclaimed_s >= policy.lend_delay_s
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Units of the pool that inference holds or is owed, and what is kept free beside them."""
+
+    units: int
+    """In use or wanted, whichever is more, over all workloads."""
+    headroom: int
+    kept: int
+    """Units out of reach of workers: the reserved ones, or need and headroom if that is more."""
+
+
+def decide_workers(pool: PoolWindow, policy: LendingPolicy) -> Decision:
+    """Return the training workers that may run on the pool now."""
+    points = online_load(pool, policy)
+    state = latch(points, policy)
+    step = _blind(pool, points, policy) or _latched(pool, points, state, policy)
+    steps: tuple[Step, ...] = (step,)
+    need = _need(pool, points, policy)
+    if step.replicas is not None and state.on and step.reason is Reason.LENT:
+        steps = _lent(pool, points, need, policy)
+    return _decision(pool, points, steps, need, policy)
+
+
+def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Step | None:
+    """Hold while some workload's load is unknown; take everything back when that lasts."""
+    unheard = [member.name for member in pool.members if member.policy is None]
+    silent = [member for member in pool.members if member.policy and member.window is None]
+    least = points[-1].least if points else 0.0
+    if (unheard or silent) and least > policy.reclaim_above:
+        return _reclaimed(least, policy, "at least ")
+    stopped = [m.silent_since_s for m in silent if m.silent_since_s is not None]
+    if stopped and pool.at_s - min(stopped) >= policy.blind_reclaim_after_s:
+        names = ", ".join(member.name for member in silent)
+        detail = f"no reading of {names} for {pool.at_s - min(stopped):.0f} s"
+        return Step(0, Reason.BLIND_RECLAIM, detail)
+    if unheard:
+        return Step(None, Reason.MEMBER_UNKNOWN, f"{', '.join(unheard)}: not heard of so far")
+    if silent or not points or points[-1].load is None:
+        names = ", ".join(member.name for member in silent) or "the pool's workloads"
+        return Step(None, Reason.BLIND_HOLD, f"the load of {names} is not known")
+    return None
+
+
+def _reclaimed(load: float, policy: LendingPolicy, qualifier: str = "") -> Step:
+    detail = f"online load is {qualifier}{100 * load:.0f} %, over {100 * policy.reclaim_above:g} %"
+    return Step(0, Reason.RECLAIMED, detail)
+
+
+def _latched(
+    pool: PoolWindow, points: Sequence[OnlinePoint], state: Latch, policy: LendingPolicy
+) -> Step:
+    now = averages(points[-64:], policy.panic_window_s)[-1] or 0.0
+    if now > policy.reclaim_above:
+        return _reclaimed(now, policy)
+    if state.on:
+        return Step(policy.most_workers, Reason.LENT, _since("lending", state.since_s, pool.at_s))
+    load = points[-1].load or 0.0
+    if state.reclaimed_s is not None and pool.at_s - state.reclaimed_s < policy.lend_delay_s:
+        detail = (
+            f"{pool.at_s - state.reclaimed_s:.0f} s of the {policy.lend_delay_s:g} s after a "
+            "reclaim have passed"
+        )
+        return Step(0, Reason.LEND_DELAY, detail)
+    detail = (
+        f"online load is {100 * load:.0f} %: lending begins after {policy.stable_window_s:g} s "
+        f"below {100 * policy.lend_below:g} %"
+    )
+    return Step(0, Reason.NOT_LENDING, detail)
+
+
+def _since(what: str, since_s: float | None, now_s: float) -> str:
+    return what if since_s is None else f"{what} for {now_s - since_s:.0f} s"
+
+
+def _lent(
+    pool: PoolWindow, points: Sequence[OnlinePoint], need: Need, policy: LendingPolicy
+) -> tuple[Step, ...]:
+    """Return the steps from free units to a count that the borrower can take."""
+    free = max(0, _free_workers(pool, need.kept, policy))
+    detail = (
+        f"{policy.pool_units} units − {need.kept} kept (reserved {policy.reserved_units}, "
+        f"inference {need.units} + headroom {need.headroom}), {policy.units_per_worker} per worker"
+    )
+    steps: tuple[Step, ...] = (Step(free, Reason.LENT if free else Reason.NO_ROOM, detail),)
+    for step in (
+        _in_band(pool, points, free, policy),
+        _min_runtime(pool, need, free, policy),
+    ):
+        steps = (*steps, step) if step else steps
+    whole = _whole(steps[-1].replicas or 0, policy)
+    return (*steps, whole) if whole else steps
+
+
+def _free_workers(pool: PoolWindow, kept: int, policy: LendingPolicy) -> int:
+    """
+    Return the workers that fit beside what is kept, on single nodes where nodes are known.
+
+    What inference is owed and does not hold yet may land on any node, and each unit of it can cost
+    one worker's place there.
+    """
+    if not pool.nodes:
+        return (policy.pool_units - kept) // policy.units_per_worker
+    usable = [node for node in pool.nodes if node.schedulable]
+    total = min(policy.pool_units, sum(node.units for node in usable))
+    in_use = sum(node.units_in_use for node in usable)
+    places = sum((n.units - n.units_in_use) // policy.units_per_worker for n in usable)
+    owed = max(0, kept - in_use)
+    fits = places - -(-owed // policy.units_per_worker)
+    return min(fits, (total - kept) // policy.units_per_worker)
+
+
+def _in_band(
+    pool: PoolWindow, points: Sequence[OnlinePoint], count: int, policy: LendingPolicy
+) -> Step | None:
+    """Between the thresholds workers may shrink, never grow."""
+    load, workers = points[-1].load or 0.0, pool.workers
+    if load < policy.lend_below or workers is None or count <= workers:
+        return None
+    detail = f"online load is {100 * load:.0f} %: no more than the {workers} workers there are"
+    return Step(workers, Reason.BAND, detail)
+
+
+def _min_runtime(pool: PoolWindow, need: Need, count: int, policy: LendingPolicy) -> Step | None:
+    """Let young workers run on while a shrink would only restore headroom, never against need."""
+    workers, since_s = pool.workers, pool.workers_since_s
+    if workers is None or since_s is None or count >= workers:
+        return None
+    ran_s = pool.at_s - since_s
+    if ran_s >= policy.min_runtime_s:
+        return None
+    if workers > _free_workers(pool, max(policy.reserved_units, need.units), policy):
+        return None
+    detail = f"the {workers} workers have run {ran_s:.0f} s of at least {policy.min_runtime_s:g} s"
+    return Step(workers, Reason.MIN_RUNTIME, detail)
+
+
+def _whole(count: int, policy: LendingPolicy) -> Step | None:
+    """Round down to a count that the borrower can take: 0, or min to max, or all or nothing."""
+    most = policy.most_workers
+    least = policy.min_workers if policy.resizable else most
+    taken = 0 if count < least else min(count, most)
+    if taken == count:
+        return None
+    takes = f"{least} to {most}" if policy.resizable else f"{most}"
+    return Step(taken, Reason.WHOLE_GANG, f"the borrower takes 0 or {takes} workers")
+
+
+def _need(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Need:
+    units = sum(_member_units(member) for member in pool.members)
+    headroom = policy.headroom_units
+    if headroom is None:
+        rise = upper_rise(points, policy.reclaim_time_s, policy.forecast_quantile)
+        headroom = math.ceil(rise * policy.pool_units - FLOAT_ERROR)
+    kept = max(policy.reserved_units, units + headroom)
+    return Need(units=units, headroom=headroom, kept=kept)
+
+
+def _member_units(member: Member) -> int:
+    """Return the units a workload holds (starting, surging and terminating pods too) or is owed."""
+    if member.window is None or member.policy is None:
+        return 0
+    now = member.window.latest
+    exist = (now.ready or 0) + (now.loading_replicas or 0) + (now.terminating_replicas or 0)
+    wanted = decide_replicas(member.window, member.policy).replicas or 0
+    return max(exist, now.spec_replicas or 0, wanted) * member.policy.units_per_replica
+
+
+def _decision(
+    pool: PoolWindow,
+    points: Sequence[OnlinePoint],
+    steps: tuple[Step, ...],
+    need: Need,
+    policy: LendingPolicy,
+) -> Decision:
+    load = points[-1].load if points else None
+    base = "of what is ready" if policy.load_base is LoadBase.SERVICE else "of the pool"
+    signal = Signal(
+        name="online-load",
+        load=load,
+        target=policy.reclaim_above,
+        detail=f"share {base} that the online workloads would fill",
+    )
+    return Decision(
+        at_s=pool.at_s,
+        steps=steps,
+        signals=(signal,),
+        load=load,
+        ready_replicas=pool.workers,
+        spec_replicas=pool.workers,
+        notes=_notes(pool, steps, need, policy),
+    )
+
+
+def _notes(
+    pool: PoolWindow, steps: tuple[Step, ...], need: Need, policy: LendingPolicy
+) -> tuple[str, ...]:
+    """Say what stays idle, and what rests for want of what."""
+    notes = []
+    idle = policy.pool_units - max(need.kept, policy.reserved_units)
+    idle -= (steps[-1].replicas or 0) * policy.units_per_worker
+    if idle > 0 and steps[-1].replicas is not None:
+        notes.append(f"{idle} of {policy.pool_units} units are idle: {steps[-1].detail}.")
+    if not pool.nodes:
+        notes.append("The pool's nodes are not known: its units count as one heap.")
+    if pool.workers is None:
+        notes.append("The borrower's workers are not known: the band and minRuntime rest.")
+    return tuple(notes)

@@ -1,0 +1,66 @@
+"""The last steps of the chain: the dead band of the HPA, and the bounds that a user set."""
+
+import math
+
+from .decision import Reason, Step
+from .policy import InferencePolicy
+from .window import Window
+
+DEFAULT_TOLERANCE = 0.1
+"""``--horizontal-pod-autoscaler-tolerance``: the HPA keeps a count whose ratio is within it."""
+
+MILLI = 0.001
+"""KEDA passes three decimals on."""
+
+
+def bounds(window: Window, policy: InferencePolicy) -> tuple[int, int | None]:
+    """Return the least and the most replicas: the policy's, else the ScaledObject's, else 0, ∞."""
+    least = window.bounds.min_replicas if policy.min_replicas is None else policy.min_replicas
+    most = window.bounds.max_replicas if policy.max_replicas is None else policy.max_replicas
+    return least or 0, most
+
+
+def within_bounds(count: int, window: Window, policy: InferencePolicy) -> Step | None:
+    """Clamp to the bounds; with crossed ones (stated in two places) the maximum wins."""
+    least, most = bounds(window, policy)
+    if most is not None and count > most:
+        return Step(most, Reason.TOO_MANY_REPLICAS, f"the maximum is {most}")
+    if count < least and (most is None or least <= most):
+        return Step(least, Reason.TOO_FEW_REPLICAS, f"the minimum is {least}")
+    return None
+
+
+def tolerance(window: Window, policy: InferencePolicy) -> float:
+    """Return the HPA's dead band: stated, read back, else Kubernetes' default."""
+    if policy.hpa_tolerance is not None:
+        return policy.hpa_tolerance
+    return DEFAULT_TOLERANCE if window.bounds.tolerance is None else window.bounds.tolerance
+
+
+def past_dead_band(count: int, window: Window, policy: InferencePolicy) -> Step | None:
+    """
+    Raise a count that the HPA would ignore to the first one that it acts on.
+
+    With AverageValue and target 1 the HPA keeps the current replicas while
+    ``count / current ≤ 1 + tolerance`` (kubernetes, podautoscaler/replica_calculator.go).
+    """
+    current, dead_band = window.latest.spec_replicas, tolerance(window, policy)
+    if not current or count <= current or count > current * (1 + dead_band):
+        return None
+    acted_on = math.floor(current * (1 + dead_band)) + 1
+    detail = f"an HPA with {100 * dead_band:g} % tolerance keeps {current} for less than {acted_on}"
+    return Step(acted_on, Reason.TOLERANCE, detail)
+
+
+def reported_value(count: int, window: Window, policy: InferencePolicy) -> float | None:
+    """
+    Return what to report in place of a lower count that the HPA would ignore; None: the count.
+
+    The HPA rounds the value up, so anything above ``count − 1`` still means ``count``; it acts when
+    the value falls below ``current × (1 − tolerance)``. Where both cannot be had the HPA stays.
+    """
+    current, dead_band = window.latest.spec_replicas, tolerance(window, policy)
+    if not current or not 0 < count < current or count < current * (1 - dead_band):
+        return None
+    acted_on = math.floor(current * (1 - dead_band) / MILLI - 1) * MILLI
+    return round(acted_on, 3) if acted_on > count - 1 else None

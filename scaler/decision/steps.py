@@ -1,0 +1,234 @@
+"""
+What an engine step costs, learned from the engine's own counters.
+
+An engine step with N running requests and p prompt tokens takes about ``a + b·N + c·p`` seconds
+(weights are read once a step; each running request reads its cache; each prompt token is computed).
+Over a bucket in which a replica was busy all the time, its steps S, generated tokens G (each
+running request yields one a step) and prompt tokens P then add up to the bucket:
+``Δt = a·S + b·G + c·P``.
+
+The fit is a robust least squares over busy buckets; it abstains until the data has the spread to
+tell the terms apart as far as they are used.
+"""
+
+import dataclasses
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
+
+from .policy import StepCost
+from .rates import replica_increase
+from .sample import Replica, Sample
+
+LEAST_BUCKETS = 8
+"""Fewer busy buckets than this say nothing about spread."""
+
+LARGEST_ERROR = 0.25
+"""Relative standard error of a term beyond which the fit abstains."""
+
+HUBER_DEVIATIONS = 1.5
+"""Residuals past this many deviations count less (Huber's weights, 95 % efficient)."""
+
+HUBER_ROUNDS = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BusyBucket:
+    """What the replicas that were busy all through one bucket did in it, added up."""
+
+    seconds: float
+    steps: float
+    generated: float
+    prompt: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """Tokens of the mean request."""
+
+    prompt_tokens: float
+    output_tokens: float
+
+    def work_s(self, cost: StepCost) -> float:
+        """Return the replica's time that one request costs at the margin, seconds."""
+        return self.prompt_tokens * cost.c_s + self.output_tokens * cost.b_s
+
+
+def busy_buckets(samples: Sequence[Sample]) -> tuple[BusyBucket, ...]:
+    """
+    Return what busy replicas did, bucket by bucket.
+
+    Busy means at least two requests running at both ends and steps in between (with one, the
+    engine may have been idle between two requests); a counter that was reset leaves its bucket out.
+    """
+    buckets = []
+    for before, after in itertools.pairwise(samples):
+        earlier = {replica.name: replica for replica in before.replicas}
+        done = [
+            counts
+            for replica in after.replicas
+            if replica.name in earlier
+            and (counts := _counts(earlier[replica.name], replica)) is not None
+        ]
+        if done:
+            steps, generated, prompt = (sum(column) for column in zip(*done, strict=True))
+            seconds = (after.at_s - before.at_s) * len(done)
+            buckets.append(
+                BusyBucket(seconds=seconds, steps=steps, generated=generated, prompt=prompt)
+            )
+    return tuple(buckets)
+
+
+def _counts(before: Replica, after: Replica) -> tuple[float, float, float] | None:
+    if min(before.requests_running or 0, after.requests_running or 0) < 2:
+        return None
+    counters = ("steps_total", "generation_tokens_total", "prompt_tokens_total")
+    if any((getattr(after, name) or 0) < (getattr(before, name) or 0) for name in counters):
+        return None
+    steps, generated, prompt = (replica_increase(before, after, name) for name in counters)
+    if not steps or generated is None or prompt is None:
+        return None
+    return steps, generated, prompt
+
+
+def fit(buckets: Sequence[BusyBucket], mix: Mix) -> StepCost | None:
+    """
+    Return the cost of a step, or None while the buckets lack the spread to tell.
+
+    With a mix of requests that never changes, generated and prompt tokens rise and fall together
+    and ``b`` and ``c`` cannot be told apart; what one request costs still can. Then a line in
+    requests is fitted and its slope shared evenly between the two.
+    """
+    if len(buckets) < LEAST_BUCKETS:
+        return None
+    target = [bucket.seconds / bucket.steps for bucket in buckets]
+    weights = [bucket.steps for bucket in buckets]
+    tokens = [(1.0, b.generated / b.steps, b.prompt / b.steps) for b in buckets]
+    whole = _robust(
+        tokens, target, weights, uses=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    )
+    if whole is not None:
+        return StepCost(a_s=whole[0], b_s=whole[1], c_s=whole[2])
+    return _fit_requests(tokens, target, weights, mix)
+
+
+def _fit_requests(
+    tokens: Sequence[tuple[float, float, float]],
+    target: Sequence[float],
+    weights: Sequence[float],
+    mix: Mix,
+) -> StepCost | None:
+    if not mix.prompt_tokens > 0 or not mix.output_tokens > 0:
+        return None
+    requests = [
+        (1.0, (generated / mix.output_tokens + prompt / mix.prompt_tokens) / 2)
+        for _, generated, prompt in tokens
+    ]
+    line = _robust(requests, target, weights, uses=((1.0, 0.0), (0.0, 1.0)))
+    if line is None:
+        return None
+    a_s, work_s = line
+    return StepCost(a_s=a_s, b_s=work_s / 2 / mix.output_tokens, c_s=work_s / 2 / mix.prompt_tokens)
+
+
+def _robust(
+    rows: Sequence[tuple[float, ...]],
+    target: Sequence[float],
+    weights: Sequence[float],
+    uses: Sequence[tuple[float, ...]],
+) -> tuple[float, ...] | None:
+    """
+    Return Huber-weighted least squares, or None where a used combination is not well determined.
+
+    ``uses`` are the linear combinations of the coefficients that must be positive with a relative
+    standard error of at most LARGEST_ERROR.
+    """
+    trust = [1.0] * len(rows)
+    solved: tuple[tuple[float, ...], list[list[float]]] | None = None
+    spread = 0.0
+    for _ in range(HUBER_ROUNDS):
+        solved = _least_squares(rows, target, [w * t for w, t in zip(weights, trust, strict=True)])
+        if solved is None:
+            return None
+        residuals = [
+            y - sum(k * x for k, x in zip(solved[0], row, strict=True))
+            for row, y in zip(rows, target, strict=True)
+        ]
+        # 1.4826 makes the median absolute deviation a standard deviation for normal errors.
+        spread = 1.4826 * statistics.median(abs(residual) for residual in residuals)
+        limit = HUBER_DEVIATIONS * spread
+        trust = [1.0 if abs(r) <= limit else limit / abs(r) for r in residuals]
+    if solved is None or not _determined(solved, spread, weights, uses):
+        return None
+    return solved[0]
+
+
+def _determined(
+    solved: tuple[tuple[float, ...], list[list[float]]],
+    spread: float,
+    weights: Sequence[float],
+    uses: Sequence[tuple[float, ...]],
+) -> bool:
+    coefficients, inverse = solved
+    # Residuals have variance ``spread²`` at the mean weight; the weights only share it out.
+    variance = spread**2 * sum(weights) / len(weights)
+    for use in uses:
+        value = sum(u * k for u, k in zip(use, coefficients, strict=True))
+        noise = sum(
+            use[i] * inverse[i][j] * use[j] for i in range(len(use)) for j in range(len(use))
+        )
+        if not value > 0 or math.sqrt(max(0.0, variance * noise)) > LARGEST_ERROR * value:
+            return False
+    return True
+
+
+def _least_squares(
+    rows: Sequence[tuple[float, ...]], target: Sequence[float], weights: Sequence[float]
+) -> tuple[tuple[float, ...], list[list[float]]] | None:
+    """Return weighted least squares and the inverse normal matrix; None where it is singular."""
+    size = len(rows[0])
+    # Columns are scaled to one, so that the pivots say how well a term is determined.
+    scale = [
+        math.sqrt(sum(w * row[i] ** 2 for w, row in zip(weights, rows, strict=True)))
+        for i in range(size)
+    ]
+    if not all(scale):
+        return None
+    normal = [
+        [
+            sum(w * row[i] * row[j] for w, row in zip(weights, rows, strict=True))
+            / scale[i]
+            / scale[j]
+            for j in range(size)
+        ]
+        for i in range(size)
+    ]
+    inverse = _inverse(normal)
+    if inverse is None:
+        return None
+    moments = [
+        sum(w * row[i] * y for w, row, y in zip(weights, rows, target, strict=True)) / scale[i]
+        for i in range(size)
+    ]
+    unscaled = [[inverse[i][j] / scale[i] / scale[j] for j in range(size)] for i in range(size)]
+    solution = tuple(
+        sum(inverse[i][j] * moments[j] for j in range(size)) / scale[i] for i in range(size)
+    )
+    return solution, unscaled
+
+
+def _inverse(matrix: list[list[float]]) -> list[list[float]] | None:
+    """Return the inverse of a small symmetric positive matrix; None where near singular."""
+    size = len(matrix)
+    work = [[*row, *(1.0 if i == j else 0.0 for j in range(size))] for i, row in enumerate(matrix)]
+    for i in range(size):
+        pivot = work[i][i]
+        if not pivot > 1e-9:
+            return None
+        work[i] = [value / pivot for value in work[i]]
+        for j in range(size):
+            if j != i:
+                factor = work[j][i]
+                work[j] = [v - factor * p for v, p in zip(work[j], work[i], strict=True)]
+    return [row[size:] for row in work]

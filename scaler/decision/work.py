@@ -1,0 +1,125 @@
+"""
+Work: the utilisation law of continuous batching.
+
+Concurrency is convex in load and GPU utilisation saturates; what is linear in the arrival rate is
+work. With a step of ``a + b·N + c·p`` seconds (:mod:`.steps`), requests arriving at rate λ with
+mean prompt P and output O keep a replica busy, at the margin, for the share
+
+    ``rho = λ·(P·c + O·b)``   while   ``N = λ·O·a / (1 − rho)``   requests run
+
+and a step takes ``a / (1 − rho)`` seconds, which is the inter-token latency. Prefill takes λ·P·c of
+each second, and decoding yields N tokens a step in what is left: N·(1 − λPc)/(a + bN) = λO.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+from . import demand
+from .concurrency import SafeConcurrency
+from .policy import InferencePolicy, StepCost
+from .rates import arrived, increase, total_increase
+from .sample import Sample
+from .steps import Mix, busy_buckets, fit
+from .window import Window
+
+LARGEST_RHO = 0.95
+"""Nearer to one the law leaves no room for its own error."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What the window says about work."""
+
+    cost: StepCost
+    mix: Mix
+    safe_rho: float
+    """The utilisation one replica may run at, 0 to 0.95."""
+    why: str
+    """Which limit sets the safe rho."""
+
+    @property
+    def request_s(self) -> float:
+        """One request's work, seconds of one replica."""
+        return self.mix.work_s(self.cost)
+
+
+def learn(window: Window, policy: InferencePolicy, safe: SafeConcurrency | None) -> Work | None:
+    """Return the law's terms as the window before its newest sample shows them; None: not yet."""
+    earlier = window.samples[:-1]
+    mix = mean_request(earlier)
+    if mix is None:
+        return None
+    cost = policy.step_cost or fit(busy_buckets(earlier), mix)
+    if cost is None:
+        return None
+    safe_rho, why = _safe_rho(cost, mix, policy, safe)
+    return Work(cost=cost, mix=mix, safe_rho=safe_rho, why=why)
+
+
+def mean_request(samples: Sequence[Sample]) -> Mix | None:
+    """Return the mean request that finished in these samples; None: none did."""
+    finished = total_increase(samples, "requests_finished_total")
+    prompt = total_increase(samples, "prompt_tokens_total")
+    output = total_increase(samples, "generation_tokens_total")
+    if not finished or prompt is None or output is None:
+        return None
+    return Mix(prompt_tokens=prompt / finished, output_tokens=output / finished)
+
+
+def _safe_rho(
+    cost: StepCost, mix: Mix, policy: InferencePolicy, safe: SafeConcurrency | None
+) -> tuple[float, str]:
+    """Return the least of: rho at the ITL target, rho at the safe concurrency, 0.95."""
+    limits = [(LARGEST_RHO, f"{LARGEST_RHO:g} at most")]
+    if policy.itl_target_s is not None:
+        rho = 1 - cost.a_s / policy.itl_target_s
+        limits.append((max(0.01, rho), f"inter-token latency {1000 * policy.itl_target_s:g} ms"))
+    if safe is not None:
+        work_s = safe.requests * mix.work_s(cost)
+        rho = work_s / (mix.output_tokens * cost.a_s + work_s)
+        limits.append((rho, f"{safe.requests} requests at once"))
+    return min(limits)
+
+
+def loads(
+    samples: Sequence[Sample], work: Work, policy: InferencePolicy
+) -> tuple[float | None, ...]:
+    """
+    Return the load at each sample: offered and queued work over what one replica may do.
+
+    The first is None, as is every one whose arrivals are not known. A backlog asks for what drains
+    it within ``backlog_drain_s`` (at 0, within one service time).
+    """
+    drain_s = policy.backlog_drain_s or work.mix.output_tokens * work.cost.a_s / (1 - work.safe_rho)
+
+    def load(before: Sample, after: Sample) -> float | None:
+        came = 0.0 if after.is_known_zero else arrivals(before, after)
+        if came is None or not demand.speaks(after):
+            return None
+        per_s = max(0.0, came) / (after.at_s - before.at_s) + demand.backlog(after) / drain_s
+        return per_s * work.request_s / work.safe_rho
+
+    return (None, *(load(before, after) for before, after in itertools.pairwise(samples)))
+
+
+def arrivals(before: Sample, after: Sample) -> float | None:
+    """
+    Return how many requests came in between two samples.
+
+    What the gateway counted where there is a query for it; else completions plus what the requests
+    in the system rose by, over the replicas that are in both samples: a surge shows before its
+    first completion.
+    """
+    if (counted := arrived((before, after))) is not None:
+        return counted
+    finished = increase(before, after, "requests_finished_total")
+    if finished is None:
+        return None
+    both = {r.name for r in before.replicas} & {r.name for r in after.replicas}
+    rose = demand.held(after) - demand.held(before)
+    for sample, sign in ((before, -1), (after, 1)):
+        for replica in demand.reporting(sample):
+            if replica.name in both:
+                rose += sign * ((replica.requests_running or 0) + (replica.requests_waiting or 0))
+    return finished + rose

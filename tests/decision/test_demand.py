@@ -1,0 +1,89 @@
+import pytest
+
+from scaler.decision import demand, rates
+from scaler.decision.sample import Replica, Sample
+from tests.builders import replica, sample
+
+SILENT = Replica(name="llm-9")
+
+
+def test_a_sleeping_engine_does_not_report():
+    awake, asleep = replica("llm-0", running=3), replica("llm-1", running=3, sleeping=True)
+
+    assert demand.reporting(Sample(at_s=0, replicas=(awake, asleep))) == (awake,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "speaks"),
+    [
+        pytest.param({"replicas": 2}, True, id="all report"),
+        pytest.param({"replicas": 2, "ready_replicas": 4}, True, id="half of the ready report"),
+        pytest.param({"replicas": 2, "ready_replicas": 5}, False, id="fewer than half report"),
+    ],
+)
+def test_an_instant_speaks_when_half_of_its_replicas_do(fields, speaks):
+    assert demand.speaks(sample(**fields)) is speaks
+
+
+@pytest.mark.parametrize(
+    ("fields", "speaks"),
+    [
+        pytest.param({}, False, id="nothing is known"),
+        pytest.param({"spec_replicas": 0}, True, id="the scale target is at zero"),
+        pytest.param(
+            {"spec_replicas": 1, "ready_replicas": 0}, False, id="the first replica loads: silence"
+        ),
+        pytest.param(
+            {"spec_replicas": 1, "ready_replicas": 0, "gateway_in_flight": 2.0},
+            True,
+            id="the first replica loads and a gateway reads",
+        ),
+        pytest.param({"ready_replicas": 2}, False, id="two are ready and neither reports"),
+    ],
+)
+def test_an_instant_without_engine_series(fields, speaks):
+    assert demand.speaks(Sample(at_s=0, **fields)) is speaks
+
+
+def test_what_is_held_is_what_no_engine_knows_of():
+    assert demand.held(sample(running=3, waiting=2, gateway_in_flight=9.0)) == 4
+    assert demand.held(sample(running=3, waiting=2, gateway_in_flight=4.0)) == 0
+    assert demand.held(sample(running=3, waiting=2, gateway_waiting=4.0)) == 4
+    assert demand.held(sample(running=3)) == 0
+
+
+def test_service_time_by_littles_law():
+    counted = [
+        Sample(at_s=10.0 * k, replicas=(replica(running=8, requests_finished_total=4.0 * k),))
+        for k in range(4)
+    ]
+
+    # Eight run at once and 12 finish in 30 s: each runs for 20 s.
+    assert demand.service_time_s(counted) == pytest.approx(20)
+    assert demand.service_time_s(counted[:1]) is None
+
+
+def test_mean_prompt_tokens_over_a_restart():
+    readings = [(0, 0), (10, 1000), (2, 300)]  # the third is after a restart: 2 more, 300 more
+    counted = [
+        Sample(
+            at_s=10.0 * k,
+            replicas=(replica(requests_finished_total=float(n), prompt_tokens_total=float(p)),),
+        )
+        for k, (n, p) in enumerate(readings)
+    ]
+
+    assert demand.mean_prompt_tokens(counted) == pytest.approx(1300 / 12)
+
+
+def test_a_replica_without_a_past_does_not_count_its_whole_life_as_a_rise():
+    before = Sample(at_s=0, replicas=(replica("old", requests_finished_total=5.0),))
+    after = Sample(
+        at_s=5,
+        replicas=(
+            replica("new", requests_finished_total=900.0),
+            replica("old", requests_finished_total=7.0),
+        ),
+    )
+
+    assert rates.total_increase([before, after], "requests_finished_total") == 2

@@ -1,0 +1,264 @@
+"""The chain of an inference decision: where each count comes from, and when it holds."""
+
+import dataclasses
+
+import pytest
+
+from scaler.decision.decide import decide
+from scaler.decision.decision import Reason
+from scaler.decision.policy import SignalName
+from scaler.decision.sample import Sample
+from scaler.decision.window import ScaleBounds
+from tests.builders import inference, lending, replica, sample, steady, window
+
+FAST = {"scale_down_delay_s": 0.0, "hpa_tolerance": 0.0}
+
+
+def reasons(decision):
+    return [step.reason for step in decision.steps]
+
+
+def test_load_over_the_target():
+    decision = decide(steady(600, running=21, replicas=3), inference(**FAST))
+
+    assert decision.replicas == 3
+    assert reasons(decision) == [Reason.DEMAND]
+    assert decision.load == pytest.approx(2.1)
+    assert decision.active
+    assert decision.safe_concurrency == 10
+    assert decision.binding_limit == "explicit"
+
+
+def test_a_surge_panics_at_once():
+    calm = steady(600, running=7, end_s=10_000).samples
+    surge = (sample(10_005, running=60), sample(10_010, running=60))
+
+    decision = decide(window(*calm, *surge), inference(**FAST))
+
+    assert decision.panic
+    assert decision.replicas == 9  # 60 / 7, not the minute's average of 16 / 7
+    assert Reason.PANIC in reasons(decision)
+
+
+def test_loading_replicas_count_as_there():
+    half = [sample(9_400 + 5.0 * k, running=60, loading_replicas=8) for k in range(120)]
+
+    assert not decide(window(*half), inference(**FAST)).panic
+
+
+@pytest.mark.parametrize(
+    ("newest", "reason"),
+    [
+        pytest.param(Sample(at_s=10_000, ready_replicas=2), Reason.NO_DATA, id="nobody reports"),
+        pytest.param(
+            sample(10_000, replicas=1, ready_replicas=3), Reason.NO_DATA, id="most do not report"
+        ),
+        pytest.param(Sample(at_s=10_000), Reason.NO_DATA, id="nothing is known at all"),
+        pytest.param(
+            Sample(at_s=10_000, spec_replicas=1, ready_replicas=0, loading_replicas=1),
+            Reason.NO_DATA,
+            id="the first replica loads",
+        ),
+    ],
+)
+def test_silence_holds(newest, reason):
+    earlier = steady(600, running=21, replicas=3, end_s=9_995).samples
+
+    decision = decide(window(*earlier, newest), inference())
+
+    assert decision.holds
+    assert decision.value is None
+    assert decision.reason is reason
+    assert not decision.active
+
+
+def test_ready_replicas_are_never_offered_in_place_of_data():
+    silent = Sample(at_s=0, ready_replicas=4, spec_replicas=4)
+
+    assert decide(window(silent), inference()).replicas is None
+
+
+def test_an_unknown_capacity_holds_and_says_so():
+    decision = decide(steady(600, running=3), inference(max_concurrency=None))
+
+    assert decision.holds
+    assert decision.reason is Reason.NO_CAPACITY
+    assert "no safe concurrency is known" in decision.steps[-1].detail
+
+
+def test_gpu_readings_alone_set_no_count():
+    decision = decide(steady(600, running=3), inference(metrics=(SignalName.GPU_MEMORY,)))
+
+    assert decision.reason is Reason.NO_DATA
+
+
+def test_at_zero_nothing_asks():
+    zero = [Sample(at_s=5.0 * k, spec_replicas=0, ready_replicas=0) for k in range(3)]
+
+    decision = decide(window(*zero), inference())
+
+    assert (decision.replicas, decision.reason, decision.woken) == (0, Reason.KNOWN_ZERO, False)
+    assert not decision.active
+
+
+@pytest.mark.parametrize(
+    ("held", "policy", "count"),
+    [
+        pytest.param(1.0, {}, 1, id="one request wakes one replica"),
+        pytest.param(35.0, {}, 5, id="a backlog wakes what it needs"),
+        pytest.param(1.0, {"activation_scale": 2}, 2, id="with no fewer than the activation scale"),
+        pytest.param(9.0, {"max_concurrency": None}, 1, id="with one where capacity is unknown"),
+    ],
+)
+def test_a_gateway_wakes_from_zero(held, policy, count):
+    zero = [Sample(at_s=5.0 * k, spec_replicas=0, ready_replicas=0) for k in range(20)]
+    asked = dataclasses.replace(zero[-1], at_s=100, gateway_in_flight=held)
+
+    decision = decide(window(*zero, asked), inference(**policy))
+
+    assert (decision.replicas, decision.reason, decision.woken) == (count, Reason.WOKEN, True)
+
+
+def test_arrivals_wake_from_zero():
+    zero = [
+        Sample(at_s=5.0 * k, spec_replicas=0, ready_replicas=0, arrivals_total=float(k == 2))
+        for k in range(3)
+    ]
+
+    assert decide(window(*zero), inference()).reason is Reason.WOKEN
+
+
+def test_zero_by_the_gateway_and_no_target_up():
+    quiet = Sample(at_s=0, gateway_in_flight=0.0, targets_up=0)
+
+    assert decide(window(quiet), inference()).reason is Reason.KNOWN_ZERO
+
+
+def test_the_minimum_also_holds_at_zero():
+    zero = Sample(at_s=0, spec_replicas=0, ready_replicas=0)
+    bounds = ScaleBounds(min_replicas=2, max_replicas=4)
+
+    decision = decide(window(zero, bounds=bounds), inference(hpa_tolerance=0.0))
+
+    assert (decision.replicas, decision.reason) == (2, Reason.TOO_FEW_REPLICAS)
+
+
+def test_idle_goes_to_zero_only_with_proof():
+    unproven = decide(steady(600, running=0), inference(**FAST))
+    proven = decide(steady(600, running=0, spec_replicas=1), inference(**FAST))
+
+    assert (unproven.replicas, unproven.reason) == (1, Reason.ZERO_UNPROVEN)
+    assert (proven.replicas, proven.reason) == (0, Reason.DEMAND)
+
+
+def test_load_up_to_the_activation_load_is_idle():
+    seen = steady(600, running=1, spec_replicas=1)
+
+    assert decide(seen, inference(**FAST)).replicas == 1
+    assert decide(seen, inference(activation_load=0.1, **FAST)).replicas == 0
+
+
+def test_without_history_never_down_and_never_blind():
+    short = steady(30, running=7, replicas=1, ready_replicas=1, spec_replicas=4)
+    blind = steady(30, running=7)
+
+    kept = decide(short, inference(**FAST))
+
+    assert (kept.replicas, kept.reason) == (4, Reason.NO_HISTORY)
+    assert decide(blind, inference(**FAST)).holds
+
+
+@pytest.mark.parametrize(
+    ("running", "spec", "count"),
+    [
+        pytest.param(27, 3, 4, id="up as far as the missing are empty"),
+        pytest.param(14, 3, 3, id="between: stay"),
+        pytest.param(2, 6, 2, id="down as far as is safe with the missing full"),
+    ],
+)
+def test_partial_data_by_the_rule_of_the_hpa(running, spec, count):
+    full = steady(600, running=running, replicas=2, ready_replicas=3, spec_replicas=spec)
+
+    assert decide(full, inference(**FAST)).replicas == count
+
+
+def test_partial_data_names_the_span():
+    seen = steady(600, running=14, replicas=2, ready_replicas=3, spec_replicas=3)
+
+    decision = decide(seen, inference(**FAST))
+
+    assert decision.steps[-1].reason is Reason.PARTIAL_DATA
+    assert "between 2 (they are idle) and 4 (they are full)" in decision.steps[-1].detail
+
+
+def test_no_scale_down_while_a_chosen_signal_is_silent():
+    policy = inference(metrics=(SignalName.CONCURRENCY, SignalName.RPS), rps_target=10.0, **FAST)
+    counted = [
+        Sample(
+            at_s=5.0 * k,
+            ready_replicas=4,
+            spec_replicas=4,
+            replicas=tuple(
+                replica(f"llm-{n}", running=1, requests_finished_total=5.0 * k if k < 100 else None)
+                for n in range(4)
+            ),
+        )
+        for k in range(120)
+    ]
+
+    decision = decide(window(*counted), policy)
+
+    assert (decision.replicas, decision.reason) == (4, Reason.SIGNAL_MISSING)
+
+
+def test_a_signal_that_does_not_apply_blocks_nothing():
+    policy = inference(metrics=(SignalName.CONCURRENCY, SignalName.WORK), **FAST)
+
+    decision = decide(steady(600, running=7, replicas=3), policy)
+
+    assert decision.replicas == 1
+    assert any(note.startswith("work abstains") for note in decision.notes)
+
+
+def test_memory_past_its_threshold_asks_for_one_more():
+    policy = inference(metrics=(SignalName.CONCURRENCY, SignalName.GPU_MEMORY), **FAST)
+    filling = [
+        Sample(
+            at_s=5.0 * k,
+            ready_replicas=1,
+            replicas=(
+                replica(
+                    running=1, gpu_memory_used_mib=500.0 * k, gpu_memory_free_mib=60_000 - 500.0 * k
+                ),
+            ),
+        )
+        for k in range(120)
+    ]
+
+    decision = decide(window(*filling), policy)
+
+    assert (decision.replicas, decision.reason) == (2, Reason.GPU_MEMORY)
+
+
+def test_utilization_past_its_target_raises_in_company():
+    policy = inference(metrics=(SignalName.CONCURRENCY, SignalName.GPU_UTILIZATION), **FAST)
+    seen = steady(600, running=7)
+    busy = tuple(
+        dataclasses.replace(s, replicas=(replica(running=7, gpu_engine_active=0.99),))
+        for s in seen.samples
+    )
+
+    decision = decide(window(*busy), policy)
+
+    assert (decision.replicas, decision.reason) == (2, Reason.GPU_UTILIZATION)
+
+
+def test_bounds_come_last():
+    decision = decide(steady(600, running=70), inference(max_replicas=4, **FAST))
+
+    assert (decision.replicas, decision.reason) == (4, Reason.TOO_MANY_REPLICAS)
+
+
+def test_a_window_and_a_policy_of_different_kinds_do_not_meet():
+    with pytest.raises(TypeError, match="Window and LendingPolicy"):
+        decide(steady(60, running=1), lending())

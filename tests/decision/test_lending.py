@@ -1,0 +1,321 @@
+"""Who works on the pool: the latch, what is free, and what a borrower can take."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler.decision.decide import decide
+from scaler.decision.decision import Reason
+from scaler.decision.lending import latch
+from scaler.decision.online import averages, online_load, upper_rise
+from scaler.decision.policy import LoadBase
+from scaler.decision.pool import Member, Node, PoolWindow
+from tests.builders import INTERVAL_S, lending, member, pool, sample, window
+
+QUIET = [0.8] * 40
+"""Ten per cent of a pool of eight, for 200 s."""
+
+
+def reasons(decision):
+    return [step.reason for step in decision.steps]
+
+
+def test_a_quiet_pool_lends_what_inference_does_not_need():
+    decision = decide(pool(member(QUIET, replicas=2)), lending())
+
+    assert (decision.replicas, reasons(decision)) == (6, [Reason.LENT])
+    assert decision.load == pytest.approx(0.1)
+    assert "8 units − 2 kept" in decision.steps[0].detail
+
+
+def test_reserved_units_are_never_lent_and_serve_inference():
+    # The article's A100: seven slices, three always for inference, four to lend.
+    slices = lending(pool_units=7, reserved_units=3, headroom_units=0)
+
+    assert decide(pool(member([0.5] * 40, replicas=1)), slices).replicas == 4
+    assert decide(pool(member([0.5] * 40, replicas=3)), slices).replicas == 4
+    assert decide(pool(member([0.5] * 40, replicas=4)), slices).replicas == 3
+
+
+@pytest.mark.parametrize(
+    ("loads", "count", "reason"),
+    [
+        pytest.param([1.0] * 11, 0, Reason.NOT_LENDING, id="quiet for less than a stable window"),
+        pytest.param([1.0] * 13, 6, Reason.LENT, id="quiet for a whole one"),
+        pytest.param([4.0] * 40, 0, Reason.NOT_LENDING, id="between the thresholds, never quiet"),
+        pytest.param([*[1.0] * 40, 7.0, 7.0], 0, Reason.RECLAIMED, id="over 70 %: all back"),
+        pytest.param(
+            [*[7.0] * 40, *[1.0] * 11], 0, Reason.LEND_DELAY, id="too soon after a reclaim"
+        ),
+        pytest.param([*[7.0] * 40, *[4.0] * 40], 0, Reason.NOT_LENDING, id="falls into the band"),
+        pytest.param([*[7.0] * 40, *[1.0] * 40], 6, Reason.LENT, id="quiet again for long enough"),
+    ],
+)
+def test_the_latch(loads, count, reason):
+    fleet = member(loads, replicas=2)
+    quick = lending(lend_delay_s=70, headroom_units=0)
+
+    decision = decide(pool(fleet), quick)
+
+    assert (decision.replicas, decision.steps[0].reason) == (count, reason)
+
+
+def test_what_a_workload_is_owed_comes_first():
+    # Two are ready; the load asks for five of eight: three pending ones are owed their units.
+    decision = decide(
+        pool(member([*[1.0] * 40, *[3.4] * 2], replicas=2)), lending(headroom_units=0)
+    )
+
+    assert decision.replicas == 3
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"loading_replicas": 2}, {"terminating_replicas": 2}, {"spec_replicas": 3}],
+    ids=["surging", "terminating", "asked for and not there yet"],
+)
+def test_every_pod_that_exists_holds_its_units(extra):
+    quiet = member([0.1] * 40, replicas=1)
+    assert quiet.window is not None
+    more = tuple(dataclasses.replace(s, **extra) for s in quiet.window.samples)
+    holding = dataclasses.replace(quiet, window=window(*more))
+
+    assert decide(pool(holding), lending(headroom_units=0)).replicas == 5
+
+
+def test_several_workloads_share_a_pool():
+    two = pool(
+        member([0.5] * 40, name="prod/a", replicas=1, units=2),
+        member([0.5] * 40, name="prod/b", replicas=2),
+    )
+
+    decision = decide(two, lending(headroom_units=0))
+
+    assert decision.load == pytest.approx(1.5 / 8)
+    assert decision.replicas == 4
+
+
+def test_load_as_a_share_of_what_the_services_have():
+    fixed = pool(member([1.0] * 40, replicas=2))
+    policy = lending(load_base=LoadBase.SERVICE)
+
+    assert online_load(fixed, policy)[-1].load == pytest.approx(0.5)
+    assert decide(fixed, policy).reason is Reason.NOT_LENDING
+
+
+def test_in_the_band_workers_never_grow():
+    loads = [*[1.0] * 40, *[3.0] * 4]
+    crowded = pool(member(loads, replicas=1), workers=2)
+
+    decision = decide(crowded, lending(headroom_units=0))
+
+    assert (decision.replicas, decision.reason) == (2, Reason.BAND)
+    assert decide(dataclasses.replace(crowded, workers=6), lending(headroom_units=0)).replicas == 3
+
+
+def test_young_workers_run_on_while_only_headroom_shrinks():
+    young = pool(member(QUIET, replicas=2), workers=6, workers_since_s=9_900)
+    careful = lending(headroom_units=2)
+
+    assert decide(young, careful).reason is Reason.MIN_RUNTIME
+    assert decide(dataclasses.replace(young, workers_since_s=9_000), careful).replicas == 4
+    # Never against what inference needs: three are there now.
+    needed = dataclasses.replace(young, members=(member(QUIET, replicas=3),))
+    assert decide(needed, careful).replicas == 3
+
+
+@pytest.mark.parametrize(
+    ("policy", "count", "reason"),
+    [
+        pytest.param({"units_per_worker": 4}, 1, Reason.LENT, id="whole workers only"),
+        pytest.param({"max_workers": 2}, 2, Reason.WHOLE_GANG, id="no more than it can take"),
+        pytest.param({"min_workers": 7}, 0, Reason.WHOLE_GANG, id="no less than its gang"),
+        pytest.param(
+            {"resizable": False, "max_workers": 8}, 0, Reason.WHOLE_GANG, id="all or nothing"
+        ),
+        pytest.param({"resizable": False, "max_workers": 6}, 6, Reason.LENT, id="all"),
+        pytest.param({"reserved_units": 8}, 0, Reason.NO_ROOM, id="nothing to lend"),
+    ],
+)
+def test_counts_that_a_borrower_can_take(policy, count, reason):
+    decision = decide(pool(member(QUIET, replicas=2)), lending(headroom_units=0, **policy))
+
+    assert (decision.replicas, decision.reason) == (count, reason)
+
+
+NODES = (
+    Node(name="a", units=4, units_in_use=1),
+    Node(name="b", units=4, units_in_use=1),
+)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "policy", "count"),
+    [
+        pytest.param(NODES, {}, 6, id="units of single workers add up"),
+        pytest.param(NODES, {"units_per_worker": 2}, 2, id="a worker fits on one node"),
+        pytest.param(NODES, {"units_per_worker": 4}, 0, id="or on none"),
+        pytest.param(
+            (NODES[0], dataclasses.replace(NODES[1], schedulable=False)), {}, 2, id="cordoned"
+        ),
+        pytest.param(NODES, {"reserved_units": 5}, 3, id="what is owed may land on any node"),
+    ],
+)
+def test_free_units_are_counted_by_node(nodes, policy, count):
+    decision = decide(
+        pool(member(QUIET, replicas=2), nodes=nodes), lending(headroom_units=0, **policy)
+    )
+
+    assert decision.replicas == count
+
+
+def silent(since_s):
+    return Member(
+        name="prod/silent", policy=member([0]).policy, window=None, silent_since_s=since_s
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "count", "reason"),
+    [
+        pytest.param([silent(9_900.0)], None, Reason.BLIND_HOLD, id="nothing new is lent"),
+        pytest.param([silent(9_700.0)], 0, Reason.BLIND_RECLAIM, id="for too long"),
+        pytest.param(
+            [Member(name="prod/new", policy=None, window=None)],
+            None,
+            Reason.MEMBER_UNKNOWN,
+            id="never heard of since the start",
+        ),
+        pytest.param(
+            [member(QUIET), silent(9_900.0)], None, Reason.BLIND_HOLD, id="one of two is silent"
+        ),
+        pytest.param(
+            [member([6.0] * 40, replicas=8), silent(9_900.0)],
+            0,
+            Reason.RECLAIMED,
+            id="the other alone is past the threshold",
+        ),
+        pytest.param([member([*QUIET, None])], None, Reason.BLIND_HOLD, id="its newest is missing"),
+    ],
+)
+def test_an_unknown_online_load(members, count, reason):
+    decision = decide(pool(*members), lending())
+
+    assert (decision.replicas, decision.reason) == (count, reason)
+
+
+def test_idle_units_are_said():
+    decision = decide(pool(member([4.0] * 40, replicas=4)), lending(headroom_units=0))
+
+    assert decision.notes[0].startswith("2 of 8 units are idle: online load is 50 %")
+
+
+def test_a_pool_without_online_workloads_cannot_be_made():
+    with pytest.raises(ValueError, match="at least one online workload"):
+        PoolWindow(at_s=0, members=())
+
+
+def test_history_keeps_the_latch_on_through_a_long_night():
+    night = member([2.5] * 400, end_s=10_000)
+    assert night.window is not None
+    thinned = tuple(sample(4_000.0 + 60 * k, running=5) for k in range(60))
+    slept = dataclasses.replace(night, window=dataclasses.replace(night.window, history=thinned))
+    band = dataclasses.replace(
+        slept,
+        window=window(*member([3.0] * 40).window.samples, history=thinned),  # type: ignore[union-attr]
+    )
+
+    assert latch(online_load(pool(slept), lending()), lending()).on
+    assert latch(online_load(pool(band), lending()), lending()).on
+
+
+def test_a_gap_in_the_history_is_unknown_and_not_quiet():
+    early, late = member([0.5] * 5, end_s=9_000), member([0.5] * 5, end_s=10_000)
+    assert early.window is not None
+    assert late.window is not None
+    both = window(*early.window.samples, *late.window.samples)
+
+    points = online_load(
+        pool(dataclasses.replace(late, window=both), member([0.5] * 250, name="prod/b")), lending()
+    )
+
+    assert any(point.load is None for point in points)
+
+
+def test_the_average_of_a_panic_window_is_of_two_points_at_least():
+    points = online_load(pool(member([0.0, 0.0, 8.0])), lending())
+
+    assert list(averages(points, 1.0)) == [0.0, 0.0, pytest.approx(0.5)]
+
+
+@pytest.mark.parametrize(
+    ("loads", "quantile", "rise"),
+    [
+        pytest.param([1.0] * 20, 0.9, 0.0, id="flat"),
+        pytest.param([1.0, 1.0, 5.0, 1.0], 0.99, 0.5, id="the largest rise"),
+        pytest.param([5.0, 3.0, 1.0], 0.99, 0.0, id="falling"),
+        pytest.param([None], 0.9, 0.0, id="nothing is known"),
+    ],
+)
+def test_what_load_rises_within_a_reclaim(loads, quantile, rise):
+    points = online_load(pool(member(loads)), lending())
+
+    assert upper_rise(points, 10.0, quantile) == pytest.approx(rise)
+
+
+LOADS = st.lists(st.none() | st.floats(0, 9).map(lambda x: round(x, 2)), min_size=1, max_size=60)
+
+
+@given(
+    loads=LOADS,
+    replicas=st.integers(0, 8),
+    units=st.integers(1, 4),
+    per_worker=st.integers(1, 3),
+    reserved=st.integers(0, 8),
+    workers=st.none() | st.integers(0, 8),
+    whole=st.booleans(),
+)
+def test_inference_is_never_crowded_out(
+    loads, replicas, units, per_worker, *, reserved, workers, whole
+):
+    fleet = member(loads, replicas=max(1, replicas), units=units)
+    policy = lending(
+        reserved_units=reserved, units_per_worker=per_worker, resizable=whole, max_workers=4
+    )
+
+    decision = decide(pool(fleet, workers=workers, workers_since_s=9_990.0), policy)
+
+    held = max(1, replicas) * units
+    if decision.replicas:
+        assert decision.replicas * per_worker + held <= policy.pool_units
+        assert decision.replicas * per_worker + reserved <= policy.pool_units
+
+
+@given(LOADS, st.integers(0, 8))
+def test_past_the_reclaim_threshold_nothing_is_lent_whatever_else(loads, workers):
+    crowded = pool(member([*loads, 6.0, 6.0]), workers=workers, workers_since_s=9_999.0)
+
+    assert decide(crowded, lending()).replicas == 0
+
+
+@given(LOADS, st.floats(0, 8), st.none() | st.integers(0, 8))
+def test_under_constant_load_the_answer_settles(start, load, workers):
+    policy = lending(latch_lookback_s=300, lend_delay_s=0)
+    rest = [round(load, 2)] * 160  # longer than the lookback of either policy
+
+    here = decide(pool(member([*start, *rest]), workers=workers), policy)
+    then = decide(pool(member([*start, *rest, *rest]), workers=workers), policy)
+
+    assert here.replicas == then.replicas
+
+
+@given(LOADS, st.integers(1, 10**5))
+def test_a_shift_of_the_clock_changes_nothing(loads, buckets):
+    later_s = 10_000.0 + buckets * INTERVAL_S
+
+    here = decide(pool(member(loads)), lending())
+    there = decide(pool(member(loads, end_s=later_s), at_s=later_s), lending())
+
+    assert here == dataclasses.replace(there, at_s=here.at_s)

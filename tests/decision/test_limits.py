@@ -1,0 +1,89 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler.decision.decision import Reason
+from scaler.decision.limits import past_dead_band, reported_value, within_bounds
+from scaler.decision.window import ScaleBounds
+from tests.builders import inference, sample, window
+
+
+def at(spec, **bounds):
+    return window(sample(spec_replicas=spec), bounds=ScaleBounds(**bounds))
+
+
+@pytest.mark.parametrize(
+    ("count", "policy", "bounds", "step"),
+    [
+        pytest.param(3, {}, {}, None, id="no bounds are known"),
+        pytest.param(3, {"max_replicas": 2}, {}, (2, Reason.TOO_MANY_REPLICAS), id="cut"),
+        pytest.param(0, {"min_replicas": 1}, {}, (1, Reason.TOO_FEW_REPLICAS), id="raised"),
+        pytest.param(
+            9, {}, {"max_replicas": 4}, (4, Reason.TOO_MANY_REPLICAS), id="the ScaledObject's"
+        ),
+        pytest.param(
+            9, {"max_replicas": 6}, {"max_replicas": 4}, (6, Reason.TOO_MANY_REPLICAS), id="stated"
+        ),
+        pytest.param(
+            1, {"max_replicas": 2}, {"min_replicas": 5}, None, id="crossed: the maximum wins"
+        ),
+    ],
+)
+def test_bounds(count, policy, bounds, step):
+    result = within_bounds(count, at(1, **bounds), inference(**policy))
+
+    assert (result and (result.replicas, result.reason)) == step
+
+
+@pytest.mark.parametrize(
+    ("spec", "count", "raised"),
+    [
+        (10, 11, 12),
+        (20, 22, 23),
+        (40, 44, 45),
+        (9, 10, None),
+        (12, 11, None),
+        (0, 1, None),
+        (None, 5, None),
+        (10, 10, None),
+    ],
+)
+def test_up_to_the_first_count_that_a_default_hpa_acts_on(spec, count, raised):
+    step = past_dead_band(count, at(spec), inference())
+
+    assert (step and step.replicas) == raised
+
+
+@pytest.mark.parametrize(
+    ("spec", "count", "value"),
+    [
+        pytest.param(12, 11, 10.799, id="a value below 10.8 that rounds up to 11"),
+        pytest.param(10, 9, 8.999, id="9.0 is on the edge"),
+        pytest.param(20, 19, None, id="nothing under 18 rounds up to 19"),
+        pytest.param(10, 5, None, id="far enough already"),
+        pytest.param(10, 0, None, id="zero is KEDA's to do"),
+    ],
+)
+def test_down_with_less_than_one_under_reported(spec, count, value):
+    assert reported_value(count, at(spec), inference()) == value
+
+
+@pytest.mark.parametrize(
+    ("policy", "bounds"),
+    [({"hpa_tolerance": 0.0}, {}), ({}, {"tolerance": 0.0})],
+    ids=["stated", "read back"],
+)
+def test_without_a_dead_band_the_count_is_said_as_it_is(policy, bounds):
+    assert past_dead_band(11, at(10, **bounds), inference(**policy)) is None
+    assert reported_value(9, at(10, **bounds), inference(**policy)) is None
+
+
+@given(spec=st.integers(1, 500), count=st.integers(1, 500))
+def test_what_is_reported_means_the_count_and_is_acted_on(spec, count):
+    value = reported_value(count, at(spec), inference())
+
+    if value is not None:
+        assert math.ceil(value) == count
+        assert value / spec < 0.9
