@@ -46,11 +46,11 @@ class Bench:
 
     @property
     def scaler(self) -> ExternalScalerStub:
-        return ExternalScalerStub(self.channel)  # type: ignore[no-untyped-call]
+        return ExternalScalerStub(self.channel)
 
     @property
     def lending(self) -> LendingStub:
-        return LendingStub(self.channel)  # type: ignore[no-untyped-call]
+        return LendingStub(self.channel)
 
     def runs(self, key: str, running: float) -> None:
         """Let a workload run that many requests from now on, one more bucket later."""
