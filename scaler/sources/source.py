@@ -92,6 +92,10 @@ class Source(Protocol):
         """
         ...
 
-    def nodes(self, resource: str) -> tuple[Node, ...]:
-        """Return the nodes that have an extended resource; empty where the cluster is unknown."""
+    def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
+        """
+        Return the nodes that have an extended resource; empty where the cluster is unknown.
+
+        Units in use are those that pods of the ``online`` workloads hold.
+        """
         ...

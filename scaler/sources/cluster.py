@@ -1,0 +1,312 @@
+"""
+What the cluster says of a workload, as kube-state-metrics has it: replicas, owners, readiness.
+
+Read from the same Prometheus as everything else, so that it has a history. Every fact is None
+where the exporter does not tell it; none is ever guessed from another.
+Names: github.com/kubernetes/kube-state-metrics, docs/metrics.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from scaler.decision.pool import Node
+from scaler.decision.window import ScaleBounds
+
+from .attribution import Owner, deployment_of
+from .series import SeriesStore, Subject, Track
+from .source import Workload
+from .wanted import Exporter, Wanted
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    """Names of a kind's replica counts, and the label that names the object."""
+
+    label: str
+    spec: str
+    exist: str
+    ready: str
+
+
+_DEPLOYMENT = _Counts(
+    label="deployment",
+    spec="kube_deployment_spec_replicas",
+    exist="kube_deployment_status_replicas",
+    ready="kube_deployment_status_replicas_ready",
+)
+_STATEFUL_SET = _Counts(
+    label="statefulset",
+    spec="kube_statefulset_replicas",
+    exist="kube_statefulset_status_replicas",
+    ready="kube_statefulset_status_replicas_ready",
+)
+_COUNTS: Mapping[str, _Counts] = {
+    "Deployment": _DEPLOYMENT,
+    "StatefulSet": _STATEFUL_SET,
+    # The leaders of a LeaderWorkerSet are a StatefulSet of its name, and a group counts when its
+    # leader does (sigs.k8s.io/lws, pkg/controllers/leaderworkerset_controller.go).
+    "LeaderWorkerSet": _STATEFUL_SET,
+}
+
+_CREATED = "kube_pod_created"
+_READY_TIME = "kube_pod_status_ready_time"
+_UNSCHEDULABLE = "kube_pod_status_unschedulable"
+_DELETION = "kube_pod_deletion_timestamp"
+_POD_OWNER = "kube_pod_owner"
+_SET_OWNER = "kube_replicaset_owner"
+_ALLOCATABLE = "kube_node_status_allocatable"
+_CORDONED = "kube_node_spec_unschedulable"
+_CONDITION = "kube_node_status_condition"
+_TAINT = "kube_node_spec_taint"
+_REQUESTS = "kube_pod_container_resource_requests"
+_HPA_MIN = "kube_horizontalpodautoscaler_spec_min_replicas"
+_HPA_MAX = "kube_horizontalpodautoscaler_spec_max_replicas"
+
+
+LEAVING_TAINTS = frozenset(
+    {
+        "ToBeDeletedByClusterAutoscaler",
+        "DeletionCandidateOfClusterAutoscaler",
+        "karpenter.sh/disrupted",
+        "karpenter.sh/disruption",
+        "aws-node-termination-handler/spot-itn",
+        "aws-node-termination-handler/scheduled-maintenance",
+        "aws-node-termination-handler/asg-lifecycle-termination",
+        "aws-node-termination-handler/rebalance-recommendation",
+        "cloud.google.com/impending-node-termination",
+        "node.cloudprovider.kubernetes.io/shutdown",
+    }
+)
+"""Taints of a node that its cloud or its autoscaler is about to take away."""
+
+
+def _wanted(metric: str, about: str, *, once_a_minute: bool = False) -> Wanted:
+    return Wanted(
+        metrics=(metric,), exporter=Exporter.CLUSTER, about=about, once_a_minute=once_a_minute
+    )
+
+
+WANTED = (
+    *(
+        _wanted(metric, counts.label)
+        for counts in (_DEPLOYMENT, _STATEFUL_SET)
+        for metric in (counts.spec, counts.exist, counts.ready)
+    ),
+    _wanted(_UNSCHEDULABLE, "pod"),
+    _wanted(_DELETION, "pod"),
+    _wanted(_CREATED, "pod", once_a_minute=True),
+    _wanted(_READY_TIME, "pod", once_a_minute=True),
+    _wanted(_POD_OWNER, "pod", once_a_minute=True),
+    _wanted(_SET_OWNER, "replicaset", once_a_minute=True),
+    _wanted(_REQUESTS, "pod", once_a_minute=True),
+    *(
+        Wanted(metrics=(metric,), exporter=Exporter.CLUSTER, about="node", namespaced=False)
+        for metric in (_ALLOCATABLE, _CORDONED, _CONDITION, _TAINT)
+    ),
+    _wanted(_HPA_MIN, "horizontalpodautoscaler", once_a_minute=True),
+    _wanted(_HPA_MAX, "horizontalpodautoscaler", once_a_minute=True),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """What the cluster tells at one instant; the fields are those of a Sample."""
+
+    spec_replicas: int | None = None
+    ready_replicas: int | None = None
+    loading_replicas: int | None = None
+    terminating_replicas: int | None = None
+    unschedulable_since_s: float | None = None
+
+
+SILENT = Scale()
+"""The cluster tells nothing."""
+
+
+class ClusterFacts:
+    """Reads a workload's facts off the store."""
+
+    def __init__(self, store: SeriesStore) -> None:
+        self._store = store
+
+    def at(
+        self, workload: Workload, pods: Sequence[Subject], *, at_s: float, stale_after_s: float
+    ) -> Scale:
+        """Return what the cluster tells of a workload at an instant."""
+        counts = self._counts(workload, at_s, stale_after_s)
+        exist, ready = counts.get("exist"), counts.get("ready")
+        return Scale(
+            spec_replicas=_whole(counts.get("spec")),
+            ready_replicas=_whole(ready),
+            loading_replicas=(
+                None if exist is None or ready is None else int(max(0.0, exist - ready))
+            ),
+            terminating_replicas=(
+                len(self._leaving(pods, at_s, stale_after_s)) if counts else None
+            ),
+            unschedulable_since_s=self._unschedulable_since(pods, at_s, stale_after_s),
+        )
+
+    def about(self, workload: Workload) -> Iterable[Subject]:
+        """Return the subject whose series say how many replicas there are."""
+        return ((workload.namespace, workload.name),)
+
+    def owner_of(self, pod: Subject) -> Owner | None:
+        """Return the controller of a pod; a ReplicaSet's Deployment in place of the set."""
+        owner = self._owner(_POD_OWNER, pod)
+        if owner is None or owner.kind != "ReplicaSet":
+            return owner
+        above = self._owner(_SET_OWNER, (pod[0], owner.name))
+        if above is not None:
+            return above
+        deployment = deployment_of(owner.name)
+        return owner if deployment is None else Owner(kind="Deployment", name=deployment)
+
+    def startup_s(self, pods: Iterable[Subject]) -> tuple[float, ...]:
+        """
+        Return the seconds from creation to first ready of the pods that became ready, in order.
+
+        ``kube_pod_status_ready_time`` is the last transition, so the earliest value seen counts.
+        """
+        found = []
+        for pod in pods:
+            created_s = self._earliest(_CREATED, pod)
+            ready_s = self._earliest(_READY_TIME, pod)
+            if created_s is not None and ready_s is not None and ready_s >= created_s > 0:
+                found.append((created_s, ready_s - created_s))
+        return tuple(seconds for _, seconds in sorted(found))
+
+    def bounds(self, workload: Workload) -> ScaleBounds:
+        """
+        Return the bounds that the HPA carries, KEDA's for this ScaledObject.
+
+        KEDA gives its HPA a minimum of 1 for a ScaledObject's 0 and 1 alike, so 1 is not known.
+        """
+        hpa = (workload.namespace, f"keda-hpa-{workload.scaled_object}")
+        lowest, highest = (self._newest(metric, hpa) for metric in (_HPA_MIN, _HPA_MAX))
+        return ScaleBounds(
+            min_replicas=int(lowest) if lowest is not None and lowest > 1 else None,
+            max_replicas=int(highest) if highest is not None else None,
+        )
+
+    def nodes(
+        self,
+        resource: str,
+        pods: Collection[Subject],
+        *,
+        at_s: float,
+        stale_after_s: float,
+    ) -> tuple[Node, ...]:
+        """
+        Return the nodes that have an extended resource (``nvidia.com/gpu``), in order of name.
+
+        ``pods`` are those of the online workloads: what they ask for is in use until they are
+        gone, terminating or not.
+        """
+        name = exporter_name(resource)
+        in_use: dict[str, float] = {}
+        for pod in pods:
+            for track in self._fresh(_REQUESTS, pod, at_s, max(stale_after_s, 150.0)):
+                if track.labels.get("resource") == name and "node" in track.labels:
+                    node = track.labels["node"]
+                    in_use[node] = in_use.get(node, 0.0) + track.values[-1]
+        return tuple(
+            Node(
+                name=subject[1],
+                units=int(track.values[-1]),
+                schedulable=self._is_schedulable(subject, at_s, stale_after_s),
+                units_in_use=int(in_use.get(subject[1], 0)),
+            )
+            for subject in sorted(self._store.subjects(_ALLOCATABLE))
+            for track in self._fresh(_ALLOCATABLE, subject, at_s, stale_after_s)
+            if track.labels.get("resource") == name and track.values[-1] > 0
+        )
+
+    def _is_schedulable(self, node: Subject, at_s: float, stale_after_s: float) -> bool:
+        cordoned = self._at(_CORDONED, node, at_s, stale_after_s)
+        ready = [
+            track.values[-1]
+            for track in self._fresh(_CONDITION, node, at_s, stale_after_s)
+            if (track.labels.get("condition"), track.labels.get("status")) == ("Ready", "true")
+        ]
+        leaving = any(
+            track.labels.get("key") in LEAVING_TAINTS
+            for track in self._fresh(_TAINT, node, at_s, stale_after_s)
+        )
+        return not cordoned and min(ready, default=1.0) > 0 and not leaving
+
+    def _fresh(
+        self, metric: str, subject: Subject, at_s: float, stale_after_s: float
+    ) -> list[Track]:
+        return [
+            track
+            for track in self._store.tracks(metric, subject)
+            if track.at(at_s, stale_after_s) is not None
+        ]
+
+    def _counts(self, workload: Workload, at_s: float, stale_after_s: float) -> dict[str, float]:
+        names = _COUNTS.get(workload.kind)
+        if names is None:
+            return {}
+        target = (workload.namespace, workload.name)
+        found = {
+            field: self._at(metric, target, at_s, stale_after_s)
+            for field, metric in (
+                ("spec", names.spec),
+                ("exist", names.exist),
+                ("ready", names.ready),
+            )
+        }
+        return {field: value for field, value in found.items() if value is not None}
+
+    def _leaving(self, pods: Iterable[Subject], at_s: float, stale_after_s: float) -> list[Subject]:
+        return [pod for pod in pods if self._at(_DELETION, pod, at_s, stale_after_s) is not None]
+
+    def _unschedulable_since(
+        self, pods: Iterable[Subject], at_s: float, stale_after_s: float
+    ) -> float | None:
+        """Return when the oldest pod without a node was created: it has waited since then."""
+        since = [
+            created_s
+            for pod in pods
+            if self._at(_UNSCHEDULABLE, pod, at_s, stale_after_s)
+            and (created_s := self._newest(_CREATED, pod)) is not None
+            and created_s <= at_s
+        ]
+        return min(since, default=None)
+
+    def _owner(self, metric: str, subject: Subject) -> Owner | None:
+        for track in self._store.tracks(metric, subject):
+            kind, name = track.labels.get("owner_kind"), track.labels.get("owner_name")
+            if track.labels.get("owner_is_controller", "true") == "true" and kind and name:
+                # kube-state-metrics writes <none> for a pod that nobody owns.
+                return Owner(kind=kind, name=name)
+        return None
+
+    def _at(self, metric: str, subject: Subject, at_s: float, stale_after_s: float) -> float | None:
+        found = [
+            value
+            for track in self._store.tracks(metric, subject)
+            if (value := track.at(at_s, stale_after_s)) is not None
+        ]
+        return max(found, default=None)
+
+    def _newest(self, metric: str, subject: Subject) -> float | None:
+        return self._at(metric, subject, math.inf, math.inf)
+
+    def _earliest(self, metric: str, subject: Subject) -> float | None:
+        return min(
+            (min(track.values) for track in self._store.tracks(metric, subject) if track.times),
+            default=None,
+        )
+
+
+def exporter_name(resource: str) -> str:
+    """Return a resource's name as kube-state-metrics writes it: only letters, digits and ``_``."""
+    return re.sub(r"[^a-zA-Z0-9_]", "_", resource)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

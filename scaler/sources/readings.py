@@ -1,0 +1,147 @@
+"""
+How the series of one replica become one reading.
+
+An engine reports one row per rank, model and process; a pod may be scraped twice, and by several
+Prometheus replicas. Labels named in ``over`` tell rows apart that are different things, to be
+added or averaged; rows that differ in any other label repeat one another, and the largest counts.
+"""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from .series import SeriesStore, Subject, Track
+
+
+class Combine(enum.StrEnum):
+    """What becomes of rows that are different things."""
+
+    SUM = "sum"
+    MEAN = "mean"
+    MAX = "max"
+
+
+_COMBINE: dict[Combine, Callable[[Sequence[float]], float]] = {
+    Combine.SUM: math.fsum,
+    Combine.MEAN: lambda values: math.fsum(values) / len(values),
+    Combine.MAX: max,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The rows of a metric that carry certain labels."""
+
+    metric: str
+    """The name as exposed: counters with ``_total``, histograms with ``_sum`` or ``_count``."""
+    match: tuple[tuple[str, str], ...] = ()
+    """Labels (name, value) that a row must carry."""
+
+    def of(self, store: SeriesStore, subjects: Iterable[Subject]) -> list[Track]:
+        """Return the series of the subjects that match."""
+        return [
+            track
+            for subject in subjects
+            for track in store.tracks(self.metric, subject)
+            if all(track.labels.get(name) == value for name, value in self.match)
+        ]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The store at one instant, as one workload may see it."""
+
+    store: SeriesStore
+    at_s: float
+    stale_after_s: float
+    """How long a point stands."""
+    selector: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Labels that rows may not contradict."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One field of a replica: where it is read, and how its rows combine."""
+
+    rows: tuple[Rows, ...]
+    """Alternatives (older names, other releases), the preferred first: the first one that a
+    replica has counts, so that a release which exports both names counts once."""
+    over: tuple[str, ...] = ()
+    combine: Combine = Combine.SUM
+    scale: float = 1.0
+    """Multiplies the value (percent to share: 0.01)."""
+    label: str | None = None
+    """Info metrics: the value is in this label."""
+    out_of: tuple[Rows, ...] = ()
+    """Where the engine reports no share: what to divide by."""
+    below: float = math.inf
+    """Values at or above this stand for "no value" in the exporter's own language."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of all metrics this reading may come from."""
+        return tuple(dict.fromkeys(rows.metric for rows in (*self.rows, *self.out_of)))
+
+    def at(self, view: View, subjects: Sequence[Subject]) -> float | None:
+        """Return the reading of a replica's pods, None if it is missing."""
+        value = self._first(self.rows, view, subjects)
+        if value is None or not self.out_of:
+            return value
+        whole = self._first(self.out_of, view, subjects)
+        return value / whole if whole else None
+
+    def _first(
+        self, alternatives: Iterable[Rows], view: View, subjects: Sequence[Subject]
+    ) -> float | None:
+        for rows in alternatives:
+            found = []
+            for track in rows.of(view.store, subjects):
+                value = self._value(track, view.at_s, view.stale_after_s)
+                if value is not None and may_carry(track, view.selector):
+                    found.append((track, value))
+            if found:
+                return self._combined(found) * self.scale
+        return None
+
+    def _value(self, track: Track, at_s: float, stale_after_s: float) -> float | None:
+        if self.label is None:
+            value = track.at(at_s, stale_after_s)
+        else:
+            value = _number(track.labels.get(self.label)) if track.times else None
+        return None if value is None or value >= self.below else value
+
+    def _combined(self, found: Sequence[tuple[Track, float]]) -> float:
+        if len(found) == 1:
+            return found[0][1]
+        if self.label is not None:
+            found = _newest(found)
+        largest: dict[tuple[str | None, ...], float] = {}
+        for track, value in found:
+            thing = tuple(track.labels.get(name) for name in self.over)
+            largest[thing] = max(value, largest.get(thing, value))
+        return _COMBINE[self.combine](list(largest.values()))
+
+
+def may_carry(track: Track, selector: Mapping[str, str]) -> bool:
+    """
+    Whether a series may belong to a selector: it contradicts none of its labels.
+
+    Engines leave labels off some of their metrics (vLLM's cache_config_info has no model_name).
+    """
+    return all(track.labels.get(name, value) == value for name, value in selector.items())
+
+
+def _newest(found: Sequence[tuple[Track, float]]) -> Sequence[tuple[Track, float]]:
+    """Of info rows, those still reported: an engine that restarts in its pod leaves old ones."""
+    newest_s = max(track.times[-1] for track, _ in found)
+    return [(track, value) for track, value in found if track.times[-1] == newest_s]
+
+
+def _number(text: str | None) -> float | None:
+    """Read a label as a number; engines write ``None`` and the like for "not known"."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,185 @@
+"""
+Readings as they came in: series of timed values, merged by series and sample time.
+
+Merging the same points twice changes nothing, points that come late get in, and a series holds
+only values (NaN and infinities never enter), so that what is read off the store depends on what
+the world reported and not on when it was asked.
+"""
+
+import array
+import bisect
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from scaler.errors import SourceError
+
+Labels = tuple[tuple[str, str], ...]
+"""Label pairs in order of name."""
+
+Subject = tuple[str, str]
+"""Namespace and name of what a series is about: a pod, a Deployment, a node (no namespace)."""
+
+Point = tuple[float, float]
+"""Unix seconds, value."""
+
+EVERYTHING = -math.inf
+"""An instant before all others: everything may have changed."""
+
+_KEPT_ROUNDS = 4
+
+
+class Track:
+    """The points of one series, in time order."""
+
+    __slots__ = ("labels", "times", "values")
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self.labels = labels
+        self.times = array.array("d")
+        self.values = array.array("d")
+
+    def merge(self, points: Sequence[Point]) -> float:
+        """
+        Take in points in time order; return the earliest instant that is new (inf: none).
+
+        The first value seen for an instant stays: a series has one value at one time.
+        """
+        earliest = math.inf
+        for at_s, value in points:
+            if not math.isfinite(value):
+                continue
+            if not self.times or at_s > self.times[-1]:
+                place = len(self.times)
+            else:
+                place = bisect.bisect_left(self.times, at_s)
+                if self.times[place] == at_s:
+                    continue
+            self.times.insert(place, at_s)
+            self.values.insert(place, value)
+            earliest = min(earliest, at_s)
+        return earliest
+
+    def at(self, at_s: float, stale_after_s: float) -> float | None:
+        """Return the last value in ``(at − stale_after, at]``; None: missing at that instant."""
+        place = bisect.bisect_right(self.times, at_s) - 1
+        if place < 0 or self.times[place] <= at_s - stale_after_s:
+            return None
+        return self.values[place]
+
+    def recent(self, at_s: float, back_s: float) -> Sequence[float]:
+        """Return the values of the last point at an instant and of those up to back_s before it."""
+        end = bisect.bisect_right(self.times, at_s)
+        if end == 0:
+            return ()
+        return self.values[bisect.bisect_left(self.times, self.times[end - 1] - back_s) : end]
+
+    def gaps(self) -> list[float]:
+        """Return the seconds between neighbouring points, of the newest points."""
+        return [later - earlier for earlier, later in itertools.pairwise(self.times[-20:])]
+
+    def forget(self, before_s: float) -> None:
+        """Drop the points before an instant."""
+        first = bisect.bisect_left(self.times, before_s)
+        if first:
+            del self.times[:first]
+            del self.values[:first]
+
+
+class SeriesStore:
+    """
+    All series of one source, by metric name, subject and labels.
+
+    Bounded: more than ``max_series`` series is an error, and :meth:`forget` drops what is old.
+    """
+
+    def __init__(self, *, max_series: int = 500_000) -> None:
+        self._max_series = max_series
+        self._count = 0
+        self._round = 0
+        self._tracks: dict[str, dict[Subject, dict[Labels, Track]]] = {}
+        self._changes: dict[Subject, dict[int, float]] = {}
+
+    def __len__(self) -> int:
+        """Return how many series there are."""
+        return self._count
+
+    @property
+    def round(self) -> int:
+        """The number of the current round of reading; see :meth:`changed_since`."""
+        return self._round
+
+    def next_round(self) -> None:
+        """Begin a new round: what is merged from now on counts as changed in it."""
+        self._round += 1
+
+    def merge(
+        self, metric: str, subject: Subject, labels: Mapping[str, str], points: Sequence[Point]
+    ) -> None:
+        """
+        Take in points of one series, in time order.
+
+        Raises:
+            SourceError: kind ``limit``, when this series would be one too many.
+        """
+        rows = self._tracks.setdefault(metric, {}).setdefault(subject, {})
+        key = tuple(sorted(labels.items()))
+        track = rows.get(key)
+        if track is None:
+            if self._count >= self._max_series:
+                raise SourceError("limit", f"more than {self._max_series} series (maxSeries)")
+            track = rows[key] = Track(labels)
+            self._count += 1
+        earliest = track.merge(points)
+        if earliest < math.inf:
+            self.mark_changed(subject, earliest)
+
+    def mark_changed(self, subject: Subject, since_s: float) -> None:
+        """Note that what is known of a subject may differ from an instant on."""
+        rounds = self._changes.setdefault(subject, {})
+        rounds[self._round] = min(since_s, rounds.get(self._round, math.inf))
+        while len(rounds) > _KEPT_ROUNDS:
+            rounds.pop(min(rounds))
+
+    def changed_since(self, subject: Subject, round_: int) -> float:
+        """
+        Return the earliest instant of a subject that changed in or after a round (inf: none).
+
+        Only the newest rounds are remembered: asked about an older one the answer is "everything".
+        """
+        rounds = self._changes.get(subject)
+        if not rounds:
+            return math.inf
+        if len(rounds) == _KEPT_ROUNDS and round_ < min(rounds):
+            return EVERYTHING
+        return min((since for at, since in rounds.items() if at >= round_), default=math.inf)
+
+    def tracks(self, metric: str, subject: Subject) -> Iterable[Track]:
+        """Return the series of a metric that are about a subject."""
+        return self._tracks.get(metric, {}).get(subject, {}).values()
+
+    def subjects(self, metric: str) -> Iterable[Subject]:
+        """Return what a metric has series about."""
+        return self._tracks.get(metric, {}).keys()
+
+    def all_tracks(self, metric: str) -> Iterator[Track]:
+        """Return every series of a metric."""
+        for rows in self._tracks.get(metric, {}).values():
+            yield from rows.values()
+
+    def forget(self, before_s: float) -> None:
+        """Drop points before an instant, and series without any left."""
+        for metric, subjects in list(self._tracks.items()):
+            for subject, rows in list(subjects.items()):
+                for labels, track in list(rows.items()):
+                    track.forget(before_s)
+                    if not track.times:
+                        del rows[labels]
+                        self._count -= 1
+                if not rows:
+                    del subjects[subject]
+            if not subjects:
+                del self._tracks[metric]
+        alive = {subject for subjects in self._tracks.values() for subject in subjects}
+        for subject in self._changes.keys() - alive:
+            del self._changes[subject]
