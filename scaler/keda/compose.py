@@ -90,11 +90,14 @@ class Readings:
         borrower = self._window(trigger)
         workers, since_s = (None, None) if isinstance(borrower, _Silence) else workers_of(borrower)
         resource = trigger.pool_resource
+        online = [
+            self._triggers[name].workload for name in trigger.pool_members if name in self._triggers
+        ]
         return PoolWindow(
             # Without any reading it is the clock that says for how long there was none.
             at_s=max(fresh, default=self._now_s),
             members=members,
-            nodes=() if resource is None else self._source.nodes(resource),
+            nodes=() if resource is None else self._source.nodes(resource, online, self._now_s),
             workers=workers,
             workers_since_s=since_s,
         )

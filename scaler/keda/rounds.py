@@ -15,7 +15,7 @@ from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
 from scaler.sources.source import Source
 from scaler.telemetry import Telemetry
 
-from .compose import Decide, Readings, fingerprint, newest_s, reach_s
+from .compose import Decide, Readings, fingerprint, lookback_s, newest_s, reach_s
 from .entry import Entry
 
 logger = logging.getLogger("kvtide.rounds")
@@ -76,10 +76,11 @@ class Rounds:
 
     async def _read(self) -> None:
         asked = [(entry, entry.trigger) for entry in self._entries.values() if entry.trigger]
+        fine_s = max((lookback_s(trigger.policy) for _, trigger in asked), default=0.0)
         reach = max((reach_s(trigger.policy) for _, trigger in asked), default=0.0)
         workloads = [trigger.workload for _, trigger in asked]
         try:
-            await self._source.refresh(workloads, reach, self._clock())
+            await self._source.refresh(workloads, fine_s, self._clock(), history_s=reach)
         except SourceError as error:
             self._failed(error)
         except Exception as error:

@@ -21,6 +21,7 @@ from . import cluster, dcgm
 from .attribution import Attribution, attribute, replica_of
 from .cluster import ClusterFacts
 from .engines.profile import LIVE, EngineProfile
+from .history import MINUTE_S, thinned
 from .replicas import ReplicaReader, Staleness
 from .series import Point, SeriesStore, Subject, Track
 from .source import Workload
@@ -55,6 +56,14 @@ class _Assembled:
     """The bucket to go on with."""
     round: int
     samples: dict[int, Sample] = dataclasses.field(default_factory=dict)
+    history: list[Sample] = dataclasses.field(default_factory=list)
+    """What left ``samples``, thinned."""
+
+    def leave(self, first: int) -> None:
+        """Move the samples before a bucket, which begins a minute, to history."""
+        gone = [self.samples.pop(bucket) for bucket in sorted(self.samples) if bucket < first]
+        self.history += thinned(gone)
+        self.first = first
 
 
 class Assembly:
@@ -141,10 +150,11 @@ class Assembly:
         self._refuse_rivals(workload)
         interval_s = self.interval_s(Exporter.ENGINE)
         last = bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
-        start_s = math.floor((last * interval_s - lookback_s) / 60) * 60
-        first = min(bucket_of(start_s, interval_s) + 1, last)
-        samples = self._assemble(workload, first, last, interval_s)
-        newest = max((bucket for bucket in samples if first <= bucket <= last), default=None)
+        start_s = math.floor((last * interval_s - lookback_s) / MINUTE_S) * MINUTE_S
+        first = min(math.floor(start_s / interval_s + 1e-9) + 1, last)
+        assembled = self._assemble(workload, first, last, interval_s)
+        samples = assembled.samples
+        newest = max((bucket for bucket in samples if bucket <= last), default=None)
         if newest is None:
             raise NoDataError(f"{workload.key}: no readings of {self._what(workload)} yet")
         if newest < last:
@@ -152,15 +162,26 @@ class Assembly:
             raise NoDataError(
                 f"{workload.key}: no fresh readings of {self._what(workload)}; the newest ended"
                 f" {age_s:.0f} s ago (engine readings stand for"
-                f" {self.stale_after_s(Exporter.ENGINE):g} s)"
+                f" {self.stale_after_s(Exporter.ENGINE):g} s)",
+                newest_s=newest * interval_s,
             )
-        pods = self._pods(workload)
         return Window(
-            samples=tuple(samples[bucket] for bucket in sorted(samples) if bucket >= first),
+            samples=tuple(samples[bucket] for bucket in sorted(samples) if bucket <= last),
             interval_s=interval_s,
-            startup_s=self._cluster.startup_s(pods),
+            history=tuple(assembled.history),
+            startup_s=self._cluster.startup_s(self._pods(workload)),
             bounds=self._cluster.bounds(workload),
+            allocates_up_front=self._profile(workload).allocates_up_front,
         )
+
+    def forget(self, now_s: float, *, lookback_s: float, history_s: float) -> None:
+        """Drop what is older than anybody looks back, and all of workloads that are gone."""
+        longest_s = max(map(self.stale_after_s, Exporter))
+        self.store.forget(now_s - lookback_s - longest_s - 2 * MINUTE_S)
+        for key, assembled in list(self._assembled.items()):
+            if key not in self._attribution.pods:
+                del self._assembled[key]
+            assembled.history = [s for s in assembled.history if s.at_s > now_s - history_s]
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource, with what the online workloads' pods hold."""
@@ -171,9 +192,7 @@ class Assembly:
             stale_after_s=self.stale_after_s(Exporter.CLUSTER),
         )
 
-    def _assemble(
-        self, workload: Workload, first: int, last: int, interval_s: float
-    ) -> dict[int, Sample]:
+    def _assemble(self, workload: Workload, first: int, last: int, interval_s: float) -> _Assembled:
         """Bring the samples of a workload up to date; only what may have changed is made anew."""
         known = self._assembled.get(workload.key)
         pods = self._pods(workload)
@@ -183,7 +202,10 @@ class Assembly:
             or known.first > first
             or not set(known.pods) <= set(pods)
         ):
-            known = _Assembled(interval_s=interval_s, pods=(), first=first, next=first, round=-1)
+            older = [s for s in known.history if s.at_s < first * interval_s] if known else []
+            known = _Assembled(
+                interval_s=interval_s, pods=(), first=first, next=first, round=-1, history=older
+            )
             self._assembled[workload.key] = known
         changed_s = min(
             self.store.changed_since(subject, known.round)
@@ -199,11 +221,9 @@ class Assembly:
                 known.samples.pop(bucket, None)
             else:
                 known.samples[bucket] = sample
-        for bucket in [bucket for bucket in known.samples if bucket < first]:
-            del known.samples[bucket]
-        known.pods, known.first, known.next = pods, first, last + 1
-        known.round = self.store.round
-        return known.samples
+        known.leave(first)
+        known.pods, known.next, known.round = pods, last + 1, self.store.round
+        return known
 
     def _maker(
         self, workload: Workload, pods: Sequence[Subject]
@@ -254,11 +274,9 @@ class Assembly:
         return sum(1 for up in ups if up > 0) if ups else None
 
     def _reader(self, workload: Workload, pods: Sequence[Subject]) -> ReplicaReader:
-        profiles = self._profiles_named(workload.engine)
-        profile = next((p for p in profiles if self._speaks(p, pods)), profiles[0])
         return ReplicaReader(
             store=self.store,
-            profile=profile,
+            profile=self._profile(workload, pods),
             selector=dict(workload.selector),
             staleness=Staleness(
                 interval_s=self.interval_s(Exporter.ENGINE),
@@ -266,6 +284,12 @@ class Assembly:
                 gpu_s=self.stale_after_s(Exporter.GPU),
             ),
         )
+
+    def _profile(self, workload: Workload, pods: Sequence[Subject] | None = None) -> EngineProfile:
+        """Return the profile of a workload's engine; ``auto``: the first whose metrics it has."""
+        profiles = self._profiles_named(workload.engine)
+        of = self._pods(workload) if pods is None else pods
+        return next((profile for profile in profiles if self._speaks(profile, of)), profiles[0])
 
     def _speaks(self, profile: EngineProfile, pods: Sequence[Subject]) -> bool:
         return any(

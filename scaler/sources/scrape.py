@@ -59,7 +59,12 @@ class ScrapeSource:
         self._session: aiohttp.ClientSession | None = None
 
     async def refresh(
-        self, workloads: Collection[Workload], lookback_s: float, now_s: float
+        self,
+        workloads: Collection[Workload],
+        lookback_s: float,
+        now_s: float,
+        *,
+        history_s: float = 0.0,
     ) -> None:
         """
         Scrape every target once; the points bear ``now_s``.
@@ -82,8 +87,8 @@ class ScrapeSource:
         self._assembly.store.next_round()
         for target, page in zip(targets, pages, strict=True):
             self._take(target, page, by_metric, now_s)
-        self._assembly.store.forget(now_s - lookback_s - 120)
         self._assembly.settle(workloads)
+        self._assembly.forget(now_s, lookback_s=lookback_s, history_s=history_s)
         failed = [page for page in pages if isinstance(page, SourceError)]
         if failed and len(failed) == len(pages):
             raise failed[0]

@@ -73,10 +73,18 @@ class Source(Protocol):
     """Readings of workloads."""
 
     async def refresh(
-        self, workloads: Collection[Workload], lookback_s: float, now_s: float
+        self,
+        workloads: Collection[Workload],
+        lookback_s: float,
+        now_s: float,
+        *,
+        history_s: float = 0.0,
     ) -> None:
         """
-        Read everything that is new for ``workloads``, back to ``lookback_s`` at the first call.
+        Read everything that is new for ``workloads``.
+
+        At a workload's first call back to ``lookback_s`` in full and, where ``history_s`` is
+        longer, back to it thinned.
 
         Raises:
             SourceError: nothing could be read; what was read before stays and grows old.
@@ -89,6 +97,8 @@ class Source(Protocol):
 
         Raises:
             NoDataError: no sample, or the newest is too old; the message says which and how old.
+            ConfigurationError: the workload is at odds with another one, or names an engine or
+                a gateway that nobody knows.
         """
         ...
 

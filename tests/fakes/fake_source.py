@@ -23,7 +23,12 @@ class FakeSource:
         """Of each read: the workloads asked for and the lookback, seconds."""
 
     async def refresh(
-        self, workloads: Collection[Workload], lookback_s: float, now_s: float
+        self,
+        workloads: Collection[Workload],
+        lookback_s: float,
+        now_s: float,
+        *,
+        history_s: float = 0.0,
     ) -> None:
         self.reads.append((tuple(workload.key for workload in workloads), lookback_s))
         await self.gate.wait()
@@ -38,5 +43,5 @@ class FakeSource:
             raise found
         return found
 
-    def nodes(self, resource: str) -> tuple[Node, ...]:
+    def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         return self.gpu_nodes.get(resource, ())

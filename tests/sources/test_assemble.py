@@ -150,3 +150,27 @@ def _ignoring_silence(observer, now_s):
         return observer.window(now_s, lookback_s=120)
     except NoDataError:
         return None
+
+
+def test_what_leaves_the_lookback_is_kept_thinned():
+    observer = Observer()
+    for age_s in range(600, -1, -5):
+        now_s = NOW_S - age_s
+        observer.round(now_s, {"llm-0": busy(running=age_s)})
+        observer.window(now_s, lookback_s=60)
+        observer.assembly.forget(now_s, lookback_s=60, history_s=300)
+    window = observer.window()
+    assert [NOW_S - sample.at_s for sample in window.history] == [
+        295, 240, 235, 180, 175, 120, 115, 60
+    ]  # fmt: skip
+    assert window.history[-1].at_s < window.samples[0].at_s
+
+
+def test_a_workload_that_is_gone_is_forgotten():
+    observer = Observer()
+    observer.round(NOW_S, {"llm-0": busy()})
+    assert observer.window()
+    observer.assembly.settle([])
+    observer.assembly.forget(NOW_S, lookback_s=60, history_s=0)
+    with pytest.raises(NoDataError):
+        observer.window()
