@@ -47,11 +47,9 @@ class Proposal:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class KpaState:
-    """Everything the next step needs to know of the points before it."""
+class RuleState:
+    """What the rules need to know of the points before, averages aside."""
 
-    stable: SlidingAverage
-    panic: SlidingAverage
     panic_maximum: SlidingMaximum
     delay_maximum: SlidingMaximum
     decided: int | None = None
@@ -59,9 +57,18 @@ class KpaState:
     surged: int | None = None
     """Bucket of the last surge, or of the start with several replicas; None: no panic."""
     proposal: Proposal | None = None
-    """What the newest point led to; None: it said too little."""
+    """What the newest point that said enough led to."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KpaState:
+    """Everything the next step needs to know of the points before it."""
+
+    stable: SlidingAverage
+    panic: SlidingAverage
+    rules: RuleState
     missing: str = "there are no points"
-    """What the newest point did not say, as a sentence; empty where it proposes."""
+    """What the newest point did not say, as a sentence; empty where it led to a proposal."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +110,10 @@ def start(pace: Pace) -> KpaState:
     return KpaState(
         stable=SlidingAverage(pace.stable_buckets, pace.gap_rule),
         panic=SlidingAverage(pace.panic_buckets, pace.gap_rule),
-        panic_maximum=SlidingMaximum(pace.horizon_buckets),
-        delay_maximum=SlidingMaximum(pace.delay_buckets),
+        rules=RuleState(
+            panic_maximum=SlidingMaximum(pace.horizon_buckets),
+            delay_maximum=SlidingMaximum(pace.delay_buckets),
+        ),
     )
 
 
@@ -116,16 +125,15 @@ def step(state: KpaState, point: LoadPoint, pace: Pace) -> KpaState:
     nor delay: an error keeps what was wanted, it is never zero.
     """
     bucket = bucket_of(point.at_s, pace.bucket_s)
-    stable, panic = state.stable, state.panic
+    stable, panic, rules = state.stable, state.panic, state.rules
     if point.load is not None:
         stable, panic = stable.record(bucket, point.load), panic.record(bucket, point.load)
     missing = _missing(point, pace, silent=stable.is_empty(bucket))
-    read = dataclasses.replace(state, stable=stable, panic=panic, proposal=None, missing=missing)
-    if point.ready is None or missing:
-        return read
-    loads = (stable.at(bucket), panic.at(bucket))
-    replicas = point.ready + point.loading
-    return settle(read, bucket=bucket, replicas=replicas, loads=loads, pace=pace)
+    if point.ready is not None and not missing:
+        loads = (stable.at(bucket), panic.at(bucket))
+        replicas = point.ready + point.loading
+        rules = settle(rules, bucket=bucket, replicas=replicas, loads=loads, pace=pace)
+    return KpaState(stable=stable, panic=panic, rules=rules, missing=missing)
 
 
 def _missing(point: LoadPoint, pace: Pace, *, silent: bool) -> str:
@@ -136,22 +144,26 @@ def _missing(point: LoadPoint, pace: Pace, *, silent: bool) -> str:
 
 
 def settle(
-    state: KpaState, *, bucket: int, replicas: int, loads: tuple[float, float], pace: Pace
-) -> KpaState:
+    rules: RuleState, *, bucket: int, replicas: int, loads: tuple[float, float], pace: Pace
+) -> RuleState:
     """
     Apply the rules to the averages of one point.
 
     Args:
-        state: of the points before, with this one's load recorded.
+        rules: what the points before came to.
         bucket: of the point.
         replicas: ready and loading.
         loads: averages over the stable and over the panic window, in replicas.
         pace: the rules' numbers.
     """
     held = max(1, replicas)
-    stable_desired, panic_desired = (whole(load / pace.target) for load in loads)
+    stable_load, panic_load = loads
+    stable_desired, panic_desired = (
+        whole(stable_load / pace.target),
+        whole(panic_load / pace.target),
+    )
     surging = panic_desired / held >= pace.panic_threshold
-    maximum, surged = _panic(state, bucket, replicas, pace, surging=surging)
+    maximum, surged = _panic(rules, bucket, replicas, pace, surging=surging)
 
     demanded = stable_desired if surged is None else max(stable_desired, panic_desired)
     limited = _within_rates(demanded, held, pace)
@@ -159,16 +171,15 @@ def settle(
     if surged is not None:
         maximum = maximum.record(bucket, activated)
     panicked = activated if surged is None else maximum.count
-    delay_maximum = state.delay_maximum.record(bucket, panicked)
-    return dataclasses.replace(
-        state,
+    delay_maximum = rules.delay_maximum.record(bucket, panicked)
+    return RuleState(
         panic_maximum=maximum,
         delay_maximum=delay_maximum,
         decided=bucket,
         surged=surged,
         proposal=Proposal(
-            stable_load=loads[0],
-            panic_load=loads[1],
+            stable_load=stable_load,
+            panic_load=panic_load,
             replicas=held,
             stable_desired=stable_desired,
             panic_desired=panic_desired,
@@ -184,17 +195,17 @@ def settle(
 
 
 def _panic(
-    state: KpaState, bucket: int, replicas: int, pace: Pace, *, surging: bool
+    rules: RuleState, bucket: int, replicas: int, pace: Pace, *, surging: bool
 ) -> tuple[SlidingMaximum, int | None]:
     """Return the panic's maximum so far and the bucket that latched it; None: no panic."""
-    maximum, surged = state.panic_maximum, state.surged
+    maximum, surged = rules.panic_maximum, rules.surged
     if surging:
         surged = bucket
     elif surged is not None and bucket - surged > pace.latch_buckets:
         maximum, surged = SlidingMaximum(pace.horizon_buckets), None
     # Without a stable window of history several replicas may be there for a reason that is not
     # seen yet: as if they had been wanted just now, nothing is taken away for one stable window.
-    starting = state.decided is None or bucket - state.decided >= pace.stable_buckets
+    starting = rules.decided is None or bucket - rules.decided >= pace.stable_buckets
     if starting and replicas > 1:
         return maximum.record(bucket, replicas), bucket
     return maximum, surged
@@ -214,8 +225,8 @@ def whole(count: float) -> int:
 
 def answer(state: KpaState, pace: Pace) -> KpaAnswer:
     """Return the answer of the newest point, in sentences."""
-    proposal = state.proposal
-    if proposal is None:
+    proposal = state.rules.proposal
+    if proposal is None or state.missing:
         return KpaAnswer(steps=(Step(None, Reason.NO_DATA, state.missing),))
     return KpaAnswer(
         steps=tuple(_steps(proposal, pace)),

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from scaler.decision import kpa
 from scaler.decision.decision import Reason
-from scaler.decision.kpa import KpaState, recommend, settle, start, step
+from scaler.decision.kpa import KpaAnswer, RuleState, answer, recommend, settle, start, step
 from scaler.decision.pace import KNATIVE_PRESET, Pace, pace_of
 from scaler.decision.point import LoadPoint
 from scaler.decision.policy import InferencePolicy
@@ -24,18 +23,21 @@ def knative_pace(target: float = 10.0, **more: Any) -> Pace:
     return dataclasses.replace(pace, target=target)
 
 
-def running(pace: Pace) -> KpaState:
+def running(pace: Pace) -> RuleState:
     """Return a state that is past its start, as Knative's tests arrange it."""
-    return dataclasses.replace(start(pace), decided=0)
+    return dataclasses.replace(start(pace).rules, decided=0)
+
+
+def answered(rules: RuleState, pace: Pace) -> KpaAnswer:
+    return answer(dataclasses.replace(start(pace), rules=rules, missing=""), pace)
 
 
 def settled(pace: Pace, *inputs: tuple[int, int, float, float]) -> list[tuple[int | None, bool]]:
     """Return (count, panic) after each of (second, ready, stable total, panic total)."""
-    state, seen = running(pace), []
+    rules, seen = running(pace), []
     for at, ready, stable, panic in inputs:
-        state = settle(state, bucket=at, replicas=ready, loads=(stable, panic), pace=pace)
-        answer = kpa.answer(state, pace)
-        seen.append((answer.desired, answer.panic))
+        rules = settle(rules, bucket=at, replicas=ready, loads=(stable, panic), pace=pace)
+        seen.append((answered(rules, pace).desired, answered(rules, pace).panic))
     return seen
 
 
@@ -97,12 +99,12 @@ def test_knatives_vectors(pace, inputs, expected):
 
 def test_knatives_vector_16_the_target_changes_between_two_decisions():
     first, then = knative_pace(10), knative_pace(1)
-    state = settle(running(first), bucket=0, replicas=1, loads=(100, 101), pace=first)
-    assert kpa.answer(state, first).desired == 10
+    rules = settle(running(first), bucket=0, replicas=1, loads=(100, 101), pace=first)
+    assert answered(rules, first).desired == 10
 
-    state = settle(state, bucket=0, replicas=10, loads=(100, 101), pace=then)
-    assert kpa.answer(state, then).desired == 100
-    assert kpa.answer(state, then).panic
+    rules = settle(rules, bucket=0, replicas=10, loads=(100, 101), pace=then)
+    assert answered(rules, then).desired == 100
+    assert answered(rules, then).panic
 
 
 def test_knatives_vector_20_without_a_delay_a_lower_count_shows_at_once():
@@ -118,7 +120,7 @@ def test_knatives_vector_21_how_life_starts(ready, maximum, panic):
     pace = knative_pace()
     state = step(start(pace), LoadPoint(at_s=0, load=0.0, ready=ready), pace)
 
-    assert (state.panic_maximum.count, kpa.answer(state, pace).panic) == (maximum, panic)
+    assert (state.rules.panic_maximum.count, answer(state, pace).panic) == (maximum, panic)
 
 
 @pytest.mark.parametrize(
@@ -129,17 +131,222 @@ def test_knatives_vector_21_how_life_starts(ready, maximum, panic):
     ],
 )
 def test_a_point_that_says_too_little_holds(point, why):
-    answer = recommend(
+    held = recommend(
         [LoadPoint(at_s=0, load=5.0, ready=2), point],
         InferencePolicy(),
         lead_time_s=None,
         bucket_s=1,
     )
 
-    assert answer.desired is None
-    assert answer.steps[0].reason is Reason.NO_DATA
-    assert why in answer.steps[0].detail
+    assert held.desired is None
+    assert held.steps[0].reason is Reason.NO_DATA
+    assert why in held.steps[0].detail
 
 
 def test_no_points_hold():
     assert recommend([], InferencePolicy(), lead_time_s=None, bucket_s=5).desired is None
+
+
+def chain(pace: Pace, *points: LoadPoint) -> KpaAnswer:
+    state = start(pace)
+    for point in points:
+        state = step(state, point, pace)
+    return answer(state, pace)
+
+
+def quiet(seconds: int, *, load: float = 1.0, ready: int = 1) -> list[LoadPoint]:
+    """Return points that end the start's panic, one a second, up to second 0."""
+    return [LoadPoint(at_s=at, load=load, ready=ready) for at in range(-seconds, 1)]
+
+
+def reasons(told: KpaAnswer) -> list[tuple[int | None, Reason]]:
+    return [(step.replicas, step.reason) for step in told.steps]
+
+
+# One replica holds a load of 1 to its target; a panic window of two buckets.
+PACE = dataclasses.replace(knative_pace(1.0, panic_window_percentage=1.0), panic_buckets=2)
+DEMAND, PANIC = Reason.DEMAND, Reason.PANIC
+
+
+@pytest.mark.parametrize(
+    ("last", "panic"),
+    [
+        pytest.param(59, True, id="panic holds within the stable window"),
+        pytest.param(60, True, id="at exactly the stable window it still holds"),
+        pytest.param(61, False, id="strictly later it is over"),
+    ],
+)
+def test_panic_ends_strictly_later_than_a_stable_window_after_the_last_surge(last, panic):
+    surge = [LoadPoint(at_s=1, load=2.0, ready=1), LoadPoint(at_s=2, load=2.0, ready=1)]
+    calm = [LoadPoint(at_s=2 + k, load=0.0, ready=1) for k in range(1, last + 1)]
+
+    told = chain(PACE, *quiet(70), *surge, *calm)
+
+    assert told.panic is panic
+    assert told.desired == (2 if panic else 0)
+
+
+def test_panic_takes_nothing_away_and_says_so():
+    points = [
+        *quiet(70),
+        LoadPoint(at_s=1, load=9.0, ready=1),
+        LoadPoint(at_s=2, load=9.0, ready=1),
+        *(LoadPoint(at_s=at, load=1.0, ready=9) for at in range(3, 23)),
+    ]
+    told = chain(PACE, *points)
+
+    assert reasons(told) == [(2, DEMAND), (2, PANIC), (9, PANIC)]
+    assert told.steps[0].detail == "load 1.27 over 60 s, 1 per replica"
+    assert told.steps[1].detail == (
+        "load 1.00 over 2 s asks for 1; began or last surged 20 s ago, lasts 60 s"
+    )
+    assert told.steps[2].detail == "panic takes nothing away: 9 were wanted in its last 600 s"
+
+
+def test_a_surge_is_told_with_the_share_that_it_asks_for():
+    told = chain(PACE, *quiet(70, load=2, ready=2), LoadPoint(at_s=1, load=9.0, ready=2))
+
+    assert reasons(told) == [(3, DEMAND), (6, PANIC)]
+    assert told.steps[1].detail == (
+        "load 5.50 over 2 s asks for 6, 300 % of the 2 there are (from 200 %)"
+    )
+    assert told.stable_load == pytest.approx(127 / 60)
+    assert told.panic_load == 5.5
+
+
+def test_the_maximum_of_a_panic_holds_stable_proposals_too():
+    pace = dataclasses.replace(PACE, panic_threshold=1.1)
+    rules = running(pace)
+    for at, loads in enumerate([(5, 2), (3, 2)]):
+        rules = settle(rules, bucket=at, replicas=1, loads=loads, pace=pace)
+
+    assert answered(rules, pace).desired == 5
+
+
+def test_a_panic_longer_than_the_horizon_forgets_its_beginning():
+    pace = dataclasses.replace(PACE, horizon_buckets=30)
+    surging = [LoadPoint(at_s=at, load=4.0, ready=1) for at in range(1, 100)]
+    start_of_it = [LoadPoint(at_s=0, load=50.0, ready=1)]
+
+    assert chain(pace, *start_of_it, *surging[:28]).desired == 10  # the up rate's limit
+    assert chain(pace, *start_of_it, *surging).desired == 4
+
+
+@pytest.mark.parametrize(
+    ("ready", "loading", "panic"),
+    [
+        pytest.param(1, 0, True, id="four are asked of one"),
+        pytest.param(1, 1, True, id="one loads: four are asked of two"),
+        pytest.param(1, 2, False, id="two load: what was asked for is on its way"),
+    ],
+)
+def test_loading_replicas_count_in_the_panic_test(ready, loading, panic):
+    newest = LoadPoint(at_s=1, load=4.0, ready=ready, loading=loading)
+    before = LoadPoint(at_s=0, load=4.0, ready=9)
+
+    assert chain(PACE, *quiet(70)[:-1], before, newest).panic is panic
+
+
+def test_loading_replicas_count_in_the_rate_limits():
+    told = chain(PACE, LoadPoint(at_s=0, load=100.0, ready=1, loading=2))
+
+    assert reasons(told) == [(100, DEMAND), (100, PANIC), (30, Reason.SCALE_UP_LIMIT)]
+    assert told.steps[-1].detail == "at most 10 times the 3 there are"
+
+
+def test_the_down_rate_limits_a_fall():
+    told = chain(PACE, *quiet(70, load=1.0, ready=25))
+
+    assert reasons(told)[-1] == (2, Reason.SCALE_DOWN_LIMIT)
+    assert told.steps[-1].detail == "at least 1/10 of the 25 there are"
+
+
+@pytest.mark.parametrize(
+    ("rate", "ready", "least", "most"),
+    [
+        pytest.param(1.1, 10, 9, 11, id="1.1 times ten is eleven, whatever a float says"),
+        pytest.param(1.5, 3, 2, 5, id="the ceiling rounds up, the floor down"),
+        pytest.param(2.0, 1, 0, 2, id="the floor of one replica is none"),
+        pytest.param(2.0, 0, 0, 2, id="no replica counts as one"),
+    ],
+)
+def test_rates_are_taken_from_what_there_is(rate, ready, least, most):
+    pace = dataclasses.replace(PACE, max_scale_up_rate=rate, max_scale_down_rate=rate)
+    falls, rises = (
+        settle(running(pace), bucket=0, replicas=ready, loads=(load, 0.0), pace=pace)
+        for load in (0.0, 1000.0)
+    )
+
+    assert answered(falls, pace).desired == least
+    assert answered(rises, pace).desired == most
+
+
+def test_the_activation_scale_comes_after_the_up_rate_and_needs_demand():
+    pace = dataclasses.replace(PACE, activation_scale=25)
+    told = chain(pace, *quiet(70, load=0.5))
+
+    assert reasons(told) == [(1, DEMAND), (25, Reason.ACTIVATION_SCALE)]
+    assert told.steps[-1].detail == "any demand is met with at least 25"
+    assert chain(pace, *quiet(70, load=0.0)).desired == 0
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "seconds", "expected"),
+    [
+        pytest.param(0, 1, 3, id="no delay: the lower count shows at once"),
+        pytest.param(10, 9, 8, id="within the delay the higher count stands"),
+        pytest.param(10, 10, 3, id="at the delay it has expired"),
+        pytest.param(9.5, 9, 8, id="a delay that is no whole bucket is rounded up"),
+        pytest.param(9.5, 10, 3, id="rounded up, and no further"),
+    ],
+)
+def test_a_scale_down_waits_for_its_delay(delay_s, seconds, expected):
+    pace = knative_pace(1.0, scale_down_delay_s=delay_s)
+    rules = settle(running(pace), bucket=0, replicas=8, loads=(8, 8), pace=pace)
+    for at in range(1, seconds + 1):
+        rules = settle(rules, bucket=at, replicas=8, loads=(3, 3), pace=pace)
+    told = answered(rules, pace)
+
+    assert told.desired == expected
+    if expected == 8:
+        assert reasons(told) == [(3, DEMAND), (8, Reason.SCALE_DOWN_STABILIZED)]
+        assert told.steps[-1].detail == "8 were wanted within the last 10 s"
+
+
+def test_the_delay_remembers_what_panic_wanted():
+    pace = dataclasses.replace(PACE, delay_buckets=100)
+    surge = [LoadPoint(at_s=1, load=8.0, ready=1), LoadPoint(at_s=2, load=8.0, ready=1)]
+    calm = [LoadPoint(at_s=at, load=0.0, ready=1) for at in range(3, 80)]
+
+    assert reasons(chain(pace, *quiet(70), *surge, *calm))[-1] == (8, Reason.SCALE_DOWN_STABILIZED)
+
+
+@pytest.mark.parametrize(
+    ("silence_s", "panic"),
+    [
+        pytest.param(60, False, id="fifty-nine silent seconds are a gap"),
+        pytest.param(61, True, id="a whole silent window is a start: nothing is taken away"),
+    ],
+)
+def test_after_a_silent_window_life_starts_anew(silence_s, panic):
+    told = chain(PACE, *quiet(130, ready=4), LoadPoint(at_s=silence_s - 1, load=0.0, ready=4))
+
+    assert told.panic is panic
+    assert told.desired == (4 if panic else 1)
+
+
+def test_a_reading_that_went_missing_is_no_news_where_readings_carry():
+    pace = dataclasses.replace(PACE, gap_rule=GapRule.CARRY)
+    gone = LoadPoint(at_s=1, load=None, ready=1)
+
+    assert chain(pace, *quiet(70), gone).desired is None
+    assert chain(PACE, *quiet(70), gone).desired == 1
+    assert chain(pace, *quiet(70), gone, LoadPoint(at_s=2, load=1.0, ready=1)).desired == 1
+
+
+def test_noise_below_a_millionth_of_a_replica_is_not_demand():
+    held = recommend(
+        [LoadPoint(at_s=0, load=2.1, ready=1)], InferencePolicy(), lead_time_s=None, bucket_s=5
+    )
+
+    assert held.desired == 3  # 2.1 / 0.7 is 3.0000000000000004
