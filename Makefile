@@ -19,7 +19,7 @@ help: ## List the verbs
 
 setup: .venv/.ready ## Everything into .venv, at locked versions
 
-system: ## Programs that tests start (Debian: prometheus, promtool, chromium); others are used where found
+system: ## Programs that tests start (Debian: prometheus, promtool, chromium, helm); others are used where found
 	@tests/install-programs
 
 demo: setup ## The whole loop on this machine, no cluster and no Docker: three minutes
@@ -52,3 +52,4 @@ lock: setup ## Resolve the dependencies anew into requirements/
 generate: setup ## Stubs from proto/, and every other file that is made from another
 	$(BIN)/python -m grpc_tools.protoc -I $(PROTO)=proto --python_out=. --pyi_out=. --grpc_python_out=. proto/externalscaler.proto proto/kvtide.proto
 	$(BIN)/python -m dashboards.build
+	$(BIN)/python -m charts.readme

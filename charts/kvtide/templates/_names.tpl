@@ -1,0 +1,56 @@
+{{- define "kvtide.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* The release's name alone where it already says kvtide. */ -}}
+{{- define "kvtide.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains (include "kvtide.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "kvtide.name" .) | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "kvtide.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "kvtide.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: scaler
+{{- end -}}
+
+{{- define "kvtide.labels" -}}
+{{ include "kvtide.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "kvtide.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "kvtide.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "kvtide.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Name of the Secret with the server's certificate; empty without TLS. */ -}}
+{{- define "kvtide.tlsSecret" -}}
+{{- if .Values.tls.enabled -}}
+{{- if .Values.tls.existingSecret -}}
+{{- .Values.tls.existingSecret -}}
+{{- else if .Values.tls.certManager.issuerRef.name -}}
+{{- printf "%s-server-tls" (include "kvtide.fullname" .) -}}
+{{- else -}}
+{{- fail "tls.enabled needs tls.existingSecret or tls.certManager.issuerRef.name" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

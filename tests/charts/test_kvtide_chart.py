@@ -1,0 +1,334 @@
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from charts import readme
+from scaler.sources.configuration import Configuration
+from scaler.sources.documents.configuration import read_configuration
+from scaler.sources.documents.trigger import parse_trigger
+
+from .helm import (
+    CHARTS,
+    PROMETHEUS_OPERATOR,
+    ROOT,
+    RefusedError,
+    check,
+    helm,
+    named,
+    of_kind,
+    only,
+    rendered,
+)
+
+CHART = "kvtide"
+WITH_OPERATOR = (PROMETHEUS_OPERATOR,)
+BY_CERT_MANAGER = ("--set=tls.enabled=true", "--set=tls.certManager.issuerRef.name=internal")
+
+
+def kinds(*arguments: str, apis: tuple[str, ...] = ()) -> set[str]:
+    return {manifest["kind"] for manifest in rendered(CHART, *arguments, apis=apis)}
+
+
+def pod(*arguments: str) -> Any:
+    return only(rendered(CHART, *arguments), "Deployment")["spec"]["template"]["spec"]
+
+
+def scaler(*arguments: str) -> Any:
+    (container,) = pod(*arguments)["containers"]
+    return container
+
+
+def environment(*arguments: str) -> dict[str, str]:
+    return {variable["name"]: variable.get("value", "") for variable in scaler(*arguments)["env"]}
+
+
+def test_helm_finds_nothing_to_complain_about():
+    helm("lint", "--strict", CHARTS / CHART)
+
+
+def test_by_default_there_is_the_scaler_and_nothing_that_needs_another_project():
+    assert kinds() == {
+        "ConfigMap",
+        "Deployment",
+        "PodDisruptionBudget",
+        "Service",
+        "ServiceAccount",
+    }
+
+
+class TestPod:
+    def test_is_not_root_and_cannot_write_or_gain_rights(self):
+        assert pod()["securityContext"]["runAsNonRoot"] is True
+        assert scaler()["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+    def test_has_no_token_of_the_api(self):
+        assert pod()["automountServiceAccountToken"] is False
+        assert only(rendered(CHART), "ServiceAccount")["automountServiceAccountToken"] is False
+
+    def test_does_not_get_variables_named_like_its_settings_from_the_service(self):
+        assert pod()["enableServiceLinks"] is False
+
+    def test_restarts_when_its_configuration_changes(self):
+        def checksum(*arguments: str) -> str:
+            deployment = only(rendered(CHART, *arguments), "Deployment")
+            annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+            return str(annotations["checksum/configuration"])
+
+        changed = "--set=configuration.prometheus.default.url=http://elsewhere:9090"
+        assert checksum() != checksum(changed)
+
+    def test_spreads_over_nodes_and_zones_among_its_own_kind(self):
+        constraints = pod()["topologySpreadConstraints"]
+        labels = only(rendered(CHART), "Deployment")["spec"]["selector"]["matchLabels"]
+        assert [one["topologyKey"] for one in constraints] == [
+            "kubernetes.io/hostname",
+            "topology.kubernetes.io/zone",
+        ]
+        assert all(one["labelSelector"]["matchLabels"] == labels for one in constraints)
+
+    def test_has_no_cpu_limit(self):
+        assert "cpu" not in scaler()["resources"]["limits"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "image"),
+        [
+            pytest.param((), "kvtide:0.1.0", id="the chart's version by default"),
+            pytest.param(("--set=image.tag=1.2.3",), "kvtide:1.2.3", id="a tag"),
+            pytest.param(
+                ("--set=image.digest=sha256:" + "a" * 64, "--set=image.tag=1.2.3"),
+                "kvtide@sha256:" + "a" * 64,
+                id="a digest rather than a tag",
+            ),
+        ],
+    )
+    def test_runs(self, arguments, image):
+        assert scaler(*arguments)["image"] == image
+
+
+class TestService:
+    def test_is_headless_and_so_has_the_ports_of_the_pod(self):
+        service = only(rendered(CHART), "Service")["spec"]
+        ports = {port["name"]: port["containerPort"] for port in scaler()["ports"]}
+        assert service["clusterIP"] == "None"
+        assert {port["name"]: port["port"] for port in service["ports"]} == ports
+
+    def test_selects_the_pods(self):
+        manifests = rendered(CHART)
+        labels = only(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"]
+        assert only(manifests, "Service")["spec"]["selector"].items() <= labels.items()
+
+
+class TestConfiguration:
+    def test_is_one_that_the_scaler_reads(self):
+        text = only(rendered(CHART), "ConfigMap")["data"]["configuration.yaml"]
+        read = read_configuration(text)
+        assert read.prometheus["default"].url == "http://prometheus-operated.monitoring:9090"
+
+    def test_is_mounted_where_the_scaler_looks(self):
+        (mount,) = scaler()["volumeMounts"]
+        assert scaler()["args"] == ["serve", "--config", mount["mountPath"] + "/configuration.yaml"]
+
+
+class TestDisruptionBudget:
+    def test_keeps_all_but_one(self):
+        assert only(rendered(CHART), "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+    @pytest.mark.parametrize(
+        "switch", ["scaler.replicas=1", "scaler.podDisruptionBudget.enabled=false"]
+    )
+    def test_is_absent_where_it_would_block_every_drain_or_is_not_wanted(self, switch):
+        assert "PodDisruptionBudget" not in kinds(f"--set={switch}")
+
+
+class TestNetworkPolicy:
+    ON = "--set=networkPolicy.enabled=true"
+
+    def test_admits_only_keda_to_the_grpc_port_and_everyone_to_the_page(self):
+        grpc, http = only(rendered(CHART, self.ON), "NetworkPolicy")["spec"]["ingress"]
+        (peer,) = grpc["from"]
+        assert grpc["ports"] == [{"port": "grpc", "protocol": "TCP"}]
+        assert peer["podSelector"]["matchLabels"] == {"app": "keda-operator"}
+        assert http == {"ports": [{"port": "http", "protocol": "TCP"}]}
+
+    def test_leaves_egress_alone_unless_told(self):
+        assert only(rendered(CHART, self.ON), "NetworkPolicy")["spec"]["policyTypes"] == ["Ingress"]
+
+    def test_with_egress_still_lets_names_be_resolved(self):
+        allowed = "--set=networkPolicy.egress[0].ports[0].port=9090"
+        spec = only(rendered(CHART, self.ON, allowed), "NetworkPolicy")["spec"]
+        names, prometheus = spec["egress"]
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
+        assert {port["port"] for port in names["ports"]} == {53}
+        assert prometheus["ports"] == [{"port": 9090}]
+
+
+class TestTls:
+    def test_an_existing_secret_is_served_and_nothing_is_made(self):
+        switch = ("--set=tls.enabled=true", "--set=tls.existingSecret=mine")
+        volumes = {volume["name"]: volume for volume in pod(*switch)["volumes"]}
+        assert volumes["tls"]["secret"]["secretName"] == "mine"
+        assert environment(*switch)["KVTIDE_TLS_CERT_FILE"] == "/etc/kvtide-tls/tls.crt"
+        assert "KVTIDE_TLS_CLIENT_CA_FILE" not in environment(*switch)
+        assert "Certificate" not in kinds(*switch)
+
+    def test_callers_are_asked_for_a_certificate_when_it_is_mutual(self):
+        switch = (
+            "--set=tls.enabled=true",
+            "--set=tls.existingSecret=mine",
+            "--set=tls.mutual=true",
+        )
+        assert environment(*switch)["KVTIDE_TLS_CLIENT_CA_FILE"] == "/etc/kvtide-tls/ca.crt"
+
+    def test_cert_manager_makes_a_certificate_for_every_name_of_the_service(self):
+        manifests = rendered(CHART, *BY_CERT_MANAGER)
+        server = named(manifests, "Certificate", "release-kvtide-server")
+        volumes = {volume["name"]: volume for volume in pod(*BY_CERT_MANAGER)["volumes"]}
+        assert "release-kvtide.kvtide" in server["spec"]["dnsNames"]
+        assert "release-kvtide.kvtide.svc" in server["spec"]["dnsNames"]
+        assert server["spec"]["secretName"] == volumes["tls"]["secret"]["secretName"]
+
+    def test_a_cluster_issuer_gives_keda_a_certificate_and_a_way_to_name_it(self):
+        manifests = rendered(CHART, *BY_CERT_MANAGER)
+        client = named(manifests, "Certificate", "release-kvtide-client")
+        reference = only(manifests, "ClusterTriggerAuthentication")["spec"]["secretTargetRef"]
+        assert client["metadata"]["namespace"] == "keda"
+        assert {one["name"] for one in reference} == {client["spec"]["secretName"]}
+
+    def test_an_issuer_of_one_namespace_cannot_sign_in_kedas(self):
+        switch = (*BY_CERT_MANAGER, "--set=tls.certManager.issuerRef.kind=Issuer")
+        assert len(of_kind(rendered(CHART, *switch), "Certificate")) == 1
+        assert "ClusterTriggerAuthentication" not in kinds(*switch)
+
+    def test_without_a_source_of_certificates_the_chart_says_what_it_needs(self):
+        with pytest.raises(RefusedError, match="tls.enabled needs tls.existingSecret or"):
+            rendered(CHART, "--set=tls.enabled=true")
+
+
+class TestMonitoring:
+    def test_is_made_where_the_operator_is(self):
+        assert {"ServiceMonitor", "PrometheusRule"} <= kinds(apis=WITH_OPERATOR)
+
+    @pytest.mark.parametrize(
+        ("switch", "kind"),
+        [
+            ("monitoring.serviceMonitor.enabled=false", "ServiceMonitor"),
+            ("monitoring.prometheusRule.enabled=false", "PrometheusRule"),
+        ],
+    )
+    def test_can_be_left_out(self, switch, kind):
+        assert kind not in kinds(f"--set={switch}", apis=WITH_OPERATOR)
+
+    def test_keeps_the_labels_that_say_which_object_is_meant(self):
+        (endpoint,) = only(rendered(CHART, apis=WITH_OPERATOR), "ServiceMonitor")["spec"][
+            "endpoints"
+        ]
+        assert endpoint["honorLabels"] is True
+
+    def test_ships_the_alerts_of_the_repository(self):
+        alerts = yaml.safe_load((ROOT / "dashboards/alerts.yaml").read_text())
+        assert only(rendered(CHART, apis=WITH_OPERATOR), "PrometheusRule")["spec"] == alerts
+
+    def test_runbooks_can_be_named_where_they_are_read(self):
+        switch = "--set=monitoring.prometheusRule.runbooksUrl=https://docs.example/runbooks"
+        groups = only(rendered(CHART, switch, apis=WITH_OPERATOR), "PrometheusRule")["spec"][
+            "groups"
+        ]
+        urls = {rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"]}
+        assert all(url.startswith("https://docs.example/runbooks#kvtide") for url in urls)
+
+    def test_ships_every_dashboard_for_the_sidecar(self):
+        maps = [
+            one
+            for one in of_kind(rendered(CHART, apis=WITH_OPERATOR), "ConfigMap")
+            if "grafana_dashboard" in one["metadata"]["labels"]
+        ]
+        shipped = {name: text for one in maps for name, text in one["data"].items()}
+        built = {path.name: path.read_text() for path in (ROOT / "dashboards").glob("*.json")}
+        assert shipped == built
+
+    def test_dashboards_can_be_left_out(self):
+        manifests = rendered(CHART, "--set=monitoring.dashboards.enabled=false", apis=WITH_OPERATOR)
+        assert len(of_kind(manifests, "ConfigMap")) == 1
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        ("argument", "words"),
+        [
+            pytest.param("--set=scaler.replica=3", "replica is not allowed", id="a misspelt key"),
+            pytest.param("--set=scaler.replicas=0", "replicas", id="no replicas"),
+            pytest.param("--set=image.tag=latest", "tag", id="a tag that moves"),
+            pytest.param("--set=image.digest=abc", "digest", id="a digest that is none"),
+            pytest.param("--set=scaler.logLevel=loud", "logLevel", id="an unknown log level"),
+            pytest.param(
+                "--set=configuration.prometheus.default.url=prometheus:9090",
+                "url",
+                id="an address without a scheme",
+            ),
+            pytest.param(
+                "--set=monitoring.serviceMonitor.interval=often", "interval", id="no duration"
+            ),
+        ],
+    )
+    def test_that_are_wrong_are_refused_by_name(self, argument, words):
+        with pytest.raises(RefusedError, match=words):
+            rendered(CHART, argument)
+
+    def test_are_all_described_by_the_schema(self):
+        schema = json.loads((CHARTS / CHART / "values.schema.json").read_text())
+        values = yaml.safe_load((CHARTS / CHART / "values.yaml").read_text())
+        assert list(undescribed(values, schema)) == []
+
+    def test_are_all_in_the_readme(self):
+        assert (CHARTS / CHART / "README.md").read_text() == readme.rendered(CHART), (
+            "run: make generate"
+        )
+
+
+def undescribed(values: Any, schema: Any, path: str = "") -> Any:
+    """Yield the keys of values that a closed schema does not have, and schemas left open."""
+    for key, value in values.items():
+        properties = schema.get("properties", {})
+        if key not in properties:
+            yield path + key
+        elif isinstance(value, dict) and "properties" in properties[key]:
+            if path + key != "configuration" and properties[key].get("additionalProperties"):
+                yield f"{path}{key} is open"
+            if path + key != "configuration":
+                yield from undescribed(value, properties[key], f"{path}{key}.")
+
+
+@pytest.mark.parametrize("role", ["inference", "training"])
+class TestExamples:
+    def example(self, role: str) -> Any:
+        return yaml.safe_load((CHARTS / CHART / f"examples/{role}.yaml").read_text())
+
+    def test_are_what_keda_accepts(self, role):
+        check(self.example(role))
+
+    def test_have_metadata_that_the_scaler_reads(self, role):
+        about = self.example(role)["metadata"]
+        (trigger,) = self.example(role)["spec"]["triggers"]
+        read = parse_trigger(
+            about["namespace"], about["name"], trigger["metadata"], Configuration()
+        )
+        assert read.role == role
+
+    def test_add_no_window_tolerance_or_limit_of_the_hpas_own(self, role):
+        advanced = self.example(role)["spec"]["advanced"]
+        behavior = advanced["horizontalPodAutoscalerConfig"]["behavior"]
+        for way in ("scaleUp", "scaleDown"):
+            assert behavior[way]["tolerance"] == "0"
+            assert behavior[way]["stabilizationWindowSeconds"] == 0
+            (policy,) = behavior[way]["policies"]
+            assert policy["type"] == "Pods"
+            assert policy["value"] >= self.example(role)["spec"]["maxReplicaCount"]
+
+    def test_have_no_fallback(self, role):
+        assert "fallback" not in self.example(role)["spec"]
