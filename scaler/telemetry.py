@@ -28,6 +28,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from scaler.decision.decision import Decision
+from scaler.errors import KvtideError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """What :meth:`Telemetry.exposition` returns, for the HTTP header."""
@@ -59,11 +60,31 @@ class Observation:
     """Time of the newest sample that was ever decided on, Unix seconds."""
     evaluated_s: float
     """When this answer was made, Unix seconds."""
+    error: KvtideError | None = None
+    """What stands in the way, where there is no decision."""
+
+    @property
+    def key(self) -> str:
+        """``namespace/scaledobject``."""
+        return f"{self.namespace}/{self.scaled_object}"
 
     @property
     def held(self) -> bool:
         """Whether KEDA gets an error instead of a number, and so keeps what is."""
         return self.decision is None or self.decision.holds
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How this process is, as probes and the status page ask."""
+
+    ready: bool
+    """The source was read through once, and nothing drains."""
+    draining: bool
+    failure: str | None
+    """Why the last read of the source failed; None: it did not."""
+    ticked_s: float
+    """When the last round of reading and deciding ended, Unix seconds."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +199,7 @@ class Telemetry:
             ["version", "python"],
             registry=self.registry,
         )
-        build.labels(importlib.metadata.version("kvtide"), platform.python_version()).set(1)
+        build.labels(version(), platform.python_version()).set(1)
 
     def show_objects(
         self, observations: Callable[[], Iterable[Observation]], clock: Callable[[], float]
@@ -246,6 +267,11 @@ def _family(gauge: _ObjectGauge, seen: Iterable[Observation], now_s: float) -> G
     return family
 
 
+def version() -> str:
+    """Return the version of kvtide that runs."""
+    return importlib.metadata.version("kvtide")
+
+
 def decision_fields(seen: Observation) -> dict[str, object]:
     """Return the fields of the log line that is written when an answer changes."""
     decision = seen.decision
@@ -298,3 +324,11 @@ def _quoted(value: object) -> str:
     text = "null" if value is None else str(value)
     plain = text and not any(character in text for character in ' "=\n')
     return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def log_to_stderr(level: str, form: str) -> None:
+    """Write this process' log to stderr, one line per record; ``form`` is json or logfmt."""
+    handler = logging.StreamHandler()
+    handler.setFormatter({"json": JsonLines, "logfmt": LogFmt}[form]())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(True)  # noqa: FBT003 -- the standard library's signature

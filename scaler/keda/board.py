@@ -21,7 +21,7 @@ from scaler.errors import (
     TooManyObjectsError,
 )
 from scaler.sources.source import Source, Trigger
-from scaler.telemetry import Observation, Telemetry
+from scaler.telemetry import Observation, Standing, Telemetry
 
 from .compose import Decide
 from .entry import Entry, Follower
@@ -73,13 +73,18 @@ class Board:
         )
         self._wake = asyncio.Event()
         self.draining = False
-        self.ticked_s = clock()
-        """When the last round ended, Unix seconds."""
+        self._ticked_s = clock()
 
     @property
-    def ready(self) -> bool:
-        """Whether the source was read through once, and nothing drains."""
-        return self._rounds.complete and not self.draining
+    def standing(self) -> Standing:
+        """Whether answers can be expected, for probes and the status page."""
+        failure = self._rounds.failure
+        return Standing(
+            ready=self._rounds.complete and not self.draining,
+            draining=self.draining,
+            failure=None if failure is None else str(failure),
+            ticked_s=self._ticked_s,
+        )
 
     async def run(self) -> None:
         """Read and decide, every tick and when an object is new, until cancelled."""
@@ -101,7 +106,7 @@ class Board:
         """Read once, decide on every object (or on the new ones alone), drop the idle ones."""
         await self._rounds.round(only_new=only_new, patience_s=self._limits.tick_s)
         self._evict()
-        self.ticked_s = self._clock()
+        self._ticked_s = self._clock()
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -156,7 +161,7 @@ class Board:
             entry.asked_s = self._clock()
 
     def evaluations(self) -> tuple[Evaluation, ...]:
-        """Return the latest answers, in order of namespace and name."""
+        """Return the latest answers, in order of namespace and name; from any thread."""
         entries = sorted(self._entries.values(), key=lambda entry: entry.key)
         return tuple(entry.latest for entry in entries if entry.latest)
 

@@ -75,6 +75,7 @@ class Evaluation:
             detail=self.decision.detail if self.decision else str(self.error),
             newest_s=self.newest_s,
             evaluated_s=self.evaluated_s,
+            error=self.error,
         )
 
     def tells_the_same_as(self, other: "Evaluation | None") -> bool:

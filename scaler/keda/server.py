@@ -168,9 +168,9 @@ def _read(tls: Tls) -> _Pem:
     problems = []
     texts: list[bytes | None] = []
     for field, path in (
-        ("tls_certificate", tls.certificate),
-        ("tls_key", tls.key),
-        ("tls_client_ca", tls.client_ca),
+        ("tls_cert_file", tls.certificate),
+        ("tls_key_file", tls.key),
+        ("tls_client_ca_file", tls.client_ca),
     ):
         try:
             texts.append(path.read_bytes() if path else None)

@@ -1,0 +1,102 @@
+"""
+The HTTP side: probes, metrics, the decisions as JSON, and the page for people.
+
+Reads the latest answers and nothing else; no request waits for a source or makes a decision.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+
+from scaler.report.decision_json import answer_json, instant
+from scaler.telemetry import CONTENT_TYPE, Observation, Standing, version
+
+from .page import POLICY, page
+
+STUCK_AFTER_S = 60.0
+"""No round of decisions for so long: the background loop is dead, and a restart is right."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What the pages read."""
+
+    observations: Callable[[], Sequence[Observation]]
+    """The latest answers, in order of namespace and name."""
+    standing: Callable[[], Standing]
+    exposition: Callable[[], bytes]
+    """All metrics; called in a thread, since a thousand objects take a while."""
+    clock: Callable[[], float]
+    """Unix seconds."""
+
+
+def application(view: View) -> web.Application:
+    """Return the application; its routes are those of the contract."""
+    pages = _Pages(view)
+    app = web.Application()
+    app.router.add_get("/", pages.status)
+    app.router.add_get("/healthz", pages.alive)
+    app.router.add_get("/readyz", pages.ready)
+    app.router.add_get("/metrics", pages.metrics)
+    app.router.add_get("/api/decisions", pages.decisions)
+    app.router.add_get("/api/decisions/{namespace}/{name}", pages.decision)
+    return app
+
+
+class _Pages:
+    """One handler per route."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def status(self, request: web.Request) -> web.Response:
+        view = self._view
+        text = page(view.observations(), view.standing(), version=version(), now_s=view.clock())
+        headers = {
+            "Content-Security-Policy": POLICY,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
+    async def alive(self, request: web.Request) -> web.Response:
+        """Answer 200 while rounds of decisions go on: a slow source does not stop them."""
+        age_s = self._view.clock() - self._view.standing().ticked_s
+        if age_s > STUCK_AFTER_S:
+            return web.Response(status=503, text=f"no round of decisions for {age_s:.0f} s\n")
+        return web.Response(text="ok\n")
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Answer 200 after the first full read and until the drain."""
+        standing = self._view.standing()
+        if standing.draining:
+            return web.Response(status=503, text="draining\n")
+        if not standing.ready:
+            failure = standing.failure or "under way"
+            return web.Response(status=503, text=f"the first read of the source: {failure}\n")
+        return web.Response(text="ok\n")
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        body = await asyncio.to_thread(self._view.exposition)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    async def decisions(self, request: web.Request) -> web.Response:
+        answers = [answer(one) for one in self._view.observations()]
+        return web.json_response({"at": instant(self._view.clock()), "decisions": answers})
+
+    async def decision(self, request: web.Request) -> web.Response:
+        key = f"{request.match_info['namespace']}/{request.match_info['name']}"
+        found = next((one for one in self._view.observations() if one.key == key), None)
+        if found is None:
+            problem = f"KEDA has not asked about {key} since this server started"
+            body = {"object": key, "error": {"kind": "refused", "problems": [problem]}}
+            return web.json_response(body, status=404)
+        return web.json_response(answer(found))
+
+
+def answer(one: Observation) -> dict[str, object]:
+    """Return the document of one object's answer."""
+    role = None if one.role == "unknown" else one.role
+    return answer_json(one.key, role, decision=one.decision, error=one.error)
