@@ -4,9 +4,12 @@ A Decision as a person reads it: the chain of steps with the numbers that led to
 Nothing is computed here; what is not in the Decision is not in the text.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from scaler.decision.decision import Decision, Signal, Step
 
-from .decision_json import instant
+from .decision_json import decision_from_json, instant
 
 
 def decision_text(key: str, decision: Decision) -> str:
@@ -29,6 +32,20 @@ def decision_text(key: str, decision: Decision) -> str:
         "\n".join(f"note: {note}" for note in decision.notes),
     ]
     return "\n\n".join(block for block in blocks if block)
+
+
+def answer_text(answer: Mapping[str, Any]) -> str:
+    """
+    Return the explanation of an answer as ``answer_json`` made it: its decision, or its error.
+
+    An error is told with its problems, since for the reader it is the reason.
+    """
+    if answer["decision"] is not None:
+        return decision_text(answer["object"], decision_from_json(answer["decision"]))
+    wrong = answer["error"] or {"kind": "no-data", "problems": ["not decided yet"]}
+    heads = {"configuration": "the trigger's metadata is wrong", "no-data": "hold what is"}
+    head = f"{answer['object']}: {heads.get(wrong['kind'], wrong['kind'])}"
+    return "\n".join([head, *(f"  {problem}" for problem in wrong["problems"])])
 
 
 def decision_line(key: str, decision: Decision) -> str:
@@ -55,6 +72,7 @@ def _headline(key: str, decision: Decision) -> str:
         ("ready", decision.ready_replicas),
         ("asked for", decision.spec_replicas),
         ("safe concurrency", _safe(decision)),
+        ("told to the HPA", None if decision.reported is None else f"{decision.reported:g}"),
         ("panic", "yes" if decision.panic else None),
     )
     facts += [f"{name} {value}" for name, value in readings if value is not None]

@@ -22,19 +22,28 @@ NOTHING = object()
 """What a node with a problem is read as; its problem is in the list."""
 
 
-def read_into(kind: type[Made], node: object) -> Made:
+def read_into(kind: type[Made], node: object, path: str = "") -> Made:
     """
-    Return the value of a dataclass that a node describes.
+    Return the value of a dataclass that a node describes; null is the same as absent.
+
+    ``path`` is where the node stands in its document.
 
     Raises:
         ConfigurationError: with every problem there is.
     """
-    reader = _Reader()
-    value = reader.dataclass(kind, node, "")
-    if reader.problems:
-        raise ConfigurationError(*reader.problems)
-    assert isinstance(value, kind)  # noqa: S101 - no problem: it is one
+    value, problems = read_known(kind, node, path)
+    if problems or value is None:
+        raise ConfigurationError(*problems)
     return value
+
+
+def read_known(
+    kind: type[Made], node: object, path: str = ""
+) -> tuple[Made | None, tuple[Problem, ...]]:
+    """Return the value beside all problems; unknown keys do not keep it from being made."""
+    reader = _Reader()
+    value = reader.dataclass(kind, node, path)
+    return (value if isinstance(value, kind) else None), tuple(reader.problems)
 
 
 class _Reader:
@@ -46,8 +55,7 @@ class _Reader:
     def dataclass(self, kind: type, node: object, path: str) -> Any:  # noqa: ANN401
         if not isinstance(node, dict):
             return self._refuse(path, node, A_MAPPING)
-        stated = self.mapping(node, path)
-        known = len(self.problems)
+        stated = {name: item for name, item in self.mapping(node, path).items() if item is not None}
         keys = {key_name(field.name): field for field in dataclasses.fields(kind)}
         hints = get_type_hints(kind, include_extras=True)
         self._unknown(stated, keys, path)
@@ -58,7 +66,7 @@ class _Reader:
         }
         complete = self._complete(stated, keys, path)
         made = self._made(kind, values, stated, path) if complete else NOTHING
-        return NOTHING if len(self.problems) > known else made
+        return NOTHING if NOTHING in values.values() else made
 
     def value(self, name: str, hint: Any, node: object, path: str) -> Any:  # noqa: ANN401
         """Return the value of one field (or part of one), by its type."""

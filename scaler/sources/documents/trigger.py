@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from scaler.decision.pace import KNATIVE_PRESET
 from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.errors import ConfigurationError, Problem
 from scaler.sources.configuration import Configuration, Pool
@@ -22,18 +23,6 @@ from .policies import read_policy
 
 ENGINES = ("vllm", "sglang", "tgi", "trtllm", "auto")
 GATEWAYS: tuple[str, ...] = ()
-KNATIVE_PRESET: Mapping[str, Any] = {
-    "target_utilization": 0.7,
-    "stable_window_s": 60.0,
-    "panic_window_percentage": 10.0,
-    "panic_threshold": 200.0,
-    "max_scale_up_rate": 1000.0,
-    "max_scale_down_rate": 2.0,
-    "scale_down_delay_s": 0.0,
-    "backlog_drain_s": 0.0,
-    "activation_scale": 1,
-}
-"""Knative's own defaults (pkg/autoscaler/config/config.go), backlog counted its way."""
 UNKNOWN_UNITS = 1_000_000
 """Stands for the size of a pool that could not be read, so that the other keys are checked."""
 
@@ -158,7 +147,7 @@ def _beyond(problems: Collection[Problem], known: Collection[str]) -> tuple[Prob
 
 
 def _inference(draft: Draft) -> tuple[Trigger | None, tuple[Problem, ...]]:
-    preset = KNATIVE_PRESET if draft.has("preset") else {}
+    preset: Mapping[str, object] = KNATIVE_PRESET if draft.has("preset") else {}
     policy, problems = read_policy(InferencePolicy, {**preset, **draft.values}, draft.stated)
     problems += (
         *_target_problems(draft),

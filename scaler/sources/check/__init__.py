@@ -1,0 +1,1 @@
+"""Whether ScaledObjects do what their authors think: rules over what was read."""

@@ -1,0 +1,47 @@
+"""What ``kvtide check`` finds in a document: an error or a warning, and why it is one."""
+
+import dataclasses
+import enum
+
+from scaler.errors import Problem
+
+
+class Level(enum.StrEnum):
+    """An error does not work, or harms; a warning works in a way that few people want."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong or unwise, where it stands, and why."""
+
+    level: Level
+    field: str
+    """Path within the object: ``spec.cooldownPeriod``."""
+    why: str
+    """What happens because of it, and what to write instead."""
+    object: str = ""
+    """``namespace/name`` of the ScaledObject; empty: all of them."""
+    origin: str = ""
+    """The file."""
+
+    @classmethod
+    def of(cls, problem: Problem, key: str, origin: str, within: str = "") -> "Finding":
+        """Return a problem of a document as the error that it is."""
+        return cls(
+            level=Level.ERROR,
+            field=f"{within}{problem.field}",
+            why=f"got {problem.got}; allowed: {problem.allowed}",
+            object=key,
+            origin=origin,
+        )
+
+
+def error(field: str, why: str) -> Finding:
+    return Finding(level=Level.ERROR, field=field, why=why)
+
+
+def warning(field: str, why: str) -> Finding:
+    return Finding(level=Level.WARNING, field=field, why=why)

@@ -1,0 +1,49 @@
+"""Whether lent GPUs come back: all of them, and soon."""
+
+from collections.abc import Iterator
+
+from .finding import Finding, error, warning
+from .scaled_object import COOLDOWN_S, POLLING_INTERVAL_S
+from .seen import Seen
+
+SLOW_RECLAIM_S = 15
+"""pollingInterval + cooldownPeriod beyond which lent units come back noticeably late."""
+
+
+def reclaim_time(seen: Seen) -> Iterator[Finding]:
+    if not seen.is_training:
+        return
+    spec = seen.object.spec
+    polling = POLLING_INTERVAL_S if spec.polling_interval is None else spec.polling_interval
+    cooldown = COOLDOWN_S if spec.cooldown_period is None else spec.cooldown_period
+    if polling + cooldown > SLOW_RECLAIM_S:
+        yield warning(
+            "spec.cooldownPeriod",
+            f"KEDA alone takes up to {polling + cooldown} s (pollingInterval {polling} + "
+            f"cooldownPeriod {cooldown}) to reach zero, since it ignores a pushed false. State "
+            "pollingInterval: 5 and cooldownPeriod: 0",
+        )
+
+
+def training_reaches_zero(seen: Seen) -> Iterator[Finding]:
+    if seen.is_training and seen.object.floor > 0:
+        yield error(
+            "spec.minReplicaCount",
+            f"{seen.object.floor}: lent GPUs would never all come back. State 0, or for a gang "
+            "idleReplicaCount: 0 beside minReplicaCount",
+        )
+
+
+def pool_of_itself(seen: Seen) -> Iterator[Finding]:
+    if seen.trigger is not None and seen.object.key in seen.trigger.pool_members:
+        yield error(
+            "spec.triggers.metadata.poolWorkloads",
+            f"{seen.object.key} is the borrower itself: name the online workloads",
+        )
+
+
+RULES = (
+    reclaim_time,
+    training_reaches_zero,
+    pool_of_itself,
+)

@@ -1,0 +1,586 @@
+import copy
+from typing import Any
+
+import pytest
+import yaml
+
+from scaler.errors import ConfigurationError
+from scaler.sources.check.files import Checked, check
+from scaler.sources.check.findings import findings_json, findings_text
+from scaler.sources.configuration import Configuration, PrometheusServer, ScrapeIntervals
+
+OPEN = {
+    "scaleUp": {
+        "tolerance": "0",
+        "stabilizationWindowSeconds": 0,
+        "policies": [{"type": "Percent", "value": 900, "periodSeconds": 15}],
+    },
+    "scaleDown": {
+        "tolerance": "0",
+        "stabilizationWindowSeconds": 0,
+        "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
+    },
+}
+CHAT: dict[str, Any] = {
+    "apiVersion": "keda.sh/v1alpha1",
+    "kind": "ScaledObject",
+    "metadata": {"name": "chat", "namespace": "llm"},
+    "spec": {
+        "scaleTargetRef": {"name": "chat"},
+        "pollingInterval": 15,
+        "minReplicaCount": 1,
+        "maxReplicaCount": 20,
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": OPEN}},
+        "triggers": [
+            {
+                "type": "external-push",
+                "metadata": {"scalerAddress": "kvtide:6000", "maxConcurrency": "16"},
+            }
+        ],
+    },
+}
+TRAIN: dict[str, Any] = {
+    "apiVersion": "keda.sh/v1alpha1",
+    "kind": "ScaledObject",
+    "metadata": {"name": "train", "namespace": "llm"},
+    "spec": {
+        "scaleTargetRef": {
+            "apiVersion": "kvtide.io/v1alpha1",
+            "kind": "ReclaimableJob",
+            "name": "train",
+        },
+        "pollingInterval": 5,
+        "cooldownPeriod": 0,
+        "minReplicaCount": 0,
+        "maxReplicaCount": 4,
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": OPEN}},
+        "triggers": [
+            {
+                "type": "external-push",
+                "metadata": {
+                    "scalerAddress": "kvtide:6000",
+                    "role": "training",
+                    "poolUnits": "7",
+                    "reservedUnits": "3",
+                    "poolWorkloads": "llm/chat",
+                },
+            }
+        ],
+    },
+}
+SLOW_SCRAPES = Configuration(
+    prometheus={
+        "default": PrometheusServer(
+            url="http://prometheus:9090", scrape_interval=ScrapeIntervals(engine_s=15.0)
+        )
+    },
+    gateways={"edge": {}},
+)
+ABSENT = object()
+BEHAVIOR = "advanced.horizontalPodAutoscalerConfig.behavior"
+
+
+def changed(scaled: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest with other values at some paths within its spec."""
+    document = copy.deepcopy(scaled)
+    for path, value in changes.items():
+        *above, last = path.split(".")
+        node: Any = document["spec"]
+        for name in above:
+            node = node[int(name)] if name.isdigit() else node.setdefault(name, {})
+        if value is ABSENT:
+            del node[last]
+        else:
+            node[last] = value
+    return document
+
+
+def checked(*documents: dict[str, Any], configuration: Configuration | None = None) -> Checked:
+    return check(
+        {"objects.yaml": yaml.safe_dump_all(documents)},
+        SLOW_SCRAPES if configuration is None else configuration,
+    )
+
+
+def metadata(**more: str) -> dict[str, Any]:
+    return {f"triggers.0.metadata.{key}": text for key, text in more.items()}
+
+
+@pytest.mark.parametrize("document", [CHAT, TRAIN], ids=["inference", "training"])
+def test_a_manifest_as_it_should_be_has_no_findings(document):
+    assert checked(document, configuration=Configuration()).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("document", "changes", "level", "field", "why"),
+    [
+        pytest.param(
+            CHAT,
+            {f"{BEHAVIOR}.scaleDown.stabilizationWindowSeconds": ABSENT},
+            "warning",
+            f"spec.{BEHAVIOR}.scaleDown.stabilizationWindowSeconds",
+            "300 s comes after kvtide's own scaleDownDelay",
+            id="the HPA's default window comes on top of ours",
+        ),
+        pytest.param(
+            CHAT,
+            {f"{BEHAVIOR}.scaleDown.stabilizationWindowSeconds": 120},
+            "warning",
+            f"spec.{BEHAVIOR}.scaleDown.stabilizationWindowSeconds",
+            "120 s comes after",
+            id="a stated window comes on top of ours",
+        ),
+        pytest.param(
+            CHAT,
+            {"advanced": ABSENT},
+            "warning",
+            f"spec.{BEHAVIOR}",
+            "waits 300 s before any scale-down",
+            id="no behaviour at all",
+        ),
+        pytest.param(
+            CHAT,
+            {f"{BEHAVIOR}.scaleUp.stabilizationWindowSeconds": 30},
+            "warning",
+            f"spec.{BEHAVIOR}.scaleUp.stabilizationWindowSeconds",
+            "delays every scale-up",
+            id="a window before scaling up",
+        ),
+        pytest.param(
+            CHAT,
+            {f"{BEHAVIOR}.scaleUp.policies": ABSENT},
+            "warning",
+            f"spec.{BEHAVIOR}.scaleUp.policies",
+            "4 pods or 100 % per 15 s",
+            id="no policies: the HPA's default limits",
+        ),
+        pytest.param(
+            CHAT,
+            {
+                f"{BEHAVIOR}.scaleUp.policies": [
+                    {"type": "Pods", "value": 1, "periodSeconds": 60},
+                ]
+            },
+            "warning",
+            f"spec.{BEHAVIOR}.scaleUp.policies",
+            "narrower than the HPA's default",
+            id="one pod a minute",
+        ),
+        pytest.param(
+            CHAT,
+            {f"{BEHAVIOR}.scaleUp.selectPolicy": "Min"},
+            "warning",
+            f"spec.{BEHAVIOR}.scaleUp.selectPolicy",
+            "a panic cannot scale out",
+            id="the narrowest policy rules",
+        ),
+        pytest.param(
+            CHAT,
+            {f"{BEHAVIOR}.scaleDown.selectPolicy": "Disabled"},
+            "warning",
+            f"spec.{BEHAVIOR}.scaleDown.selectPolicy",
+            "never scales down",
+            id="scale-down disabled",
+        ),
+        pytest.param(
+            CHAT,
+            {f"{BEHAVIOR}.scaleUp.tolerance": ABSENT},
+            "warning",
+            f"spec.{BEHAVIOR}.scaleUp.tolerance",
+            "swallows a step of one",
+            id="the HPA's dead band on the way up",
+        ),
+        pytest.param(
+            CHAT,
+            {f"{BEHAVIOR}.scaleDown.tolerance": "50m"},
+            "warning",
+            f"spec.{BEHAVIOR}.scaleDown.tolerance",
+            "swallows a step of one",
+            id="a stated dead band on the way down",
+        ),
+        pytest.param(
+            CHAT,
+            metadata(metrics="gpu-memory"),
+            "error",
+            "spec.triggers.metadata.metrics",
+            "allocates its KV cache at start-up",
+            id="GPU memory of an engine that takes it all at once",
+        ),
+        pytest.param(
+            CHAT,
+            metadata(metrics="gpu-utilization"),
+            "error",
+            "spec.triggers.metadata.metrics",
+            "alone never scales",
+            id="GPU utilisation alone",
+        ),
+        pytest.param(
+            CHAT,
+            metadata(metrics="rps", rpsTarget="5"),
+            "warning",
+            "spec.triggers.metadata.metrics",
+            "differ a thousandfold in cost",
+            id="requests per second of a generative engine",
+        ),
+        pytest.param(
+            CHAT,
+            {"fallback": {"failureThreshold": 3, "replicas": 0}},
+            "error",
+            "spec.fallback.replicas",
+            "falls through to zero",
+            id="fallback to zero on inference",
+        ),
+        pytest.param(
+            CHAT,
+            {"fallback": {"failureThreshold": 3, "replicas": 6}},
+            "warning",
+            "spec.fallback",
+            "a larger fleet shrinks to 6",
+            id="a static fallback shrinks a fleet that only lost its metrics",
+        ),
+        pytest.param(
+            TRAIN,
+            {"fallback": {"failureThreshold": 3, "replicas": 1}},
+            "error",
+            "spec.fallback",
+            "on a training object",
+            id="any fallback on training",
+        ),
+        pytest.param(
+            CHAT,
+            {"triggers.0.useCachedMetrics": True},
+            "warning",
+            "spec.triggers.useCachedMetrics",
+            "up to 15 s old",
+            id="cached metrics",
+        ),
+        pytest.param(
+            CHAT,
+            {"triggers.0.metricType": "Value"},
+            "error",
+            "spec.triggers.metricType",
+            "AverageValue",
+            id="a metric type that multiplies by ready pods",
+        ),
+        pytest.param(
+            TRAIN,
+            {"cooldownPeriod": ABSENT},
+            "warning",
+            "spec.cooldownPeriod",
+            "up to 305 s",
+            id="KEDA's default cooldown before GPUs come back",
+        ),
+        pytest.param(
+            TRAIN,
+            {"pollingInterval": 60},
+            "warning",
+            "spec.cooldownPeriod",
+            "pollingInterval 60",
+            id="polls too far apart for a reclaim",
+        ),
+        pytest.param(
+            TRAIN,
+            {"minReplicaCount": 1},
+            "error",
+            "spec.minReplicaCount",
+            "never all come back",
+            id="training that never reaches zero",
+        ),
+        pytest.param(
+            TRAIN,
+            metadata(poolWorkloads="llm/chat,llm/train"),
+            "error",
+            "spec.triggers.metadata.poolWorkloads",
+            "is the borrower itself",
+            id="a pool whose load is the borrower",
+        ),
+        pytest.param(
+            CHAT,
+            {
+                "triggers": [*CHAT["spec"]["triggers"], *CHAT["spec"]["triggers"]],
+            },
+            "error",
+            "spec.triggers",
+            "2 external triggers",
+            id="two triggers of ours",
+        ),
+        pytest.param(
+            CHAT,
+            {
+                "triggers": [
+                    *CHAT["spec"]["triggers"],
+                    {"type": "cron", "metadata": {"desiredReplicas": "2"}},
+                ]
+            },
+            "warning",
+            "spec.triggers",
+            "the HPA takes the largest",
+            id="another trigger beside ours",
+        ),
+        pytest.param(
+            CHAT,
+            {"minReplicaCount": 0},
+            "error",
+            "spec.minReplicaCount",
+            "never sees the request that should wake it",
+            id="zero without anything that wakes it",
+        ),
+        pytest.param(
+            CHAT,
+            {"minReplicaCount": 0, "triggers.0.type": "external", **metadata(gateway="edge")},
+            "warning",
+            "spec.triggers.type",
+            "wakes from zero at the next poll (15 s)",
+            id="waking by poll",
+        ),
+        pytest.param(
+            CHAT,
+            {"minReplicaCount": 3, "idleReplicaCount": 0, **metadata(gateway="edge")},
+            "warning",
+            "spec.idleReplicaCount",
+            "starts minReplicaCount (3) replicas at once",
+            id="a jump from zero",
+        ),
+        pytest.param(
+            TRAIN,
+            {"idleReplicaCount": 0},
+            "error",
+            "spec.idleReplicaCount",
+            "below minReplicaCount (0)",
+            id="idle count that KEDA refuses",
+        ),
+        pytest.param(
+            CHAT,
+            {"minReplicaCount": 30},
+            "error",
+            "spec.minReplicaCount",
+            "30 is above maxReplicaCount (20)",
+            id="minimum above maximum",
+        ),
+        pytest.param(
+            CHAT,
+            {"maxReplicaCount": ABSENT},
+            "warning",
+            "spec.maxReplicaCount",
+            "KEDA's default is 100 replicas",
+            id="no maximum",
+        ),
+        pytest.param(
+            CHAT,
+            metadata(maxReplicas="40"),
+            "warning",
+            "spec.triggers.metadata.maxReplicas",
+            "40 is above what KEDA allows (maxReplicaCount 20)",
+            id="a maximum that KEDA cuts",
+        ),
+        pytest.param(
+            CHAT,
+            metadata(maxNumSeqs="256"),
+            "warning",
+            "spec.triggers.metadata.maxNumSeqs",
+            "--max-num-seqs 16",
+            id="the engine admits more than is safe",
+        ),
+        pytest.param(
+            CHAT,
+            {"scaleTargetRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "chat"}},
+            "error",
+            "spec.scaleTargetRef.kind",
+            "never scales it",
+            id="a Job as the target",
+        ),
+        pytest.param(
+            CHAT,
+            {"scaleTargetRef": {"apiVersion": "x/v1", "kind": "Serving", "name": "chat"}},
+            "error",
+            "spec.scaleTargetRef.kind",
+            "Add a selector",
+            id="a target whose pods are not told by name",
+        ),
+        pytest.param(
+            CHAT,
+            {"advanced.scalingModifiers": {"formula": "a + 1"}},
+            "warning",
+            "spec.advanced.scalingModifiers",
+            "changes the count",
+            id="a formula over our count",
+        ),
+        pytest.param(
+            CHAT,
+            {"cooldownperiod": 5},
+            "error",
+            "spec.cooldownperiod",
+            "did you mean cooldownPeriod?",
+            id="a misspelt field that the API server would drop",
+        ),
+        pytest.param(
+            CHAT,
+            {"pollingInterval": "soon"},
+            "error",
+            "spec.pollingInterval",
+            "a whole number",
+            id="a field of the wrong type",
+        ),
+        pytest.param(
+            CHAT,
+            metadata(maxReplica="5"),
+            "error",
+            "spec.triggers.metadata.maxReplica",
+            "did you mean maxReplicas?",
+            id="wrong metadata",
+        ),
+        pytest.param(
+            CHAT,
+            {"triggers.0.metadata.maxConcurrency": 16},
+            "error",
+            "spec.triggers.metadata.maxConcurrency",
+            "not quoted",
+            id="metadata that is not quoted",
+        ),
+        pytest.param(
+            CHAT,
+            {"triggers.0.metadata.scalerAddress": ABSENT},
+            "error",
+            "spec.triggers.metadata.scalerAddress",
+            "host:port",
+            id="no address",
+        ),
+        pytest.param(
+            CHAT,
+            {"triggers.0.type": "prometheus"},
+            "warning",
+            "spec.triggers",
+            "no say in this object",
+            id="an object of somebody else",
+        ),
+    ],
+)
+def test_what_is_wrong_or_unwise_is_found(document, changes, level, field, why):
+    # The panic window rule has its own test; here every other finding would be a false alarm.
+    found = checked(changed(document, changes), configuration=Configuration(gateways={"edge": {}}))
+
+    assert [(f.level, f.field) for f in found.findings] == [(level, field)]
+    assert why in found.findings[0].why
+
+
+def test_a_stated_window_needs_a_scrape_interval():
+    (finding,) = checked(CHAT).findings
+
+    assert finding.field == "spec.triggers.metadata.stableWindow"
+    assert "panic window of 6s needs a scrape interval of 3s or less; at 15s it is 30s" in (
+        finding.why
+    )
+    assert not checked(changed(CHAT, metadata(stableWindow="5m"))).findings
+
+
+def test_a_small_fleet_never_meets_the_dead_band():
+    small = changed(CHAT, {"maxReplicaCount": 9, f"{BEHAVIOR}.scaleUp.tolerance": ABSENT})
+
+    assert not checked(small, configuration=Configuration()).findings
+
+
+def test_a_gang_reaches_zero_by_its_idle_count():
+    gang = changed(TRAIN, {"minReplicaCount": 4, "idleReplicaCount": 0})
+
+    assert not checked(gang, configuration=Configuration()).findings
+
+
+def test_a_minimum_in_the_metadata_keeps_one_replica_awake():
+    awake = changed(CHAT, {"minReplicaCount": 0, **metadata(minReplicas="1")})
+
+    assert not checked(awake, configuration=Configuration()).findings
+
+
+def test_a_paused_object_is_told():
+    paused = copy.deepcopy(CHAT)
+    paused["metadata"]["annotations"] = {"autoscaling.keda.sh/paused": "true"}
+
+    (finding,) = checked(paused, configuration=Configuration()).findings
+
+    assert finding.field == "metadata.annotations.autoscaling.keda.sh/paused"
+
+
+def test_an_object_with_wrong_metadata_is_still_checked_as_an_object():
+    document = changed(
+        TRAIN,
+        {"fallback": {"replicas": 1}, "scaleTargetRef.kind": "Job", **metadata(poolUnits="x")},
+    )
+
+    assert [f.field for f in checked(document).findings] == [
+        "spec.triggers.metadata.poolUnits",
+        "spec.scaleTargetRef.kind",
+        "spec.fallback",
+    ]
+
+
+def test_two_objects_cannot_scale_one_target():
+    second = copy.deepcopy(CHAT)
+    second["metadata"]["name"] = "chat-too"
+
+    (finding,) = checked(CHAT, second, configuration=Configuration()).findings
+
+    assert (finding.object, finding.field) == ("llm/chat-too", "spec.scaleTargetRef")
+    assert "has 2 ScaledObjects (chat, chat-too)" in finding.why
+
+
+def test_the_same_object_twice_is_told():
+    (finding,) = checked(CHAT, CHAT, configuration=Configuration()).findings
+
+    assert finding.why == "this object is there 2 times: the last one applied wins"
+
+
+def test_the_silent_ceiling_of_many_objects_is_told():
+    many = []
+    for number in range(201):
+        document = changed(CHAT, {"scaleTargetRef.name": f"chat-{number}"})
+        document["metadata"]["name"] = f"chat-{number}"
+        many.append(document)
+
+    (finding,) = checked(*many, configuration=Configuration()).findings
+
+    assert "201 ScaledObjects: at default API rates" in finding.why
+
+
+def test_objects_of_a_list_and_other_kinds_beside_them_are_read():
+    objects = {"apiVersion": "v1", "kind": "List", "items": [CHAT, {"kind": "Service"}, TRAIN]}
+
+    assert checked(objects, {"kind": "Deployment"}).objects == ("llm/chat", "llm/train")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("kind: Service", "objects.yaml: got no ScaledObject", id="nothing to check"),
+        pytest.param("a: {{ .Values.b }}", "objects.yaml: got", id="a template is no YAML"),
+    ],
+)
+def test_a_file_without_a_scaled_object_is_refused(text, message):
+    with pytest.raises(ConfigurationError, match=message):
+        check({"objects.yaml": text}, Configuration())
+
+
+def test_findings_read_as_a_list_under_their_object():
+    found = checked(
+        changed(CHAT, {"triggers.0.metricType": "Value", "maxReplicaCount": ABSENT}),
+        TRAIN,
+        configuration=Configuration(),
+    )
+
+    lines = findings_text(found).splitlines()
+
+    assert lines[0] == "objects.yaml llm/chat"
+    assert lines[1].startswith("  error    spec.triggers.metricType: Value: ")
+    assert lines[2].startswith("  warning  spec.maxReplicaCount: not stated: ")
+    assert lines[3:] == ["", "1 error, 1 warning in 2 ScaledObjects"]
+
+
+def test_findings_are_a_document():
+    document = findings_json(checked(TRAIN, configuration=Configuration()))
+
+    assert document == {
+        "ok": True,
+        "errors": 0,
+        "warnings": 0,
+        "objects": ["llm/train"],
+        "findings": [],
+    }
