@@ -104,15 +104,20 @@ class InferencePolicy:
     metrics: tuple[SignalName, ...] = (SignalName.WORK, SignalName.CONCURRENCY)
     """Signals that are asked, combined by the maximum; scale-down needs each of them alive."""
     phase: Phase = Phase.BOTH
+    """Which half of disaggregated serving the replicas do; both: an ordinary engine."""
 
     # Bounds; None: the ScaledObject's where known, else 0 and no limit.
     min_replicas: int | None = None
+    """Fewest replicas wanted; not stated: the ScaledObject's, where known."""
     max_replicas: int | None = None
+    """Most replicas wanted; not stated: the ScaledObject's, where known."""
 
     # Capacity of one replica.
     max_concurrency: int | None = None
     """Requests one replica may hold at once, as stated; caps whatever is computed."""
     concurrency_mode: ConcurrencyMode = ConcurrencyMode.STATISTICAL
+    """How the KV-safe concurrency is found: by how often the cache may overflow, by the mean
+    request, by the longest one, or as stated."""
     overflow_probability: Share = 0.01
     """Statistical mode: how often the KV cache may overflow."""
     max_model_len: int | None = None
@@ -134,7 +139,9 @@ class InferencePolicy:
     ttft_target_s: float | None = None
     """Time to first token to stay under, seconds."""
     gpu_memory_threshold: Share = 0.90
+    """Memory of the fullest replica's GPUs at which one more is asked for."""
     gpu_utilization_target: Share = 0.90
+    """Mean GPU utilisation at which another signal's need is confirmed."""
     backlog_drain_s: float = 30.0
     """Drain waiting requests within this time; 0: within one service time (Knative's way)."""
     step_cost: StepCost | None = None
@@ -142,37 +149,47 @@ class InferencePolicy:
 
     # Pace: Knative's names and defaults.
     stable_window_s: float = 60.0
+    """Load is averaged over it, and panic lasts at least as long."""
     panic_window_percentage: Percent = 10.0
+    """The panic window as percent of the stable window."""
     panic_threshold: Percent = 200.0
     """Percent of what the replicas hold at which panic begins."""
     panic_horizon_s: Auto[float] = None
-    """How far back a panic's running maximum reaches; None: max(10 min, 5 × stable window)."""
+    """How far back a panic's running maximum reaches; auto: max(10m, 5 × stable window)."""
     max_scale_up_rate: float = 1000.0
+    """Most replicas at once, as a multiple of those that are ready or loading."""
     max_scale_down_rate: float = 2.0
+    """Fewest replicas at once: those that are ready or loading, over this."""
     scale_down_delay_s: Auto[float] = None
-    """None (auto): max(5 min, 2 × lead time)."""
+    """How long a lower count must have been wanted; auto: max(5m, 2 × lead time)."""
     activation_scale: int = 1
     """Replicas to start with when there is any demand at all."""
     activation_load: float = 0.0
     """Load, in replicas, at or below which a workload counts as idle."""
     hpa_tolerance: Auto[Share] = None
-    """The HPA's dead band; None (auto): 0 where the HPA read back carries ours, else 0.1."""
+    """The HPA's dead band; auto: 0 where the HPA read back carries ours, else 0.1."""
     forecast: Forecast = Forecast.OFF
+    """Capacity for later load: off; the usual rise within one lead time; the trend."""
     forecast_lookback_s: float = 86_400.0
+    """How far back a forecast looks for what load does here."""
     forecast_quantile: Share = 0.9
+    """How rarely the load may rise by more than the forecast allows for."""
     lead_time_s: Auto[float] = None
-    """From asking for a replica until it serves; None (auto): p90 of this workload's own pods."""
+    """From asking for a replica until it serves; auto: p90 of this workload's own pods."""
     fast_path: bool = False
     """The controller may write the scale at once from zero and in panic."""
 
     # Tiers.
     tier_group: str | None = None
+    """Tiers of one demand bear the same name."""
     tier_cost: float | None = None
     """Cost of one replica-hour, in any unit that the group shares."""
     tier_preference: int = 0
     """Higher: preferred at the peak (faster GPUs)."""
     tier_peak_above: Share = 0.6
+    """Share of the cheap tiers' capacity above which fast tiers come first."""
     tier_peak_below: Share = 0.4
+    """Share of the cheap tiers' capacity below which cheap tiers come first again."""
 
     def __post_init__(self) -> None:
         """Check every field; all problems in one error."""
@@ -290,28 +307,37 @@ class LendingPolicy:
     reserved_units: int = 0
     """Units that are never lent."""
     load_base: LoadBase = LoadBase.POOL
+    """Online load is a share of the whole pool, or of what the services have ready."""
     units_per_worker: int = 1
+    """Units that one training worker holds."""
     lend_below: Share = 0.30
     """Online load under which lending may begin, after a whole stable window."""
     reclaim_above: Share = 0.70
     """Online load over which everything goes back at once."""
     latch_lookback_s: float = 21_600.0
+    """How far back the last crossing of a threshold is looked for; none: not lending."""
     lend_delay_s: float = 60.0
     """Wait after a reclaim before lending again."""
     min_runtime_s: float = 300.0
     """Workers run at least this long before a small shrink; a reclaim never waits."""
     min_workers: int = 1
+    """Fewest workers that the borrower can run."""
     max_workers: int | None = None
+    """Most workers; not stated: what the pool could ever hold."""
     resizable: bool = True
     """Whether the borrower takes any count from min_workers up; else 0 or max_workers."""
     headroom_units: Auto[int] = None
-    """Units kept free; None (auto): what online load rises within one reclaim time."""
+    """Units kept free; auto: what online load rises within one reclaim time."""
     blind_reclaim_after_s: float = 300.0
+    """Online load unknown for so long: everything goes back."""
     stable_window_s: float = 60.0
+    """Online load must stay below lendBelow for so long."""
     panic_window_percentage: Percent = 10.0
+    """The window that decides a reclaim, as percent of the stable window."""
     reclaim_time_s: float = 30.0
     """From "give back" to free units: the checkpoint grace; sizes the automatic headroom."""
     forecast_quantile: Share = 0.9
+    """How rarely online load may rise by more than the automatic headroom."""
 
     def __post_init__(self) -> None:
         """Check every field; all problems in one error."""

@@ -2,7 +2,7 @@
 What the people who run kvtide state once, for all workloads: servers, pools, engines, gateways.
 
 Plain values; ``documents.configuration`` reads them from YAML. Nothing here is a scaling rule (that
-is a policy, per workload) and nothing is about this process (that is its settings). Secrets are
+is a policy, per workload); what is about the process itself is passed on to its settings unread. Secrets are
 named by file and never held; what may carry one is left out of ``repr``.
 """
 
@@ -29,6 +29,7 @@ class ScrapeIntervals:
     gpu_s: Auto[float] = None
     """DCGM's exporter."""
     gateway_s: Auto[float] = None
+    """Gateways and routers."""
     cluster_s: Auto[float] = None
     """kube-state-metrics."""
 
@@ -55,12 +56,15 @@ class PrometheusServer:
     bearer_token_file: str | None = None
     """File with a bearer token, read again when it changes."""
     basic_username: str | None = None
+    """User of HTTP basic authentication."""
     basic_password_file: str | None = None
+    """File with that user's password."""
     ca_file: str | None = None
     """Certificate authority that the server's certificate is checked against."""
     cert_file: str | None = None
     """Client certificate, for mutual TLS."""
     key_file: str | None = None
+    """Key of the client certificate."""
     insecure_skip_verify: bool = False
     """Do not check the server's certificate."""
     timeout_s: float = 10.0
@@ -120,6 +124,7 @@ class Configuration:
     prometheus: Mapping[str, PrometheusServer] = dataclasses.field(default_factory=dict)
     """Servers by name; a trigger that names none uses default."""
     pools: Mapping[str, Pool] = dataclasses.field(default_factory=dict)
+    """Pools of GPUs by name; training triggers name one."""
     engines: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """Engine profiles by name, as the files in scaler/sources/engines have them."""
     gateways: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
@@ -128,6 +133,8 @@ class Configuration:
     """Arrival counters by name, in PromQL; $namespace and $workload are filled in."""
     gateway_namespaces: tuple[str, ...] = ()
     """Namespaces beside a workload's own whose gateway series its trigger may name."""
+    server: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Settings of the serving process, where neither flags nor the environment state them."""
 
     def __post_init__(self) -> None:
         """Refuse placeholders other than the two that are filled in."""
