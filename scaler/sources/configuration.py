@@ -2,8 +2,8 @@
 What the people who run kvtide state once, for all workloads: servers, pools, engines, gateways.
 
 Plain values; ``documents.configuration`` reads them from YAML. Nothing here is a scaling rule (that
-is a policy, per workload); what is about the process itself is passed on to its settings unread. Secrets are
-named by file and never held; what may carry one is left out of ``repr``.
+is a policy, per workload); what is about the process itself is passed on to its settings unread.
+Secrets are named by file and never held; what may carry one is left out of ``repr``.
 """
 
 import dataclasses
