@@ -253,6 +253,7 @@ class Cluster:
             self._hand_over(chosen, held.popleft())
 
     def _delete(self, replica: Replica) -> None:
+        replica.deleted_s = self.now_s
         grace_s = replica.fleet.drain_grace_s
         draining = replica.phase is Phase.READY and replica.engine.open_requests > 0
         self.fleets[replica.fleet.name].gateway.leave(replica)

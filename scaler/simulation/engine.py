@@ -283,6 +283,15 @@ class Engine:
             e2e_count=self.e2e_s.count,
         )
 
+    def shown(self, now_s: float) -> tuple[Buckets, Buckets]:
+        """Return inter-token latencies and tokens per step as histograms at an instant."""
+        steps = self._steps_done(now_s)
+        itl_s, step_tokens = self.itl_s.copy(), self.step_tokens.copy()
+        if steps and self._decoding:
+            itl_s.observe(self._step_s, steps * self._decoding)
+            step_tokens.observe(self._decoding, steps)
+        return itl_s, step_tokens
+
     # A stretch: its beginning
 
     def _begin(self, now_s: float) -> None:

@@ -28,6 +28,8 @@ class FleetConfig:
     service: str = "llm"
     """The gateway it stands behind; several fleets (tiers) may share one."""
     namespace: str = "default"
+    model: str = "simulated"
+    """Name under which the model is served."""
     pool: str = "gpu"
     units_per_replica: int = 1
     cold_start_s: float = 60.0
@@ -54,6 +56,7 @@ class Replica:
 
     __slots__ = (
         "created_s",
+        "deleted_s",
         "engine",
         "fleet",
         "name",
@@ -79,6 +82,8 @@ class Replica:
         self.created_s = created_s
         self.scheduled_s: float | None = None
         self.ready_s: float | None = None
+        self.deleted_s: float | None = None
+        """When it was deleted; it exists until it is drained."""
         self.node: str | None = None
         self.phase = Phase.PENDING
         self.slot = -1

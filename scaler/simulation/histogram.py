@@ -40,6 +40,13 @@ class Buckets:
         """Observations in all buckets."""
         return sum(self.counts)
 
+    def copy(self) -> "Buckets":
+        """Return the same counts, to go on with apart."""
+        other = Buckets(self.upper)
+        other.counts = list(self.counts)
+        other.total = self.total
+        return other
+
 
 class Distribution:
     """Positive values with quantiles to within half a percent, in bins of equal ratio."""
