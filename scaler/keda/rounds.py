@@ -77,10 +77,10 @@ class Rounds:
     async def _read(self) -> None:
         asked = [(entry, entry.trigger) for entry in self._entries.values() if entry.trigger]
         fine_s = max((lookback_s(trigger.policy) for _, trigger in asked), default=0.0)
-        reach = max((reach_s(trigger.policy) for _, trigger in asked), default=0.0)
+        far_s = max((reach_s(trigger.policy) for _, trigger in asked), default=0.0)
         workloads = [trigger.workload for _, trigger in asked]
         try:
-            await self._source.refresh(workloads, fine_s, self._clock(), history_s=reach)
+            await self._source.refresh(workloads, fine_s, self._clock(), history_s=far_s)
         except SourceError as error:
             self._failed(error)
         except Exception as error:

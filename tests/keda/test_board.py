@@ -1,0 +1,187 @@
+"""The board: who is served, how long, and what reads and decisions cost the others."""
+
+import asyncio
+import dataclasses
+import json
+import logging
+
+import grpc
+import pytest
+
+from scaler.errors import NoDataError, SourceError
+from scaler.keda.board import Limits
+from scaler.telemetry import JsonLines
+from tests.builders import sample, window
+from tests.keda.conftest import LIMITS, Clock, ref, refused, serve
+
+TRAINING = {"role": "training", "pool": "prod/llm"}
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def metric(bench, name: str) -> float:
+    """Return the sum of a metric's samples."""
+    lines = bench.telemetry.exposition().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+async def test_it_is_ready_after_the_first_read_that_succeeds_and_stays_so():
+    async with serve() as bench:
+        bench.source.failure = SourceError("refused", "no")
+        await bench.tick()
+        assert not bench.board.standing.ready
+        bench.source.failure = None
+        await bench.tick()
+        assert bench.board.standing.ready
+        bench.source.failure = SourceError("refused", "no")
+        await bench.tick()
+        assert bench.board.standing.ready
+        assert bench.board.standing.failure == "refused: no"
+
+
+async def test_one_read_serves_all_objects(bench):
+    for name in ("a", "b", "c"):
+        bench.runs(f"prod/{name}", 1)
+    await asyncio.gather(*(bench.metrics(ref(name)) for name in ("a", "b", "c")))
+    before = len(bench.source.reads)
+    await bench.tick()
+    assert len(bench.source.reads) == before + 1
+    assert sorted(bench.source.reads[-1][0]) == ["prod/a", "prod/b", "prod/c"]
+
+
+async def test_there_is_never_a_second_read_beside_a_slow_one():
+    async with serve(limits=dataclasses.replace(LIMITS, tick_s=0.02)) as bench:
+        bench.runs("prod/llm", 3)
+        assert await bench.count(ref()) == 3
+        bench.source.gate.clear()
+        await asyncio.sleep(0.05)
+        before = len(bench.source.reads)
+        await asyncio.sleep(0.1)
+        assert len(bench.source.reads) == before
+
+
+async def test_decisions_go_on_beside_a_slow_read_and_so_grow_old():
+    async with serve(limits=dataclasses.replace(LIMITS, tick_s=0.02)) as bench:
+        bench.runs("prod/llm", 3)
+        assert await bench.count(ref()) == 3
+        bench.source.gate.clear()
+        bench.source.windows["prod/llm"] = NoDataError("newest sample is 40 s old")
+        with refused(grpc.StatusCode.UNAVAILABLE, "newest sample is 40 s old"):
+            for _ in range(100):
+                await bench.metrics(ref())
+                await asyncio.sleep(0.01)
+
+
+async def test_nothing_is_decided_again_while_nothing_is_new(bench):
+    bench.runs("prod/llm", 3)
+    await bench.metrics(ref())
+    (before,) = bench.board.evaluations()
+    await bench.tick()
+    (after,) = bench.board.evaluations()
+    assert after is before
+
+
+async def test_a_sample_that_changes_within_its_bucket_counts(bench):
+    bench.runs("prod/llm", 3)
+    await bench.metrics(ref())
+    bench.source.windows["prod/llm"] = window(sample(bench.clock.now_s, running=5))
+    await bench.tick()
+    assert await bench.count(ref()) == 5
+
+
+async def test_an_object_that_nobody_asks_about_is_dropped(bench):
+    bench.runs("prod/llm", 3)
+    await bench.metrics(ref())
+    bench.clock.now_s += LIMITS.idle_s + 1
+    await bench.tick()
+    assert bench.board.evaluations() == ()
+    assert metric(bench, "kvtide_board_objects") == 0
+
+
+async def test_an_object_that_somebody_follows_stays(bench):
+    bench.runs("prod/llm", 3)
+    stream = bench.scaler.StreamIsActive(ref())
+    await anext(aiter(stream))
+    bench.clock.now_s += LIMITS.idle_s + 1
+    await bench.tick()
+    assert len(bench.board.evaluations()) == 1
+    stream.cancel()
+
+
+async def test_one_object_too_many_is_refused_and_nobody_is_dropped():
+    async with serve(limits=Limits(tick_s=60, first_answer_s=0.2, most_objects=1)) as bench:
+        bench.runs("prod/llm", 3)
+        assert await bench.count(ref()) == 3
+        with refused(EXHAUSTED, "1 ScaledObjects are served, which is the limit"):
+            await bench.metrics(ref("other"))
+        assert await bench.count(ref()) == 3
+
+
+async def test_training_gives_back_as_soon_as_its_pool_is_full(bench):
+    bench.runs("prod/llm", 3)
+    await bench.metrics(ref())
+    assert await bench.count(ref("train", **TRAINING)) == 5
+    bench.runs("prod/llm", 8)
+    await bench.tick()
+    assert await bench.count(ref("train", **TRAINING)) == 0
+    assert (await bench.scaler.IsActive(ref("train", **TRAINING))).result is False
+
+
+async def test_a_pool_holds_until_its_members_were_heard_of(bench):
+    bench.runs("prod/llm", 3)
+    with refused(grpc.StatusCode.UNAVAILABLE, "MemberUnknown: prod/llm"):
+        await bench.metrics(ref("train", **TRAINING))
+    await bench.metrics(ref())
+    await bench.tick()
+    assert await bench.count(ref("train", **TRAINING)) == 5
+
+
+async def test_a_reclaim_is_timed_until_no_worker_is_left(bench):
+    bench.runs("prod/llm", 3)
+    bench.source.windows["prod/train"] = window(sample(bench.clock.now_s, ready_replicas=5))
+    await bench.metrics(ref())
+    await bench.metrics(ref("train", **TRAINING))
+    bench.runs("prod/llm", 8)
+    await bench.tick()
+    bench.clock.now_s += 7
+    await bench.tick()
+    assert metric(bench, "kvtide_reclaim_seconds_count") == 0
+    bench.source.windows["prod/train"] = window(sample(bench.clock.now_s, ready_replicas=0))
+    await bench.tick()
+    assert metric(bench, "kvtide_reclaim_seconds_count") == 1
+    assert metric(bench, "kvtide_reclaim_seconds_sum") == 7
+
+
+async def test_a_changed_answer_is_one_line_in_the_log(bench, caplog):
+    caplog.set_level(logging.INFO, logger="kvtide.decision")
+    bench.runs("prod/llm", 3)
+    await bench.metrics(ref())
+    bench.runs("prod/llm", 3)
+    await bench.tick()
+    bench.runs("prod/llm", 4)
+    await bench.tick()
+    lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
+    assert [(line["message"], line["replicas"]) for line in lines] == [
+        ("decision", 3),
+        ("decision", 4),
+    ]
+
+
+async def test_two_servers_over_one_source_agree(bench):
+    bench.runs("prod/llm", 3)
+    async with serve(clock=Clock(bench.clock.now_s)) as other:
+        other.source.windows = bench.source.windows
+        await bench.metrics(ref())
+        bench.runs("prod/llm", 6)
+        await bench.tick()
+        assert await other.count(ref()) == await bench.count(ref()) == 6
+
+
+@pytest.mark.parametrize("running", [3, 0])
+async def test_silence_keeps_the_time_of_the_newest_sample(bench, running):
+    bench.runs("prod/llm", running)
+    await bench.metrics(ref())
+    newest = bench.clock.now_s
+    bench.source.windows["prod/llm"] = NoDataError("gone")
+    await bench.tick()
+    (after,) = bench.board.evaluations()
+    assert (after.decision, after.newest_s) == (None, newest)
