@@ -72,6 +72,7 @@ class Board:
             self._entries, source=source, decide=decide, clock=clock, telemetry=telemetry
         )
         self._wake = asyncio.Event()
+        self._withdrawn = False
         self.draining = False
         self._ticked_s = clock()
 
@@ -80,11 +81,15 @@ class Board:
         """Whether answers can be expected, for probes and the status page."""
         failure = self._rounds.failure
         return Standing(
-            ready=self._rounds.complete and not self.draining,
-            draining=self.draining,
+            ready=self._rounds.complete.is_set() and not self._withdrawn,
+            draining=self._withdrawn,
             failure=None if failure is None else str(failure),
             ticked_s=self._ticked_s,
         )
+
+    async def until_ready(self) -> None:
+        """Wait for the first full read of the source."""
+        await self._rounds.complete.wait()
 
     async def run(self) -> None:
         """Read and decide, every tick and when an object is new, until cancelled."""
@@ -169,9 +174,13 @@ class Board:
         """Return the latest answers as metrics and pages show them."""
         return tuple(evaluation.observation for evaluation in self.evaluations())
 
+    def withdraw(self) -> None:
+        """Say that nobody new should come; answers and streams go on."""
+        self._withdrawn = True
+
     def drain(self) -> None:
         """End every follower's wait, now and from now on."""
-        self.draining = True
+        self._withdrawn = self.draining = True
         for entry in self._entries.values():
             entry.drained = True
             entry.wake_followers()

@@ -45,8 +45,8 @@ class Rounds:
         self._began_s = 0.0
         self.failure: SourceError | None = None
         """Why the last read failed; None: it did not."""
-        self.complete = False
-        """Whether the source was read through once, the whole lookback."""
+        self.complete = asyncio.Event()
+        """Set once the source was read through, the whole lookback."""
 
     async def round(self, *, only_new: bool, patience_s: float) -> None:
         """
@@ -87,7 +87,7 @@ class Rounds:
             logger.exception("reading the source failed")
             self._failed(SourceError("internal", repr(error)))
         else:
-            self.complete = True
+            self.complete.set()
             self.failure = None
         for entry, trigger in asked:
             entry.read = entry.read or entry.trigger is trigger

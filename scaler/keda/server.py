@@ -73,6 +73,7 @@ class Server:
         rng: random.Random,
         options: ServerOptions | None = None,
     ) -> None:
+        self._board = board
         self._options = options or ServerOptions()
         self._scaler = ExternalScaler(board, telemetry, rng=rng, life=self._options.life)
         lending = Lending(
@@ -116,6 +117,7 @@ class Server:
 
     async def drain(self) -> None:
         """End gracefully: not ready, then no streams, then no port."""
+        self._board.withdraw()
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(self._options.drain_delay_s)
         self._scaler.drain()

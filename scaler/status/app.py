@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
+from scaler.errors import ConfigurationError, Problem
 from scaler.report.decision_json import answer_json, instant
 from scaler.telemetry import CONTENT_TYPE, Observation, Standing, version
 
@@ -43,6 +44,26 @@ def application(view: View) -> web.Application:
     app.router.add_get("/api/decisions", pages.decisions)
     app.router.add_get("/api/decisions/{namespace}/{name}", pages.decision)
     return app
+
+
+async def start(view: View, address: str) -> tuple[web.AppRunner, int]:
+    """
+    Listen on ``host:port`` (no host: every interface); return what to clean up, and the port.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
+    """
+    host, _, port = address.rpartition(":")
+    runner = web.AppRunner(application(view), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigurationError(
+            Problem(field="http_address", got=address, allowed="a free host:port")
+        ) from error
+    return runner, int(runner.addresses[0][1])
 
 
 class _Pages:

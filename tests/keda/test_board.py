@@ -25,16 +25,14 @@ def metric(bench, name: str) -> float:
 
 
 async def test_it_is_ready_after_the_first_read_that_succeeds_and_stays_so():
+    refusal = SourceError("refused", "no")
     async with serve() as bench:
-        bench.source.failure = SourceError("refused", "no")
-        await bench.tick()
-        assert not bench.board.standing.ready
-        bench.source.failure = None
-        await bench.tick()
-        assert bench.board.standing.ready
-        bench.source.failure = SourceError("refused", "no")
-        await bench.tick()
-        assert bench.board.standing.ready
+        ready = []
+        for failure in (refusal, None, refusal):
+            bench.source.failure = failure
+            await bench.tick()
+            ready.append(bench.board.standing.ready)
+        assert ready == [False, True, True]
         assert bench.board.standing.failure == "refused: no"
 
 

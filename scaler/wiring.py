@@ -1,0 +1,151 @@
+"""
+Which source, clock, server and page make a process: picked here and nowhere else.
+
+Everything below takes what it needs as arguments, so that tests, the demo and ``kvtide serve`` put
+the same parts together in different ways.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from scaler.decision.decide import decide
+from scaler.decision.decision import Decision
+from scaler.decision.policy import Policy
+from scaler.decision.pool import TierWindow
+from scaler.errors import ConfigurationError, Problem
+from scaler.keda.board import Board, Limits, Parse
+from scaler.keda.compose import Subject
+from scaler.keda.server import Server, ServerOptions, Tls
+from scaler.settings import Settings
+from scaler.sources.source import Source
+from scaler.status.app import View, start
+from scaler.telemetry import Telemetry, version
+
+logger = logging.getLogger("kvtide")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A scaler that answers."""
+
+    board: Board
+    grpc_port: int
+    http_port: int
+    background: asyncio.Task[None]
+    """The rounds of reading and deciding; it ends only with a fault."""
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, *, source: Source, parse: Parse, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Serving]:
+    """
+    Serve gRPC and HTTP over ``source`` until left, then drain.
+
+    Raises:
+        ConfigurationError: an address is taken, or a TLS file cannot be read.
+    """
+    telemetry = Telemetry()
+    board = Board(
+        source=source,
+        parse=parse,
+        decide=_decide,
+        clock=clock,
+        telemetry=telemetry,
+        limits=_limits(settings),
+    )
+    telemetry.show_objects(board.observations, clock)
+    server = Server(board, telemetry, rng=random.Random(), options=_options(settings))
+    view = View(
+        observations=board.observations,
+        standing=lambda: board.standing,
+        exposition=telemetry.exposition,
+        clock=clock,
+    )
+    async with contextlib.AsyncExitStack() as ends:  # the last to begin is the first to end
+        pages, http_port = await start(view, settings.http_address)
+        ends.push_async_callback(pages.cleanup)
+        background = await ends.enter_async_context(_running(board.run()))
+        grpc_port = await server.start()
+        ends.push_async_callback(server.drain)
+        await ends.enter_async_context(_running(_serving_when_ready(board, server)))
+        yield Serving(board=board, grpc_port=grpc_port, http_port=http_port, background=background)
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Run ``work`` beside the body, and cancel it after."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def serve(settings: Settings, *, source: Source, parse: Parse) -> None:
+    """Serve until SIGTERM or SIGINT; a fault of the background ends the process with its cause."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(settings, source=source, parse=parse) as made:
+        fields = {"version": version(), "grpc": made.grpc_port, "http": made.http_port}
+        logger.info("serving", extra={"fields": fields})
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopped, made.background}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if made.background.done():
+            made.background.result()
+        logger.info("draining")
+
+
+def _decide(subject: Subject, policy: Policy) -> Decision:
+    """
+    Decide, as everything else does.
+
+    Raises:
+        ConfigurationError: the workload is one of several tiers, which are not decided on yet;
+            alone it would be scaled to the demand of them all.
+    """
+    if isinstance(subject, TierWindow):
+        raise ConfigurationError(
+            Problem(field="tierGroup", got="a group", allowed="nothing: tiers are not decided on")
+        )
+    return decide(subject, policy)
+
+
+async def _serving_when_ready(board: Board, server: Server) -> None:
+    await board.until_ready()
+    await server.serving()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(tick_s=settings.tick, idle_s=settings.idle, most_objects=settings.most_objects)
+
+
+def _options(settings: Settings) -> ServerOptions:
+    host, _, port = settings.grpc_address.rpartition(":")
+    return ServerOptions(
+        address=f"{host or '[::]'}:{port}",
+        tls=_tls(settings),
+        drain_delay_s=settings.drain_delay,
+        drain_grace_s=settings.drain_grace,
+    )
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        return None
+    return Tls(
+        certificate=settings.tls_cert_file,
+        key=settings.tls_key_file,
+        client_ca=settings.tls_client_ca_file,
+    )

@@ -1,0 +1,106 @@
+"""A whole process: the real decision behind real gRPC and HTTP, and how it ends."""
+
+import functools
+
+import aiohttp
+import grpc
+import pytest
+
+from scaler.errors import ConfigurationError
+from scaler.keda._pb import externalscaler_pb2 as keda
+from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
+from scaler.settings import settings
+from scaler.sources.configuration import Configuration, Pool
+from scaler.sources.documents.trigger import parse_trigger
+from scaler.wiring import serving
+from tests.builders import steady
+from tests.fakes.fake_source import FakeSource
+
+NOW_S = 10_000.0
+SETTINGS = settings(
+    flags={"grpc_address": "127.0.0.1:0", "http_address": "127.0.0.1:0"},
+    file={"tick": "1m", "drainDelay": "0s"},
+)
+CHAT = {"scalerAddress": "kvtide:6000", "metrics": "concurrency", "maxConcurrency": "10"}
+TRAIN = {"scalerAddress": "kvtide:6000", "role": "training", "pool": "gpus"}
+CONFIGURATION = Configuration(pools={"gpus": Pool(units=8, workloads=("llm/chat",))})
+
+
+PARSE = functools.partial(parse_trigger, configuration=CONFIGURATION)
+
+
+def running(source: FakeSource):
+    """Serve over ``source`` with the real parser and the real decision."""
+    return serving(SETTINGS, source=source, parse=PARSE, clock=lambda: NOW_S)
+
+
+def ref(name: str, metadata: dict[str, str]) -> keda.ScaledObjectRef:
+    return keda.ScaledObjectRef(namespace="llm", name=name, scalerMetadata=metadata)
+
+
+async def count(stub: ExternalScalerStub, asked: keda.ScaledObjectRef) -> float:
+    request = keda.GetMetricsRequest(scaledObjectRef=asked, metricName="desired-replicas")
+    (value,) = (await stub.GetMetrics(request)).metricValues
+    return float(value.metricValueFloat)
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    """Return two replicas that run fourteen requests, seven each, and have done so for an hour."""
+    made = FakeSource()
+    made.windows["llm/chat"] = steady(3600, running=14, replicas=2, end_s=NOW_S)
+    return made
+
+
+async def test_the_decision_and_its_reasons_come_out_at_every_door(source):
+    async with (
+        running(source) as made,
+        grpc.aio.insecure_channel(f"127.0.0.1:{made.grpc_port}") as channel,
+    ):
+        stub = ExternalScalerStub(channel)
+        assert await count(stub, ref("chat", CHAT)) == 2
+        with pytest.raises(grpc.aio.AioRpcError, match="maxConcurency"):
+            await count(stub, ref("typo", {"maxConcurency": "10"}))
+
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{made.http_port}") as http:
+            async with http.get("/readyz") as response:
+                assert response.status == 200
+            async with http.get("/api/decisions/llm/chat") as response:
+                document = await response.json()
+            async with http.get("/metrics") as response:
+                metrics = await response.text()
+            async with http.get("/") as response:
+                page = await response.text()
+    assert document["decision"]["replicas"] == 2
+    assert 'kvtide_desired_replicas{namespace="llm",reason="Demand",role="inference"' in metrics
+    assert 'kvtide_held{namespace="llm",reason="WrongMetadata",role="unknown"' in metrics
+    assert "llm/chat" in page
+
+
+async def test_training_is_lent_nothing_while_its_pool_was_not_heard_of(source):
+    async with (
+        running(source) as made,
+        grpc.aio.insecure_channel(f"127.0.0.1:{made.grpc_port}") as channel,
+    ):
+        stub = ExternalScalerStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError, match="MemberUnknown"):
+            await count(stub, ref("train", TRAIN))
+
+
+async def test_tiers_are_refused_rather_than_scaled_as_if_each_were_alone(source):
+    tier = CHAT | {"tierGroup": "chat", "tierCost": "1"}
+    async with (
+        running(source) as made,
+        grpc.aio.insecure_channel(f"127.0.0.1:{made.grpc_port}") as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError, match="tierGroup") as caught:
+            await count(ExternalScalerStub(channel), ref("chat", tier))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_taken_http_port_is_named(source):
+    async with running(source) as made:
+        taken = SETTINGS.model_copy(update={"http_address": f"127.0.0.1:{made.http_port}"})
+        with pytest.raises(ConfigurationError, match="http_address: got 127.0.0.1"):
+            async with serving(taken, source=source, parse=PARSE, clock=lambda: NOW_S):
+                pass
