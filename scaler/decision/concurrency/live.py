@@ -9,7 +9,7 @@ from scaler.decision.policy import ConcurrencyMode, InferencePolicy
 from scaler.decision.window import Window
 
 from .measured import MeasuredFootprint, measured_footprint
-from .moments import largest_concurrency
+from .moments import fitting_requests
 from .result import Bound, Limit, SafeConcurrency
 
 
@@ -36,7 +36,7 @@ def _measured_bound(footprint: MeasuredFootprint, policy: InferencePolicy) -> Bo
     )
     if policy.concurrency_mode is ConcurrencyMode.MEAN:
         return Bound(limit=Limit.KV, requests=int(1 / footprint.mean), detail=held)
-    requests = largest_concurrency(
+    requests = fitting_requests(
         1.0, footprint.mean, footprint.deviation, policy.overflow_probability
     )
     asked = f"{requests} at once overflow it at most {policy.overflow_probability:.2%} of the time"

@@ -11,7 +11,7 @@ often.
 
 import math
 
-from .search import largest_within
+from .search import largest_concurrency
 
 
 def overflow_probability(requests: int, room: float, mean: float, deviation: float) -> float:
@@ -37,11 +37,14 @@ def overflow_probability(requests: int, room: float, mean: float, deviation: flo
     return min(1.0, max(0.0, density * (_mills_ratio(above) - _mills_ratio(reflected))))
 
 
-def largest_concurrency(room: float, mean: float, deviation: float, probability: float) -> int:
-    """Return the most requests that overflow ``room`` at most with ``probability``; 0 if none."""
-    return largest_within(
-        lambda requests: overflow_probability(requests, room, mean, deviation) <= probability,
-        start=int(room / mean),
+def fitting_requests(room: float, mean: float, deviation: float, probability: float) -> int:
+    """Return the most requests that pass ``room`` at most with ``probability``; 0 if none."""
+    return largest_concurrency(
+        lambda requests: overflow_probability(requests, room, mean, deviation),
+        room=room,
+        mean=mean,
+        deviation=deviation,
+        probability=probability,
     )
 
 

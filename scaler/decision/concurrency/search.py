@@ -1,18 +1,66 @@
-"""The largest count that a test still allows, for tests that once they fail, keep failing."""
+"""
+The largest count of requests that overflows rarely enough, with as few tails as possible.
 
+The property that must stay true: the count found is within the probability, the next one is not.
+"""
+
+import math
 from collections.abc import Callable
+from statistics import NormalDist
+
+_NORMAL = NormalDist()
+_ALIKE = 1e-9
+"""Deviation over mean below which footprints count as all alike."""
+_CERTAIN = 1e-12
+"""A probability nearer than this to 0 or 1 counts as that far from it."""
 
 
-def largest_within(allows: Callable[[int], bool], *, start: int) -> int:
+def largest_concurrency(
+    overflow: Callable[[int], float],
+    *,
+    room: float,
+    mean: float,
+    deviation: float,
+    probability: float,
+) -> int:
     """
-    Return the largest count from 0 up that ``allows``, by doubling from ``start`` and halving.
+    Return the most requests for which ``overflow`` is at most ``probability``; 0 if none.
 
-    ``allows`` is true up to some count and false above it; 0 is allowed without asking.
+    ``overflow`` grows with the count, to 1. ``mean`` and ``deviation`` are those of one footprint
+    and ``room`` what they share, all in one unit: the first guesses take the distance from the
+    threshold, in standard deviations, to differ from a normal sum's by the same for all counts.
     """
-    low, high = 0, max(1, start)
-    while allows(high):
-        low, high = high, 2 * high
+    if deviation <= _ALIKE * mean:
+        return int(room / mean)
+    wanted = distance = _distance(probability)
+    low, high = 0, math.inf
+    low_at, high_at = math.inf, -math.inf
+    attempt = 0
     while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if allows(middle) else (low, middle)
+        attempt += 1
+        if attempt % 4 == 0:  # what converges slowly from one side is halved, or doubled
+            guess = (low + high) / 2 if high < math.inf else 2 * low
+        elif math.isinf(low_at - high_at):
+            guess = _normal_concurrency(room, mean, deviation, distance)
+        else:
+            guess = low + (low_at - wanted) / (low_at - high_at) * (high - low)
+        requests = int(min(max(guess, low + 1), high - 1))
+        probable = overflow(requests)
+        at = _distance(probable)
+        distance = wanted + (room - requests * mean) / (deviation * math.sqrt(requests)) - at
+        if probable <= probability:
+            low, low_at = requests, at
+        else:
+            high, high_at = requests, at
     return low
+
+
+def _distance(probability: float) -> float:
+    """Return the standard deviations above its mean that a normal law passes this rarely."""
+    return -_NORMAL.inv_cdf(min(max(probability, _CERTAIN), 1 - _CERTAIN))
+
+
+def _normal_concurrency(room: float, mean: float, deviation: float, distance: float) -> float:
+    """Return N such that N·mean + distance·√N·deviation fills the room."""
+    spread = distance * deviation
+    return ((math.sqrt(spread * spread + 4 * mean * room) - spread) / (2 * mean)) ** 2

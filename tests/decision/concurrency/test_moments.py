@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.concurrency.moments import largest_concurrency, overflow_probability
+from scaler.decision.concurrency.moments import fitting_requests, overflow_probability
 
 means = st.floats(0.5, 500)
 variations = st.floats(0.0, 3.0)
@@ -59,10 +59,10 @@ def test_without_spread_it_overflows_or_not():
 
 
 @given(means, variations, rooms, probabilities)
-def test_the_largest_concurrency_is_the_last_that_is_within_the_probability(
+def test_the_fitting_requests_is_the_last_that_is_within_the_probability(
     mean, variation, room, probability
 ):
-    requests = largest_concurrency(room, mean, variation * mean, probability)
+    requests = fitting_requests(room, mean, variation * mean, probability)
 
     assert requests >= 0
     if requests:
@@ -75,12 +75,12 @@ def test_more_room_or_shorter_requests_or_more_tolerance_never_hold_fewer(
     mean, variation, room, probability, factor
 ):
     deviation = variation * mean
-    requests = largest_concurrency(room, mean, deviation, probability)
+    requests = fitting_requests(room, mean, deviation, probability)
 
-    assert largest_concurrency(room * factor, mean, deviation, probability) >= requests
-    assert largest_concurrency(room, mean / factor, deviation / factor, probability) >= requests
+    assert fitting_requests(room * factor, mean, deviation, probability) >= requests
+    assert fitting_requests(room, mean / factor, deviation / factor, probability) >= requests
     more = min(0.9, probability * factor)
-    assert largest_concurrency(room, mean, deviation, more) >= requests
+    assert fitting_requests(room, mean, deviation, more) >= requests
 
 
 @given(variations, st.integers(1, 5000))
