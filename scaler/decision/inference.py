@@ -13,11 +13,12 @@ from . import demand, guards, kpa
 from .concurrency import SafeConcurrency, safe_concurrency
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
+from .forecast import forecast, lead_time_s
 from .kpa import KpaAnswer
 from .limits import past_dead_band, reported_value, within_bounds
 from .load import Series, read, wanted
 from .point import LoadPoint
-from .policy import InferencePolicy, SignalName
+from .policy import Forecast, InferencePolicy, SignalName
 from .rates import arrived
 from .window import Window
 
@@ -45,7 +46,7 @@ class Basis:
             policy=policy,
             series=read(window, policy),
             safe=safe_concurrency(window, policy),
-            lead_time_s=policy.lead_time_s,
+            lead_time_s=lead_time_s(policy, window.startup_s),
             memory=guards.gpu_memory(window, policy) if SignalName.GPU_MEMORY in chosen else None,
             utilization=guards.gpu_utilization(window, policy)
             if SignalName.GPU_UTILIZATION in chosen
@@ -55,8 +56,17 @@ class Basis:
     def points(self, fill: Fill = Fill.EMPTY) -> tuple[LoadPoint, ...]:
         """Return the load over time, in replicas at the target utilisation, as KPA reads it."""
         series = self.series if fill is Fill.EMPTY else read(self.window, self.policy, fill)
+        return self._points(self.window, series)
+
+    def long_points(self) -> tuple[LoadPoint, ...]:
+        """Return the same from the thinned history on: what a forecast looks back over."""
+        if not self.window.history:
+            return self.points()
+        return self._points(self.window.whole, read(self.window.whole, self.policy))
+
+    def _points(self, window: Window, series: tuple[Series, ...]) -> tuple[LoadPoint, ...]:
         target = self.policy.target_utilization
-        loads = wanted(series) if series else (None,) * len(self.window.samples)
+        loads = wanted(series) if series else (None,) * len(window.samples)
         return tuple(
             LoadPoint(
                 at_s=sample.at_s,
@@ -64,7 +74,7 @@ class Basis:
                 ready=sample.ready,
                 loading=sample.loading_replicas or 0,
             )
-            for sample, load in zip(self.window.samples, loads, strict=True)
+            for sample, load in zip(window.samples, loads, strict=True)
         )
 
     def _above_activation(self, load: float) -> float:
@@ -196,6 +206,19 @@ def _with_proof_of_zero(basis: Basis, count: int) -> Step | None:
     return Step(1, Reason.ZERO_UNPROVEN, detail)
 
 
+def _for_forecast(basis: Basis, count: int) -> Step | None:
+    """Raise to the load expected within one lead time; an idle workload is left to sleep."""
+    if basis.policy.forecast is Forecast.OFF or basis.window.latest.is_known_zero:
+        return None
+    return forecast(
+        basis.long_points(),
+        count,
+        basis.policy,
+        lead_time_s=basis.lead_time_s,
+        bucket_s=basis.window.interval_s,
+    )
+
+
 def _past_dead_band(basis: Basis, count: int) -> Step | None:
     return past_dead_band(count, basis.window, basis.policy)
 
@@ -210,6 +233,7 @@ RULES: tuple[Callable[[Basis, int], Step | None], ...] = (
     _for_memory,
     _for_utilization,
     _with_proof_of_zero,
+    _for_forecast,
     _past_dead_band,
     _within_bounds,
 )

@@ -77,11 +77,10 @@ def _track(member: Member) -> Track | None:
 
 def full_loads(window: Window, policy: InferencePolicy) -> Loads:
     """Return the load in full replicas over history and samples: the largest any signal says."""
-    whole = dataclasses.replace(window, samples=(*window.history, *window.samples), history=())
-    series = read(whole, policy)
+    series = read(window.whole, policy)
     return tuple(
         max((load for one in series if (load := one.loads[at]) is not None), default=None)
-        for at in range(len(whole.samples))
+        for at in range(len(window.whole.samples))
     )
 
 

@@ -94,6 +94,11 @@ class Window:
         """The instant of the newest sample, Unix seconds."""
         return self.latest.at_s
 
+    @property
+    def whole(self) -> "Window":
+        """The window with its thinned history as samples: what long looks back read."""
+        return dataclasses.replace(self, samples=(*self.history, *self.samples), history=())
+
     def last(self, seconds: float) -> tuple[Sample, ...]:
         """Samples in the half-open span ``(now − seconds, now]``; the newest one at least."""
         start = bisect.bisect_right(self.samples, self.now_s - seconds, key=lambda s: s.at_s)

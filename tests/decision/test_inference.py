@@ -6,7 +6,7 @@ import pytest
 
 from scaler.decision.decide import decide
 from scaler.decision.decision import Reason
-from scaler.decision.policy import SignalName
+from scaler.decision.policy import Forecast, SignalName
 from scaler.decision.sample import Sample
 from scaler.decision.window import ScaleBounds
 from tests.builders import inference, lending, replica, sample, steady, window
@@ -262,3 +262,38 @@ def test_bounds_come_last():
 def test_a_window_and_a_policy_of_different_kinds_do_not_meet():
     with pytest.raises(TypeError, match="Window and LendingPolicy"):
         decide(steady(60, running=1), lending())
+
+
+@pytest.mark.parametrize(
+    ("forecast", "count"),
+    [
+        pytest.param("off", 2, id="off: what load asks for"),
+        pytest.param("rise", 3, id="what it rose by within a lead time, several times"),
+    ],
+)
+def test_a_forecast_raises_from_the_history(forecast, count):
+    hours = tuple(
+        sample(1_000.0 + 60 * k, running=30 if k % 5 == 4 else 10, spec_replicas=2)
+        for k in range(120)
+    )
+    calm = steady(600, running=10, spec_replicas=2).samples
+    policy = inference(forecast=Forecast(forecast), lead_time_s=60.0, **FAST)
+
+    decision = decide(window(*calm, history=hours), policy)
+
+    assert decision.replicas == count
+    assert (Reason.FORECAST in reasons(decision)) == (forecast == "rise")
+
+
+def test_a_learned_lead_time_lengthens_the_scale_down_delay():
+    calm = steady(3000, running=1, spec_replicas=2).samples[-600:]
+    surge = tuple(
+        dataclasses.replace(one, replicas=(replica(running=30),)) for one in calm[480:500]
+    )
+    seen = window(*calm[:480], *surge, *calm[500:])
+    policy = inference(hpa_tolerance=0.0)
+
+    slow = dataclasses.replace(seen, startup_s=(400.0, 420.0, 440.0))
+
+    assert decide(seen, policy).replicas == 1  # five minutes after the surge
+    assert decide(slow, policy).replicas == 5  # twice the p90 of a start
