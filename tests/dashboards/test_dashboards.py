@@ -9,6 +9,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from dashboards import build
+from scaler.sources import dcgm
 from scaler.telemetry import Telemetry
 from tests.programs import program
 from tests.shared_data import shared_data
@@ -138,3 +139,9 @@ def test_our_metrics_exist():
 def test_the_engine_metrics_exist_on_a_page_of_the_engine():
     page = shared_data("metrics", "vllm-0.32.0-loaded.prom").read_text()
     assert used_metrics("vllm:") - names_on(page) == set()
+
+
+def test_the_gpu_metrics_are_those_that_the_scaler_reads():
+    assert (
+        used_metrics("DCGM_") - {name for wanted in dcgm.WANTED for name in wanted.metrics} == set()
+    )
