@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import yaml
 
 HERE = pathlib.Path(__file__).parent
-CHARTS = ("kvtide",)
+CHARTS = ("kvtide", "llm-on-kvtide")
 KEY = re.compile(r"^(?P<indent> *)(?P<key>[\w.-]+):")
 
 

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from charts import readme
+from scaler.settings import Settings
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.configuration import read_configuration
 from scaler.sources.documents.trigger import parse_trigger
@@ -21,6 +22,7 @@ from .helm import (
     only,
     rendered,
 )
+from .values import undescribed
 
 CHART = "kvtide"
 WITH_OPERATOR = (PROMETHEUS_OPERATOR,)
@@ -91,6 +93,16 @@ class TestPod:
             "topology.kubernetes.io/zone",
         ]
         assert all(one["labelSelector"]["matchLabels"] == labels for one in constraints)
+
+    def test_is_told_about_itself_in_words_that_it_knows(self):
+        stated = environment("--set=tls.enabled=true,tls.mutual=true,tls.existingSecret=mine")
+        assert {name.removeprefix("KVTIDE_").lower() for name in stated} <= set(
+            Settings.model_fields
+        )
+
+    def test_has_time_to_drain(self):
+        settings = Settings()
+        assert pod()["terminationGracePeriodSeconds"] > settings.drain_delay + settings.drain_grace
 
     def test_has_no_cpu_limit(self):
         assert "cpu" not in scaler()["resources"]["limits"]
@@ -289,19 +301,6 @@ class TestValues:
         assert (CHARTS / CHART / "README.md").read_text() == readme.rendered(CHART), (
             "run: make generate"
         )
-
-
-def undescribed(values: Any, schema: Any, path: str = "") -> Any:
-    """Yield the keys of values that a closed schema does not have, and schemas left open."""
-    for key, value in values.items():
-        properties = schema.get("properties", {})
-        if key not in properties:
-            yield path + key
-        elif isinstance(value, dict) and "properties" in properties[key]:
-            if path + key != "configuration" and properties[key].get("additionalProperties"):
-                yield f"{path}{key} is open"
-            if path + key != "configuration":
-                yield from undescribed(value, properties[key], f"{path}{key}.")
 
 
 @pytest.mark.parametrize("role", ["inference", "training"])
