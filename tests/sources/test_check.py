@@ -76,6 +76,10 @@ SLOW_SCRAPES = Configuration(
     },
     gateways={"edge": {}},
 )
+HOUSE = Configuration(
+    gateways={"edge": {}},
+    engines={"house": {"extends": "vllm", "allocates_up_front": False}},
+)
 ABSENT = object()
 BEHAVIOR = "advanced.horizontalPodAutoscalerConfig.behavior"
 
@@ -205,6 +209,14 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
             "spec.triggers.metadata.metrics",
             "allocates its KV cache at start-up",
             id="GPU memory of an engine that takes it all at once",
+        ),
+        pytest.param(
+            CHAT,
+            metadata(metrics="gpu-memory", engine="house"),
+            "warning",
+            "spec.triggers.metadata.metrics",
+            "sees load late",
+            id="GPU memory of an engine that grows",
         ),
         pytest.param(
             CHAT,
@@ -457,7 +469,7 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
 )
 def test_what_is_wrong_or_unwise_is_found(document, changes, level, field, why):
     # The panic window rule has its own test; here every other finding would be a false alarm.
-    found = checked(changed(document, changes), configuration=Configuration(gateways={"edge": {}}))
+    found = checked(changed(document, changes), configuration=HOUSE)
 
     assert [(f.level, f.field) for f in found.findings] == [(level, field)]
     assert why in found.findings[0].why

@@ -165,6 +165,12 @@ def test_secrets_do_not_show():
             id="another placeholder",
         ),
         pytest.param(
+            "engines: {house: {extends: vllm, awak: up}}",
+            "engines.house.awak",
+            "awake",
+            id="a typo in an engine",
+        ),
+        pytest.param(
             "gatewayNamespaces: istio-system", "gatewayNamespaces", "a list", id="no list"
         ),
         pytest.param("pools: [a]", "pools", "a mapping", id="no mapping"),

@@ -31,7 +31,7 @@ CONFIGURATION = Configuration(
             workloads=("llm/chat", "llm/code"),
         )
     },
-    engines={"house": {}},
+    engines={"house": {"extends": "vllm"}},
     gateways={"edge": {}},
     queries={"arrivals": 'sum(requests_total{namespace="$namespace"})'},
     gateway_namespaces=("istio-system",),

@@ -3,15 +3,12 @@
 from collections.abc import Iterator
 
 from scaler.decision.policy import SignalName
+from scaler.sources.documents.engines import engine_profiles
 from scaler.sources.documents.forms import DURATIONS
 
 from .finding import Finding, error, warning
 from .scaled_object import MAX_REPLICAS, POLLING_INTERVAL_S
 from .seen import Seen
-
-UP_FRONT_ENGINES = ("vllm", "sglang", "tgi", "trtllm", "auto")
-"""Engines that allocate their KV cache at start-up: their GPU memory is flat under any load."""
-GENERATIVE_ENGINES = ("sglang", "tgi", "trtllm", "vllm")
 
 
 def flat_signals(seen: Seen) -> Iterator[Finding]:
@@ -27,7 +24,8 @@ def flat_signals(seen: Seen) -> Iterator[Finding]:
             "only supports another signal. Add concurrency or work",
         )
     elif chosen <= {SignalName.GPU_MEMORY, SignalName.GPU_UTILIZATION}:
-        flat = engine in UP_FRONT_ENGINES
+        profile = engine_profiles(seen.configuration).get(engine)
+        flat = profile is None or profile.allocates_up_front
         yield (error if flat else warning)(
             field,
             f"GPU memory alone: {engine} allocates its KV cache at start-up, so that it reads the "
@@ -35,7 +33,7 @@ def flat_signals(seen: Seen) -> Iterator[Finding]:
             if flat
             else "GPU memory alone is a guard and sees load late. Add concurrency or work",
         )
-    if SignalName.RPS in chosen and engine in GENERATIVE_ENGINES:
+    if SignalName.RPS in chosen and engine not in seen.configuration.engines:
         yield warning(
             field,
             f"rps with {engine}: generated requests differ a thousandfold in cost. It suits "

@@ -5,6 +5,7 @@ import pathlib
 from scaler.errors import ConfigurationError, Problem
 from scaler.sources.configuration import Configuration
 
+from .engines import engine_profiles
 from .nodes import read_into
 from .yaml_text import documents_of
 
@@ -23,7 +24,9 @@ def read_configuration(text: str, origin: str = "configuration") -> Configuratio
         raise ConfigurationError(
             Problem(field=origin, got=f"{len(documents)} documents", allowed="one")
         )
-    return read_into(Configuration, documents[0]) if documents else Configuration()
+    read = read_into(Configuration, documents[0]) if documents else Configuration()
+    engine_profiles(read)  # a wrong engine is told at the start, not at the first workload of it
+    return read
 
 
 def load_configuration(path: pathlib.Path) -> Configuration:

@@ -16,12 +16,12 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.sources.configuration import Configuration, Pool
 from scaler.sources.source import Role, Trigger, Workload
 
+from .engines import engine_names
 from .keys import closest, key_name, quoted, read
 from .metadata import FROM_ENV, KEDA_KEYS, KEYS, NAMES, InferenceKeys
 from .names import INFERENCE_KINDS, ScaleTarget
 from .policies import read_policy
 
-ENGINES = ("vllm", "sglang", "tgi", "trtllm", "auto")
 GATEWAYS: tuple[str, ...] = ()
 UNKNOWN_UNITS = 1_000_000
 """Stands for the size of a pool that could not be read, so that the other keys are checked."""
@@ -223,7 +223,7 @@ def _name_problems(draft: Draft) -> tuple[Problem, ...]:
     servers = {**named.prometheus, **({} if named.prometheus else {"default": None})}
     return (
         *_not_named(draft, "prometheus", servers, "Prometheus server"),
-        *_not_named(draft, "engine", (*ENGINES, *named.engines), "engine"),
+        *_not_named(draft, "engine", engine_names(named), "engine"),
         *_not_named(draft, "gateway", (*GATEWAYS, *named.gateways), "gateway"),
         *_not_named(draft, "arrival_query", named.queries, "query"),
     )
