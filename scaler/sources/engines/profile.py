@@ -212,7 +212,7 @@ class _Parser:
             if allowed is not None and key not in allowed:
                 close = difflib.get_close_matches(str(key), allowed, n=1)
                 hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(allowed)}"
-                self._problem(f"{where}.{key}", "an unknown key", hint)
+                self._problem(f"{where}.{key}".removeprefix("."), "an unknown key", hint)
         return {
             str(key): value for key, value in written.items() if allowed is None or key in allowed
         }
