@@ -6,6 +6,7 @@ import yaml
 
 from charts import readme
 from scaler.settings import Settings
+from scaler.sources.check.files import check as check_files
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.configuration import read_configuration
 from scaler.sources.documents.trigger import parse_trigger
@@ -329,5 +330,6 @@ class TestExamples:
             assert policy["type"] == "Pods"
             assert policy["value"] >= self.example(role)["spec"]["maxReplicaCount"]
 
-    def test_have_no_fallback(self, role):
-        assert "fallback" not in self.example(role)["spec"]
+    def test_leave_nothing_to_warn_about(self, role):
+        texts = {f"{role}.yaml": (CHARTS / CHART / f"examples/{role}.yaml").read_text()}
+        assert check_files(texts, Configuration()).findings == ()

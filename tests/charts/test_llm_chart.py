@@ -6,6 +6,7 @@ import yaml
 
 from charts import readme
 from scaler.decision.policy import InferencePolicy, LendingPolicy
+from scaler.sources.check.files import check
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.trigger import parse_trigger
 from scaler.sources.source import Trigger
@@ -70,8 +71,10 @@ class TestExamples:
     def test_are_complete_and_the_scaler_reads_their_triggers(self, example):
         helm("lint", "--strict", CHARTS / CHART, f"--values={example}")
         manifests = rendered(CHART, f"--values={example}", apis=(PROMETHEUS_OPERATOR, VPA))
-        roles = [trigger(one).role for one in of_kind(manifests, "ScaledObject")]
-        assert set(roles) == {"inference", "training"}
+        objects = of_kind(manifests, "ScaledObject")
+        assert {trigger(one).role for one in objects} == {"inference", "training"}
+        checked = check({example.name: yaml.safe_dump_all(objects)}, Configuration())
+        assert checked.findings == ()
 
     def test_an_eight_gpu_node_lends_six_whole_or_none(self):
         lent = triggers(WHOLE)["batch"].policy

@@ -497,6 +497,12 @@ def test_a_gang_reaches_zero_by_its_idle_count():
     assert not checked(gang, configuration=Configuration()).findings
 
 
+def test_a_tier_at_zero_is_woken_by_its_groups_demand():
+    tier = metadata(tierGroup="chat", tierCost="1")
+    sleeping = changed(CHAT, {"minReplicaCount": 0, **tier})
+    assert not checked(sleeping, configuration=Configuration()).errors
+
+
 def test_a_minimum_in_the_metadata_keeps_one_replica_awake():
     awake = changed(CHAT, {"minReplicaCount": 0, **metadata(minReplicas="1")})
 

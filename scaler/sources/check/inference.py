@@ -45,8 +45,8 @@ def waking(seen: Seen) -> Iterator[Finding]:
     if seen.inference is None or seen.object.floor > 0:
         return
     policy, workload = seen.inference
-    if policy.min_replicas:
-        return
+    if policy.min_replicas or policy.tier_group is not None:
+        return  # it stays awake, or its group's demand wakes it
     field = (
         "spec.minReplicaCount"
         if seen.object.spec.idle_replica_count is None
