@@ -5,6 +5,21 @@ The property that must stay true: the numbers are the engine's own. What is comp
 version of an engine is what that version would print at start, to its own rounding.
 """
 
+from .capacity import GIB, CapacityStep, KvCapacity
+from .engines import kv_capacity, kv_layout
 from .layout import KvLayout, WindowGroup
+from .serving import Engine, GpuClass, Serving, parse_version
 
-__all__ = ["KvLayout", "WindowGroup"]
+__all__ = [
+    "GIB",
+    "CapacityStep",
+    "Engine",
+    "GpuClass",
+    "KvCapacity",
+    "KvLayout",
+    "Serving",
+    "WindowGroup",
+    "kv_capacity",
+    "kv_layout",
+    "parse_version",
+]

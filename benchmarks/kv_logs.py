@@ -1,0 +1,193 @@
+"""
+Start-up logs of real engines, as rows: what each says its engine was started with.
+
+The data are not part of the repository: ``ground_truth.csv`` and ``model_archs.json`` lie in
+``$KVTIDE_DATA/kv``, else in ``../shared/data/kv`` beside the checkout.
+"""
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scaler.decision.architecture import ModelArchitecture
+from scaler.decision.kv_cache import GIB, Engine, Serving
+from scaler.errors import ConfigurationError, Problem
+from scaler.sources.gpus import find_gpu
+from scaler.sources.models import architecture_of
+from scaler.sources.models.names import stored_as
+
+ROOT = pathlib.Path(__file__).parent.parent
+ENGINES = {
+    "vllm": Engine.VLLM,
+    "aphrodite": Engine.VLLM,
+    "sglang": Engine.SGLANG,
+    "tensorrt-llm": Engine.TRTLLM,
+    "tgi": Engine.TGI,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One log."""
+
+    id: str
+    text: Mapping[str, str]
+    notes: Mapping[str, str]
+
+    def number(self, field: str) -> float | None:
+        """Return a column as a number, or None where the log does not say."""
+        return float(self.text[field]) if self.text[field] else None
+
+    def whole(self, field: str) -> int | None:
+        """Return a column as a whole number, or None."""
+        value = self.number(field)
+        return None if value is None else int(value)
+
+    @property
+    def model(self) -> str:
+        """The name that the aliases know."""
+        guess = self.notes.get("model_guess")
+        return guess or self.text["model"]
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one engine, as far as the row says."""
+        return (self.whole("tp") or 1) * (self.whole("pp") or 1)
+
+
+def data_folder(stated: str | None = None) -> pathlib.Path:
+    """Return where the logs lie."""
+    named = stated or os.environ.get("KVTIDE_DATA")
+    return (pathlib.Path(named) if named else ROOT.parent / "shared" / "data") / "kv"
+
+
+def read_rows(folder: pathlib.Path) -> tuple[Row, ...]:
+    """Return the logs."""
+    with (folder / "ground_truth.csv").open(encoding="utf-8", newline="") as lines:
+        return tuple(
+            Row(id=text["id"], text=text, notes=dict(_notes(text["notes"])))
+            for text in csv.DictReader(lines)
+        )
+
+
+def _notes(text: str) -> Iterator[tuple[str, str]]:
+    for note in re.split(r"[;]", text):
+        name, _, value = note.strip().partition("=")
+        if name:
+            yield name, value
+        if found := re.match(r"MTP(\d+)$", name):
+            yield "mtp", found.group(1)
+
+
+def read_models(folder: pathlib.Path) -> Mapping[str, Mapping[str, Any]]:
+    """Return the records under every name that the logs use."""
+    document = json.loads((folder / "model_archs.json").read_text(encoding="utf-8"))
+    records: dict[str, Mapping[str, Any]] = dict(document["archs"])
+    records |= {alias: document["archs"][key] for alias, key in document["aliases"].items()}
+    return records
+
+
+def serving_of(row: Row) -> Serving:
+    """Return the flags that a log states."""
+    notes = row.notes
+    gpu = find_gpu(row.text["gpu"]) if row.text["gpu"] else None
+    shape = re.search(r"@TP(\d+)", row.model)
+    ranks = row.whole("tp") or int(notes.get("tp_guess") or (shape.group(1) if shape else 1))
+    mtp = int(notes.get("mtp", 0))
+    extra = int(notes.get("extra_layers", 0))
+    return Serving(
+        engine=ENGINES[row.text["engine"]],
+        version=_version(row),
+        gpu_memory_gib=row.number("gpu_mem_gib") or (gpu.memory_gib if gpu else None),
+        **({"gpu_class": gpu.generation} if gpu else {}),
+        tensor_parallel=ranks,
+        pipeline_parallel=row.whole("pp") or int(notes.get("pp_guess", 1)),
+        context_parallel=int(notes.get("dcp", 1)),
+        kv_dtype=row.text["kv_cache_dtype"] or "auto",
+        block_tokens=row.whole("block_size"),
+        max_model_len=row.whole("max_model_len"),
+        max_num_batched_tokens=_int(notes.get("max_num_batched_tokens")),
+        max_num_seqs=_int(notes.get("max_num_seqs")),
+        draft_layers=1 if mtp else extra,
+        speculative_tokens=mtp or None,
+        prefix_caching=False if "no prefix caching" in row.text["notes"] else None,
+        hybrid_groups=_hybrid(row.text["notes"]),
+    )
+
+
+def _assumed_version(row: Row) -> str | None:
+    """Return the version that a log is known to be of though it has no column for it."""
+    return "V0" if row.text["engine"] == "aphrodite" else None
+
+
+def _version(row: Row) -> str | None:
+    """Return the version, with the number that a note adds to V0."""
+    stated = row.text["engine_version"].split("/")[0]
+    numbers = [note for note in row.notes if re.fullmatch(r"\d+\.\d+\.\d+", note)]
+    if stated == "V0" and numbers:
+        return f"{numbers[0]} V0"
+    return stated or _assumed_version(row)
+
+
+def _int(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
+def _hybrid(notes: str) -> bool | None:
+    if "hybrid kv manager disabled" in notes:
+        return False
+    return True if "hybrid kv manager on" in notes else None
+
+
+def settings_of(row: Row) -> Iterator[Serving]:
+    """
+    Return what the log may have been started with: as stated, then what it is silent about.
+
+    A log without a version may be of one that prints the older token count; one of a hybrid with
+    no word on prefix caching may have it on or off.
+    """
+    stated = serving_of(row)
+    yield stated
+    versions = (stated.version,) if stated.version else (None, "0.19.1", "0.25.1")
+    for version in versions:
+        for caching in (False, True) if stated.prefix_caching is None else (stated.prefix_caching,):
+            yield dataclasses.replace(stated, version=version, prefix_caching=caching)
+
+
+def memory_range(row: Row) -> tuple[int, int] | None:
+    """Return the least and most bytes that the printed memory may stand for."""
+    exact = row.notes.get("avail_bytes")
+    if exact is not None:
+        zeros = len(exact) - len(exact.rstrip("0"))
+        slack = 10**zeros // 2 if zeros > 2 else 0
+        return int(exact) - slack, int(exact) + slack
+    text = row.text["available_kv_gib"]
+    if not text:
+        return None
+    # SGLang prints the parts (K, V, of each pool), each of them rounded.
+    parts = max(1, len(re.findall(r"\b[KV]=", row.text["notes"])))
+    half = parts * 0.5 * 10.0 ** -len(text.partition(".")[2])
+    return int((float(text) - half) * GIB), int((float(text) + half) * GIB)
+
+
+def architecture_of_row(row: Row, models: Mapping[str, Mapping[str, Any]]) -> ModelArchitecture:
+    """
+    Return the architecture of a row's model, with what its name says of the checkpoint.
+
+    Raises:
+        ConfigurationError: the row does not name a model, or it is not supported.
+    """
+    record = models.get(row.model) or models.get(row.model.partition("@")[0])
+    if record is None:
+        raise ConfigurationError(
+            Problem(field="model", got=repr(row.model), allowed="a model that is named and known")
+        )
+    stored = stored_as(row.text["model"] or row.model)
+    kv = row.notes.get("kv_dtype_guess") or stored.kv_dtype
+    quantization = stored.quantization or row.text["quantization"] or None
+    return architecture_of(row.model, record, quantization=quantization, kv=kv)

@@ -1,0 +1,154 @@
+"""
+What an engine was told: its version, its parallel layout, its flags.
+
+Everything is stated or None; which default a None means is the engine's rule and its version's
+(``vllm.py``, ``sglang.py``, …), so that a default is never mistaken for what a person said.
+"""
+
+import dataclasses
+import enum
+import functools
+import math
+import re
+
+from scaler.errors import ConfigurationError, Problem
+
+
+class Engine(enum.StrEnum):
+    """The engines whose rules are known."""
+
+    VLLM = "vllm"
+    SGLANG = "sglang"
+    TGI = "tgi"
+    TRTLLM = "trtllm"
+
+
+class GpuClass(enum.StrEnum):
+    """Generations that an engine's defaults tell apart."""
+
+    HOPPER = "hopper"
+    BLACKWELL = "blackwell"
+    BLACKWELL_WORKSTATION = "blackwell workstation"
+    A100 = "a100"
+    UNIFIED = "unified memory"
+    """Blackwell workstation chips that share memory with the system (GB10)."""
+    ASCEND = "ascend"
+    OTHER = "other"
+
+
+@functools.total_ordering
+@dataclasses.dataclass(frozen=True, slots=True)
+class Version:
+    """A release: its numbers, and whether it is vLLM's first engine (V0, gone since 0.11)."""
+
+    numbers: tuple[int, ...]
+    v0: bool = False
+
+    def __lt__(self, other: "Version") -> bool:
+        """Order by number; a release candidate counts as its release."""
+        return self.numbers < other.numbers
+
+    def __str__(self) -> str:
+        """Return ``0.19.1``, or ``0.6.6 (V0)``."""
+        return ".".join(map(str, self.numbers)) + (" (V0)" if self.v0 else "")
+
+
+V0_ALONE = Version((0, 8, 0), v0=True)
+FIRST_V1 = (0, 8)
+
+
+def parse_version(text: str) -> Version:
+    """
+    Return the version that a text names: ``0.32.0``, ``v0.19.2rc1``, ``0.8.5 V0``, ``V0``.
+
+    Raises:
+        ConfigurationError: no number in it and not ``V0``.
+    """
+    v0 = re.search(r"\bV0\b", text) is not None
+    numbers = re.search(r"\d+(?:\.\d+)+", text) or re.match(r"v?(\d+)(?:\.x)?$", text)
+    if numbers is None:
+        numbers = re.search(r"\d+\.", text)
+    if numbers is None and v0:
+        return V0_ALONE
+    if numbers is None:
+        raise ConfigurationError(
+            Problem(field="engine_version", got=repr(text), allowed="a release such as 0.32.0")
+        )
+    found = tuple(int(number) for number in re.findall(r"\d+", numbers.group()))
+    return Version(found, v0=v0 or found < FIRST_V1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """One engine process group (a replica) as it was started."""
+
+    engine: Engine = Engine.VLLM
+    version: str | None = None
+    gpu_memory_gib: float | None = None
+    """What CUDA reports; engines choose batch sizes by it."""
+    gpu_class: GpuClass = GpuClass.OTHER
+
+    tensor_parallel: int = 1
+    pipeline_parallel: int = 1
+    data_parallel: int = 1
+    context_parallel: int = 1
+    """Ranks that one request's tokens are spread over (``--decode-context-parallel-size``)."""
+
+    kv_dtype: str = "auto"
+    block_tokens: int | None = None
+    max_model_len: int | None = None
+    max_num_batched_tokens: int | None = None
+    max_num_seqs: int | None = None
+    draft_layers: int = 0
+    """Layers of a drafter that own a cache: 1 for MTP or EAGLE, all of a draft model."""
+    speculative_tokens: int | None = None
+    """Tokens drafted at a time; None: one per draft layer, none without any."""
+    prefix_caching: bool | None = None
+    hybrid_groups: bool | None = None
+    """vLLM's hybrid KV cache manager; None: as the version does by itself."""
+    mamba_memory_ratio: float = 0.9
+    """SGLang's ``--mamba-full-memory-ratio``."""
+    swa_tokens_ratio: float = 0.8
+    """SGLang's ``--swa-full-tokens-ratio``."""
+
+    def __post_init__(self) -> None:
+        """Check every field; all problems in one error."""
+        names = (
+            "tensor_parallel",
+            "pipeline_parallel",
+            "data_parallel",
+            "context_parallel",
+            "block_tokens",
+            "max_model_len",
+            "max_num_batched_tokens",
+            "max_num_seqs",
+        )
+        problems = [
+            Problem(field=name, got=str(value), allowed="a whole number of at least 1")
+            for name in names
+            if (value := getattr(self, name)) is not None and value < 1
+        ]
+        problems += [
+            Problem(field=name, got=str(value), allowed="0 or more")
+            for name in ("draft_layers", "speculative_tokens")
+            if (value := getattr(self, name)) is not None and value < 0
+        ]
+        problems += [
+            Problem(field=name, got=f"{value:g}", allowed="above 0 and finite")
+            for name in ("gpu_memory_gib", "mamba_memory_ratio", "swa_tokens_ratio")
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf
+        ]
+        if problems:
+            raise ConfigurationError(*problems)
+
+    @property
+    def drafted_tokens(self) -> int:
+        """Tokens drafted at a time."""
+        if self.speculative_tokens is not None:
+            return self.speculative_tokens
+        return 1 if self.draft_layers else 0
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica."""
+        return self.tensor_parallel * self.pipeline_parallel * self.data_parallel

@@ -1,0 +1,192 @@
+"""
+How many bytes a model's weights take on one GPU: parameters × bits, cut by the parallel layout.
+
+Quantization stores matrices in few bits and leaves tables, routers and norms in 16. What exactly
+is left out differs by format: MXFP4 holds routed experts only, ModelOpt's NVFP4 leaves attention
+alone, AWQ and GPTQ take every matrix. Bits include the scales that a group of weights shares.
+"""
+
+import dataclasses
+import math
+
+from scaler.errors import ConfigurationError, Problem
+
+from .architecture import ModelArchitecture, Parameters
+from .kv_cache.serving import Serving
+
+GIB = 2**30
+TYPICAL_VOCABULARY = 150_000
+"""Where a record does not tell: between Llama 3's 128 k and Qwen's 152 k."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """A format: bits per quantized weight with its scales, and which matrices it takes."""
+
+    bits: float
+    mixers: bool = True
+    dense: bool = True
+    tables: bool = False
+    slack: float = 0.03
+    """How far the bytes of such checkpoints stray, as a share: exceptions, scales, padding."""
+
+
+STORAGE = {
+    "none": Storage(bits=16, slack=0.01),
+    "fp8": Storage(bits=8),
+    "int8": Storage(bits=8),
+    "awq": Storage(bits=4 + 20 / 128),  # 16-bit scale and 4-bit zero per 128
+    "gptq": Storage(bits=4 + 20 / 128),
+    "int4": Storage(bits=4 + 16 / 128, slack=0.08),
+    "int4-g32": Storage(bits=4 + 16 / 32, mixers=False, dense=False),
+    "nvfp4": Storage(bits=4 + 8 / 16, mixers=False, slack=0.12),
+    "nvfp4-all": Storage(bits=4 + 8 / 16, slack=0.12),
+    "mxfp4": Storage(bits=4 + 8 / 32, mixers=False, dense=False),
+    "bitsandbytes": Storage(bits=4 + 32 / 64, slack=0.1),
+    "gguf": Storage(bits=8.5, tables=True, slack=0.15),
+}
+"""
+Formats by name. Sources: the group sizes of AutoAWQ, GPTQ and compressed-tensors (128), NVFP4 (16,
+8-bit scales), MXFP4 (32, 8-bit exponents), bitsandbytes NF4 (64, 32-bit), GGUF Q8_0 (8.5 bits).
+"""
+
+ALIASES = {
+    "auto": "none",
+    "bf16": "none",
+    "bfloat16": "none",
+    "fp16": "none",
+    "float16": "none",
+    "w8a8": "int8",
+    "w4a16": "int4",
+    "int-quantized": "int8",
+    "fbgemm_fp8": "fp8",
+    "bnb": "bitsandbytes",
+    "4bit": "bitsandbytes",
+    "awq_marlin": "awq",
+    "gptq_marlin": "gptq",
+    "modelopt": "fp8",
+    "modelopt_fp4": "nvfp4",
+    "petit_nvfp4": "nvfp4",
+    "fp4": "nvfp4",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Bytes of the weights on the GPU that holds most, and how far the truth may be off."""
+
+    gpu_bytes: int
+    slack_bytes: int
+    why: str
+
+
+def storage_of(name: str | None) -> tuple[str, Storage]:
+    """
+    Return the format that a text names, and its name here.
+
+    Raises:
+        ConfigurationError: a format whose bits are not known.
+    """
+    words = (name or "none").lower().replace("(", " ").split()
+    for word in words:
+        known = ALIASES.get(word, word)
+        if known in STORAGE:
+            return known, STORAGE[known]
+    raise ConfigurationError(
+        Problem(
+            field="quantization",
+            got=repr(name),
+            allowed=f"one of {', '.join((*STORAGE, *ALIASES))}, or state the weights' GiB",
+        )
+    )
+
+
+def weights_on_gpu(
+    architecture: ModelArchitecture, serving: Serving, quantization: str | None = None
+) -> Weights:
+    """
+    Return the bytes of weights on the fullest GPU; ``quantization`` wins over the checkpoint's.
+
+    Raises:
+        ConfigurationError: neither shapes nor a total are known, or an unknown format.
+    """
+    counted = architecture.parameters
+    if counted is None:
+        raise ConfigurationError(
+            Problem(
+                field="weights_gib",
+                got="nothing",
+                allowed=f"stated: {architecture.name} tells neither shapes nor a total",
+            )
+        )
+    name, storage = _storage_in_use(architecture, quantization)
+    drafts = bool(serving.draft_layers)
+    total = stored_bytes(counted, storage, drafts=drafts)
+    if name == "mxfp4" and architecture.hidden_size is not None:
+        total += math.ceil(counted.expert * storage.bits / 8 * _padding(architecture.hidden_size))
+    if architecture.checkpoint_bytes is not None and quantization is None:
+        total, name = architecture.checkpoint_bytes, "as the checkpoint's index states"
+    ranks = serving.tensor_parallel
+    share = _share_on_fullest(counted, storage, serving)
+    whole = counted.replicated * (storage.bits / 8 if storage.mixers else 2)
+    whole *= (1 - 1 / ranks) / serving.pipeline_parallel
+    on_gpu = math.ceil(total * share + whole)
+    slack = on_gpu * (storage.slack + (0.05 if counted.stated else 0.0))
+    if architecture.multimodal:
+        slack += 2 * counted.other  # a tower is whole on every rank in some engines
+    return Weights(
+        gpu_bytes=on_gpu,
+        slack_bytes=math.ceil(slack),
+        why=f"{counted.total / 1e9:,.2f} billion parameters, {name}: {total / GIB:,.2f} GiB in "
+        f"all, {share:.1%} of it on the fullest of {serving.gpus} GPU(s)",
+    )
+
+
+def _storage_in_use(
+    architecture: ModelArchitecture, quantization: str | None
+) -> tuple[str, Storage]:
+    """Return the format: what is stated, refined by what the checkpoint declares of its kind."""
+    declared = architecture.quantization
+    name, storage = storage_of(quantization or declared)
+    if quantization and declared and declared.startswith(name):
+        name, storage = storage_of(declared)
+    if architecture.quantized_mixers is not None and storage.bits < 16:
+        storage = dataclasses.replace(storage, mixers=architecture.quantized_mixers)
+    return name, storage
+
+
+def _padding(hidden: int) -> float:
+    """Return the share that MXFP4 kernels add: experts' rows are rounded up to 256."""
+    return -(-hidden // 256) * 256 / hidden - 1
+
+
+def stored_bytes(counted: Parameters, storage: Storage, *, drafts: bool) -> int:
+    """Return the bytes of all weights."""
+    quantized, plain = counted.expert, counted.other
+    for weights, taken in (
+        (counted.mixer, storage.mixers),
+        (counted.dense, storage.dense),
+        (counted.embedding * counted.tables, storage.tables),
+    ):
+        quantized, plain = (quantized + weights, plain) if taken else (quantized, plain + weights)
+    plain += counted.draft if drafts else 0
+    return math.ceil(quantized * storage.bits / 8 + 2 * plain)
+
+
+def _share_on_fullest(counted: Parameters, storage: Storage, serving: Serving) -> float:
+    """
+    Return the share of all weights that the fullest GPU holds.
+
+    Tensor ranks share every matrix and table (vocabulary-parallel); data-parallel ranks share
+    routed experts where attention is data-parallel; pipeline stages share layers, and the first
+    and last hold a table each.
+    """
+    whole = stored_bytes(counted, storage, drafts=False)
+    tables = dataclasses.replace(counted, mixer=0, dense=0, expert=0)
+    held = stored_bytes(tables, storage, drafts=False)
+    layers = (whole - held) / serving.pipeline_parallel
+    ends = held if serving.pipeline_parallel == 1 else held / max(1, counted.tables)
+    if serving.data_parallel > 1 and counted.expert:
+        expert = counted.expert * storage.bits / 8 / serving.pipeline_parallel
+        layers -= expert * (1 - 1 / serving.data_parallel)
+    return (layers + ends) / whole / serving.tensor_parallel

@@ -1,0 +1,106 @@
+"""
+What a checkpoint declares about its numbers: weight quantization and the KV cache's type.
+
+``kv_cache_dtype=auto`` is not the model's own type where the checkpoint says otherwise: ModelOpt
+checkpoints carry ``kv_cache_quant_algo`` (or ``kv_cache_scheme``), compressed-tensors a
+``kv_cache_scheme``. Sources: vLLM ``quantization/modelopt.py``, ``compressed_tensors.py`` and the
+configurations of nvidia's NVFP4 checkpoints.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .fields import Config
+
+
+def _section(config: Config) -> Mapping[str, Any] | None:
+    for mapping in (config.text, config.outer):
+        found = mapping.get("quantization_config", mapping.get("compression_config"))
+        if isinstance(found, Mapping):
+            return found
+    return None
+
+
+def declared_quantization(config: Config, named: str | None) -> str | None:
+    """Return the weights' quantization: the section's, else the name's, else the family's own."""
+    section = _section(config)
+    beside = config.outer.get("hf_quant_config")
+    if isinstance(beside, Mapping) and isinstance(beside.get("quantization"), Mapping):
+        return _normal(str(beside["quantization"].get("quant_algo") or "modelopt"))
+    if section is None:
+        stated = config.get("quantization")
+        return named or (str(stated) if stated is not None else None)
+    for key in ("quant_algo", "format", "quant_method"):
+        if section.get(key) not in (None, "MIXED_PRECISION"):
+            return _normal(str(section[key]), section)
+    return "modelopt"
+
+
+def _normal(word: str, section: Mapping[str, Any] | None = None) -> str:
+    """Return one word per format: ``fp8``, ``nvfp4``, ``int4``, ``int8``, ``mxfp4`` and so on."""
+    lowered = word.lower()
+    for known in ("nvfp4", "mxfp4", "fp8", "awq", "gptq", "bitsandbytes"):
+        if known in lowered:
+            return known
+    if lowered in ("pack-quantized", "marlin-24"):
+        return "int4-g32" if _group_size(section) == 32 else "int4"
+    if "float-quantized" in lowered or "naive-quantized" in lowered:
+        return "fp8"
+    if "int-quantized" in lowered:
+        return "int8"
+    if lowered == "compressed-tensors" and section is not None:
+        return _bits(section)
+    return lowered
+
+
+def _group_size(section: Mapping[str, Any] | None) -> int | None:
+    """Return how many weights share a scale, where a section says."""
+    groups = (section or {}).get("config_groups")
+    for group in groups.values() if isinstance(groups, Mapping) else ():
+        weights = group.get("weights") if isinstance(group, Mapping) else None
+        if isinstance(weights, Mapping) and isinstance(weights.get("group_size"), int):
+            return int(weights["group_size"])
+    return None
+
+
+def _bits(section: Mapping[str, Any]) -> str:
+    groups = section.get("config_groups")
+    if isinstance(groups, Mapping):
+        for group in groups.values():
+            weights = group.get("weights") if isinstance(group, Mapping) else None
+            if isinstance(weights, Mapping) and weights.get("num_bits"):
+                kind = "fp" if weights.get("type") == "float" else "int"
+                return f"{kind}{weights['num_bits']}"
+    return "fp8"
+
+
+def declared_kv_dtype(config: Config) -> str | None:
+    """Return the KV dtype that ``auto`` means for this checkpoint, or None: the model's own."""
+    beside = config.outer.get("hf_quant_config")
+    if isinstance(beside, Mapping) and isinstance(beside.get("quantization"), Mapping):
+        algorithm = beside["quantization"].get("kv_cache_quant_algo")
+        if algorithm is not None:
+            return "fp8" if "8" in str(algorithm) else str(algorithm).lower()
+    section = _section(config)
+    if section is None:
+        stated = config.get("kv_cache_dtype")
+        return str(stated) if stated is not None else None
+    scheme = section.get("kv_cache_scheme", section.get("kv_cache_quant_algo"))
+    if isinstance(scheme, Mapping):
+        return "fp8" if scheme.get("num_bits") == 8 else None
+    return "fp8" if isinstance(scheme, str) and "8" in scheme else None
+
+
+def quantizes_mixers(config: Config) -> bool | None:
+    """Return whether attention is quantized too, as the section's exceptions tell; None: silent."""
+    section = _section(config) or {}
+    beside = config.outer.get("hf_quant_config")
+    if isinstance(beside, Mapping) and isinstance(beside.get("quantization"), Mapping):
+        section = {**section, **beside["quantization"]}
+    for key in ("ignore", "exclude_modules", "modules_to_not_convert"):
+        listed = section.get(key)
+        if isinstance(listed, list) and listed:
+            whole = [name for name in listed if re.search(r"self_attn(\.?\*|\*\.?|$)", str(name))]
+            return not whole
+    return None

@@ -1,0 +1,128 @@
+"""
+Reading a ``config.json``: the same fact under the names that different families give it.
+
+A record of our own table is read the same way: it has the same keys, and ``*_counts`` where the
+original has a list with one entry per layer.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from scaler.errors import ConfigurationError, Problem
+
+NESTED = ("text_config", "llm_config", "language_config", "language_model_config", "decoder")
+NESTED_TWICE = ("thinker_config",)
+
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
+HIDDEN = ("hidden_size", "n_embd", "d_model", "model_dim", "dim")
+KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads")
+HEAD_DIM = ("head_dim", "head_dim_derived", "kv_channels", "attention_head_dim")
+POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
+INTERMEDIATE = ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size")
+
+KNOWN = (*LAYERS, *NESTED, "layers_block_type", "model_type")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Config:
+    """A model's configuration: the text part's keys over the outer ones."""
+
+    name: str
+    text: Mapping[str, Any]
+    outer: Mapping[str, Any]
+
+    def get(self, *names: str) -> Any:  # noqa: ANN401 - JSON: checked where it is used
+        """Return the first of these keys that is there and not null."""
+        for mapping in (self.text, self.outer):
+            for name in names:
+                value = mapping.get(name)
+                if value is not None:
+                    return value
+        return None
+
+    def whole(self, *names: str) -> int | None:
+        """
+        Return the first of these keys as a whole number of at least 1, or None.
+
+        Raises:
+            ConfigurationError: there, but something else.
+        """
+        value = self.get(*names)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self.wrong(names[0], got=repr(value), allowed="a whole number")
+        return value or None
+
+    def required(self, *names: str) -> int:
+        """
+        Return the first of these keys as a whole number.
+
+        Raises:
+            ConfigurationError: none of them is there.
+        """
+        value = self.whole(*names)
+        if value is None:
+            raise self.wrong(names[0], got="nothing", allowed="a whole number of at least 1")
+        return value
+
+    def wrong(self, field: str, *, got: str, allowed: str) -> ConfigurationError:
+        """Return the error that names a field of this model."""
+        return ConfigurationError(
+            Problem(field=f"model {self.name}: {field}", got=got, allowed=allowed)
+        )
+
+    @property
+    def model_type(self) -> str:
+        """The family's name, of the text part where it has one."""
+        return str(self.get("model_type") or "")
+
+    @property
+    def layers(self) -> int:
+        """Decoder layers: stated, else as many as a pattern has entries."""
+        pattern = self.get("hybrid_override_pattern", "layers_block_type")
+        if self.whole(*LAYERS) is None and pattern is not None:
+            return len(pattern)
+        return self.required(*LAYERS)
+
+    @property
+    def heads(self) -> int | None:
+        """Query heads."""
+        return self.whole(*HEADS)
+
+    @property
+    def hidden(self) -> int | None:
+        """Width of the residual stream."""
+        return self.whole(*HIDDEN)
+
+    @property
+    def kv_heads(self) -> int:
+        """KV heads: stated, one for multi-query models, else as many as query heads."""
+        if self.get("multi_query_attention"):
+            return self.required("multi_query_group_num")
+        nested = self.get("attn_config")
+        if isinstance(nested, Mapping) and isinstance(nested.get("kv_n_heads"), int):
+            return int(nested["kv_n_heads"])
+        if self.get("multi_query") and not self.get("new_decoder_architecture"):
+            return 1
+        return self.whole(*KV_HEADS) or self.required(*HEADS)
+
+    @property
+    def head_dim(self) -> int:
+        """Elements of a head: stated, else hidden size over heads."""
+        stated = self.whole(*HEAD_DIM)
+        if stated is not None:
+            return stated
+        return self.required(*HIDDEN) // self.required(*HEADS)
+
+
+def read_config(name: str, document: Mapping[str, Any]) -> Config:
+    """Return the configuration in a document, its text part found where it is nested."""
+    inner: Mapping[str, Any] = document
+    for key in (*NESTED_TWICE, *NESTED):
+        nested = inner.get(key)
+        if isinstance(nested, Mapping) and any(name in nested for name in KNOWN):
+            inner = nested
+    return Config(name, inner, document)

@@ -1,0 +1,164 @@
+"""
+From the name a person writes to a record of the table.
+
+``RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic`` is Llama-3.3-70B in fp8: the organisation and the
+words that say how a checkpoint was tuned or stored are taken off, and what the storage words say
+is kept.
+"""
+
+import dataclasses
+import difflib
+import functools
+import json
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from scaler.errors import ConfigurationError, Problem
+
+TABLE = pathlib.Path(__file__).with_name("table.json")
+
+STORED = (
+    ("nvfp4", "nvfp4"),
+    ("mxfp4", "mxfp4"),
+    ("fp8", "fp8"),
+    ("awq", "awq"),
+    ("gptq", "gptq"),
+    ("w4a16", "int4"),
+    ("int4", "int4"),
+    ("w8a8", "int8"),
+    ("int8", "int8"),
+    ("bnb-4bit", "bitsandbytes"),
+    ("gguf", "gguf"),
+)
+"""Words of a checkpoint's name that say how its weights are stored."""
+
+LLM_COMPRESSOR = ("redhatai/", "neuralmagic/", "unsloth/")
+"""Publishers whose NVFP4 checkpoints leave the KV cache's type alone."""
+
+TUNED = (
+    "instruct",
+    "chat",
+    "it",
+    "base",
+    "hf",
+    "dynamic",
+    "static",
+    "quantized",
+    "block",
+    "int4",
+    "thinking",
+    "preview",
+    "bf16",
+    "fp16",
+    "2501",
+    "2503",
+    "2506",
+    "2507",
+    "2509",
+    "2512",
+    "2603",
+    "0528",
+    "0324",
+)
+"""Words that do not change a model's shape."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What a checkpoint's name says about how its numbers are stored."""
+
+    quantization: str | None
+    kv_dtype: str | None
+
+
+def stored_as(name: str) -> Stored:
+    """
+    Return what a name says: ``nvidia/…-NVFP4`` is NVFP4, with the KV cache in 8 bits.
+
+    Checkpoints made with ModelOpt (nvidia's, and most others in NVFP4) declare an 8-bit KV cache
+    in ``hf_quant_config.json``; those made with llm-compressor do not.
+    """
+    kind = next((kind for word, kind in STORED if word in name.lower()), None)
+    modelopt = name.lower().startswith("nvidia/") and kind == "fp8"
+    if kind == "nvfp4" and name.lower().startswith(LLM_COMPRESSOR):
+        kind = "nvfp4-all"
+    modelopt = modelopt or kind == "nvfp4"
+    return Stored(quantization=kind, kv_dtype="fp8" if modelopt else None)
+
+
+def find(name: str) -> Mapping[str, Any] | None:
+    """Return the record that a name means, or None."""
+    bare = name.rsplit("/", 1)[-1]
+    records = _table()
+    return records.get(bare.lower()) or records.get(_plain(bare))
+
+
+SHAPE = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "hidden_size")
+
+
+def completed(name: str, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    Return a record with the keys that it leaves out, from the table's entry for the same model.
+
+    The entry is found by the record's name, by the file that its ``source`` names, or by its shape
+    and number of parameters; what the record says wins.
+    """
+    named = re.search(r"--([^/]+?)_config\.json", str(record.get("source")))
+    entry = find(name) or (find(named.group(1)) if named else None) or _same_shape(record)
+    return record if entry is None else {**entry, **record}
+
+
+def _same_shape(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    wanted = [record.get(key) for key in (*SHAPE, "num_params")]
+    if None in wanted:
+        return None
+    for entry in _table().values():
+        if [entry.get(key) for key in (*SHAPE, "num_params")] == wanted:
+            return entry
+    return None
+
+
+def look_up(name: str) -> Mapping[str, Any]:
+    """
+    Return the record that a name means.
+
+    Raises:
+        ConfigurationError: no record of that name; similar ones are suggested.
+    """
+    record = find(name)
+    if record is not None:
+        return record
+    records = _table()
+    bare = name.rsplit("/", 1)[-1]
+    close = difflib.get_close_matches(_plain(bare), list(records), n=3, cutoff=0.5)
+    near = ", ".join(dict.fromkeys(str(records[word]["name"]) for word in close))
+    hint = f"; did you mean {near}?" if close else ""
+    raise ConfigurationError(
+        Problem(field="model", got=repr(name), allowed=f"a config.json, or a known name{hint}")
+    )
+
+
+def _plain(bare: str) -> str:
+    """Return a name without the words that do not change a model's shape."""
+    words = [word for word in re.split(r"[-_]", bare.lower()) if word]
+    kept = [
+        word
+        for word in words
+        if word not in TUNED and not any(word == stored for stored, _ in STORED)
+    ]
+    return "-".join(kept)
+
+
+@functools.cache
+def _table() -> Mapping[str, Mapping[str, Any]]:
+    """Return the table's records under every name they go by, in lower case."""
+    document = json.loads(TABLE.read_text(encoding="utf-8"))
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, record in document["models"].items():
+        named = {"name": name, **record}
+        for alias in (name, *record.get("also", ())):
+            found[alias.lower()] = named
+            found.setdefault(_plain(alias), named)
+    return found
