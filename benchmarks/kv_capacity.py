@@ -25,7 +25,7 @@ from benchmarks.kv_logs import (
     read_rows,
     settings_of,
 )
-from benchmarks.kv_memory import Told, Untold, summary, tell
+from benchmarks.kv_memory import Told, Untold, spread_untold, summary, tell
 from scaler.decision.architecture import ModelArchitecture
 from scaler.decision.kv_cache import GIB, KvCapacity, Serving, kv_capacity
 from scaler.errors import KvtideError
@@ -62,6 +62,8 @@ def compare(row: Row, models: Mapping[str, Mapping[str, Any]]) -> Outcome:
         return _not_compared(row, f"excluded by the collection: {row.notes['exclude']}")
     try:
         architecture = architecture_of_row(row, models)
+        if spread_untold(row, architecture):
+            return _not_compared(row, "its weights lie on more GPUs than it tells")
         outcomes = [_compare(row, architecture, serving) for serving in settings_of(row)]
     except KvtideError as error:
         return _not_compared(row, str(error))
@@ -120,8 +122,8 @@ def _swap_error(row: Row, architecture: ModelArchitecture, serving: Serving) -> 
     printed = row.notes.get("cpu_blocks")
     if printed is None:
         return None
-    several = row.whole("n_gpu") or 1
-    if not row.text["tp"]:
+    several = row.whole("n_gpu")
+    if several is not None and not row.text["tp"]:
         serving = dataclasses.replace(serving, tensor_parallel=several)
     count = 4 * GIB // kv_capacity(architecture, serving, 0).layout.bytes_per_block_per_gpu
     return _outside(int(printed), count, count)

@@ -57,7 +57,8 @@ class Row:
     @property
     def gpus(self) -> int:
         """GPUs of one engine, as far as the row says."""
-        return (self.whole("tp") or 1) * (self.whole("pp") or 1)
+        ranks = self.whole("tp") or int(self.notes.get("tp_guess", 1))
+        return ranks * (self.whole("pp") or int(self.notes.get("pp_guess", 1)))
 
 
 def data_folder(stated: str | None = None) -> pathlib.Path:

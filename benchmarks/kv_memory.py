@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.kv_logs import Row, architecture_of_row, serving_of
+from scaler.decision.architecture import ModelArchitecture
 from scaler.decision.gpu_memory import MemoryEstimate, default_fraction, estimate_memory
 from scaler.decision.kv_cache import GpuClass, Serving
 from scaler.decision.weights import weights_on_gpu
@@ -18,6 +19,9 @@ from scaler.errors import KvtideError
 GIB = 2**30
 FEWER_BITS = 0.7
 """Weights below this share of what a row's words mean were stored or spread in ways not told."""
+
+SPREAD = 0.2
+"""Below this share no format's fewer bits explain it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,15 @@ def _parts(row: Row, weights: float, overhead: float, estimate: MemoryEstimate) 
         low_gib=low,
         high_gib=high,
     )
+
+
+def spread_untold(row: Row, architecture: ModelArchitecture) -> bool:
+    """Whether a row's weights are so few that its model must lie on GPUs it does not tell of."""
+    true = row.number("weights_gib")
+    if true is None or row.text["tp"]:
+        return False
+    told = weights_on_gpu(architecture, serving_of(row), row.text["quantization"] or None)
+    return true < SPREAD * told.gpu_bytes / GIB
 
 
 def _too_poor(row: Row, true: float, told: float) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scaler.decision.architecture import AttentionCache, Cache, ModelArchitecture
 from scaler.decision.decision import Decision, Reason, Signal, Step
 from scaler.decision.policy import InferencePolicy, LendingPolicy, SignalName
 from scaler.decision.pool import Member, PoolWindow
@@ -132,3 +133,25 @@ def member(
 
 def pool(*members: Member, at_s: float = 10_000.0, **more: Any) -> PoolWindow:
     return PoolWindow(at_s=at_s, members=members, **more)
+
+
+def attention(kv_heads: int = 8, head_dim: int = 128, **more: Any) -> AttentionCache:
+    """Return the cache of a full attention layer, Llama-3-8B's unless told."""
+    return AttentionCache(
+        **{"kv_heads": kv_heads, "head_dim": head_dim, "value_dim": head_dim, **more}
+    )
+
+
+def architecture(*layers: Cache | tuple[Cache, ...], **more: Any) -> ModelArchitecture:
+    """Return a model of these layers; Llama-3-8B's 32 when none is named."""
+    owned = layers or (attention(),) * 32
+    return ModelArchitecture(
+        **{
+            "name": "model",
+            "source": "test",
+            "layers": tuple(layer if isinstance(layer, tuple) else (layer,) for layer in owned),
+            "attention_heads": 32,
+            "max_position_embeddings": 131_072,
+            **more,
+        }
+    )
