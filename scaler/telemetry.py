@@ -182,7 +182,8 @@ class Telemetry:
         )
         self._ticks = Histogram(
             "kvtide_tick_seconds",
-            "Time to read the source and to decide on every object that its readings change.",
+            "Time to read the source (phase read) and to decide on every object (phase decide).",
+            ["phase"],
             buckets=TICK_BUCKETS_S,
             registry=self.registry,
         )
@@ -213,8 +214,8 @@ class Telemetry:
     def observe_rpc(self, *, method: str, code: str, seconds: float) -> None:
         self._rpcs.labels(method, code).observe(seconds)
 
-    def observe_tick(self, seconds: float) -> None:
-        self._ticks.observe(seconds)
+    def observe_tick(self, *, phase: str, seconds: float) -> None:
+        self._ticks.labels(phase).observe(seconds)
 
     def observe_reclaim(self, *, namespace: str, scaled_object: str, seconds: float) -> None:
         self._reclaims.labels(namespace, scaled_object).observe(seconds)

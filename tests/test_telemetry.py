@@ -112,12 +112,12 @@ def test_the_process_is_counted():
     telemetry = Telemetry()
     telemetry.count_source_error("timeout")
     telemetry.observe_rpc(method="GetMetrics", code="OK", seconds=0.002)
-    telemetry.observe_tick(0.3)
+    telemetry.observe_tick(phase="read", seconds=0.3)
     telemetry.observe_reclaim(namespace="prod", scaled_object="train", seconds=4.0)
     found = samples(telemetry)
     assert found["kvtide_source_errors_total"] == [({"kind": "timeout"}, 1)]
     assert found["kvtide_rpc_seconds_count"] == [({"method": "GetMetrics", "code": "OK"}, 1)]
-    assert found["kvtide_tick_seconds_sum"] == [({}, 0.3)]
+    assert found["kvtide_tick_seconds_sum"] == [({"phase": "read"}, 0.3)]
     assert found["kvtide_reclaim_seconds_sum"][0][1] == 4.0
     assert found["kvtide_build_info"][0][1] == 1
 

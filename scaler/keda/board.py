@@ -93,23 +93,34 @@ class Board:
 
     async def run(self) -> None:
         """Read and decide, every tick and when an object is new, until cancelled."""
-        loop = asyncio.get_running_loop()
-        due_s = loop.time()
         try:
-            while True:
-                self._wake.clear()
-                whole = loop.time() >= due_s
-                if whole:
-                    due_s = loop.time() + self._limits.tick_s
-                await self.tick(only_new=not whole)
-                if all(entry.read for entry in self._entries.values() if entry.trigger):
-                    await self._pause(due_s - loop.time())
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._keep_reading())
+                loops.create_task(self._keep_deciding())
         finally:
             self._rounds.stop()
 
-    async def tick(self, *, only_new: bool = False) -> None:
-        """Read once, decide on every object (or on the new ones alone), drop the idle ones."""
-        await self._rounds.round(only_new=only_new, patience_s=self._limits.tick_s)
+    async def tick(self) -> None:
+        """Read once, decide on every object, and drop the idle ones."""
+        await self._rounds.read()
+        await self._decide()
+
+    async def _keep_reading(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            due_s = loop.time() + self._limits.tick_s
+            await self._rounds.read()
+            if all(entry.read for entry in self._entries.values() if entry.trigger):
+                await self._pause(due_s - loop.time())
+
+    async def _keep_deciding(self) -> None:
+        while True:
+            await self._rounds.stirred(self._limits.tick_s)
+            await self._decide()
+
+    async def _decide(self) -> None:
+        await self._rounds.decide()
         self._evict()
         self._ticked_s = self._clock()
 
@@ -232,8 +243,9 @@ class Board:
             return
         same = before is not None and before.workload == entry.trigger.workload
         entry.latest, entry.read = None, entry.read and same
+        entry.decided = -1
         if entry.read:
-            self._rounds.evaluate(entry)
+            self._rounds.stir()
         else:
             self._wake.set()
 

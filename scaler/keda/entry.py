@@ -16,6 +16,10 @@ from .evaluation import Evaluation
 logger = logging.getLogger("kvtide.decision")
 
 
+ROUTINE = 2
+"""The urgency of inference that has an answer."""
+
+
 @dataclasses.dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
     """What KEDA said about an object, and what it is told; nothing else is remembered."""
@@ -29,6 +33,8 @@ class Entry:
     read: bool = False
     """Whether a read of the source has ended since the workload was named."""
     latest: Evaluation | None = None
+    decided: int = -1
+    """Number of the read that was the last one when it was decided on."""
     rests_on: object = None
     """Fingerprint of the readings behind ``latest``."""
     changed: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
@@ -51,10 +57,10 @@ class Entry:
 
     @property
     def urgency(self) -> int:
-        """Who is decided on first: new objects, which an RPC waits for; then training."""
+        """Who is decided on first: what an RPC waits for, then training, then the ROUTINE."""
         if self.latest is None:
             return 0
-        return 1 if self.trigger and self.trigger.role is Role.TRAINING else 2
+        return 1 if self.trigger and self.trigger.role is Role.TRAINING else ROUTINE
 
     def publish(
         self,

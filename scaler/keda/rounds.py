@@ -1,27 +1,29 @@
 """
-What happens every tick: the source is read, once for all objects, and each is decided on.
+What goes on in the background: the source is read, once for all objects, and each is decided on.
 
-A slow source delays the read and nothing else: deciding goes on with what is there, which grows
-old and then is an error. One object's fault is not another's.
+Two loops that never wait for each other. A slow source delays the next read and nothing else:
+deciding goes on with what is there, which grows old and then is an error. A long round of decisions
+delays no read and no RPC: decisions are pure, so each is made in a thread, and objects that an RPC
+waits for or that must give GPUs back are let in between. One object's fault is not another's.
 """
 
 import asyncio
+import concurrent.futures
+import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from scaler.decision.decision import Decision
+from scaler.decision.policy import Policy
 from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
 from scaler.sources.source import Source
 from scaler.telemetry import Telemetry
 
-from .compose import Decide, Readings, fingerprint, lookback_s, newest_s, reach_s
-from .entry import Entry
+from .compose import Decide, Readings, Subject, fingerprint, lookback_s, newest_s, reach_s
+from .entry import ROUTINE, Entry
 
 logger = logging.getLogger("kvtide.rounds")
-
-SLICE_S = 0.002
-"""Deciding gives way to waiting RPCs after this many seconds."""
 
 
 class Rounds:
@@ -41,38 +43,54 @@ class Rounds:
         self._decide = decide
         self._clock = clock
         self._telemetry = telemetry
-        self._reading: asyncio.Task[None] | None = None
-        self._began_s = 0.0
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="decide")
+        self._deciding = asyncio.Lock()
+        self._reads = 0
+        self._stirred = asyncio.Event()
+        """Something new may be decided on: a read has ended, or an object has new metadata."""
         self.failure: SourceError | None = None
         """Why the last read failed; None: it did not."""
         self.complete = asyncio.Event()
         """Set once the source was read through, the whole lookback."""
 
-    async def round(self, *, only_new: bool, patience_s: float) -> None:
-        """
-        Read for at most ``patience_s``, then decide with what is there.
+    def stir(self) -> None:
+        """Let deciding begin at once, rather than at the next tick."""
+        self._stirred.set()
 
-        A read that takes longer goes on, and the next round waits for it again: there is never
-        a second one beside it.
-        """
-        loop = asyncio.get_running_loop()
-        if self._reading is None:
-            self._began_s = loop.time()
-            self._reading = asyncio.create_task(self._read())
-        done, _ = await asyncio.wait({self._reading}, timeout=patience_s)
-        await self._decide_on(self._due(only_new=only_new))
-        if done:
-            self._reading = None
-            self._telemetry.observe_tick(loop.time() - self._began_s)
+    async def stirred(self, timeout_s: float) -> None:
+        """Wait until there may be something to decide on; ``timeout_s`` at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._stirred.wait()
 
     def stop(self) -> None:
-        """Cancel the read under way."""
-        if self._reading is not None:
-            self._reading.cancel()
+        """Begin no further decision."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def evaluate(self, entry: Entry) -> None:
-        """Decide on one object now, from what was read before."""
-        self._evaluate(entry, self._readings())
+    async def read(self) -> None:
+        """Read the source for every object; what goes wrong is kept as the reason to give."""
+        started = asyncio.get_running_loop().time()
+        await self._read()
+        self._reads += 1
+        self.stir()
+        seconds = asyncio.get_running_loop().time() - started
+        self._telemetry.observe_tick(phase="read", seconds=seconds)
+
+    async def decide(self) -> None:
+        """Decide on every object once, and on the urgent ones whenever something is new."""
+        async with self._deciding:
+            started = asyncio.get_running_loop().time()
+            self._stirred.clear()
+            readings = self._readings()
+            for entry in self._due():
+                if self._stirred.is_set():
+                    self._stirred.clear()
+                    readings = self._readings()
+                    for urgent in self._urgent():
+                        await self._evaluate(urgent, readings)
+                await self._evaluate(entry, readings)
+            seconds = asyncio.get_running_loop().time() - started
+            self._telemetry.observe_tick(phase="decide", seconds=seconds)
 
     async def _read(self) -> None:
         asked = [(entry, entry.trigger) for entry in self._entries.values() if entry.trigger]
@@ -98,52 +116,58 @@ class Rounds:
             logger.warning("the source could not be read: %s", error)
         self.failure = error
 
-    def _due(self, *, only_new: bool) -> list[Entry]:
-        read = (entry for entry in self._entries.values() if entry.read)
-        due = [entry for entry in read if entry.latest is None or not only_new]
-        return sorted(due, key=lambda entry: entry.urgency)
+    def _due(self) -> list[Entry]:
+        """Return whom a read has ended for; those that must not wait come first."""
+        due = (entry for entry in self._entries.values() if entry.read)
+        return sorted(due, key=lambda entry: (entry.urgency, entry.decided))
 
-    async def _decide_on(self, entries: Iterable[Entry]) -> None:
-        loop = asyncio.get_running_loop()
-        resumed = loop.time()
-        readings = self._readings()
-        for entry in entries:
-            changed = self._evaluate(entry, readings)
-            if changed or loop.time() - resumed > SLICE_S:
-                await asyncio.sleep(0)  # RPCs and streams go first
-                resumed = loop.time()
+    def _urgent(self) -> list[Entry]:
+        """Return what an RPC waits for, and training that has not seen the latest read."""
+        return [
+            entry
+            for entry in self._entries.values()
+            if entry.read and entry.urgency < ROUTINE and entry.decided < self._reads
+        ]
 
     def _readings(self) -> Readings:
         triggers = {key: entry.trigger for key, entry in self._entries.items() if entry.trigger}
         return Readings(self._source, triggers, self._clock())
 
-    def _evaluate(self, entry: Entry, readings: Readings) -> bool:
-        """Decide on one object if its readings changed; return whether the answer did."""
-        trigger, now_s = entry.trigger, self._clock()
+    async def _evaluate(self, entry: Entry, readings: Readings) -> None:
+        """Decide on one object if its readings changed."""
+        trigger, entry.decided = entry.trigger, self._reads
         if trigger is None:
-            return False
+            return
         try:
             subject = readings.subject(trigger)
             rests_on = fingerprint(subject)
             if rests_on == entry.rests_on and entry.latest and entry.latest.decision:
-                return False
-            decision = self._decide(subject, trigger.policy)
-        except KvtideError as error:
-            return entry.publish(now_s=now_s, error=self._explained(error))
-        except Exception as error:
-            logger.exception("deciding on %s failed", entry.key)
-            return entry.publish(now_s=now_s, error=FaultError(f"internal error: {error!r}"))
+                return
+            decision = await self._decided(subject, trigger.policy)
+        except Exception as error:  # noqa: BLE001 -- one object's fault is not another's
+            if entry.trigger is trigger:
+                entry.publish(now_s=self._clock(), error=self._told(error, entry))
+            return
+        if entry.trigger is not trigger:
+            return  # its metadata changed meanwhile
         entry.rests_on = rests_on
         if isinstance(subject, PoolWindow):
             self._time_reclaim(entry, subject, decision)
-        return entry.publish(now_s=now_s, decision=decision, newest_s=newest_s(subject))
+        entry.publish(now_s=self._clock(), decision=decision, newest_s=newest_s(subject))
 
-    def _explained(self, error: KvtideError) -> KvtideError:
-        """Add why there is nothing fresh, where the last read says so."""
-        if self.failure is None or not isinstance(error, NoDataError):
+    async def _decided(self, subject: Subject, policy: Policy) -> Decision:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._decide, subject, policy)
+
+    def _told(self, error: Exception, entry: Entry) -> KvtideError:
+        """Return what a client is told: for want of data, also why the last read failed."""
+        if isinstance(error, NoDataError) and self.failure is not None:
+            text = f"{error}; the last read failed: {self.failure}"
+            return NoDataError(text, newest_s=error.newest_s)
+        if isinstance(error, KvtideError):
             return error
-        text = f"{error}; the last read failed: {self.failure}"
-        return NoDataError(text, newest_s=error.newest_s)
+        logger.error("deciding on %s failed", entry.key, exc_info=error)
+        return FaultError(f"internal error: {error!r}")
 
     def _time_reclaim(self, entry: Entry, pool: PoolWindow, decision: Decision) -> None:
         """Measure from the sample that ended lending until the cluster shows no worker."""
