@@ -53,3 +53,4 @@ generate: setup ## Stubs from proto/, and every other file that is made from ano
 	$(BIN)/python -m grpc_tools.protoc -I $(PROTO)=proto --python_out=. --pyi_out=. --grpc_python_out=. proto/externalscaler.proto proto/kvtide.proto
 	$(BIN)/python -m dashboards.build
 	$(BIN)/python -m charts.readme
+	$(BIN)/python -m docs.reference

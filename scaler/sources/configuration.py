@@ -74,6 +74,7 @@ class PrometheusServer:
     max_series: int = 200_000
     """Most series in one reply; more is an error, and a reason to split into shards."""
     scrape_interval: ScrapeIntervals = dataclasses.field(default_factory=ScrapeIntervals)
+    """How often this server scrapes, per kind of source."""
 
     def __post_init__(self) -> None:
         """Refuse what no query could use; all problems at once."""

@@ -147,6 +147,12 @@ def test_secrets_do_not_show():
             id="more reserved than there are",
         ),
         pytest.param(
+            "pools: {a: {units: many, workloads: [llm/chat]}}",
+            "pools.a.units",
+            "got 'many'; allowed: a whole number",
+            id="a value that must be there and cannot be read",
+        ),
+        pytest.param(
             "pools: {a: {units: 2, workloads: []}}",
             "pools.a.workloads",
             "at least one online workload",

@@ -39,6 +39,8 @@ class Form:
     read: Callable[[str], Any]
     """Text to value; ValueError where the text is not of this form."""
     write: Callable[[Any], str]
+    noun: str
+    """What it is, in a word or two: duration, share."""
     allowed: str
     """What may be written, as a person is told."""
     pattern: str
@@ -128,7 +130,7 @@ def _read_duration(text: str) -> float:
 def _write_duration(seconds: float) -> str:
     for unit in ("h", "m"):
         count = Decimal(repr(seconds)) / SECONDS[unit]
-        if count >= 1 and count == count.to_integral_value():
+        if count >= 2 and count == count.to_integral_value():
             return f"{count:.0f}{unit}"
     return f"{decimal_text(seconds)}s"
 
@@ -145,6 +147,7 @@ def choice(texts: Iterable[str], *, of: Callable[[str], Any] = str) -> Form:
     return Form(
         read=read,
         write=str,
+        noun=" | ".join(words),
         allowed=" | ".join(words),
         pattern="|".join(re.escape(word) for word in words),
         choices=words,
@@ -163,6 +166,7 @@ def listed(each: Form) -> Form:
     return Form(
         read=read,
         write=lambda values: ",".join(map(each.write, values)),
+        noun=f"list of {each.noun}",
         allowed=f"a list, with commas, each once, of: {each.allowed}",
         pattern=rf"\s*(?:{each.pattern})\s*(?:,\s*(?:{each.pattern})\s*)*",
     )
@@ -190,6 +194,7 @@ def parts(kind: type) -> Form:
     return Form(
         read=read,
         write=write,
+        noun=words,
         allowed=f"{words}, each {allowed}",
         pattern=rf"\s*(?:{either})\s*(?:,\s*(?:{either})\s*){{{len(forms) - 1}}}",
     )
@@ -205,38 +210,51 @@ def _or_auto(form: Form) -> Form:
         form,
         read=lambda text: None if text == "auto" else form.read(text),
         write=lambda value: "auto" if value is None else form.write(value),
+        noun=f"auto or {form.noun}",
         allowed=f"auto, or {form.allowed}",
         pattern=f"auto|{form.pattern}",
     )
 
 
 WHOLE = Form(
-    read=_read_whole, write=str, allowed="a whole number such as 8", pattern="[+-]?[0-9]{1,15}"
+    read=_read_whole,
+    write=str,
+    noun="whole number",
+    allowed="a whole number such as 8",
+    pattern="[+-]?[0-9]{1,15}",
 )
 NUMBERS = Form(
-    read=_read_number, write=decimal_text, allowed="a number such as 1.5", pattern=NUMBER
+    read=_read_number,
+    write=decimal_text,
+    noun="number",
+    allowed="a number such as 1.5",
+    pattern=NUMBER,
 )
 SHARES = Form(
     read=_read_share,
     write=decimal_text,
+    noun="share",
     allowed="a share such as 0.7 or 70%",
     pattern=f"{NUMBER}%?",
 )
 PERCENTS = Form(
     read=lambda text: _read_number(text.removesuffix("%")),
     write=decimal_text,
+    noun="percent",
     allowed="percent such as 200 or 200%",
     pattern=f"{NUMBER}%?",
 )
 DURATIONS = Form(
     read=_read_duration,
     write=_write_duration,
+    noun="duration",
     allowed="a duration with its unit such as 500ms, 60s, 5m or 1h30m",
     pattern=DURATION,
 )
 SWITCH = Form(
     read=lambda text: {"true": True, "false": False}[matching("true|false", text).group()],
     write=lambda value: "true" if value else "false",
+    noun="true | false",
     allowed="true | false",
     pattern="true|false",
     choices=("true", "false"),
@@ -244,6 +262,7 @@ SWITCH = Form(
 TEXT = Form(
     read=lambda text: matching(r"[ -~]{1,253}", text).group(),
     write=str,
+    noun="text",
     allowed="printable text",
     pattern=r"[ -~]{1,253}",
 )
@@ -251,6 +270,7 @@ TEXT = Form(
 PROSE = Form(
     read=lambda text: matching(r"[^\x00-\x08\x0b-\x1f\x7f]+", text).group(),
     write=str,
+    noun="text",
     allowed="text",
     pattern=r"[^\x00-\x08\x0b-\x1f\x7f]+",
 )

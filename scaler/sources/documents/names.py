@@ -35,6 +35,7 @@ PAIR = rf"{LABEL}=[A-Za-z0-9][-A-Za-z0-9_./:@+]*"
 TARGET = Form(
     read=_read_target,
     write=str,
+    noun="Kind/name",
     allowed="Kind/name such as Deployment/chat or LeaderWorkerSet/chat",
     pattern=f"{KIND}/{NAME}",
 )
@@ -42,6 +43,7 @@ LABELS = listed(
     Form(
         read=_read_label,
         write="=".join,
+        noun="label=value",
         allowed="label=value with Prometheus' label names, such as app=chat",
         pattern=PAIR,
     )
@@ -50,6 +52,7 @@ MEMBERS = listed(
     Form(
         read=lambda text: matching(f"{NAME}/{NAME}", text).group(),
         write=str,
+        noun="namespace/scaledobject",
         allowed="namespace/scaledobject such as llm/chat",
         pattern=f"{NAME}/{NAME}",
     )
@@ -57,6 +60,7 @@ MEMBERS = listed(
 CONFIGURED = Form(
     read=lambda text: matching(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,62}", text).group(),
     write=str,
+    noun="name",
     allowed="a name of letters, digits, - _ and .",
     pattern=r"[A-Za-z0-9][-A-Za-z0-9_.]{0,62}",
 )

@@ -64,8 +64,8 @@ class _Reader:
             for name, field in keys.items()
             if name in stated
         }
-        complete = self._complete(stated, keys, path)
-        made = self._made(kind, values, stated, path) if complete else NOTHING
+        self._missing(stated, keys, path)
+        made = self._made(kind, values, stated, path)
         return NOTHING if NOTHING in values.values() else made
 
     def value(self, name: str, hint: Any, node: object, path: str) -> Any:  # noqa: ANN401
@@ -116,6 +116,11 @@ class _Reader:
     ) -> Any:  # noqa: ANN401
         """Return the value; without what could not be read, to find what else is wrong with it."""
         good = {name: value for name, value in values.items() if value is not NOTHING}
+        if any(
+            default_of(field) is NO_DEFAULT and field.name not in good
+            for field in dataclasses.fields(kind)
+        ):
+            return NOTHING
         try:
             return kind(**good)
         except ConfigurationError as error:
@@ -138,15 +143,12 @@ class _Reader:
                 problem = Problem(field=_at(path, name), got="an unknown key", allowed=allowed)
                 self.problems.append(problem)
 
-    def _complete(self, stated: Collection[str], keys: Fields, path: str) -> bool:
-        """Say whether every key that must be there is, and the problems of those that are not."""
-        missing = [
+    def _missing(self, stated: Collection[str], keys: Fields, path: str) -> None:
+        self.problems += (
             Problem(field=_at(path, name), got="nothing", allowed="stated")
             for name, field in keys.items()
             if name not in stated and default_of(field) is NO_DEFAULT
-        ]
-        self.problems += missing
-        return not missing
+        )
 
     def _refuse(self, path: str, node: object, allowed: str) -> object:
         got = "nothing" if node is None else quoted(scalar_text(node) or type(node).__name__)
