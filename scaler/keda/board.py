@@ -26,7 +26,7 @@ from scaler.telemetry import Observation, Standing, Telemetry
 from .compose import Decide
 from .entry import Entry, Follower
 from .evaluation import Evaluation
-from .rounds import Rounds
+from .rounds import Rounds, refusal
 
 logger = logging.getLogger("kvtide.board")
 
@@ -237,9 +237,9 @@ class Board:
         entry.polls.clear()
         try:
             entry.trigger = self._parse(entry.namespace, entry.name, metadata)
-        except ConfigurationError as error:
+        except Exception as error:  # noqa: BLE001 -- a fault of the parser is one object's too
             entry.trigger, entry.read = None, False
-            entry.publish(now_s=self._clock(), error=error)
+            entry.publish(now_s=self._clock(), error=refusal(error, entry.key))
             return
         same = before is not None and before.workload == entry.trigger.workload
         entry.latest, entry.read = None, entry.read and same

@@ -164,10 +164,7 @@ class Rounds:
         if isinstance(error, NoDataError) and self.failure is not None:
             text = f"{error}; the last read failed: {self.failure}"
             return NoDataError(text, newest_s=error.newest_s)
-        if isinstance(error, KvtideError):
-            return error
-        logger.error("deciding on %s failed", entry.key, exc_info=error)
-        return FaultError(f"internal error: {error!r}")
+        return refusal(error, entry.key)
 
     def _time_reclaim(self, entry: Entry, pool: PoolWindow, decision: Decision) -> None:
         """Measure from the sample that ended lending until the cluster shows no worker."""
@@ -182,3 +179,11 @@ class Rounds:
             self._telemetry.observe_reclaim(
                 namespace=entry.namespace, scaled_object=entry.name, seconds=seconds
             )
+
+
+def refusal(error: Exception, key: str) -> KvtideError:
+    """Return what is told of ``error``; a fault of this program goes into the log."""
+    if isinstance(error, KvtideError):
+        return error
+    logger.error("a fault at %s", key, exc_info=error)
+    return FaultError(f"internal error: {error!r}")

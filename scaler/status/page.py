@@ -112,7 +112,8 @@ def _held(held: Sequence[Observation], now_s: float) -> str:
         return ""
     rows = "".join(
         f"<div class=problem><span class=big>{escape(one.key)}</span> "
-        f"<span class=bad>{escape(one.reason)}</span> <span class=dim>{_newest(one, now_s)}</span>"
+        f"<span class=bad>{escape(one.reason)}</span> "
+        f"<span class=dim>newest reading: {_newest(one, now_s)}</span>"
         f"<pre>{escape(one.detail)}</pre>{_chain(one)}</div>"
         for one in held
     )
@@ -194,7 +195,7 @@ def _right(name: str) -> str:
 
 
 def _newest(one: Observation, now_s: float) -> str:
-    return "no reading yet" if one.newest_s is None else _ago(now_s - one.newest_s)
+    return "none yet" if one.newest_s is None else _ago(now_s - one.newest_s)
 
 
 def _ago(seconds: float) -> str:

@@ -14,6 +14,8 @@ KNOWN = {"scalerAddress", "role", "tierGroup", "pool", "target", "crash"}
 
 def parse(namespace: str, name: str, metadata: Mapping[str, str]) -> Trigger:
     """Read ``role``, ``target``, ``tierGroup`` and ``pool`` (members, by commas)."""
+    if "crash" in metadata:
+        raise ZeroDivisionError(metadata["crash"])
     problems = [
         Problem(field=key, got=metadata[key], allowed=", ".join(sorted(KNOWN)))
         for key in metadata

@@ -19,6 +19,7 @@ class FakeSource:
         self.gate = asyncio.Event()
         """Reads wait for it: cleared, the source is slow."""
         self.gate.set()
+        self._began = asyncio.Event()
         self.reads: list[tuple[tuple[str, ...], float]] = []
         """Of each read: the workloads asked for and the lookback, seconds."""
 
@@ -31,9 +32,16 @@ class FakeSource:
         history_s: float = 0.0,
     ) -> None:
         self.reads.append((tuple(workload.key for workload in workloads), lookback_s))
+        began, self._began = self._began, asyncio.Event()
+        began.set()
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
+
+    async def until_read(self, key: str) -> None:
+        """Wait for a read that asks for a workload."""
+        while not self.reads or key not in self.reads[-1][0]:
+            await self._began.wait()
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         found = self.windows.get(workload.key)

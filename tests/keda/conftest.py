@@ -13,6 +13,7 @@ from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub
 from scaler.keda.board import Board, Limits
+from scaler.keda.compose import Decide
 from scaler.keda.server import Server, ServerOptions
 from scaler.telemetry import Telemetry
 from tests.builders import sample, window
@@ -81,7 +82,11 @@ OPTIONS = ServerOptions(address="127.0.0.1:0", drain_delay_s=0.0, drain_grace_s=
 
 @contextlib.asynccontextmanager
 async def serve(
-    *, limits: Limits = LIMITS, options: ServerOptions = OPTIONS, clock: Clock | None = None
+    *,
+    limits: Limits = LIMITS,
+    options: ServerOptions = OPTIONS,
+    clock: Clock | None = None,
+    decide: Decide = decide,
 ) -> AsyncIterator[Bench]:
     source, clock, telemetry = FakeSource(), clock or Clock(), Telemetry()
     board = Board(

@@ -4,14 +4,19 @@ import asyncio
 import dataclasses
 import json
 import logging
+import threading
 
 import grpc
 import pytest
 
+from scaler.decision.decision import Decision
+from scaler.decision.policy import Policy
 from scaler.errors import NoDataError, SourceError
 from scaler.keda.board import Limits
+from scaler.keda.compose import Subject
 from scaler.telemetry import JsonLines
 from tests.builders import sample, window
+from tests.fakes.fake_rules import decide
 from tests.keda.conftest import LIMITS, Clock, ref, refused, serve
 
 TRAINING = {"role": "training", "pool": "prod/llm"}
@@ -183,3 +188,61 @@ async def test_silence_keeps_the_time_of_the_newest_sample(bench, running):
     await bench.tick()
     (after,) = bench.board.evaluations()
     assert (after.decision, after.newest_s) == (None, newest)
+
+
+class Gate:
+    """A decision that waits, so that a test can do something meanwhile; notes what it decided."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.open.set()
+        self.reached = threading.Event()
+        self.decided: list[int] = []
+
+    def decide(self, subject: Subject, policy: Policy) -> Decision:
+        self.reached.set()
+        self.open.wait(10)
+        decision = decide(subject, policy)
+        self.decided.append(decision.replicas or 0)
+        return decision
+
+
+async def test_whom_an_rpc_waits_for_is_decided_on_between_the_others():
+    gate = Gate()
+    async with serve(decide=gate.decide) as bench:
+        for number in (1, 2, 3):
+            bench.runs(f"prod/o{number}", number)
+            await bench.metrics(ref(f"o{number}"))
+        gate.decided.clear()
+        gate.reached.clear()
+        gate.open.clear()
+        for number in (1, 2, 3):
+            bench.runs(f"prod/o{number}", number + 20)
+        round_ = asyncio.create_task(bench.tick())
+        await asyncio.to_thread(gate.reached.wait, 10)
+        bench.runs("prod/new", 7)
+        first = asyncio.create_task(bench.count(ref("new")))
+        await bench.source.until_read("prod/new")
+        gate.open.set()
+        assert await first == 7
+        await round_
+    assert gate.decided[1] == 7
+    assert len(gate.decided) == 4
+
+
+async def test_a_decision_under_old_metadata_is_dropped():
+    gate = Gate()
+    async with serve(decide=gate.decide) as bench:
+        bench.runs("prod/llm", 3)
+        await bench.metrics(ref())
+        gate.reached.clear()
+        gate.open.clear()
+        bench.runs("prod/llm", 5)
+        round_ = asyncio.create_task(bench.tick())
+        await asyncio.to_thread(gate.reached.wait, 10)
+        with refused(grpc.StatusCode.INVALID_ARGUMENT, "nonsense"):
+            await bench.metrics(ref(nonsense="1"))
+        gate.open.set()
+        await round_
+        with refused(grpc.StatusCode.INVALID_ARGUMENT, "nonsense"):
+            await bench.metrics(ref(nonsense="1"))

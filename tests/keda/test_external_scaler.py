@@ -80,6 +80,14 @@ async def test_a_fault_in_one_decision_is_not_another_objects(bench):
     assert await bench.count(ref("good")) == 2
 
 
+async def test_a_fault_of_the_parser_is_one_objects_too(bench):
+    for _ in range(2):
+        with refused(grpc.StatusCode.INTERNAL, "seven"):
+            await bench.metrics(ref(crash="seven"))
+    bench.runs("prod/llm", 2)
+    assert await bench.count(ref()) == 2
+
+
 @pytest.mark.parametrize("metric", ["", "replicas", "s0-desired-replicas"])
 async def test_an_unknown_metric_is_not_found(bench, metric):
     with refused(grpc.StatusCode.NOT_FOUND, repr(metric), METRIC):

@@ -169,7 +169,7 @@ async def test_the_page_says_first_what_needs_a_person():
     for words in (
         "newest sample is 300 s old",
         "5 min ago",
-        "no reading yet",
+        "newest reading: none yet",
         "TooManyReplicas",
         "4.20",
         "22%",
