@@ -1,5 +1,6 @@
 """The command line: arguments in, text or JSON out; what a command does is in its own module."""
 
+import asyncio
 import json
 import pathlib
 import sys
@@ -7,12 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from scaler.errors import ConfigurationError, KvtideError
+from scaler import wiring
+from scaler.errors import ConfigurationError, KvtideError, Problem
+from scaler.lab.demo import DemoOptions
 from scaler.report.decision_text import answer_text
 from scaler.sources.check.files import check as check_files
 from scaler.sources.check.findings import findings_json, findings_text
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.configuration import load_configuration, read_text
+from scaler.sources.documents.forms import DURATIONS
 from scaler.sources.served import served_answer
 
 app = typer.Typer(
@@ -79,6 +83,43 @@ def explain(
     answer = served_answer(server, key)
     _print(dict(answer) if as_json else answer_text(answer))
     raise typer.Exit(1 if answer["decision"] is None else 0)
+
+
+@app.command()
+def demo(
+    *,
+    trace: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Requests or rates to replay, at their own pace.", metavar="FILE"),
+    ] = None,
+    duration: Annotated[str, typer.Option(help="How long to watch.")] = "3m",
+    speed: Annotated[float, typer.Option(help="How much faster than real time.")] = 10.0,
+    scale: Annotated[
+        float | None, typer.Option(help="Times as many requests as the trace has.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 1,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the status page.")] = False,
+    as_json: Json = False,
+) -> None:
+    """
+    Run the whole loop on this machine: no cluster, no Docker; real HTTP and gRPC over loopback.
+
+    Example: kvtide demo --trace azure2023_code.csv.gz --duration 5m
+    """
+    options = DemoOptions(
+        trace=trace, duration_s=_duration(duration), speed=speed, scale=scale, seed=seed
+    )
+    result = asyncio.run(wiring.demo(options, open_page=open_page, for_json=as_json))
+    if as_json:
+        _print(result)
+
+
+def _duration(text: str) -> float:
+    try:
+        return float(DURATIONS.read(text))
+    except ValueError:
+        problem = Problem(field="--duration", got=repr(text), allowed=DURATIONS.allowed)
+        raise ConfigurationError(problem) from None
 
 
 def _print(result: str | dict[str, Any]) -> None:

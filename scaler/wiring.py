@@ -8,11 +8,13 @@ the same parts together in different ways.
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 import random
 import signal
 import sys
 import time
+import webbrowser
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -24,8 +26,17 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.keda.board import Board, Limits, Parse
 from scaler.keda.compose import Subject
 from scaler.keda.server import Server, ServerOptions, Tls
-from scaler.settings import Settings
+from scaler.lab import scene
+from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
+from scaler.lab.stage import Stage
+from scaler.lab.summary import summary_json
+from scaler.settings import Settings, settings
+from scaler.sources.assemble import Timing
+from scaler.sources.documents.trigger import parse_trigger
+from scaler.sources.engines.profile import shipped_profiles
+from scaler.sources.scrape import ScrapeSource, Target
 from scaler.sources.source import Source
+from scaler.sources.wanted import Exporter
 from scaler.status.app import View, start
 from scaler.telemetry import Telemetry, version
 
@@ -154,3 +165,71 @@ def _tls(settings: Settings) -> Tls | None:
         key=settings.tls_key_file,
         client_ca=settings.tls_client_ca_file,
     )
+
+
+async def demo(
+    options: DemoOptions, *, open_page: bool = False, for_json: bool = False
+) -> dict[str, Any]:
+    """
+    Play the whole loop on this machine and return its summary: CTRL-C ends it early.
+
+    Raises:
+        ConfigurationError: the trace cannot be played, or no port of loopback is free.
+    """
+    made = programme(options)
+    stage = Stage(made.play, clock=time.time)
+    console = screen(for_json=for_json)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stage.stop)
+    async with contextlib.AsyncExitStack() as ends:
+        exporters_url = await stage.open()
+        ends.push_async_callback(stage.close)
+        source = ScrapeSource(
+            lambda: _targets(stage, exporters_url),
+            profiles=shipped_profiles(),
+            timing=Timing(interval_s=dict.fromkeys(Exporter, scene.SCRAPE_S)),
+        )
+        ends.push_async_callback(source.close)
+        parse = functools.partial(parse_trigger, configuration=stage.objects.configuration)
+        running = await ends.enter_async_context(
+            serving(_demo_settings(), source=source, parse=parse)
+        )
+        page = f"http://127.0.0.1:{running.http_port}/"
+        links = (
+            f"status page    {page}",
+            f"exporters      {exporters_url}/sd/engines (scraped directly)",
+            f"external scaler  127.0.0.1:{running.grpc_port}",
+        )
+        if open_page:
+            webbrowser.open(page)
+        await perform(
+            stage,
+            f"127.0.0.1:{running.grpc_port}",
+            running.board.observations,
+            links=links,
+            console=console,
+        )
+    return summary_json(await curtain(stage, console, made.notes), made.play)
+
+
+def _demo_settings() -> Settings:
+    return settings(
+        flags={
+            "grpc_address": "127.0.0.1:0",
+            "http_address": "127.0.0.1:0",
+            "tick": "0.5s",
+            "drain_delay": "0s",
+            "drain_grace": "0.5s",
+        },
+        file={},
+    )
+
+
+def _targets(stage: Stage, exporters_url: str) -> list[Target]:
+    return [
+        Target(
+            url=exporters_url + endpoint.path,
+            namespace=endpoint.namespace if endpoint.pod else None,
+            pod=endpoint.pod,
+        )
+        for endpoint in stage.exporters.endpoints()
+    ]

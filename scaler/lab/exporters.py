@@ -120,10 +120,10 @@ class Exporters:
 
     async def _discovery(self, request: web.Request) -> web.Response:
         job = request.match_info["job"]
-        address = self.url.partition("://")[2]
         groups = [
             {
-                "targets": [address],
+                # Whoever asks reaches the pages where it reached this.
+                "targets": [request.host],
                 "labels": {
                     "__metrics_path__": endpoint.path,
                     "namespace": endpoint.namespace,

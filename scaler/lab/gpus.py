@@ -38,6 +38,8 @@ class Holder:
     used_mib: float
     busy: float
     """Share of the time that something ran, 0 to 1."""
+    state: str
+    """Loading, Ready, Draining, Running or Leaving."""
 
 
 class Gpus:
@@ -62,16 +64,17 @@ class Gpus:
             if pod not in held:
                 self._give(holder)
 
-    def page(self) -> str:
-        """Return what the exporter shows of all nodes (one page; in a cluster, one per node)."""
-        rows = [
-            (
-                self._labels(node.name, index),
-                self._holders.get(self._holds.get((node.name, index), "")),
-            )
+    def held(self) -> dict[tuple[str, int], Holder | None]:
+        """Return every GPU (node, index) with who holds it; None: nobody."""
+        return {
+            (node.name, index): self._holders.get(self._holds.get((node.name, index), ""))
             for node in self._cluster.nodes.configs
             for index in range(node.units)
-        ]
+        }
+
+    def page(self) -> str:
+        """Return what the exporter shows of all nodes (one page; in a cluster, one per node)."""
+        rows = [(self._labels(*place), holder) for place, holder in self.held().items()]
         memory = self._model.memory_mib
         families = (
             ("DCGM_FI_DEV_GPU_UTIL", lambda h: round(100 * h.busy) if h else 0),
@@ -117,6 +120,7 @@ class Gpus:
                         busy=self._busy(
                             replica.name, replica.engine.read(self._cluster.now_s).busy_s_total
                         ),
+                        state=replica.phase.value,
                     )
                 )
         return found
@@ -131,6 +135,7 @@ class Gpus:
                 units=job.config.units_per_worker,
                 used_mib=round(0.85 * self._model.memory_mib),
                 busy=0.97 if worker.computed_s(self._cluster.now_s) else 0.0,
+                state=worker.phase.value,
             )
             for job in self._cluster.jobs.values()
             for worker in job.workers.values()

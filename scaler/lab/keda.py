@@ -85,6 +85,15 @@ class Answer:
     """GetMetricSpec failed: KEDA does not count that for its fallback (KEDA#8056)."""
 
 
+OnScale = Callable[[LabObject, int, int, str], None]
+"""Told of every write of a count: the object, before, after, and who wrote it."""
+
+
+def scaled(one: LabObject, before: int, after: int, who: str) -> None:
+    """Log a write of a count."""
+    logger.info("%s/%s: %d -> %d (%s)", one.namespace, one.name, before, after, who)
+
+
 class KedaStandIn:
     """
     Plays KEDA and the HPA for some objects of one scaler.
@@ -95,12 +104,18 @@ class KedaStandIn:
     """
 
     def __init__(
-        self, address: str, objects: tuple[LabObject, ...], *, pace: Pace | None = None
+        self,
+        address: str,
+        objects: tuple[LabObject, ...],
+        *,
+        pace: Pace | None = None,
+        on_scale: OnScale = scaled,
     ) -> None:
         self.objects = objects
         self.calls: dict[str, int] = {}
         self.errors: dict[str, str] = {}
         self._pace = pace or Pace()
+        self._on_scale = on_scale
         self._channel = grpc.aio.insecure_channel(
             address, options=[("grpc.lb_policy_name", "round_robin")]
         )
@@ -110,11 +125,11 @@ class KedaStandIn:
         """Poll, sync and listen until cancelled."""
         async with asyncio.TaskGroup() as group:
             for one in self.objects:
-                scaled = ScaledObject(one.config, created_s=_now())
-                group.create_task(self._poll(one, scaled))
-                group.create_task(self._sync(one, scaled))
+                state = ScaledObject(one.config, created_s=_now())
+                group.create_task(self._poll(one, state))
+                group.create_task(self._sync(one, state))
                 if one.push:
-                    group.create_task(self._listen(one, scaled))
+                    group.create_task(self._listen(one, state))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -122,31 +137,31 @@ class KedaStandIn:
 
     # The three loops
 
-    async def _poll(self, one: LabObject, scaled: ScaledObject) -> None:
+    async def _poll(self, one: LabObject, state: ScaledObject) -> None:
         while True:
             began_s = _now()
             answer = await self._ask(one, timeout_s=None)
-            self._count_for_fallback(scaled, answer)
+            self._count_for_fallback(state, answer)
             self._scale(
                 one,
-                "poll",
-                scaled.poll(
+                "KEDA's poll",
+                state.poll(
                     now_s=_now(),
                     replicas=one.target.spec(),
-                    active=answer.active or scaled.falls_back,
-                    error=answer.error is not None and not scaled.falls_back,
+                    active=answer.active or state.falls_back,
+                    error=answer.error is not None and not state.falls_back,
                 ),
             )
             await asyncio.sleep(max(0.0, began_s + one.config.polling_interval_s - _now()))
 
-    async def _sync(self, one: LabObject, scaled: ScaledObject) -> None:
+    async def _sync(self, one: LabObject, state: ScaledObject) -> None:
         period_s = self._pace.sync_period_s
         hpa = HorizontalPodAutoscaler(one.config.hpa(sync_period_s=period_s))
         while True:
             began_s = _now()
             if one.target.spec() > 0:  # at zero the HPA is off and asks nothing
                 answer = await self._ask(one, timeout_s=self._pace.adapter_timeout_s)
-                value = self._count_for_fallback(scaled, answer)
+                value = self._count_for_fallback(state, answer)
                 synced = hpa.sync(
                     [ExternalMetric(value=value, target=answer.target)],
                     now_s=_now(),
@@ -154,30 +169,30 @@ class KedaStandIn:
                     status_replicas=one.target.status(),
                     ready_replicas=one.target.ready(),
                 )
-                self._scale(one, synced.reason, synced.replicas)
+                self._scale(one, "HPA", synced.replicas)
             await asyncio.sleep(max(0.0, began_s + period_s - _now()))
 
-    async def _listen(self, one: LabObject, scaled: ScaledObject) -> None:
+    async def _listen(self, one: LabObject, state: ScaledObject) -> None:
         wait_s = self._pace.redial_first_s
         while True:
             self._counted("StreamIsActive")
             try:
                 async for message in self._stub.StreamIsActive(_ref(one)):
-                    wanted = scaled.push(
+                    wanted = state.push(
                         now_s=_now(), replicas=one.target.spec(), active=message.result
                     )
-                    self._scale(one, "push", wanted)
+                    self._scale(one, "KEDA's push", wanted)
                 wait_s = self._pace.redial_first_s
             except grpc.aio.AioRpcError as error:
                 logger.debug("%s: the push stream broke: %s", one.name, error.details())
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, self._pace.redial_longest_s)
 
-    def _scale(self, one: LabObject, why: str, replicas: int | None) -> None:
+    def _scale(self, one: LabObject, who: str, replicas: int | None) -> None:
         before = one.target.spec()
         if replicas is not None and replicas != before:
-            logger.info("%s/%s: %d -> %d (%s)", one.namespace, one.name, before, replicas, why)
             one.target.scale(replicas)
+            self._on_scale(one, before, replicas, who)
 
     # One round of calls
 
@@ -227,10 +242,10 @@ class KedaStandIn:
     def _counted(self, method: str) -> None:
         self.calls[method] = self.calls.get(method, 0) + 1
 
-    def _count_for_fallback(self, scaled: ScaledObject, answer: Answer) -> float | None:
+    def _count_for_fallback(self, state: ScaledObject, answer: Answer) -> float | None:
         if answer.spec_failed:
             return None
-        return scaled.metric(answer.value, target=answer.target)
+        return state.metric(answer.value, target=answer.target)
 
 
 def _ref(one: LabObject) -> pb.ScaledObjectRef:

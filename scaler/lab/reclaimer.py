@@ -14,7 +14,7 @@ import grpc
 from scaler.keda._pb import kvtide_pb2 as pb
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub
 
-from .keda import LabObject
+from .keda import LabObject, OnScale, scaled
 
 logger = logging.getLogger("kvtide.lab.reclaimer")
 
@@ -29,8 +29,9 @@ class Reclaimer:
         lowered: how often it did.
     """
 
-    def __init__(self, address: str, one: LabObject) -> None:
+    def __init__(self, address: str, one: LabObject, *, on_scale: OnScale = scaled) -> None:
         self._one = one
+        self._on_scale = on_scale
         self._channel = grpc.aio.insecure_channel(address)
         self._stub = LendingStub(self._channel)  # type: ignore[no-untyped-call]
         self.lowered = 0
@@ -42,7 +43,7 @@ class Reclaimer:
             try:
                 async for word in self._stub.Watch(asked):
                     if word.HasField("workers"):
-                        self._lower(word.workers, word.reason)
+                        self._lower(word.workers)
             except grpc.aio.AioRpcError as error:
                 # NOT_FOUND until KEDA has asked about the object for the first time.
                 logger.debug("watching %s: %s", self._one.name, error.details())
@@ -52,9 +53,9 @@ class Reclaimer:
         """Close the connection."""
         await self._channel.close(None)
 
-    def _lower(self, workers: int, reason: str) -> None:
+    def _lower(self, workers: int) -> None:
         before = self._one.target.spec()
         if workers < before:
-            logger.info("%s: %d -> %d workers (%s)", self._one.name, before, workers, reason)
             self._one.target.scale(workers)
             self.lowered += 1
+            self._on_scale(self._one, before, workers, "Lending/Watch")

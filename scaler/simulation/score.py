@@ -122,3 +122,12 @@ class Score:
     """Training work that was lost, since no checkpoint had it when its worker was stopped."""
     reclaim_s: Latency
     """From wanting workers gone until their GPUs were free."""
+
+    def costing(self, other: "Score") -> "Score":
+        """Return this score with what ``other`` cost and what training did in it."""
+        return dataclasses.replace(
+            self,
+            gpu_hours=other.gpu_hours,
+            training_gpu_hours=other.training_gpu_hours,
+            training_lost_gpu_hours=other.training_lost_gpu_hours,
+        )

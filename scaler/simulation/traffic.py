@@ -73,8 +73,8 @@ def sampled(rates: Iterable[Rate], seed: int) -> Iterator[Arrival]:
 
 
 DAY_SHAPE = (
-    *(0.10, 0.07, 0.05, 0.04, 0.04, 0.05, 0.09, 0.20, 0.42, 0.62, 0.74, 0.80),
-    *(0.78, 0.80, 0.84, 0.82, 0.76, 0.66, 0.56, 0.47, 0.38, 0.29, 0.20, 0.14),
+    *(0.12, 0.09, 0.07, 0.06, 0.06, 0.07, 0.10, 0.16, 0.25, 0.36, 0.48, 0.60),
+    *(0.70, 0.78, 0.82, 0.80, 0.74, 0.66, 0.56, 0.46, 0.36, 0.27, 0.20, 0.15),
 )
 """Load by hour, as a share of the highest: the night, the ramp and the long afternoon that public
 LLM traces of working days show. Made up in that shape; not read off any of them."""

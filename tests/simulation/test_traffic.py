@@ -63,7 +63,7 @@ def test_a_day_is_quiet_at_night_busy_by_day_and_has_one_burst():
     assert spans[-1].end_s == pytest.approx(1800.0)
     by_hour = [statistics.mean(s.per_s for s in spans[h * 10 : h * 10 + 10]) for h in range(24)]
     assert max(by_hour[1:6]) < 1.0
-    assert min(by_hour[10:16]) > 7.0
+    assert min(by_hour[11:17]) > 6.0
     jumps = [b.per_s / a.per_s for a, b in itertools.pairwise(spans)]
     assert sum(jump > 1.5 for jump in jumps) == 1
 

@@ -1,0 +1,180 @@
+"""
+``kvtide demo``: the whole loop on one machine, shown while it runs and summed up at its end.
+
+What connects the stage with a scaler (its server, its source) is put together in ``wiring``.
+"""
+
+import asyncio
+import dataclasses
+import itertools
+import pathlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.live import Live
+
+from scaler.errors import ConfigurationError, Problem
+from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
+from scaler.sources.traces import Trace, TraceRate, open_trace
+from scaler.telemetry import Observation
+
+from . import scene
+from .screen import frame, line
+from .stage import Play, Stage
+from .summary import Row, fixed_rows, summary_table
+
+_REFRESH_S = 0.5
+_LINE_S = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What a person may choose."""
+
+    trace: pathlib.Path | None = None
+    """None: the built-in demand curve."""
+    duration_s: float = 180.0
+    """How long it takes to watch."""
+    speed: float = 10.0
+    scale: float | None = None
+    """What the rate of a trace is multiplied by; None: so that it needs most of the pool."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be played."""
+        limits = (
+            ("--duration", self.duration_s, 1, 86_400, "seconds"),
+            ("--speed", self.speed, 0.1, 100, "times as fast"),
+            ("--scale", 1.0 if self.scale is None else self.scale, 0.001, 1e5, "times as many"),
+        )
+        problems = tuple(
+            Problem(field=field, got=f"{value:g}", allowed=f"{low:g} to {high:g} {unit}")
+            for field, value, low, high, unit in limits
+            if not low <= value <= high
+        )
+        if problems:
+            raise ConfigurationError(*problems)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Programme:
+    """What is played, and what has to be said about it."""
+
+    play: Play
+    notes: tuple[str, ...]
+
+
+def programme(options: DemoOptions) -> Programme:
+    """
+    Return what the options ask for.
+
+    Raises:
+        ConfigurationError: the trace cannot be read.
+    """
+    length_s = options.duration_s * options.speed
+    if options.trace is None:
+        demand, about = _built_in(options, length_s)
+    else:
+        demand, about = _of_trace(open_trace(options.trace), options, length_s)
+    play = Play(arrivals=demand, length_s=length_s, speed=options.speed, seed=options.seed)
+    pace = f"every duration of policies, KEDA and the HPA is divided by {options.speed:g}"
+    kept = scene.objects(options.speed).kept_long
+    return Programme(play=play, notes=(about, "; ".join((pace, *kept))))
+
+
+Demand = Callable[[], Iterator[Arrival]]
+
+
+def _built_in(options: DemoOptions, length_s: float) -> tuple[Demand, str]:
+    about = (
+        f"a demand curve of {scene.DAY_S / 60:.0f} minutes shaped like a day (quiet night, busy "
+        f"day, one burst), sampled with seed {options.seed}"
+    )
+    return lambda: scene.demand(length_s=length_s, seed=options.seed), about
+
+
+def _of_trace(trace: Trace, options: DemoOptions, length_s: float) -> tuple[Demand, str]:
+    def unscaled() -> Iterator[Arrival]:
+        rows = _sampled(trace.rates(), options.seed) if trace.is_rates else trace.requests()
+        arrivals = (Arrival(*row) for row in rows)
+        return itertools.takewhile(lambda arrival: arrival.at_s < length_s, arrivals)
+
+    factor = scene.fitting_scale(unscaled()) if options.scale is None else options.scale
+    how = "requests sampled from its rates" if trace.is_rates else f"{trace.format} format"
+    about = (
+        f"{trace.path.name} ({how}), the first {length_s / 60:.0f} minutes at its own pace, "
+        f"{factor:.3g} times as many requests"
+    )
+    return lambda: scaled(unscaled(), factor, options.seed), about
+
+
+def _sampled(rates: Iterable[TraceRate], seed: int) -> Iterator[Arrival]:
+    """Sample requests from rates; lengths that the file leaves out are those of the demo's own."""
+
+    def lengths(mean_tokens: float | None, otherwise: Lengths) -> Lengths:
+        return (
+            otherwise
+            if not mean_tokens
+            else dataclasses.replace(otherwise, mean_tokens=mean_tokens)
+        )
+
+    return sampled(
+        (
+            Rate(
+                start_s=rate.start_s,
+                end_s=rate.end_s,
+                per_s=rate.per_s,
+                prompt=lengths(rate.prompt_tokens_mean, scene.PROMPT),
+                output=lengths(rate.output_tokens_mean, scene.OUTPUT),
+            )
+            for rate in rates
+        ),
+        seed,
+    )
+
+
+async def perform(
+    stage: Stage,
+    address: str,
+    answers: Callable[[], Sequence[Observation]],
+    *,
+    links: Sequence[str],
+    console: Console,
+) -> None:
+    """Run the stage with the scaler at an address, and show it."""
+    running = asyncio.create_task(stage.run(address, answers))
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            while not running.done():
+                live.update(frame(stage, links), refresh=True)
+                await asyncio.wait({running}, timeout=_REFRESH_S)
+    else:
+        for link in links:
+            console.print(link, soft_wrap=True)
+        while not running.done():
+            console.print(line(stage), soft_wrap=True)
+            await asyncio.wait({running}, timeout=_LINE_S)
+    running.result()
+
+
+async def curtain(stage: Stage, console: Console, notes: Sequence[str]) -> tuple[Row, ...]:
+    """Sum up a play that has ended, with fixed fleets on the same requests beside it."""
+    ours = stage.score()
+    ended_s = min(stage.play.length_s, stage.true_s)
+    played = dataclasses.replace(stage.play, length_s=ended_s)
+    console.print("the same requests with fixed fleets, simulated …", style="dim")
+    rows = (
+        Row(name="kvtide", score=ours),
+        *await asyncio.to_thread(fixed_rows, played, ours),
+    )
+    title = f"{ended_s / 60:.0f} minutes, {ours.requests} requests"
+    console.print(summary_table(rows, title=title))
+    for note in notes:
+        console.print(f"· {note}", soft_wrap=True, style="dim")
+    return rows
+
+
+def screen(*, for_json: bool) -> Console:
+    """Return where to show it: standard output, or standard error beside a JSON document."""
+    return Console(file=sys.stderr if for_json else sys.stdout, highlight=False)
