@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.decision.policy import Percent, Share, SignalName, StepCost, Written
-from scaler.sources.documents.forms import DURATIONS, form_of
+from scaler.sources.documents.forms import DURATIONS, form_of, read_instant
 from scaler.sources.documents.names import LABELS, MEMBERS, TARGET, ScaleTarget
 
 AUTO_COUNT = Annotated[int | None, Written.AUTO]
@@ -142,3 +142,21 @@ def test_a_new_enumeration_needs_no_new_form():
 
     assert form.read("green") is Colour.GREEN
     assert form.choices == ("red", "green")
+
+
+@pytest.mark.parametrize(
+    ("text", "at_s"),
+    [
+        pytest.param("1970-01-01T00:01:00Z", 60.0, id="UTC"),
+        pytest.param("1970-01-01T01:01:00+01:00", 60.0, id="another zone"),
+        pytest.param("1970-01-01T00:01", 60.0, id="no zone means UTC"),
+        pytest.param("1790123100", 1_790_123_100.0, id="Unix seconds that look like a date"),
+    ],
+)
+def test_instants_are_written_as_people_have_them(text, at_s):
+    assert read_instant(text) == at_s
+
+
+def test_an_instant_is_never_guessed():
+    with pytest.raises(ValueError):
+        read_instant("yesterday")

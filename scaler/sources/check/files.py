@@ -54,7 +54,7 @@ def check(texts: Mapping[str, str], configuration: Configuration) -> Checked:
     for origin, text in texts.items():
         found, misshapen = scaled_objects_of(text, origin)
         objects += found
-        findings += misshapen
+        findings += (Finding.of(problem, key, origin) for key, problem in misshapen)
     if not objects and not findings:
         names = ", ".join(texts)
         raise ConfigurationError(
@@ -77,7 +77,7 @@ def _of_one(scaled: ScaledObject, configuration: Configuration) -> Iterator[Find
         return
     spec = scaled.our_triggers[0]
     yield from _metadata_findings(spec)
-    trigger, problems = _trigger(scaled, spec, configuration)
+    trigger, problems = parsed(scaled, spec, configuration)
     for problem in problems:
         yield Finding.of(problem, scaled.key, scaled.origin, within=METADATA)
     seen = Seen(object=scaled, spec=spec, trigger=trigger, configuration=configuration)
@@ -85,9 +85,10 @@ def _of_one(scaled: ScaledObject, configuration: Configuration) -> Iterator[Find
         yield from rule(seen)
 
 
-def _trigger(
+def parsed(
     scaled: ScaledObject, spec: TriggerSpec, configuration: Configuration
 ) -> tuple[Trigger | None, tuple[Problem, ...]]:
+    """Return the trigger that metadata states, or what is wrong with it."""
     texts = {key: scalar_text(node) or "" for key, node in spec.metadata.items()}
     try:
         return parse_trigger(scaled.namespace, scaled.name, texts, configuration), ()

@@ -16,8 +16,6 @@ from scaler.sources.documents.names import ScaleTarget
 from scaler.sources.documents.nodes import read_known
 from scaler.sources.documents.yaml_text import documents_of
 
-from .finding import Finding
-
 POLLING_INTERVAL_S = 30
 COOLDOWN_S = 300
 MAX_REPLICAS = 100
@@ -164,22 +162,23 @@ class ScaledObject:
 
 def scaled_objects_of(
     text: str, origin: str
-) -> tuple[tuple[ScaledObject, ...], tuple[Finding, ...]]:
+) -> tuple[tuple[ScaledObject, ...], tuple[tuple[str, Problem], ...]]:
     """
-    Return the ScaledObjects of a (multi-document) YAML text, and those that have no right shape.
+    Return the ScaledObjects of a (multi-document) YAML text, and what is wrong with their shape.
 
+    Problems come with the object's ``namespace/name``; one without a known shape is left out.
     Objects of other kinds are passed by.
 
     Raises:
         ConfigurationError: the text is not YAML; ``origin`` names the file.
     """
     found: list[ScaledObject] = []
-    misshapen: list[Finding] = []
+    misshapen: list[tuple[str, Problem]] = []
     for node in (part for document in documents_of(text, origin) for part in _items(document)):
         if isinstance(node, dict) and node.get("kind") == "ScaledObject":
             scaled, problems = _scaled_object(node, origin)
             found += () if scaled is None else (scaled,)
-            misshapen += (Finding.of(problem, _key(node), origin) for problem in problems)
+            misshapen += ((_key(node), problem) for problem in problems)
     return tuple(found), tuple(misshapen)
 
 

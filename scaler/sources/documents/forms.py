@@ -8,6 +8,7 @@ for the JSON Schema. Reading is strict, so that a typo is an error and never a d
 """
 
 import dataclasses
+import datetime as dt
 import enum
 import re
 import types
@@ -275,3 +276,12 @@ PROSE = Form(
     pattern=r"[^\x00-\x08\x0b-\x1f\x7f]+",
 )
 """Text of any length, over several lines where it likes: queries, addresses."""
+
+
+def read_instant(text: str) -> float:
+    """Return Unix seconds, from ``2026-09-30T12:00:00Z`` (UTC without a zone) or such a number."""
+    try:
+        return _read_number(text)
+    except ValueError:
+        moment = dt.datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()

@@ -1,0 +1,54 @@
+"""The triggers in files of ScaledObjects, for whoever decides on them without KEDA."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from scaler.errors import ConfigurationError, Problem
+from scaler.sources.configuration import Configuration
+from scaler.sources.source import Trigger
+
+from .files import METADATA, parsed
+from .scaled_object import ScaledObject, scaled_objects_of
+
+
+def triggers_in(texts: Mapping[str, str], configuration: Configuration) -> dict[str, Trigger]:
+    """
+    Return the triggers of every ScaledObject of ``texts`` (by file name), by ``namespace/name``.
+
+    Objects without a trigger of ours are passed by.
+
+    Raises:
+        ConfigurationError: with every problem of every object, or because there is none.
+    """
+    triggers: dict[str, Trigger] = {}
+    problems: list[Problem] = []
+    for origin, text in texts.items():
+        found, misshapen = scaled_objects_of(text, origin)
+        problems += (
+            dataclasses.replace(problem, field=f"{key}: {problem.field}")
+            for key, problem in misshapen
+        )
+        for scaled in found:
+            triggers |= _trigger(scaled, configuration, problems)
+    if not triggers and not problems:
+        problems.append(
+            Problem(
+                field=", ".join(texts), got="no ScaledObject of kvtide's", allowed="at least one"
+            )
+        )
+    if problems:
+        raise ConfigurationError(*problems)
+    return triggers
+
+
+def _trigger(
+    scaled: ScaledObject, configuration: Configuration, problems: list[Problem]
+) -> dict[str, Trigger]:
+    if not scaled.our_triggers:
+        return {}
+    trigger, wrong = parsed(scaled, scaled.our_triggers[0], configuration)
+    problems += (
+        dataclasses.replace(problem, field=f"{scaled.key}: {METADATA}{problem.field}")
+        for problem in wrong
+    )
+    return {} if trigger is None else {scaled.key: trigger}

@@ -1,0 +1,49 @@
+import pytest
+
+from scaler.decision.policy import InferencePolicy
+from scaler.errors import ConfigurationError
+from scaler.sources.check.triggers import triggers_in
+from scaler.sources.configuration import Configuration
+
+GOOD = """
+kind: ScaledObject
+metadata: {name: chat, namespace: llm}
+spec:
+  scaleTargetRef: {name: chat}
+  triggers: [{type: external-push, metadata: {maxConcurrency: "10"}}]
+"""
+WRONG = """
+kind: ScaledObject
+metadata: {name: code}
+spec:
+  scaleTargetRef: {name: code}
+  cooldownperiod: 3
+  triggers: [{type: external, metadata: {maxConcurency: "10"}}]
+"""
+FOREIGN = """
+kind: ScaledObject
+metadata: {name: cron}
+spec: {scaleTargetRef: {name: cron}, triggers: [{type: cron, metadata: {}}]}
+"""
+
+
+def test_the_triggers_of_all_files_are_read():
+    triggers = triggers_in({"a.yaml": GOOD, "b.yaml": FOREIGN}, Configuration())
+
+    assert list(triggers) == ["llm/chat"]
+    assert triggers["llm/chat"].policy == InferencePolicy(max_concurrency=10)
+
+
+def test_every_problem_of_every_file_comes_at_once():
+    with pytest.raises(ConfigurationError) as caught:
+        triggers_in({"a.yaml": GOOD, "b.yaml": WRONG}, Configuration())
+
+    assert {problem.field: problem.allowed for problem in caught.value.problems} == {
+        "default/code: spec.cooldownperiod": "did you mean cooldownPeriod?",
+        "default/code: spec.triggers.metadata.maxConcurency": "did you mean maxConcurrency?",
+    }
+
+
+def test_nothing_of_ours_is_a_mistake():
+    with pytest.raises(ConfigurationError, match=r"b\.yaml: got no ScaledObject"):
+        triggers_in({"b.yaml": FOREIGN}, Configuration())
