@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from scaler import wiring
+from scaler.capacity_cli import capacity
 from scaler.errors import ConfigurationError, KvtideError, Problem
 from scaler.lab.demo import DemoOptions
 from scaler.report.decision_text import answer_text
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="Scale LLM inference; lend what is idle.",
     pretty_exceptions_show_locals=False,
 )
+app.command()(capacity)
 Config = Annotated[
     pathlib.Path | None,
     typer.Option(

@@ -82,3 +82,16 @@ def test_every_command_has_an_example(command):
 
     assert run.returncode == 0
     assert f"Example: kvtide {command} " in run.stdout
+
+
+def test_capacity_answers_and_says_no():
+    stated = ("--model", "Llama-3.1-8B", "--available-kv-gib")
+
+    fits = kvtide("capacity", *stated, "10", "--json")
+    does_not = kvtide("capacity", *stated, "0.001")
+    wrong = kvtide("capacity", "--model", "Llama-3.1-9B", "--gpu", "H100")
+
+    assert (fits.returncode, json.loads(fits.stdout)["num_blocks"]) == (0, 5120)
+    assert (does_not.returncode, does_not.stderr) == (1, "")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "did you mean Llama-3.1-8B" in wrong.stderr

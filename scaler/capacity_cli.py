@@ -1,0 +1,119 @@
+"""``kvtide capacity``: the flags, and nothing else."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from scaler.report.capacity import capacity_json, capacity_text
+from scaler.sources.capacity import CapacityQuestion, planned_capacity
+
+
+def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares them
+    *,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A config.json, a checkpoint's folder, or a model's name.", metavar="FILE|NAME"
+        ),
+    ],
+    gpu: Annotated[str | None, typer.Option(help="The GPU's name, such as H100.")] = None,
+    gpu_memory_gib: Annotated[
+        float | None, typer.Option(help="Memory of one GPU as CUDA reports it.", metavar="GIB")
+    ] = None,
+    gpus: Annotated[int | None, typer.Option(help="GPUs of one replica.")] = None,
+    tensor_parallel: Annotated[int | None, typer.Option(help="Tensor-parallel ranks.")] = None,
+    pipeline_parallel: Annotated[int | None, typer.Option(help="Pipeline stages.")] = None,
+    data_parallel: Annotated[int | None, typer.Option(help="Engines in a replica.")] = None,
+    decode_context_parallel: Annotated[
+        int | None, typer.Option(help="Ranks that share a request's tokens.")
+    ] = None,
+    kv_cache_dtype: Annotated[str, typer.Option(help="auto, bfloat16, fp8, …")] = "auto",
+    gpu_memory_utilization: Annotated[
+        float | None, typer.Option(help="Share of the GPU; default: the engine version's.")
+    ] = None,
+    max_model_len: Annotated[int | None, typer.Option(help="Longest request, tokens.")] = None,
+    weights_gib: Annotated[
+        float | None, typer.Option(help="Weights on one GPU, as the log says.", metavar="GIB")
+    ] = None,
+    available_kv_gib: Annotated[
+        float | None,
+        typer.Option(help="Cache memory of one GPU, as the log says.", metavar="GIB"),
+    ] = None,
+    prompt_tokens: Annotated[
+        str | None, typer.Option(help="Prompts, tokens.", metavar="MEAN[:P95]")
+    ] = None,
+    output_tokens: Annotated[
+        str | None, typer.Option(help="Outputs, tokens.", metavar="MEAN[:P95]")
+    ] = None,
+    overflow_probability: Annotated[
+        float, typer.Option(help="How often the cache may overflow.")
+    ] = 0.01,
+    engine: Annotated[str, typer.Option(help="vllm, sglang, tgi or trtllm.")] = "vllm",
+    engine_version: Annotated[
+        str | None, typer.Option(help="A release; default: the newest whose rules are known.")
+    ] = None,
+    block_size: Annotated[int | None, typer.Option(help="Tokens per block.")] = None,
+    max_num_batched_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of one step; default: by GPU.")
+    ] = None,
+    max_num_seqs: Annotated[
+        int | None, typer.Option(help="Requests the engine runs at once; default: by GPU.")
+    ] = None,
+    draft_layers: Annotated[
+        int, typer.Option(help="Layers of a drafter: 1 for MTP or EAGLE, all of a draft model.")
+    ] = 0,
+    speculative_tokens: Annotated[
+        int | None, typer.Option(help="Tokens drafted at a time; default: 1 with a drafter.")
+    ] = None,
+    prefix_caching: Annotated[
+        bool | None, typer.Option(help="Default: as the engine's version does.")
+    ] = None,
+    hybrid_kv_cache_manager: Annotated[
+        bool | None, typer.Option(help="vLLM's; default: as its version does.")
+    ] = None,
+    quantization: Annotated[
+        str | None, typer.Option(help="Weights' format; default: the checkpoint's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """
+    Say how many requests one replica may hold, step by step: 0 told, 1 the model does not fit.
+
+    Example: kvtide capacity --model Llama-3.1-8B --gpu H100 --max-model-len 8192
+    --prompt-tokens 1200:3000 --output-tokens 300:800
+    """
+    question = CapacityQuestion(
+        model=model,
+        quantization=quantization,
+        weights_gib=weights_gib,
+        gpu=gpu,
+        gpu_memory_gib=gpu_memory_gib,
+        gpu_memory_utilization=gpu_memory_utilization,
+        available_kv_gib=available_kv_gib,
+        gpus=gpus,
+        tensor_parallel=tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        data_parallel=data_parallel,
+        decode_context_parallel=decode_context_parallel,
+        engine=engine,
+        engine_version=engine_version,
+        kv_cache_dtype=kv_cache_dtype,
+        block_size=block_size,
+        max_model_len=max_model_len,
+        max_num_batched_tokens=max_num_batched_tokens,
+        max_num_seqs=max_num_seqs,
+        draft_layers=draft_layers,
+        speculative_tokens=speculative_tokens,
+        prefix_caching=prefix_caching,
+        hybrid_groups=hybrid_kv_cache_manager,
+        prompt_tokens=prompt_tokens,
+        output_tokens=output_tokens,
+        overflow_probability=overflow_probability,
+    )
+    planned = planned_capacity(question)
+    if as_json:
+        print(json.dumps(capacity_json(planned), indent=2, ensure_ascii=False))
+    else:
+        print(capacity_text(planned))
+    raise typer.Exit(0 if planned.capacity.num_blocks else 1)

@@ -1,0 +1,126 @@
+"""
+What else one could do with the same replica: other lengths, KV types, layouts.
+
+Each alternative is planned like the first; those that the engine refuses are left out.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from scaler.errors import ConfigurationError
+
+from .architecture import ModelArchitecture
+from .kv_cache import Engine, KvCapacity, Serving
+from .planned import MemoryTerms, Planned, RequestLengths, plan
+
+FRACTION_FLAGS = {
+    Engine.VLLM: "--gpu-memory-utilization",
+    Engine.SGLANG: "--mem-fraction-static",
+    Engine.TGI: "--cuda-memory-fraction",
+    Engine.TRTLLM: "--kv_cache_free_gpu_memory_fraction",
+}
+MOST_UTILIZATION = 0.95
+SHOWN_TOKENS = (1_024, 4_096, 16_384, 65_536, 262_144)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A change, and the requests that a replica would then hold safely."""
+
+    change: str
+    requests: int
+    gpus: int
+    """GPUs of a replica after the change."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LengthRow:
+    """Requests of this many tokens that fit at once, per KV dtype."""
+
+    tokens: int
+    requests: dict[str, int]
+
+
+def length_table(planned: Planned) -> tuple[LengthRow, ...]:
+    """Return how many requests of one length fit at once, by length and KV dtype."""
+    architecture, serving, memory = planned.architecture, planned.serving, planned.terms
+    dtypes = dict.fromkeys((serving.kv_dtype, "bfloat16", "fp8"))
+    other = (
+        _planned(architecture, dataclasses.replace(serving, kv_dtype=dtype), memory)
+        for dtype in dtypes
+    )
+    named = {one.capacity.kv_dtype: one.capacity for one in other if one is not None}
+    longest = serving.max_model_len or architecture.max_position_embeddings
+    lengths = [tokens for tokens in SHOWN_TOKENS if longest is None or tokens < longest]
+    return tuple(
+        LengthRow(
+            tokens=tokens,
+            requests={dtype: requests_of(capacity, tokens) for dtype, capacity in named.items()},
+        )
+        for tokens in (*lengths, *((longest,) if longest else ()))
+    )
+
+
+def requests_of(capacity: KvCapacity, tokens: int) -> int:
+    """Return the requests of this many tokens that a replica holds at once."""
+    each = capacity.layout.footprint_blocks(tokens)
+    fitting = capacity.usable_blocks // each
+    if capacity.request_slots is not None:
+        fitting = min(fitting, capacity.request_slots)
+    return fitting * capacity.data_parallel
+
+
+def alternatives(planned: Planned) -> tuple[Alternative, ...]:
+    """Return changes that let a replica hold more, the largest gain per GPU first."""
+    before = planned.kv_requests / planned.serving.gpus
+    found = [
+        Alternative(change=change, requests=after.kv_requests, gpus=after.serving.gpus)
+        for change, serving, terms in _changes(planned)
+        if (after := _planned(planned.architecture, serving, terms, planned.lengths)) is not None
+    ]
+    better = (one for one in found if one.requests / one.gpus > before)
+    return tuple(sorted(better, key=lambda one: -one.requests / one.gpus))
+
+
+def _changes(planned: Planned) -> Iterator[tuple[str, Serving, MemoryTerms]]:
+    serving, memory, estimate = planned.serving, planned.terms, planned.memory
+    if not planned.capacity.kv_dtype.startswith(("fp8", "int", "nvfp4")):
+        eight_bit = dataclasses.replace(serving, kv_dtype="fp8")
+        yield "KV cache in 8 bits (--kv-cache-dtype fp8)", eight_bit, memory
+    if estimate is None:
+        return
+    yield from _more_ranks(planned)
+    if estimate.utilization < MOST_UTILIZATION:
+        flag = f"{FRACTION_FLAGS[serving.engine]} {MOST_UTILIZATION}"
+        change = f"more of the GPU ({flag}), where nothing else runs on it"
+        yield change, serving, dataclasses.replace(memory, utilization=MOST_UTILIZATION)
+    plain = planned.architecture.quantization is None and memory.quantization is None
+    if plain and memory.weights_gib is None:
+        change = "weights in 8 bits (an fp8 checkpoint)"
+        yield change, serving, dataclasses.replace(memory, quantization="fp8")
+
+
+def _more_ranks(planned: Planned) -> Iterator[tuple[str, Serving, MemoryTerms]]:
+    """Yield the least of twice, four and eight times the ranks on which a request fits."""
+    serving, memory = planned.serving, planned.terms
+    for factor in (2, 4, 8):
+        ranks = factor * serving.tensor_parallel
+        wider = dataclasses.replace(serving, tensor_parallel=ranks)
+        share = None if memory.weights_gib is None else memory.weights_gib / factor
+        terms = dataclasses.replace(memory, weights_gib=share)
+        after = _planned(planned.architecture, wider, terms, planned.lengths)
+        if after is not None and after.kv_requests:
+            yield f"more tensor parallelism (--tensor-parallel-size {ranks})", wider, terms
+            return
+
+
+def _planned(
+    architecture: ModelArchitecture,
+    serving: Serving,
+    memory: MemoryTerms,
+    lengths: RequestLengths | None = None,
+) -> Planned | None:
+    try:
+        return plan(architecture, serving, memory, lengths)
+    except ConfigurationError:
+        return None

@@ -1,0 +1,88 @@
+"""A plan as text and JSON: the contract's keys, and a chain that can be followed."""
+
+import json
+from typing import Any
+
+from scaler.report.capacity import capacity_json, capacity_text
+from scaler.sources.capacity import CapacityQuestion, planned_capacity
+
+KEYS = {
+    "kv_bytes_per_token_per_gpu",
+    "kv_constant_bytes_per_request_per_gpu",
+    "kv_cache_gib_per_gpu",
+    "num_blocks",
+    "kv_capacity_tokens",
+    "engine_reported_tokens",
+    "max_concurrency_at_max_model_len",
+    "safe_concurrency",
+    "binding_limit",
+    "steps",
+}
+
+
+def question(**more: Any) -> CapacityQuestion:
+    return CapacityQuestion(
+        **{
+            "model": "Llama-3.1-8B",
+            "available_kv_gib": 10.0,
+            "max_model_len": 8192,
+            "prompt_tokens": "1200:3000",
+            "output_tokens": "300:800",
+            **more,
+        }
+    )
+
+
+def test_the_json_has_what_the_contract_names() -> None:
+    told = json.loads(json.dumps(capacity_json(planned_capacity(question()))))
+
+    assert told.keys() >= KEYS
+    assert told["kv_bytes_per_token_per_gpu"] == 131_072
+    assert told["num_blocks"] == 5_120
+    assert told["kv_capacity_tokens"] == told["engine_reported_tokens"] == 81_920
+    assert told["max_concurrency_at_max_model_len"] == 10.0
+    assert told["binding_limit"] == "kv"
+    assert all(step.keys() == {"name", "value", "unit", "why"} for step in told["steps"])
+    assert told["steps"][-1]["value"] == told["safe_concurrency"]
+
+
+def test_the_text_says_what_enforces_the_number() -> None:
+    planned = planned_capacity(question())
+
+    text = capacity_text(planned)
+
+    assert f"--max-num-seqs {planned.requests}" in text
+    assert f"max_conns={planned.requests}" in text
+    assert "5,120 blocks / 512 blocks of a request of 8,192 tokens" in text
+    assert not any(line != line.rstrip() for line in text.splitlines())
+
+
+def test_an_estimate_states_its_interval() -> None:
+    planned = planned_capacity(question(available_kv_gib=None, gpu="H100"))
+    told = capacity_json(planned)
+
+    memory = told["memory"]
+    assert memory["kv_cache_low_gib"] < told["kv_cache_gib_per_gpu"] < memory["kv_cache_high_gib"]
+    assert any("told, not measured" in note for note in told["notes"])
+    assert any("0.32.0 is assumed" in note for note in told["notes"])
+
+
+def test_a_checkpoint_that_declares_its_cache_is_said_to() -> None:
+    told = capacity_json(planned_capacity(question(model="nvidia/Llama-3.1-8B-Instruct-FP8")))
+
+    assert told["kv_cache_dtype"] == "fp8"
+    assert "auto means fp8: the checkpoint declares it" in told["notes"]
+
+
+def test_what_does_not_fit_enforces_nothing() -> None:
+    told = capacity_json(planned_capacity(question(available_kv_gib=0.001)))
+
+    assert told["safe_concurrency"] == 0
+    assert told["enforced_by"] == []
+
+
+def test_each_engine_is_held_by_its_own_flag() -> None:
+    text = capacity_text(planned_capacity(question(engine="sglang", data_parallel=2)))
+
+    assert "--max-running-requests" in text
+    assert "on each of the 2 engines" in text
