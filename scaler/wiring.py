@@ -18,6 +18,8 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from scaler.controller import run as controller
+from scaler.controller.loop import Rules
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
 from scaler.decision.policy import Policy
@@ -38,7 +40,7 @@ from scaler.sources.scrape import ScrapeSource, Target
 from scaler.sources.source import Source
 from scaler.sources.wanted import Exporter
 from scaler.status.app import View, start
-from scaler.telemetry import Telemetry, version
+from scaler.telemetry import CONTENT_TYPE, Telemetry, log_to_stderr, version
 
 SWITCH_INTERVAL_S = 0.0005
 """A decision in its thread lets waiting RPCs through after this, rather than after 5 ms."""
@@ -121,6 +123,29 @@ async def serve(settings: Settings, *, source: Source, parse: Parse) -> None:
         if made.background.done():
             made.background.result()
         logger.info("draining")
+
+
+async def control(options: controller.Options, *, blind_reclaim_after_s: float) -> None:
+    """Run the controller until SIGTERM or SIGINT; a fault of its loop ends the process."""
+    telemetry = Telemetry()
+    log_to_stderr("info", "json")
+    outside = controller.Outside(
+        clock=time.time,
+        exposition=telemetry.exposition,
+        content_type=CONTENT_TYPE,
+        rules=Rules(
+            blind_reclaim_after_s=blind_reclaim_after_s,
+            on_reclaimed=lambda namespace, name, seconds: telemetry.observe_reclaim(
+                namespace=namespace, scaled_object=name, seconds=seconds
+            ),
+        ),
+    )
+    working = asyncio.create_task(controller.run(options, outside))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, working.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
 
 
 def _decide(subject: Subject, policy: Policy) -> Decision:

@@ -1,0 +1,249 @@
+"""
+The controller's loop: what changed is looked at, what a plan wants is done.
+
+Thin: :mod:`.reconcile` decides. Each ReclaimableJob is looked at when it, its ScaledObject or the
+scaler's word changes, when a plan asked for another look, and every few seconds for what happens to
+its Job and pods. A write that conflicts is dropped: the next look starts from what is there.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from .carry_out import carry_out
+from .follow import Following
+from .kinds import JobKind
+from .kube import FAULTS, Kube, Manifest, refusal
+from .plan import Event, Plan
+from .reconcile import reconcile
+from .seen import Borrower, Job, Seen, borrower, format_time, job, pods
+
+logger = logging.getLogger("kvtide.controller")
+
+GROUP_VERSION = "kvtide.io/v1alpha1"
+KIND = "ReclaimableJob"
+RESYNC_S = 5.0
+"""How often a Job and its pods are looked at when nothing was heard of them."""
+
+CONFLICT = 409
+CONFLICT_S = 0.05
+"""After a conflict the newer object is on its way already."""
+RETRY_S = 1.0
+
+Key = tuple[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the loop is told by its settings."""
+
+    blind_reclaim_after_s: float
+    on_reclaimed: Callable[[str, str, float], None]
+    """Called with namespace, ScaledObject and seconds when GPUs were freed."""
+
+
+class Controller:
+    """Makes every ReclaimableJob follow the workers that are lent to it."""
+
+    def __init__(
+        self, kube: Kube, channel: grpc.aio.Channel, *, clock: Callable[[], float], rules: Rules
+    ) -> None:
+        """
+        Act on the cluster behind ``kube``.
+
+        Args:
+            kube: the API server.
+            channel: to the scaler.
+            clock: Unix seconds.
+            rules: this process' settings.
+        """
+        self._kube = kube
+        self._following = Following(channel, clock=clock, on_change=self._on_word)
+        self._clock = clock
+        self._rules = rules
+        self._borrowers: dict[Key, Manifest] = {}
+        self._drivers: dict[Key, str] = {}
+        """The ScaledObject of each ReclaimableJob."""
+        self._due: dict[Key, float] = {}
+        self._wake = asyncio.Event()
+
+    def _on_word(self, namespace: str, scaled_object: str) -> None:
+        for key, driver in self._drivers.items():
+            if (key[0], driver) == (namespace, scaled_object):
+                self._look_at(key)
+
+    async def run(self) -> None:
+        """Follow the API and act, until cancelled."""
+        objects = ("keda.sh/v1alpha1", "ScaledObject", self._on_scaled_objects)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._kube.follow(GROUP_VERSION, KIND, self._on_borrowers))
+                tasks.create_task(self._kube.follow(*objects))
+                tasks.create_task(self._work())
+        finally:
+            await self._following.close()
+
+    def _on_borrowers(self, listed: dict[Key, Manifest]) -> None:
+        for key, manifest in listed.items():
+            if _version(manifest) != _version(self._borrowers.get(key)):
+                self._look_at(key)
+        self._borrowers = dict(listed)
+        self._due = {key: due for key, due in self._due.items() if key in listed}
+
+    def _on_scaled_objects(self, listed: dict[Key, Manifest]) -> None:
+        self._drivers = {
+            (namespace, target["name"]): name
+            for (namespace, name), manifest in listed.items()
+            if (target := manifest["spec"]["scaleTargetRef"]).get("kind") == KIND
+        }
+        self._following.keep({(key[0], driver) for key, driver in self._drivers.items()})
+        for key in self._drivers:
+            self._look_at(key)
+
+    def _look_at(self, key: Key, after_s: float = 0.0) -> None:
+        due_s = self._clock() + after_s
+        self._due[key] = min(due_s, self._due.get(key, due_s))
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            self._wake.clear()
+            now_s = self._clock()
+            due = [key for key, due_s in self._due.items() if due_s <= now_s]
+            for key in due:
+                del self._due[key]
+            waits = await asyncio.gather(*(self._attend(key) for key in due))
+            for key, again_s in zip(due, waits, strict=True):
+                if key in self._borrowers:
+                    self._look_at(key, again_s)
+            nearest_s = min(self._due.values(), default=now_s + RESYNC_S) - self._clock()
+            try:
+                async with asyncio.timeout(max(0.0, nearest_s)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _attend(self, key: Key) -> float:
+        """Look at one ReclaimableJob once; return when to look again, in seconds."""
+        manifest = self._borrowers.get(key)
+        if manifest is None:
+            return RESYNC_S
+        try:
+            seen, behind = await self._see(manifest)
+            plan = reconcile(seen, self._rules.blind_reclaim_after_s)
+            await self._do(manifest, behind, plan)
+        except FAULTS as error:
+            why = refusal(error)
+            fields = {"object": "/".join(key), "status": why.status, "why": why.message}
+            logger.warning("could not follow", extra={"fields": fields})
+            if why.status != CONFLICT:
+                await self._tell(manifest, why.message)
+            return CONFLICT_S if why.status == CONFLICT else RETRY_S
+        return min(RESYNC_S, plan.again_s or RESYNC_S)
+
+    async def _see(self, manifest: Manifest) -> tuple[Seen, Manifest | None]:
+        one = borrower(manifest)
+        driver = self._drivers.get((one.namespace, one.name))
+        follower = self._following.follow(one.namespace, driver) if driver else None
+        found = None
+        parsed: Job | None = None
+        held: list[Manifest] = []
+        if one.kind is not None:
+            found = await self._kube.get(
+                one.job_api_version, one.job_kind, one.namespace, one.job_name
+            )
+            parsed = await self._job(found, one.kind, one) if found else None
+            held = await self._kube.pods(one.namespace, f"{one.kind.pod_label}={one.job_name}")
+        seen = Seen(
+            now_s=self._clock(),
+            borrower=one,
+            job=parsed,
+            pods=pods(held),
+            scaled=driver is not None,
+            word=follower.word if follower else None,
+            listening_since_s=follower.since_s if follower else 0.0,
+        )
+        return seen, found
+
+    async def _job(self, found: Manifest, kind: JobKind, one: Borrower) -> Job:
+        parsed = job(found, kind, None)
+        if not parsed.queued:
+            return parsed
+        workload = await self._kube.workload_of(one.namespace, found["metadata"]["uid"])
+        return job(found, kind, workload)
+
+    async def _do(self, manifest: Manifest, behind: Manifest | None, plan: Plan) -> None:
+        for action in plan.actions:
+            await carry_out(self._kube, manifest, behind, action, now_s=self._clock())
+        if plan.reclaim_s is not None:
+            meta = manifest["metadata"]
+            key = (meta["namespace"], meta["name"])
+            self._rules.on_reclaimed(key[0], self._drivers.get(key, key[1]), plan.reclaim_s)
+        for event in plan.events:
+            if not _is_known(manifest, event):
+                await self._say(manifest, event)
+        await self._write_status(manifest, plan.status)
+
+    async def _write_status(self, manifest: Manifest, status: Any) -> None:  # noqa: ANN401
+        """Write the status where it differs; a condition keeps its time while it stays as it is."""
+        before = manifest.get("status") or {}
+        dated = {**status, "conditions": self._dated(before, status["conditions"])}
+        if dated != before:
+            await self._kube.patch(manifest, {"status": dated}, subresource="status")
+
+    def _dated(self, before: Manifest, conditions: list[Manifest]) -> list[Manifest]:
+        known = {one["type"]: one for one in before.get("conditions", ())}
+        now = format_time(self._clock())
+        dated = []
+        for one in conditions:
+            old = known.get(one["type"])
+            same = old is not None and old["status"] == one["status"]
+            dated.append(
+                {**one, "lastTransitionTime": old["lastTransitionTime"] if same and old else now}
+            )
+        return dated
+
+    async def _tell(self, manifest: Manifest, message: str) -> None:
+        """Say on the object what the API refused; if even that is refused, the log has it."""
+        try:
+            await self._say(manifest, Event(reason="ApiRefused", message=message, warning=True))
+        except FAULTS:
+            return
+
+    async def _say(self, manifest: Manifest, event: Event) -> None:
+        meta, now = manifest["metadata"], format_time(self._clock())
+        await self._kube.create(
+            {
+                "apiVersion": "events.k8s.io/v1",
+                "kind": "Event",
+                "metadata": {"generateName": f"{meta['name']}.", "namespace": meta["namespace"]},
+                "eventTime": now,
+                "reportingController": "kvtide.io/controller",
+                "reportingInstance": "kvtide-controller",
+                "action": event.reason,
+                "reason": event.reason,
+                "note": event.message[:1024],
+                "type": "Warning" if event.warning else "Normal",
+                "regarding": {
+                    "apiVersion": manifest["apiVersion"],
+                    "kind": manifest["kind"],
+                    "namespace": meta["namespace"],
+                    "name": meta["name"],
+                    "uid": meta["uid"],
+                },
+            }
+        )
+
+
+def _is_known(manifest: Manifest, event: Event) -> bool:
+    """Whether a warning is what the object's conditions say already."""
+    conditions = (manifest.get("status") or {}).get("conditions", ())
+    return event.warning and any(one["reason"] == event.reason for one in conditions)
+
+
+def _version(manifest: Manifest | None) -> str | None:
+    return None if manifest is None else str(manifest["metadata"]["resourceVersion"])

@@ -1,0 +1,117 @@
+"""A controller process: the cluster it stands in, its Lease, its probes, and the loop."""
+
+import contextlib
+import dataclasses
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.dynamic import DynamicClient
+
+from scaler.errors import ConfigurationError, Problem
+
+from . import pages
+from .elect import lead
+from .kube import Kube
+from .loop import Controller, Rules
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a controller process is told."""
+
+    scaler_address: str
+    """gRPC address of ``kvtide serve``, host:port."""
+    http_address: str
+    namespace: str | None
+    """Only this namespace's ReclaimableJobs; None: all of them."""
+    lease_namespace: str | None
+    """Where the Lease is kept; None: no election, this is the only controller."""
+    ca_file: str | None = None
+    """CA of the scaler's certificate; None: the connection is not encrypted."""
+    certificate_file: str | None = None
+    key_file: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What the process lends the controller."""
+
+    clock: Callable[[], float]
+    exposition: Callable[[], bytes]
+    content_type: str
+    rules: Rules
+
+
+async def run(options: Options, outside: Outside) -> None:
+    """
+    Follow and act until cancelled.
+
+    Raises:
+        ConfigurationError: there is no cluster to be found, or a TLS file cannot be read.
+    """
+    async with contextlib.AsyncExitStack() as ends:
+        client = await ends.enter_async_context(await _client())
+        channel = await ends.enter_async_context(_channel(options))
+        runner = await pages.start(
+            options.http_address,
+            exposition=outside.exposition,
+            content_type=outside.content_type,
+        )
+        ends.push_async_callback(runner.cleanup)
+        kube = Kube(await DynamicClient(client), options.namespace)
+
+        async def work() -> None:
+            controller = Controller(kube, channel, clock=outside.clock, rules=outside.rules)
+            await controller.run()
+
+        if options.lease_namespace is None:
+            await work()
+        else:
+            await lead(client, options.lease_namespace, socket.gethostname(), work)
+
+
+async def _client() -> ApiClient:
+    try:
+        config.load_incluster_config()
+    except config.ConfigException:
+        try:
+            await config.load_kube_config()
+        except config.ConfigException as error:
+            raise ConfigurationError(
+                Problem(
+                    field="KUBECONFIG",
+                    got=str(error),
+                    allowed="a kubeconfig, or a pod's service account",
+                )
+            ) from error
+    return ApiClient()
+
+
+@contextlib.asynccontextmanager
+async def _channel(options: Options) -> AsyncIterator[grpc.aio.Channel]:
+    if options.ca_file is None:
+        channel = grpc.aio.insecure_channel(options.scaler_address)
+    else:
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=_read("--ca-file", options.ca_file),
+            private_key=_read("--key-file", options.key_file),
+            certificate_chain=_read("--certificate-file", options.certificate_file),
+        )
+        channel = grpc.aio.secure_channel(options.scaler_address, credentials)
+    async with channel:
+        yield channel
+
+
+def _read(flag: str, path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 -- a plain read of a stated path
+            return file.read()
+    except OSError as error:
+        raise ConfigurationError(
+            Problem(field=flag, got=path, allowed=f"a readable file ({error.strerror})")
+        ) from error

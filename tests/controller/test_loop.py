@@ -1,0 +1,230 @@
+"""The controller over a real HTTP API and a real gRPC stream."""
+
+import copy
+
+import pytest
+
+from tests.controller.conftest import running
+
+NAMESPACE = "research"
+
+
+def rjob(**spec):
+    return {
+        "apiVersion": "kvtide.io/v1alpha1",
+        "kind": "ReclaimableJob",
+        "metadata": {"name": "pretrain", "namespace": NAMESPACE},
+        "spec": {
+            "jobRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "pretrain"},
+            "replicas": 0,
+            "minReplicas": 1,
+            "maxReplicas": 4,
+            "resize": "InPlace",
+            "checkpointGracePeriodSeconds": 20,
+            **spec,
+        },
+    }
+
+
+def job(*, suspend=True, parallelism=1, **spec):
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "pretrain", "namespace": NAMESPACE},
+        "spec": {
+            "suspend": suspend,
+            "parallelism": parallelism,
+            "template": {"spec": {"terminationGracePeriodSeconds": 30}},
+            **spec,
+        },
+    }
+
+
+def scaled_object():
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "training", "namespace": NAMESPACE},
+        "spec": {"scaleTargetRef": {"kind": "ReclaimableJob", "name": "pretrain"}},
+    }
+
+
+def pod(number):
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"pretrain-{number}",
+            "namespace": NAMESPACE,
+            "labels": {"batch.kubernetes.io/job-name": "pretrain"},
+        },
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def install(api, *, replicas=0, driven=True, **job_spec):
+    api.put("jobs", job(**job_spec))
+    api.put("reclaimablejobs", rjob(replicas=replicas))
+    if driven:
+        api.put("scaledobjects", scaled_object())
+
+
+def the(api, plural):
+    (one,) = api.of(plural)
+    return one
+
+
+def scale(api, replicas):
+    """Write spec.replicas as KEDA would."""
+    written = copy.deepcopy(the(api, "reclaimablejobs"))
+    written["spec"]["replicas"] = replicas
+    api.put("reclaimablejobs", written)
+
+
+def status(api):
+    return the(api, "reclaimablejobs").get("status") or {}
+
+
+def condition_reasons(api):
+    return [one["reason"] for one in status(api).get("conditions", ())]
+
+
+def event_reasons(api):
+    return [one["reason"] for one in api.of("events")]
+
+
+async def test_lends_and_takes_back(api, bench):
+    install(api, replicas=3)
+    bench.speaker.say(3)
+    await bench.until(lambda: not the(api, "jobs")["spec"]["suspend"])
+    assert the(api, "jobs")["spec"]["parallelism"] == 3
+    for number in range(3):
+        api.put("pods", pod(number))
+
+    bench.speaker.say(0, "Reclaimed")
+    await bench.until(lambda: the(api, "jobs")["spec"]["suspend"])
+    assert status(api).get("phase") != "Suspended"
+    for number in range(3):
+        api.drop("pods", NAMESPACE, f"pretrain-{number}")
+    await bench.until(lambda: status(api).get("phase") == "Suspended")
+
+    assert the(api, "reclaimablejobs")["spec"]["replicas"] == 0
+    assert status(api)["lastReclaim"]["reason"] == "Reclaimed"
+    assert status(api)["lastReclaim"]["workers"] == 3
+    assert event_reasons(api) == ["Resuming", "Reclaiming", "Reclaimed"]
+    assert bench.reclaimed[0][:2] == (NAMESPACE, "training")
+    assert bench.speaker.watched == ["research/training"]
+
+
+async def test_stays_suspended_whatever_is_written_while_nothing_is_lent(api, bench):
+    install(api, replicas=3, suspend=False, parallelism=3)
+    bench.speaker.say(0, "Reclaimed")
+    await bench.until(lambda: the(api, "reclaimablejobs")["spec"]["replicas"] == 0)
+
+    for count in (3, 1, 4):
+        scale(api, count)
+        await bench.until(lambda: the(api, "reclaimablejobs")["spec"]["replicas"] == 0)
+
+    assert the(api, "jobs")["spec"]["suspend"]
+    resumed = [body for _, path, body in api.writes if path.endswith("/jobs/pretrain")]
+    assert all(body["spec"]["suspend"] for body in resumed)
+
+
+async def test_resumes_only_on_a_count_that_is_newer_than_the_reclaim(api, bench):
+    install(api, replicas=3, suspend=False, parallelism=3)
+    bench.speaker.say(0, "Reclaimed")
+    await bench.until(lambda: the(api, "reclaimablejobs")["spec"]["replicas"] == 0)
+    await bench.until(lambda: status(api).get("lastReclaim", {}).get("freedTime"))
+
+    bench.speaker.say(2)
+    await bench.until(lambda: "AwaitsReplicas" in condition_reasons(api))
+    scale(api, 2)
+    await bench.until(lambda: not the(api, "jobs")["spec"]["suspend"])
+
+    assert the(api, "jobs")["spec"]["parallelism"] == 2
+
+
+async def test_a_person_scales_what_nothing_drives(api, bench):
+    install(api, replicas=2, driven=False)
+
+    await bench.until(lambda: not the(api, "jobs")["spec"]["suspend"])
+
+    assert the(api, "jobs")["spec"]["parallelism"] == 2
+    assert bench.speaker.watched == []
+
+
+async def test_an_elastic_indexed_job_keeps_its_completions_in_step(api, bench):
+    indexed = {"completionMode": "Indexed", "completions": 4}
+    install(api, replicas=4, suspend=False, parallelism=4, **indexed)
+    bench.speaker.say(2)
+
+    await bench.until(lambda: the(api, "jobs")["spec"]["parallelism"] == 2)
+
+    assert the(api, "jobs")["spec"]["completions"] == 2
+
+
+async def test_silence_holds_and_then_takes_back(api):
+    async with running(api, blind_reclaim_after_s=1.0) as bench:
+        install(api, replicas=3, suspend=False, parallelism=3)
+        await bench.until(lambda: the(api, "jobs")["spec"]["suspend"])
+
+    # A blind reclaim leaves spec.replicas to KEDA: it may be well.
+    assert the(api, "reclaimablejobs")["spec"]["replicas"] == 3
+
+
+async def test_a_watch_that_expired_starts_over(api, bench):
+    install(api, replicas=2)
+    bench.speaker.say(2)
+    await bench.until(lambda: not the(api, "jobs")["spec"]["suspend"])
+
+    api.expire()
+    scale(api, 1)
+
+    await bench.until(lambda: the(api, "jobs")["spec"]["parallelism"] == 1)
+
+
+@pytest.mark.parametrize("code", [403, 500], ids=["RBAC", "server error"])
+async def test_a_refused_suspend_is_told_and_tried_again(api, bench, code):
+    install(api, replicas=3, suspend=False, parallelism=3)
+    api.refuse["/jobs/pretrain"] = code
+    bench.speaker.say(0, "Reclaimed")
+    await bench.until(lambda: "ApiRefused" in event_reasons(api))
+
+    api.refuse.clear()
+    await bench.until(lambda: the(api, "jobs")["spec"]["suspend"])
+
+
+async def test_a_job_that_is_gone_is_said_once(api, bench):
+    api.put("reclaimablejobs", rjob(replicas=1))
+    await bench.until(lambda: status(api).get("conditions"))
+    scale(api, 2)
+    await bench.until(lambda: status(api).get("observedGeneration") == 2)
+
+    assert event_reasons(api) == ["JobNotFound"]
+    assert status(api)["selector"] == "batch.kubernetes.io/job-name=pretrain"
+
+
+async def test_kueue_keeps_suspend(api, bench):
+    queued = job(suspend=False, parallelism=3)
+    queued["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "research"}
+    api.put("jobs", queued)
+    api.put(
+        "workloads",
+        {
+            "apiVersion": "kueue.x-k8s.io/v1beta1",
+            "kind": "Workload",
+            "metadata": {
+                "name": "job-pretrain",
+                "namespace": NAMESPACE,
+                "labels": {"kueue.x-k8s.io/job-uid": "uid-pretrain"},
+            },
+            "spec": {"active": True},
+        },
+    )
+    api.put("reclaimablejobs", rjob(replicas=3))
+    api.put("scaledobjects", scaled_object())
+    bench.speaker.say(0, "Reclaimed")
+
+    await bench.until(lambda: the(api, "workloads")["spec"]["active"] is False)
+
+    assert not the(api, "jobs")["spec"]["suspend"]
