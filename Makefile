@@ -52,5 +52,6 @@ lock: setup ## Resolve the dependencies anew into requirements/
 generate: setup ## Stubs from proto/, and every other file that is made from another
 	$(BIN)/python -m grpc_tools.protoc -I $(PROTO)=proto --python_out=. --pyi_out=. --grpc_python_out=. proto/externalscaler.proto proto/kvtide.proto
 	$(BIN)/python -m dashboards.build
-	$(BIN)/python -m charts.readme
 	$(BIN)/python -m docs.reference
+	$(BIN)/python -m charts.schema
+	$(BIN)/python -m charts.readme

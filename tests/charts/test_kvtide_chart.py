@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from charts import readme
+from charts import readme, schema
 from scaler.settings import Settings
 from scaler.sources.check.files import check as check_files
 from scaler.sources.configuration import Configuration
@@ -280,9 +280,17 @@ class TestValues:
             pytest.param("--set=image.digest=abc", "digest", id="a digest that is none"),
             pytest.param("--set=scaler.logLevel=loud", "logLevel", id="an unknown log level"),
             pytest.param(
-                "--set=configuration.prometheus.default.url=prometheus:9090",
-                "url",
-                id="an address without a scheme",
+                "--set=configuration.prometheus.default.timeuot=5s",
+                "timeuot",
+                id="a misspelt key of the configuration",
+            ),
+            pytest.param(
+                "--set=configuration.prometheus.default.maxSeries=many",
+                "maxSeries",
+                id="a wrong value of the configuration",
+            ),
+            pytest.param(
+                "--set=configuration.prometheus=null", "prometheus", id="no Prometheus at all"
             ),
             pytest.param(
                 "--set=monitoring.serviceMonitor.interval=often", "interval", id="no duration"
@@ -294,9 +302,14 @@ class TestValues:
             rendered(CHART, argument)
 
     def test_are_all_described_by_the_schema(self):
-        schema = json.loads((CHARTS / CHART / "values.schema.json").read_text())
+        described = json.loads((CHARTS / CHART / "values.schema.json").read_text())
         values = yaml.safe_load((CHARTS / CHART / "values.yaml").read_text())
-        assert list(undescribed(values, schema)) == []
+        assert list(undescribed(values, described)) == []
+
+    def test_of_the_configuration_are_described_as_the_scaler_reads_them(self):
+        assert (CHARTS / CHART / "values.schema.json").read_text() == schema.rendered(), (
+            "run: make generate"
+        )
 
     def test_are_all_in_the_readme(self):
         assert (CHARTS / CHART / "README.md").read_text() == readme.rendered(CHART), (

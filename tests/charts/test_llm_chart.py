@@ -260,7 +260,7 @@ class TestTiers:
             assert isinstance(policy, InferencePolicy)
             assert f"--max-num-seqs={policy.max_concurrency}" in container(name, TIERS)["args"]
             found[name] = (policy.max_concurrency, policy.tier_group, policy.tier_preference)
-        assert found == {"chat-a10": (32, "chat", 2), "chat-t4": (12, "chat", 1)}
+        assert found == {"chat-a10": (226, "chat", 2), "chat-t4": (103, "chat", 1)}
 
     def test_share_one_service(self):
         selector = only(chart(TIERS), "Service")["spec"]["selector"]

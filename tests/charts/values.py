@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-FREE = "configuration"
-"""Read by the scaler, which names every wrong field itself."""
-
 
 def undescribed(values: dict[str, Any], schema: dict[str, Any], path: str = "") -> Iterator[str]:
     """Yield the keys that the schema does not have, and the objects that it leaves open."""
@@ -13,7 +10,7 @@ def undescribed(values: dict[str, Any], schema: dict[str, Any], path: str = "") 
         described = schema["properties"].get(key)
         if described is None:
             yield path + key
-        elif isinstance(value, dict) and "properties" in described and key != FREE:
+        elif isinstance(value, dict) and "properties" in described:
             if described.get("additionalProperties") is not False:
                 yield f"{path}{key} is open"
             yield from undescribed(value, described, f"{path}{key}.")
