@@ -21,12 +21,7 @@ from typing import Any
 from scaler.controller import run as controller
 from scaler.controller.loop import Rules
 from scaler.decision.decide import decide
-from scaler.decision.decision import Decision
-from scaler.decision.policy import Policy
-from scaler.decision.pool import TierWindow
-from scaler.errors import ConfigurationError, Problem
 from scaler.keda.board import Board, Limits, Parse
-from scaler.keda.compose import Subject
 from scaler.keda.server import Server, ServerOptions, Tls
 from scaler.lab import scene
 from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
@@ -73,7 +68,7 @@ async def serving(
     board = Board(
         source=source,
         parse=parse,
-        decide=_decide,
+        decide=decide,
         clock=clock,
         telemetry=telemetry,
         limits=_limits(settings),
@@ -146,21 +141,6 @@ async def control(options: controller.Options, *, blind_reclaim_after_s: float) 
         loop.add_signal_handler(number, working.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await working
-
-
-def _decide(subject: Subject, policy: Policy) -> Decision:
-    """
-    Decide, as everything else does.
-
-    Raises:
-        ConfigurationError: the workload is one of several tiers, which are not decided on yet;
-            alone it would be scaled to the demand of them all.
-    """
-    if isinstance(subject, TierWindow):
-        raise ConfigurationError(
-            Problem(field="tierGroup", got="a group", allowed="nothing: tiers are not decided on")
-        )
-    return decide(subject, policy)
 
 
 async def _serving_when_ready(board: Board, server: Server) -> None:

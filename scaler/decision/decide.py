@@ -11,11 +11,14 @@ from .decision import Decision
 from .inference import decide_replicas
 from .lending import decide_workers
 from .policy import InferencePolicy, LendingPolicy
-from .pool import PoolWindow
+from .pool import PoolWindow, TierWindow
+from .tiered import decide_tier
 from .window import Window
 
 
-def decide(window: Window | PoolWindow, policy: InferencePolicy | LendingPolicy) -> Decision:
+def decide(
+    window: Window | PoolWindow | TierWindow, policy: InferencePolicy | LendingPolicy
+) -> Decision:
     """
     Return the replicas (or lent workers) that ``policy`` wants, given what is known.
 
@@ -25,6 +28,8 @@ def decide(window: Window | PoolWindow, policy: InferencePolicy | LendingPolicy)
     match window, policy:
         case Window(), InferencePolicy():
             return decide_replicas(window, policy)
+        case TierWindow(), InferencePolicy():
+            return decide_tier(window, policy)
         case PoolWindow(), LendingPolicy():
             return decide_workers(window, policy)
         case _:

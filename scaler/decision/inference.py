@@ -7,7 +7,7 @@ dead band, and last the bounds.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from . import demand, guards, kpa
 from .concurrency import SafeConcurrency, safe_concurrency
@@ -94,7 +94,18 @@ def decide_replicas(window: Window, policy: InferencePolicy) -> Decision:
     """Return the replicas that an inference workload needs."""
     basis = Basis.of(window, policy)
     steps, panic = _demanded(basis)
-    for rule in RULES:
+    return conclude(basis, steps, panic=panic)
+
+
+def conclude(
+    basis: Basis,
+    steps: tuple[Step, ...],
+    *,
+    panic: bool,
+    rules: Sequence[Callable[[Basis, int], Step | None]] | None = None,
+) -> Decision:
+    """Apply the rules to what was demanded, each as a step of its own, and put it all together."""
+    for rule in RULES if rules is None else rules:
         if (count := steps[-1].replicas) is None:
             break
         if (step := rule(basis, count)) is not None:
@@ -238,6 +249,9 @@ RULES: tuple[Callable[[Basis, int], Step | None], ...] = (
     _within_bounds,
 )
 """What may change the count that load asked for, in this order; each says why, or nothing."""
+
+RULES_OF_A_TIER = tuple(rule for rule in RULES if rule is not _for_forecast)
+"""The same for a share of a group: its forecast is the group's."""
 
 
 def _decision(basis: Basis, steps: tuple[Step, ...], *, panic: bool) -> Decision:

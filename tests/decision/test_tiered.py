@@ -1,0 +1,108 @@
+"""Tiers through the one decision: the article's T4 in the trough, A10 at the peak."""
+
+import dataclasses
+
+import pytest
+
+from scaler.decision.decide import decide
+from scaler.decision.decision import Reason
+from scaler.decision.pool import Member, TierWindow
+from scaler.decision.sample import Sample
+from tests.builders import inference, steady, window
+
+T4 = inference(
+    max_concurrency=10,
+    tier_group="chat",
+    tier_cost=0.35,
+    max_replicas=10,
+    scale_down_delay_s=0.0,
+    hpa_tolerance=0.0,
+)
+A10 = dataclasses.replace(T4, max_concurrency=30, tier_cost=1.10, tier_preference=1, max_replicas=4)
+
+
+def tier(name, policy, seen):
+    return Member(name=f"prod/{name}", policy=policy, window=seen)
+
+
+def at(running, *, replicas):
+    """Return a quarter of an hour of steady traffic; at zero replicas nothing reports."""
+    if replicas:
+        return steady(900, running=running, replicas=replicas, spec_replicas=replicas)
+    times = (9_105.0 + 5 * k for k in range(180))
+    return window(*(Sample(at_s=at_s, ready_replicas=0, spec_replicas=0) for at_s in times))
+
+
+def decided(name, t4, a10):
+    group = (tier("t4", T4, t4), tier("a10", A10, a10))
+    policy = T4 if name == "t4" else A10
+    return decide(TierWindow(member=f"prod/{name}", members=group), policy)
+
+
+def test_in_the_trough_the_cheap_tier_serves():
+    t4, a10 = at(14, replicas=2), at(0, replicas=0)
+
+    assert decided("t4", t4, a10).replicas == 2
+    assert decided("a10", t4, a10).replicas == 0
+    assert decided("t4", t4, a10).reason is Reason.TIER_SHARE
+
+
+def test_at_the_peak_the_fast_tier_serves_first():
+    # 84 at once of the 100 that ten T4s hold: past 60 %.
+    t4, a10 = at(84, replicas=10), at(0, replicas=0)
+
+    assert decided("a10", t4, a10).replicas == 4
+    assert decided("t4", t4, a10).replicas == 10  # until the A10s are ready
+
+
+def test_a_silent_tier_holds():
+    t4 = at(14, replicas=2)
+    lone = TierWindow(
+        member="prod/a10",
+        members=(
+            tier("t4", T4, t4),
+            dataclasses.replace(tier("a10", A10, None), silent_since_s=1.0),
+        ),
+    )
+
+    assert decide(lone, A10).reason is Reason.NO_DATA
+    assert decide(dataclasses.replace(lone, member="prod/t4"), T4).reason is Reason.MEMBER_UNKNOWN
+
+
+def test_without_a_capacity_nothing_can_be_dealt():
+    blind = dataclasses.replace(T4, max_concurrency=None)
+    group = (tier("t4", blind, at(14, replicas=2)), tier("a10", A10, at(0, replicas=0)))
+
+    decision = decide(TierWindow(member="prod/a10", members=group), A10)
+
+    assert decision.reason is Reason.NO_CAPACITY
+    assert "prod/t4" in decision.detail
+
+
+def test_a_tier_without_nodes_probes():
+    stuck = at(0, replicas=0)
+    stuck = dataclasses.replace(
+        stuck,
+        samples=tuple(
+            dataclasses.replace(
+                one, spec_replicas=1, loading_replicas=1, unschedulable_since_s=9_100.0
+            )
+            for one in stuck.samples
+        ),
+    )
+
+    decision = decided("a10", at(84, replicas=10), stuck)
+
+    assert (decision.replicas, decision.reason) == (1, Reason.TIER_PROBE)
+
+
+@pytest.mark.parametrize("running", [3, 14, 30, 55, 80])
+def test_shares_cover_the_demand(running):
+    replicas = max(1, running // 7)
+    t4, a10 = at(running, replicas=replicas), at(0, replicas=0)
+
+    capacity = 10 * (decided("t4", t4, a10).replicas or 0) + 30 * (
+        decided("a10", t4, a10).replicas or 0
+    )
+
+    assert capacity * 0.7 >= running
