@@ -1,38 +1,48 @@
 """
 What a running request holds, measured: the share of the cache in use per running request.
 
-It needs no model and no lengths, it sees prefix sharing, and blocks that are cached but free do
-not count, since engines report them as free. Shares are of one replica's whole cache, so the
-number of blocks cancels out.
+It needs no model and no lengths, and it sees prefix sharing. Shares are of one replica's whole
+cache, so the number of blocks cancels out. What does not grow with the requests (a prefix that all
+of them share, blocks that an engine counts though they are only cached) is told apart where the
+load has spread enough to see it.
 
 The property that must stay true: a replica that runs nothing says nothing about a request.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from scaler.decision.sample import Sample
+
+from .line import robust_line
 
 ENOUGH_REQUESTS = 20.0
 """Requests seen running, each counted once in its life, that make a footprint known."""
 SERVICE_TIME_S = 30.0
-"""Life of a request where the engine does not report it."""
-NOTHING = 1e-9
-"""Usage that is less than one block of any cache."""
+"""Life of a request where nothing was finished that would tell it."""
 PRIOR_SNAPSHOTS = 4.0
 """Independent snapshots that the spread below is worth before any was seen."""
 PRIOR_VARIATION = 1.0
 """Spread over mean of a footprint before any was seen: 0.58, 0.91 and 1.57 on public traces."""
+LEAST_USAGE = 1e-6
+"""Less than one block of any cache."""
+LEAST_RATIO = 3.0
+"""Spread in requests running, most over fewest, that tells what does not grow with them."""
+LARGEST_SHARED = 0.9
+"""How much of the least usage seen is believed not to grow with the requests, at most."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredFootprint:
-    """What one running request holds, as a share of one replica's KV cache."""
+    """What running requests hold, as shares of one replica's KV cache."""
 
+    shared: float
+    """Held however many run."""
     mean: float
+    """Held by each on top of that."""
     deviation: float
-    """Standard deviation between requests."""
+    """Standard deviation of it between requests."""
     requests: float
     """Requests it was seen on, each counted once in its life."""
 
@@ -59,19 +69,33 @@ def measured_footprint(
     independent = interval_s / max(interval_s, service_time_s or SERVICE_TIME_S)
     if running * independent < ENOUGH_REQUESTS:
         return None
-    mean = sum(snapshot.usage for snapshot in seen) / running
-    squares = sum(s.running * (s.usage / s.running - mean) ** 2 for s in seen)
-    weight = len(seen) * independent
+    shared = _shared(seen)
+    mean = sum(snapshot.usage - shared for snapshot in seen) / running
+    squares = sum(s.running * ((s.usage - shared) / s.running - mean) ** 2 for s in seen)
     prior = PRIOR_SNAPSHOTS * (PRIOR_VARIATION * mean) ** 2
-    variance = (prior + squares * independent) / (PRIOR_SNAPSHOTS + max(0.0, weight - 1))
+    weight = PRIOR_SNAPSHOTS + max(0.0, len(seen) * independent - 1)
     return MeasuredFootprint(
-        mean=mean, deviation=math.sqrt(variance), requests=running * independent
+        shared=shared,
+        mean=mean,
+        deviation=math.sqrt((prior + squares * independent) / weight),
+        requests=running * independent,
     )
+
+
+def _shared(seen: Sequence[_Snapshot]) -> float:
+    """Return the usage at no requests, by the line through all; 0 where none is to be seen."""
+    points = [(snapshot.running, snapshot.usage) for snapshot in seen]
+    line = robust_line(points, least_ratio=LEAST_RATIO)
+    if line is None or line.slope <= 0:
+        return 0.0
+    least = min(snapshot.usage for snapshot in seen)
+    return max(0.0, min(line.intercept, LARGEST_SHARED * least))
 
 
 def _snapshots(samples: Iterable[Sample]) -> Iterator[_Snapshot]:
     for sample in samples:
         for replica in sample.replicas:
             usage, running = replica.kv_cache_usage, replica.requests_running
-            if (usage or 0.0) > NOTHING and running is not None and running >= 1:
-                yield _Snapshot(running=running, usage=usage or 0.0)
+            if usage is None or running is None or usage < LEAST_USAGE or running < 1:
+                continue
+            yield _Snapshot(running=running, usage=usage)

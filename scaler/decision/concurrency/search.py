@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable
 from statistics import NormalDist
 
+MOST_REQUESTS = 1_000_000
+"""More than any engine runs at once."""
 _NORMAL = NormalDist()
 _ALIKE = 1e-9
 """Deviation over mean below which footprints count as all alike."""
@@ -31,20 +33,20 @@ def largest_concurrency(
     threshold, in standard deviations, to differ from a normal sum's by the same for all counts.
     """
     if deviation <= _ALIKE * mean:
-        return int(room / mean)
+        return int(min(room / mean, MOST_REQUESTS))
     wanted = distance = _distance(probability)
-    low, high = 0, math.inf
+    low, high = 0, MOST_REQUESTS + 1
     low_at, high_at = math.inf, -math.inf
     attempt = 0
     while high - low > 1:
         attempt += 1
-        if attempt % 4 == 0:  # what converges slowly from one side is halved, or doubled
-            guess = (low + high) / 2 if high < math.inf else 2 * low
+        if attempt % 4 == 0:  # what converges slowly from one side is halved, in ratio
+            guess = math.sqrt(low * high)
         elif math.isinf(low_at - high_at):
             guess = _normal_concurrency(room, mean, deviation, distance)
         else:
             guess = low + (low_at - wanted) / (low_at - high_at) * (high - low)
-        requests = int(min(max(guess, low + 1), high - 1))
+        requests = min(max(int(guess), low + 1), high - 1)
         probable = overflow(requests)
         at = _distance(probable)
         distance = wanted + (room - requests * mean) / (deviation * math.sqrt(requests)) - at

@@ -102,7 +102,8 @@ def test_the_mean_weighs_requests_by_how_long_they_stay(prompt, output):
     law = footprint(prompts, outputs, TOKENS)
 
     expected = prompts.mean + square / outputs.mean / 2
-    assert law.mean == pytest.approx(expected + 0.5, rel=5e-3)
+    # A cell of lengths is one whole number of blocks: right to half of one.
+    assert law.mean == pytest.approx(expected + 0.5, rel=5e-3, abs=0.5)
     assert math.isclose(sum(law.shares), 1, rel_tol=1e-9)
     assert all(share > 0 for share in law.shares)
     assert list(law.blocks) == sorted(set(law.blocks))

@@ -116,6 +116,55 @@ def test_too_little_evidence_is_no_footprint(rows):
     assert safe_concurrency(cached(*rows), measured()) is None
 
 
+def test_one_sample_alone_is_not_learned_from():
+    assert safe_concurrency(cached([(4000, 0.9)]), measured()) is None
+
+
+def test_what_all_requests_share_does_not_grow_with_them():
+    # A tenth of the cache is a prefix of all; each request adds half a percent.
+    rows = [[(running, 0.1 + 0.005 * running)] for running in (10, 20, 40, 80)] * 15
+
+    known = safe(cached(*rows), measured(concurrency_mode=ConcurrencyMode.MEAN))
+
+    assert known.requests == pytest.approx(180, abs=2)
+    assert known.detail.endswith("all of them share 10.00%")
+
+
+def test_without_spread_in_load_nothing_counts_as_shared():
+    rows = [[(running, 0.1 + 0.005 * running)] for running in (40, 50, 60, 80)] * 15
+
+    known = safe(cached(*rows), measured(concurrency_mode=ConcurrencyMode.MEAN))
+
+    assert known.requests == pytest.approx(148, abs=3)
+    assert "share" not in known.detail.removeprefix("a running request holds")
+
+
+def test_usage_that_falls_with_the_load_is_not_shared():
+    rows = [[(running, 0.5 - 0.005 * running)] for running in (10, 20, 40, 80)] * 15
+
+    known = safe(cached(*rows), measured(concurrency_mode=ConcurrencyMode.MEAN))
+
+    assert "share" not in known.detail
+
+
+def test_a_service_time_tells_how_often_requests_were_seen_anew():
+    quick, slow = (
+        window(
+            *(
+                sample_of(
+                    replica(running=40, kv_cache_usage=0.2, requests_finished_total=rate * at),
+                    at_s=1000 + 5 * at,
+                )
+                for at in range(24)
+            )
+        )
+        for rate in (40, 4)
+    )
+
+    assert "seen on 920 requests" in safe(quick, measured()).detail
+    assert "seen on 92 requests" in safe(slow, measured()).detail
+
+
 def test_idle_replicas_do_not_dilute_a_footprint():
     alone = safe(cached(*BUSY), measured())
     beside_idle = safe(cached(*([*row, (0, 0.0), (0, 0.4)] for row in BUSY)), measured())
