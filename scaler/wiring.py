@@ -28,11 +28,11 @@ from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
 from scaler.lab.stage import Stage
 from scaler.lab.summary import summary_json
 from scaler.settings import Settings, settings
-from scaler.sources.assemble import Timing
 from scaler.sources.documents.trigger import parse_trigger
 from scaler.sources.engines.profile import shipped_profiles
 from scaler.sources.scrape import ScrapeSource, Target
 from scaler.sources.source import Source
+from scaler.sources.timing import Timing
 from scaler.sources.wanted import Exporter
 from scaler.status.app import View, start
 from scaler.telemetry import CONTENT_TYPE, Telemetry, log_to_stderr, version

@@ -1,47 +1,33 @@
 """
 Series in, windows out: readings on the grid, one sample per bucket and workload.
 
-A bucket is the engines' scrape interval, aligned to multiples of it in Unix time. A series' last
-point stands for the buckets after it until it is 2.5 of its exporter's intervals old, and is then
-missing, never 0. A sample is a function of the points and its bucket alone: when it is asked for
-does not matter, so two scalers that read the same Prometheus assemble the same window.
+A series' last point stands for the buckets after it until it is 2.5 of its exporter's intervals
+old, and is then missing, never 0. Only what may have changed since the last time is made anew;
+the window is the one that making all of it anew would give.
 """
 
+import bisect
 import dataclasses
 import math
-import statistics
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from scaler.decision.pool import Node
-from scaler.decision.sample import Replica, Sample
+from scaler.decision.sample import Sample
 from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, NoDataError, Problem
 
 from . import cluster, dcgm
-from .attribution import Attribution, attribute, replica_of
+from .attribution import Attribution, attribute
 from .cluster import ClusterFacts
-from .engines.profile import LIVE, EngineProfile
+from .engines.known import KnownEngines
+from .engines.profile import EngineProfile
 from .history import MINUTE_S, thinned
-from .replicas import ReplicaReader, Staleness
-from .series import Point, SeriesStore, Subject, Track
+from .lengths import LengthBook
+from .sampling import UP, Sampler
+from .series import Point, SeriesStore, Subject
 from .source import Workload
+from .timing import Intervals, Timing, bucket_before, bucket_of
 from .wanted import Exporter, Wanted
-
-STALE_INTERVALS = 2.5
-_DEFAULT_INTERVAL_S = 15.0
-"""Until two points of a series have been seen and where nothing is stated."""
-
-UP = Wanted(metrics=("up",), exporter=Exporter.ENGINE)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """When readings are made and how late they come."""
-
-    interval_s: Mapping[Exporter, float] = dataclasses.field(default_factory=dict)
-    """Stated scrape intervals; others are the median gap of the exporter's timestamps."""
-    ingestion_delay_s: float = 0.0
-    """How long a reading may take from its scrape until it can be read."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -49,21 +35,19 @@ class _Assembled:
     """What has been assembled of one workload."""
 
     interval_s: float
-    pods: tuple[Subject, ...]
     first: int
-    """The bucket of the oldest sample asked for so far."""
+    """The oldest bucket asked for so far."""
     next: int
     """The bucket to go on with."""
-    round: int
+    pods: tuple[Subject, ...] = ()
+    round: int = -1
+    """The round of reading up to which changes are in."""
     samples: dict[int, Sample] = dataclasses.field(default_factory=dict)
-    history: list[Sample] = dataclasses.field(default_factory=list)
-    """What left ``samples``, thinned."""
 
-    def leave(self, first: int) -> None:
-        """Move the samples before a bucket, which begins a minute, to history."""
-        gone = [self.samples.pop(bucket) for bucket in sorted(self.samples) if bucket < first]
-        self.history += thinned(gone)
+    def leave(self, first: int) -> list[Sample]:
+        """Take out the samples before a bucket, oldest first."""
         self.first = first
+        return [self.samples.pop(bucket) for bucket in sorted(self.samples) if bucket < first]
 
 
 class Assembly:
@@ -74,30 +58,33 @@ class Assembly:
         *,
         profiles: Mapping[str, EngineProfile],
         timing: Timing,
-        max_series: int = 500_000,
+        max_series: int = 1_000_000,
     ) -> None:
         self.store = SeriesStore(max_series=max_series)
-        self._cluster = ClusterFacts(self.store)
+        self.engines = KnownEngines(profiles)
+        self.intervals = Intervals(timing)
+        self.lengths = LengthBook()
+        self.pods: frozenset[Subject] = frozenset()
+        """Every pod seen in the workloads' namespaces."""
         self._profiles = profiles
         self._timing = timing
-        self._intervals: dict[Exporter, float] = dict(timing.interval_s)
+        self._cluster = ClusterFacts(self.store)
         self._attribution = Attribution(pods={}, rivals={})
         self._assembled: dict[str, _Assembled] = {}
+        self._history: dict[str, list[Sample]] = {}
+
+    def like(self) -> "Assembly":
+        """Return an empty assembly that reads and times as this one does now."""
+        timing = Timing(
+            interval_s={exporter: self.intervals.interval_s(exporter) for exporter in Exporter},
+            ingestion_delay_s=self._timing.ingestion_delay_s,
+        )
+        return Assembly(profiles=self._profiles, timing=timing)
 
     def wanted(self, workloads: Collection[Workload]) -> tuple[Wanted, ...]:
         """Return everything to read for some workloads."""
-        found = [*cluster.WANTED, *dcgm.WANTED, UP]
-        for name in sorted({workload.engine for workload in workloads}):
-            for profile in self._profiles_named(name):
-                found += [
-                    Wanted(
-                        metrics=reading.metrics,
-                        exporter=Exporter.ENGINE,
-                        once_a_minute=reading.label is not None,
-                    )
-                    for reading in profile.all_readings
-                ]
-        return tuple(dict.fromkeys(found))
+        engines = self.engines.wanted(workloads)
+        return tuple(dict.fromkeys([UP, *engines, *cluster.WANTED, *dcgm.WANTED]))
 
     def take(self, wanted: Wanted, row: Mapping[str, str], points: Sequence[Point]) -> None:
         """
@@ -115,73 +102,59 @@ class Assembly:
     def settle(self, workloads: Collection[Workload]) -> None:
         """After a round of reading: find out whose pods are whose, and how often they report."""
         namespaces = {workload.namespace for workload in workloads}
-        pods = {
+        wanted = self.wanted(workloads)
+        self.pods = frozenset(
             subject
-            for wanted in self.wanted(workloads)
-            if wanted.about == "pod" and wanted.exporter is not Exporter.GPU
-            for metric in wanted.metrics
+            for one in wanted
+            if one.about == "pod" and one.exporter is not Exporter.GPU
+            for metric in one.metrics
             for subject in self.store.subjects(metric)
             if subject[0] in namespaces
-        }
-        self._attribution = attribute(
-            pods, workloads, owner_of=self._cluster.owner_of, carries=self._carries
         )
-        for exporter in Exporter:
-            if exporter not in self._timing.interval_s:
-                self._measure(exporter, workloads)
-
-    def interval_s(self, exporter: Exporter) -> float:
-        """Return an exporter's scrape interval: stated, measured, or the engines' one."""
-        fallback = self._intervals.get(Exporter.ENGINE, _DEFAULT_INTERVAL_S)
-        return max(1.0, self._intervals.get(exporter, fallback))
-
-    def stale_after_s(self, exporter: Exporter) -> float:
-        """Return how long a reading of an exporter stands."""
-        return STALE_INTERVALS * self.interval_s(exporter)
+        self._attribution = attribute(
+            self.pods,
+            workloads,
+            owner_of=self._cluster.owner_of,
+            carries=lambda pod, workload: self.engines.carries(workload, self.store, pod),
+        )
+        self.lengths.settle(self._attribution.pods)
+        self.intervals.measure(self.store, wanted)
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """
         Return the window of a workload that ends in the bucket of now, less the ingestion delay.
+
+        It begins on a whole minute, so that what is older is history by whole minutes.
 
         Raises:
             NoDataError: nothing is known of the newest bucket.
             ConfigurationError: another ScaledObject claims one of its pods.
         """
         self._refuse_rivals(workload)
-        interval_s = self.interval_s(Exporter.ENGINE)
+        interval_s = self.intervals.interval_s(Exporter.ENGINE)
         last = bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
         start_s = math.floor((last * interval_s - lookback_s) / MINUTE_S) * MINUTE_S
-        first = min(math.floor(start_s / interval_s + 1e-9) + 1, last)
-        assembled = self._assemble(workload, first, last, interval_s)
-        samples = assembled.samples
-        newest = max((bucket for bucket in samples if bucket <= last), default=None)
-        if newest is None:
-            raise NoDataError(f"{workload.key}: no readings of {self._what(workload)} yet")
-        if newest < last:
-            age_s = (last - newest) * interval_s
-            raise NoDataError(
-                f"{workload.key}: no fresh readings of {self._what(workload)}; the newest ended"
-                f" {age_s:.0f} s ago (engine readings stand for"
-                f" {self.stale_after_s(Exporter.ENGINE):g} s)",
-                newest_s=newest * interval_s,
-            )
+        first = min(bucket_before(start_s, interval_s) + 1, last)
+        known = self._assemble(workload, first, last, interval_s)
+        samples = tuple(known[bucket] for bucket in sorted(known) if bucket <= last)
+        self._refuse_silence(workload, samples, last * interval_s)
+        pods = self._pods(workload)
         return Window(
-            samples=tuple(samples[bucket] for bucket in sorted(samples) if bucket <= last),
+            samples=samples,
             interval_s=interval_s,
-            history=tuple(assembled.history),
-            startup_s=self._cluster.startup_s(self._pods(workload)),
+            history=self._history_before(workload, samples[0].at_s),
+            lengths=self.lengths.of(workload.key),
+            startup_s=self._cluster.startup_s(pods),
             bounds=self._cluster.bounds(workload),
             allocates_up_front=self._profile(workload).allocates_up_front,
         )
 
-    def forget(self, now_s: float, *, lookback_s: float, history_s: float) -> None:
-        """Drop what is older than anybody looks back, and all of workloads that are gone."""
-        longest_s = max(map(self.stale_after_s, Exporter))
-        self.store.forget(now_s - lookback_s - longest_s - 2 * MINUTE_S)
-        for key, assembled in list(self._assembled.items()):
-            if key not in self._attribution.pods:
-                del self._assembled[key]
-            assembled.history = [s for s in assembled.history if s.at_s > now_s - history_s]
+    def between(self, workload: Workload, since_s: float, until_s: float) -> list[Sample]:
+        """Return the samples of the buckets in ``(since, until]``, of which there may be none."""
+        interval_s = self.intervals.interval_s(Exporter.ENGINE)
+        first, last = (bucket_before(at_s, interval_s) for at_s in (since_s, until_s))
+        known = self._assemble(workload, first + 1, last, interval_s)
+        return [known[bucket] for bucket in sorted(known)]
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource, with what the online workloads' pods hold."""
@@ -189,11 +162,32 @@ class Assembly:
             resource,
             [pod for workload in online for pod in self._pods(workload)],
             at_s=now_s,
-            stale_after_s=self.stale_after_s(Exporter.CLUSTER),
+            stale_after_s=self.intervals.stale_after_s(Exporter.CLUSTER),
         )
 
-    def _assemble(self, workload: Workload, first: int, last: int, interval_s: float) -> _Assembled:
-        """Bring the samples of a workload up to date; only what may have changed is made anew."""
+    def add_history(self, workload: Workload, samples: Sequence[Sample]) -> None:
+        """Add thinned samples; what is known of an instant stays."""
+        history = self._history.setdefault(workload.key, [])
+        if not history or not samples or samples[0].at_s > history[-1].at_s:
+            history.extend(samples)
+            return
+        known = {sample.at_s: sample for sample in (*samples, *history)}
+        history[:] = [known[at_s] for at_s in sorted(known)]
+
+    def forget(self, now_s: float, *, lookback_s: float, history_s: float) -> None:
+        """Drop what is older than anybody looks back, and all of workloads that are gone."""
+        longest_s = max(map(self.intervals.stale_after_s, Exporter))
+        self.store.forget(now_s - lookback_s - longest_s - 2 * MINUTE_S)
+        for kept in (self._assembled, self._history):
+            for key in kept.keys() - self._attribution.pods.keys():
+                del kept[key]
+        for history in self._history.values():
+            del history[: bisect.bisect_right(history, now_s - history_s, key=_at_s)]
+
+    def _assemble(
+        self, workload: Workload, first: int, last: int, interval_s: float
+    ) -> Mapping[int, Sample]:
+        """Bring the samples of a workload up to date."""
         known = self._assembled.get(workload.key)
         pods = self._pods(workload)
         if (
@@ -202,121 +196,58 @@ class Assembly:
             or known.first > first
             or not set(known.pods) <= set(pods)
         ):
-            older = [s for s in known.history if s.at_s < first * interval_s] if known else []
-            known = _Assembled(
-                interval_s=interval_s, pods=(), first=first, next=first, round=-1, history=older
-            )
+            known = _Assembled(interval_s=interval_s, first=first, next=first)
             self._assembled[workload.key] = known
-        changed_s = min(
-            self.store.changed_since(subject, known.round)
-            for subject in (*pods, *self._cluster.about(workload))
-        )
-        begin = min(known.next, last)
-        if changed_s < begin * interval_s:
-            begin = max(first, bucket_of(changed_s, interval_s) if changed_s > -math.inf else first)
-        make = self._maker(workload, pods)
-        for bucket in range(begin, last + 1):
-            sample = make(bucket * interval_s, known.samples.get(bucket - 1))
-            if sample is None:
-                known.samples.pop(bucket, None)
-            else:
-                known.samples[bucket] = sample
-        known.leave(first)
-        known.pods, known.next, known.round = pods, last + 1, self.store.round
-        return known
-
-    def _maker(
-        self, workload: Workload, pods: Sequence[Subject]
-    ) -> Callable[[float, Sample | None], Sample | None]:
-        """Return what makes the sample of one instant, given the sample before it."""
-        groups: dict[str, list[Subject]] = {}
-        for pod in pods:
-            groups.setdefault(replica_of(workload, pod[1]), []).append(pod)
-        readers = {name: self._reader(workload, group) for name, group in groups.items()}
-
-        def make(at_s: float, before: Sample | None) -> Sample | None:
-            found = [
-                replica
-                for name, group in sorted(groups.items())
-                if (replica := readers[name].at(name, group, at_s)) is not None
-            ]
-            scale = self._cluster.at(
-                workload, pods, at_s=at_s, stale_after_s=self.stale_after_s(Exporter.CLUSTER)
-            )
-            if not found and scale == cluster.SILENT:
-                return None
-            return Sample(
-                at_s=at_s,
-                replicas=_shared(found, before),
-                spec_replicas=scale.spec_replicas,
-                ready_replicas=scale.ready_replicas,
-                loading_replicas=scale.loading_replicas,
-                terminating_replicas=scale.terminating_replicas,
-                unschedulable_since_s=scale.unschedulable_since_s,
-                targets_up=self._targets_up(pods, at_s),
-            )
-
-        return make
-
-    def _targets_up(self, pods: Iterable[Subject], at_s: float) -> int | None:
-        stale_after_s = self.stale_after_s(Exporter.ENGINE)
-        ups = [
-            max(values)
-            for pod in pods
-            if (
-                values := [
-                    value
-                    for track in self.store.tracks("up", pod)
-                    if (value := track.at(at_s, stale_after_s)) is not None
-                ]
-            )
-        ]
-        return sum(1 for up in ups if up > 0) if ups else None
-
-    def _reader(self, workload: Workload, pods: Sequence[Subject]) -> ReplicaReader:
-        return ReplicaReader(
+        sampler = Sampler(
+            workload,
+            pods,
             store=self.store,
-            profile=self._profile(workload, pods),
-            selector=dict(workload.selector),
-            staleness=Staleness(
-                interval_s=self.interval_s(Exporter.ENGINE),
-                engine_s=self.stale_after_s(Exporter.ENGINE),
-                gpu_s=self.stale_after_s(Exporter.GPU),
-            ),
+            profile=self._profile(workload),
+            intervals=self.intervals,
         )
+        for bucket in range(self._changed_from(workload, known, first, last), last + 1):
+            known.samples.pop(bucket, None)
+            sample = sampler.at(bucket * interval_s, known.samples.get(bucket - 1))
+            if sample is not None:
+                known.samples[bucket] = sample
+        self.add_history(workload, thinned(known.leave(first)))
+        known.pods, known.next, known.round = pods, last + 1, self.store.round
+        return known.samples
 
-    def _profile(self, workload: Workload, pods: Sequence[Subject] | None = None) -> EngineProfile:
-        """Return the profile of a workload's engine; ``auto``: the first whose metrics it has."""
-        profiles = self._profiles_named(workload.engine)
-        of = self._pods(workload) if pods is None else pods
-        return next((profile for profile in profiles if self._speaks(profile, of)), profiles[0])
-
-    def _speaks(self, profile: EngineProfile, pods: Sequence[Subject]) -> bool:
-        return any(
-            rows.of(self.store, pods) for field in LIVE for rows in profile.readings[field].rows
+    def _changed_from(self, workload: Workload, known: _Assembled, first: int, last: int) -> int:
+        """Return the first bucket whose sample may differ from what is known."""
+        since_s = min(
+            self.store.changed_since(subject, known.round)
+            for subject in (*self._pods(workload), *self._cluster.about(workload))
         )
+        unseen = min(known.next, last)
+        if since_s >= unseen * known.interval_s:
+            return unseen
+        return first if since_s == -math.inf else max(first, bucket_of(since_s, known.interval_s))
 
-    def _carries(self, pod: Subject, workload: Workload) -> bool:
-        """Whether a pod has an engine series with every label of a workload's selector."""
-        selector = dict(workload.selector)
-        return any(
-            selector.items() <= track.labels.items()
-            for profile in self._profiles_named(workload.engine)
-            for field in LIVE
-            for rows in profile.readings[field].rows
-            for track in rows.of(self.store, (pod,))
-        )
+    def _history_before(self, workload: Workload, at_s: float) -> tuple[Sample, ...]:
+        history = self._history.get(workload.key, [])
+        return tuple(history[: bisect.bisect_left(history, at_s, key=_at_s)])
 
-    def _profiles_named(self, name: str) -> list[EngineProfile]:
-        if name == "auto":
-            return list(self._profiles.values())
-        if name not in self._profiles:
-            known = ", ".join(sorted([*self._profiles, "auto"]))
-            raise ConfigurationError(Problem(field="engine", got=name, allowed=known))
-        return [self._profiles[name]]
+    def _profile(self, workload: Workload) -> EngineProfile:
+        return self.engines.profile(workload, self.store, self._pods(workload))
 
     def _pods(self, workload: Workload) -> tuple[Subject, ...]:
         return self._attribution.pods.get(workload.key, ())
+
+    def _refuse_silence(
+        self, workload: Workload, samples: Sequence[Sample], newest_s: float
+    ) -> None:
+        what = f"{workload.key}: no fresh readings of {_target(workload)}"
+        if not samples:
+            raise NoDataError(f"{what}, and none before")
+        age_s = newest_s - samples[-1].at_s
+        if age_s > 0:
+            raise NoDataError(
+                f"{what}; the newest ended {age_s:.0f} s ago (an engine's readings stand for"
+                f" {self.intervals.stale_after_s(Exporter.ENGINE):g} s)",
+                newest_s=samples[-1].at_s,
+            )
 
     def _refuse_rivals(self, workload: Workload) -> None:
         rival = self._attribution.rivals.get(workload.key)
@@ -325,41 +256,15 @@ class Assembly:
             raise ConfigurationError(
                 Problem(
                     field="workload",
-                    got=f"{self._what(workload)}, whose pod {pod} the ScaledObject {other} claims",
+                    got=f"{_target(workload)}, whose pod {pod} the ScaledObject {other} claims",
                     allowed="each pod in one ScaledObject",
                 )
             )
 
-    def _what(self, workload: Workload) -> str:
-        return f"{workload.kind}/{workload.name}"
 
-    def _measure(self, exporter: Exporter, workloads: Collection[Workload]) -> None:
-        """Take the median gap of some of an exporter's series for its scrape interval."""
-        gaps = [
-            gap
-            for wanted in self.wanted(workloads)
-            if wanted.exporter is exporter and not wanted.once_a_minute
-            for metric in wanted.metrics[:1]
-            for track in _some(self.store.all_tracks(metric))
-            for gap in track.gaps()
-        ]
-        if gaps:
-            self._intervals[exporter] = max(1.0, float(round(statistics.median(gaps))))
+def _target(workload: Workload) -> str:
+    return f"{workload.kind}/{workload.name}"
 
 
-def bucket_of(at_s: float, interval_s: float) -> int:
-    """Return the number of the bucket that an instant is in: bucket k ends at k intervals."""
-    return math.ceil(at_s / interval_s - 1e-9)
-
-
-def _some(tracks: Iterable[Track], most: int = 8) -> list[Track]:
-    return [track for track, _ in zip(tracks, range(most), strict=False)]
-
-
-def _shared(replicas: Sequence[Replica], before: Sample | None) -> tuple[Replica, ...]:
-    """Return the replicas; one that reads as it did a bucket ago is the same object."""
-    earlier = {replica.name: replica for replica in before.replicas} if before else {}
-    return tuple(
-        same if (same := earlier.get(replica.name)) == replica and same is not None else replica
-        for replica in replicas
-    )
+def _at_s(sample: Sample) -> float:
+    return sample.at_s

@@ -15,6 +15,7 @@ from scaler.decision.pool import Node
 from scaler.decision.window import ScaleBounds
 
 from .attribution import Owner, deployment_of
+from .promql import Matcher, any_of
 from .series import SeriesStore, Subject, Track
 from .source import Workload
 from .wanted import Exporter, Wanted
@@ -82,9 +83,20 @@ LEAVING_TAINTS = frozenset(
 """Taints of a node that its cloud or its autoscaler is about to take away."""
 
 
-def _wanted(metric: str, about: str, *, once_a_minute: bool = False) -> Wanted:
+_EXTENDED: Matcher = ("resource", "!~", "cpu|memory|pods|ephemeral_storage|hugepages.*")
+"""Extended resources: the only ones that a pool may be made of."""
+
+
+def _wanted(
+    metric: str, about: str, *where: Matcher, once_a_minute: bool = False, namespaced: bool = True
+) -> Wanted:
     return Wanted(
-        metrics=(metric,), exporter=Exporter.CLUSTER, about=about, once_a_minute=once_a_minute
+        metrics=(metric,),
+        exporter=Exporter.CLUSTER,
+        about=about,
+        where=where,
+        once_a_minute=once_a_minute,
+        namespaced=namespaced,
     )
 
 
@@ -100,11 +112,13 @@ WANTED = (
     _wanted(_READY_TIME, "pod", once_a_minute=True),
     _wanted(_POD_OWNER, "pod", once_a_minute=True),
     _wanted(_SET_OWNER, "replicaset", once_a_minute=True),
-    _wanted(_REQUESTS, "pod", once_a_minute=True),
-    *(
-        Wanted(metrics=(metric,), exporter=Exporter.CLUSTER, about="node", namespaced=False)
-        for metric in (_ALLOCATABLE, _CORDONED, _CONDITION, _TAINT)
+    _wanted(_REQUESTS, "pod", _EXTENDED, once_a_minute=True),
+    _wanted(_ALLOCATABLE, "node", _EXTENDED, namespaced=False),
+    _wanted(_CORDONED, "node", namespaced=False),
+    _wanted(
+        _CONDITION, "node", ("condition", "=", "Ready"), ("status", "=", "true"), namespaced=False
     ),
+    _wanted(_TAINT, "node", ("key", "=~", any_of(LEAVING_TAINTS)), namespaced=False),
     _wanted(_HPA_MIN, "horizontalpodautoscaler", once_a_minute=True),
     _wanted(_HPA_MAX, "horizontalpodautoscaler", once_a_minute=True),
 )
@@ -120,6 +134,9 @@ class Scale:
     terminating_replicas: int | None = None
     unschedulable_since_s: float | None = None
 
+
+PROBES = (_DEPLOYMENT.spec, _STATEFUL_SET.spec, _CREATED)
+"""One of these is there for every workload, where there is kube-state-metrics."""
 
 SILENT = Scale()
 """The cluster tells nothing."""

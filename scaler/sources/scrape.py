@@ -17,9 +17,10 @@ from scaler.decision.pool import Node
 from scaler.decision.window import Window
 from scaler.errors import SourceError
 
-from .assemble import Assembly, Timing
+from .assemble import Assembly
 from .engines.profile import EngineProfile
 from .source import Workload
+from .timing import Timing
 from .wanted import Wanted
 
 _MOST_AT_ONCE = 64

@@ -9,6 +9,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from .promql import Matcher
 from .series import Subject
 
 
@@ -32,8 +33,8 @@ class Wanted:
     namespaced: bool = True
     once_a_minute: bool = False
     """It changes only with its pod: read once a minute and when a pod appears."""
-    match: tuple[tuple[str, str], ...] = ()
-    """Labels that leave out rows nobody reads."""
+    where: tuple[Matcher, ...] = ()
+    """Matchers that leave out rows nobody reads; a page is read whole."""
 
     def subject(self, labels: Mapping[str, str]) -> Subject | None:
         """

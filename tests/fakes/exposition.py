@@ -19,7 +19,8 @@ class Exporter:
         page = self.pages.get(request.path)
         if page is None:
             return web.Response(status=500, text="broken")
-        return web.Response(text=page)
+        kind = "application/json" if request.path.startswith("/sd/") else "text/plain"
+        return web.Response(text=page, content_type=kind)
 
 
 @contextlib.asynccontextmanager

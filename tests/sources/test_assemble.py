@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.errors import ConfigurationError, NoDataError
-from scaler.sources.assemble import Timing, bucket_of
 from scaler.sources.source import Workload
+from scaler.sources.timing import Timing, bucket_of
 from scaler.sources.wanted import Exporter
 from tests.sources.worlds import LLM, NOW_S, STEP_S, Observer, busy, row
 
@@ -59,11 +59,13 @@ def test_readings_come_late_where_ingestion_does():
 
 def test_silence_says_how_long_it_has_lasted():
     observer = Observer()
-    with pytest.raises(NoDataError, match="serve/llm: no readings of StatefulSet/llm yet"):
+    with pytest.raises(
+        NoDataError, match="serve/llm: no fresh readings of StatefulSet/llm, and none"
+    ):
         observer.window()
     observer.round(NOW_S - 30, {"llm-0": busy()})
     with pytest.raises(
-        NoDataError, match="the newest ended 20 s ago .engine readings stand for 12"
+        NoDataError, match="newest ended 20 s ago .an engine's readings stand for 12"
     ):
         observer.window()
 
@@ -93,8 +95,11 @@ def test_two_scaled_objects_on_one_workload_are_both_refused():
 
 def test_an_engine_that_nobody_knows_is_named_with_those_that_are():
     odd = Workload(namespace="serve", scaled_object="llm", name="llm", engine="vlm")
+    observer = Observer(odd, LLM)
+    observer.round(NOW_S, {"llm-0": busy()})
+    assert observer.window(workload=LLM)
     with pytest.raises(ConfigurationError, match="engine: got vlm; allowed: .*vllm"):
-        Observer(odd)
+        observer.window(workload=odd)
 
 
 def test_an_engine_left_to_be_found_out_is_found_by_its_metrics():

@@ -5,10 +5,11 @@ import pathlib
 
 import pytest
 
-from scaler.sources.assemble import Assembly, Timing
+from scaler.sources.assemble import Assembly
 from scaler.sources.engines.profile import shipped_profiles
 from scaler.sources.scrape import rows_of_page
 from scaler.sources.source import Workload
+from scaler.sources.timing import Timing
 from scaler.sources.wanted import Exporter
 from tests.shared_data import shared_data
 

@@ -3,9 +3,9 @@
 import pytest
 
 from scaler.errors import NoDataError, SourceError
-from scaler.sources.assemble import Timing
 from scaler.sources.engines.profile import shipped_profiles
 from scaler.sources.scrape import ScrapeSource, Target
+from scaler.sources.timing import Timing
 from scaler.sources.wanted import Exporter
 from tests.fakes.exposition import exporter
 from tests.sources.worlds import LLM, NOW_S, busy, row
@@ -75,7 +75,7 @@ async def test_a_server_that_is_not_there_is_refused():
     source = source_of(Target(url="http://127.0.0.1:9/metrics", namespace="serve", pod="llm-0"))
     with pytest.raises(SourceError, match="refused: "):
         await source.refresh([LLM], 60, NOW_S)
-    with pytest.raises(NoDataError, match="no readings of StatefulSet/llm yet"):
+    with pytest.raises(NoDataError, match="no fresh readings of StatefulSet/llm, and none before"):
         source.window(LLM, 60, NOW_S)
     await source.close()
 

@@ -1,9 +1,10 @@
 """Exposition text of a small world, and a source's eye on it: tests name what they are about."""
 
-from scaler.sources.assemble import Assembly, Timing
+from scaler.sources.assemble import Assembly
 from scaler.sources.engines.profile import shipped_profiles
 from scaler.sources.scrape import rows_of_page
 from scaler.sources.source import Workload
+from scaler.sources.timing import Timing
 from scaler.sources.wanted import Exporter
 
 NOW_S = 1_000_020.0

@@ -1,0 +1,62 @@
+"""The few queries that are ever sent, as text: range selectors of raw samples, and two sums."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+Matcher = tuple[str, str, str]
+"""Label, operator (``=``, ``!=``, ``=~``, ``!~``), value."""
+
+
+EXISTS = "found"
+"""The label of what :func:`exists` answers with."""
+
+
+def selector(metrics: Sequence[str], matchers: Iterable[Matcher] = ()) -> str:
+    """Return a selector of one metric, or of several by their exact names."""
+    inside = [f"{label}{operator}{quoted(value)}" for label, operator, value in matchers]
+    if len(metrics) == 1:
+        return f"{metrics[0]}{{{','.join(inside)}}}"
+    return f"{{{','.join([f'__name__=~{quoted(any_of(metrics))}', *inside])}}}"
+
+
+def raw(chosen: str, seconds: float) -> str:
+    """Return the query for raw samples of the last seconds, with their own timestamps."""
+    return f"{chosen}[{max(1, math.ceil(seconds))}s]"
+
+
+def last(chosen: str, seconds: float) -> str:
+    """Return the query for the last sample of each series that had one in the last seconds."""
+    return f"last_over_time({raw(chosen, seconds)})"
+
+
+def increase_by(
+    chosen: str, seconds: float, *, stem: str, by: Sequence[str], copies: Sequence[str] = ()
+) -> str:
+    """
+    Return the query for the increase of a histogram's buckets, added over pods of one stem.
+
+    ``stem`` is the regular expression whose group 1 is the part of a pod's name that its
+    controller gave to all of them; it is called ``stem`` in ``by``. Series that differ only in
+    ``copies`` are one.
+    """
+    increase = f"increase({raw(chosen, seconds)})"
+    if copies:
+        increase = f"max without ({','.join(copies)}) ({increase})"
+    named = f'label_replace({increase},"stem","$1","pod",{quoted(stem)})'
+    return f"sum by ({','.join(by)}) ({named})"
+
+
+def exists(chosen: str, name: str) -> str:
+    """Return the query for whether there is any such series now: one row that bears a name."""
+    return f'label_replace(count({chosen}),"{EXISTS}",{quoted(name)},"","")'
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return the regular expression that matches exactly these names."""
+    return "|".join(name.replace(".", "\\.") for name in sorted(names))
+
+
+def quoted(text: str) -> str:
+    """Return a PromQL string literal."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

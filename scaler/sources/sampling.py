@@ -1,0 +1,98 @@
+"""
+One workload at one instant, read off the store.
+
+A function of the points alone: a sample does not depend on when, how often or in which order its
+points were read.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from scaler.decision.sample import Replica, Sample
+
+from . import cluster
+from .attribution import replica_of
+from .cluster import ClusterFacts
+from .engines.profile import EngineProfile
+from .replicas import ReplicaReader, Staleness
+from .series import SeriesStore, Subject
+from .source import Workload
+from .timing import Intervals
+from .wanted import Exporter, Wanted
+
+UP = Wanted(metrics=("up",), exporter=Exporter.ENGINE)
+
+
+class Sampler:
+    """Makes the samples of one workload, which has these pods."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        pods: Sequence[Subject],
+        *,
+        store: SeriesStore,
+        profile: EngineProfile,
+        intervals: Intervals,
+    ) -> None:
+        self._workload = workload
+        self._pods = pods
+        self._store = store
+        self._cluster = ClusterFacts(store)
+        self._intervals = intervals
+        self._groups: dict[str, list[Subject]] = {}
+        for pod in pods:
+            self._groups.setdefault(replica_of(workload, pod[1]), []).append(pod)
+        self._reader = ReplicaReader(
+            store=store,
+            profile=profile,
+            selector=dict(workload.selector),
+            staleness=Staleness(
+                interval_s=intervals.interval_s(Exporter.ENGINE),
+                engine_s=intervals.stale_after_s(Exporter.ENGINE),
+                gpu_s=intervals.stale_after_s(Exporter.GPU),
+            ),
+        )
+
+    def at(self, at_s: float, before: Sample | None) -> Sample | None:
+        """Return the sample of an instant, None if nothing is known; ``before`` is the last one."""
+        replicas = [
+            replica
+            for name, group in sorted(self._groups.items())
+            if (replica := self._reader.at(name, group, at_s)) is not None
+        ]
+        scale = self._cluster.at(
+            self._workload,
+            self._pods,
+            at_s=at_s,
+            stale_after_s=self._intervals.stale_after_s(Exporter.CLUSTER),
+        )
+        if not replicas and scale == cluster.SILENT:
+            return None
+        return Sample(
+            at_s=at_s,
+            replicas=_shared(replicas, before),
+            spec_replicas=scale.spec_replicas,
+            ready_replicas=scale.ready_replicas,
+            loading_replicas=scale.loading_replicas,
+            terminating_replicas=scale.terminating_replicas,
+            unschedulable_since_s=scale.unschedulable_since_s,
+            targets_up=self._targets_up(at_s),
+        )
+
+    def _targets_up(self, at_s: float) -> int | None:
+        ups = [up for pod in self._pods if (up := self._up(pod, at_s)) is not None]
+        return sum(1 for up in ups if up > 0) if ups else None
+
+    def _up(self, pod: Subject, at_s: float) -> float | None:
+        stale_after_s = self._intervals.stale_after_s(Exporter.ENGINE)
+        values = (track.at(at_s, stale_after_s) for track in self._store.tracks("up", pod))
+        return max((value for value in values if value is not None), default=None)
+
+
+def _shared(replicas: Iterable[Replica], before: Sample | None) -> tuple[Replica, ...]:
+    """Return the replicas; one that reads as it did a bucket ago is the same object."""
+    earlier = {replica.name: replica for replica in before.replicas} if before else {}
+    return tuple(
+        same if (same := earlier.get(replica.name)) == replica and same is not None else replica
+        for replica in replicas
+    )

@@ -1,0 +1,187 @@
+"""
+A Prometheus written by hand: it scrapes pages when told to, and answers the queries kvtide sends.
+
+The few forms of PromQL that are ever sent, over real HTTP on loopback. It can also be ill.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Iterable
+
+from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
+
+Labels = dict[str, str]
+Points = list[tuple[float, float]]
+
+LOOKBACK_S = 300.0
+_SELECTOR = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)?\{(?P<inside>.*)\}")
+_MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"')
+_RANGE = re.compile(r"(?P<selector>.*)\[(?P<seconds>\d+)s\]")
+_EXISTS = re.compile(
+    r'label_replace\(count\((?P<selector>.*)\),"(?P<label>\w+)","(?P<name>\w+)","",""\)'
+)
+_SUM = re.compile(
+    r"sum by \((?P<by>[\w,]*)\) \(label_replace\((?:max without \((?P<copies>[\w,]*)\) \()?"
+    r'increase\((?P<range>.*?\])\)+,"stem","\$1","pod","(?P<stem>.*)"\)\)'
+)
+
+
+class FakePrometheus:
+    """Series in memory, behind ``/api/v1/query``."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.queries: list[str] = []
+        self.answer: web.StreamResponse | None = None
+        """Given instead of an answer."""
+        self.delay_s = 0.0
+        self.warnings: list[str] = []
+        self.drips = False
+        """Answers a byte at a time, and never comes to an end."""
+        self.headers: list[dict[str, str]] = []
+        self.params: list[dict[str, str]] = []
+        self._series: dict[tuple[tuple[str, str], ...], Points] = {}
+        self._target_of: dict[tuple[tuple[str, str], ...], str] = {}
+        self._scraped: dict[str, float] = {}
+
+    def scrape(self, at_s: float, page: str | None, **target: str) -> None:
+        """Take in a page, None if the target is down; its labels move the page's own aside."""
+        place = json.dumps(target, sort_keys=True)
+        self._scraped[place] = at_s
+        self._add({"__name__": "up", **target}, at_s, 0.0 if page is None else 1.0, place)
+        for family in text_string_to_metric_families(page or ""):
+            for sample in family.samples:
+                moved = {
+                    (f"exported_{k}" if k in target else k): v for k, v in sample.labels.items()
+                }
+                labels = {"__name__": sample.name, **moved, **target}
+                self._add(labels, at_s, float(sample.value), place)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        form = {key: str(value) for key, value in (await request.post()).items()}
+        self.queries.append(form["query"])
+        self.params.append(form)
+        self.headers.append(dict(request.headers))
+        await asyncio.sleep(self.delay_s)
+        if self.drips:
+            return await _drip(request)
+        if self.answer is not None:
+            return self.answer
+        document: dict[str, object] = {"status": "success"}
+        document["data"] = self.evaluate(form["query"], float(form["time"]))
+        if self.warnings:
+            document["warnings"] = self.warnings
+        return web.json_response(document)
+
+    def evaluate(self, query: str, at_s: float) -> dict[str, object]:
+        if summed := _SUM.fullmatch(query):
+            return _vector(self._sum(summed, at_s), at_s)
+        if query.startswith("label_replace(count("):
+            found = [row for part in query.split(" or ") for row in self._exists(part, at_s)]
+            return _vector(found, at_s)
+        if query.startswith("last_over_time("):
+            rows = self._over(query.removeprefix("last_over_time(").removesuffix(")"), at_s)
+            return _vector([(labels, points[-1][1]) for labels, points in rows], at_s)
+        rows = self._over(query, at_s)
+        result = [{"metric": labels, "values": _texts(points)} for labels, points in rows]
+        return {"resultType": "matrix", "result": result}
+
+    def _add(self, labels: Labels, at_s: float, value: float, place: str) -> None:
+        key = tuple(sorted(labels.items()))
+        self._series.setdefault(key, []).append((at_s, value))
+        self._target_of[key] = place
+
+    def _over(self, query: str, at_s: float) -> list[tuple[Labels, Points]]:
+        parsed = _RANGE.fullmatch(query)
+        assert parsed, f"the fake does not know the query {query}"
+        since_s = at_s - float(parsed["seconds"])
+        rows = []
+        for key, points in self._series.items():
+            inside = [point for point in points if since_s < point[0] <= at_s]
+            if inside and _matches(dict(key), parsed["selector"]):
+                rows.append((dict(key), inside))
+        return rows
+
+    def _exists(self, query: str, at_s: float) -> list[tuple[Labels, float]]:
+        parsed = _EXISTS.fullmatch(query)
+        assert parsed, f"the fake does not know the query {query}"
+        count = 0
+        for key, points in self._series.items():
+            last = [point for point in points if at_s - LOOKBACK_S < point[0] <= at_s][-1:]
+            gone = last and last[0][0] < self._scraped[self._target_of[key]] <= at_s
+            count += bool(last and not gone and _matches(dict(key), parsed["selector"]))
+        return [({parsed["label"]: parsed["name"]}, float(count))] if count else []
+
+    def _sum(self, parsed: re.Match[str], at_s: float) -> list[tuple[Labels, float]]:
+        copies = (parsed["copies"] or "").split(",")
+        apart: dict[tuple[tuple[str, str], ...], float] = {}
+        for labels, points in self._over(parsed["range"], at_s):
+            kept = {k: v for k, v in labels.items() if k not in copies and k != "__name__"}
+            key = tuple(sorted(kept.items()))
+            apart[key] = max(apart.get(key, 0.0), points[-1][1] - points[0][1])
+        sums: dict[tuple[tuple[str, str], ...], float] = {}
+        pattern = parsed["stem"].replace("\\\\", "\\")
+        for key, increase in apart.items():
+            labels = dict(key)
+            if stem := re.fullmatch(pattern, labels.get("pod", "")):
+                labels["stem"] = stem[1]
+            group = _group(labels, parsed["by"])
+            sums[group] = sums.get(group, 0.0) + increase
+        return [(dict(group), total) for group, total in sums.items()]
+
+
+@contextlib.asynccontextmanager
+async def fake_prometheus() -> AsyncIterator[FakePrometheus]:
+    fake = FakePrometheus()
+    app = web.Application(client_max_size=16 * 1024 * 1024)
+    app.router.add_post("/api/v1/query", fake.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield fake
+    finally:
+        await runner.cleanup()
+
+
+async def _drip(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.02)
+    return response
+
+
+def _matches(labels: Labels, selector: str) -> bool:
+    parsed = _SELECTOR.fullmatch(selector)
+    assert parsed, f"the fake does not know the selector {selector}"
+    if parsed["name"] and labels["__name__"] != parsed["name"]:
+        return False
+    return all(
+        _holds(labels.get(label, ""), operator, value.replace("\\\\", "\\").replace('\\"', '"'))
+        for label, operator, value in _MATCHER.findall(parsed["inside"])
+    )
+
+
+def _holds(text: str, operator: str, value: str) -> bool:
+    same = text == value if operator in ("=", "!=") else bool(re.fullmatch(value, text))
+    return same is (operator in ("=", "=~"))
+
+
+def _group(labels: Labels, by: str) -> tuple[tuple[str, str], ...]:
+    return tuple((label, labels[label]) for label in by.split(",") if labels.get(label))
+
+
+def _vector(rows: Iterable[tuple[Labels, float]], at_s: float) -> dict[str, object]:
+    result = [{"metric": labels, "value": [at_s, str(value)]} for labels, value in rows]
+    return {"resultType": "vector", "result": result}
+
+
+def _texts(points: Points) -> list[tuple[float, str]]:
+    return [(at_s, str(value)) for at_s, value in points]
