@@ -14,6 +14,9 @@ from typing import Annotated, TypeVar
 
 from scaler.errors import ConfigurationError, Problem
 
+from .kv_cache import KvCapacity, KvLayout
+from .token_length import TokenLength
+
 T = TypeVar("T")
 
 
@@ -26,11 +29,14 @@ class Written(enum.Enum):
     """``200`` or ``200%``: both two hundred."""
     AUTO = "auto"
     """``auto`` is None: found from what is seen."""
+    COMPUTED = "computed"
+    """Not written at all: made from other things that are."""
 
 
 Share = Annotated[float, Written.SHARE]
 Percent = Annotated[float, Written.PERCENT]
 Auto = Annotated[T | None, Written.AUTO]
+Computed = Annotated[T | None, Written.COMPUTED]
 
 
 class SignalName(enum.StrEnum):
@@ -125,7 +131,15 @@ class InferencePolicy:
     max_num_seqs: int | None = None
     """The engine's limit on running requests (``--max-num-seqs``)."""
     units_per_replica: int = 1
-    """GPUs (or MIG slices) that one replica holds."""
+    """GPUs (or MIG slices) that one replica holds; not stated: its parallel ranks, where stated."""
+    prompt_tokens: TokenLength | None = None
+    """How long prompts are, for want of the engine's own histogram."""
+    output_tokens: TokenLength | None = None
+    """How long outputs are, for want of the engine's own histogram."""
+    kv_layout: Computed[KvLayout] = None
+    """What a request holds in the engine's blocks; from the model and the engine's flags."""
+    kv_capacity: Computed[KvCapacity] = None
+    """The blocks of one engine; from the GPU's memory, where the engine reports none."""
 
     # Targets.
     target_utilization: Share = 0.7

@@ -10,35 +10,16 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
-from scaler.decision.concurrency.lengths import LARGEST_P95_RATIO, lognormal
+from scaler.decision.concurrency.lengths import lognormal
 from scaler.decision.kv_cache import Engine, GpuClass, Serving
 from scaler.decision.planned import MemoryTerms, Planned, RequestLengths, plan
+from scaler.decision.token_length import TokenLength
 from scaler.errors import ConfigurationError, Problem
 
 from .gpus import Gpu, find_gpu
 from .models import load_model
 
 Known = TypeVar("Known")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TokenLength:
-    """How long prompts or outputs are: the mean, and the 95th percentile where it is known."""
-
-    mean: float
-    p95: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse lengths that no lognormal has."""
-        if not 1 <= self.mean < math.inf:
-            raise ConfigurationError(
-                Problem(field="tokens", got=f"{self.mean:g}", allowed="a mean of at least 1")
-            )
-        if self.p95 is not None and not 1 <= self.p95 / self.mean <= LARGEST_P95_RATIO:
-            allowed = f"a 95th percentile of 1 to {LARGEST_P95_RATIO:.2f} times the mean"
-            raise ConfigurationError(
-                Problem(field="tokens", got=f"{self.mean:g}:{self.p95:g}", allowed=allowed)
-            )
 
 
 def token_length(field: str, text: str | None) -> TokenLength:

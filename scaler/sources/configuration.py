@@ -128,6 +128,8 @@ class Configuration:
     """Pools of GPUs by name; training triggers name one."""
     engines: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """Engine profiles by name, as the files in scaler/sources/engines have them."""
+    models: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Models by name that the shipped table lacks: a config.json, or a checkpoint's folder."""
     gateways: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """Gateway profiles by name, shaped like the presets."""
     queries: Mapping[str, str] = dataclasses.field(default_factory=dict)

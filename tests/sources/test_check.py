@@ -395,6 +395,27 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
+            metadata(
+                model="meta-llama/Llama-3.1-8B-Instruct",
+                gpu="L4",
+                promptTokens="1200:3000",
+                outputTokens="300",
+            ),
+            "warning",
+            "spec.triggers.metadata.maxNumSeqs",
+            "up to 256 requests at once, above the safe concurrency of 10",
+            id="the engine's default admits more than is safe",
+        ),
+        pytest.param(
+            CHAT,
+            metadata(model="meta-llama/Llama-3.1-70B-Instruct", gpu="L4"),
+            "warning",
+            "spec.triggers.metadata.model",
+            "not one request fits",
+            id="a model that the GPU does not hold",
+        ),
+        pytest.param(
+            CHAT,
             {"scaleTargetRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "chat"}},
             "error",
             "spec.scaleTargetRef.kind",

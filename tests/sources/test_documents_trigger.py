@@ -13,7 +13,9 @@ from scaler.decision.policy import (
     SignalName,
     StepCost,
 )
+from scaler.decision.token_length import TokenLength
 from scaler.errors import ConfigurationError
+from scaler.sources.capacity import CapacityQuestion, planned_capacity
 from scaler.sources.configuration import Configuration, Pool, PrometheusServer
 from scaler.sources.documents.trigger import parse_trigger, render_trigger
 from scaler.sources.source import Role, Trigger, Workload
@@ -36,6 +38,7 @@ CONFIGURATION = Configuration(
     queries={"arrivals": 'sum(requests_total{namespace="$namespace"})'},
     gateway_namespaces=("istio-system",),
 )
+LLAMA = {"model": "meta-llama/Llama-3.1-8B-Instruct"}
 
 
 def parse(**metadata: str) -> Trigger:
@@ -129,6 +132,65 @@ def test_what_is_scaled_can_be_stated():
         arrival_query="arrivals",
         prometheus="eu1",
     )
+
+
+def inference(**metadata: str) -> InferencePolicy:
+    policy = parse(**metadata).policy
+    assert isinstance(policy, InferencePolicy)
+    return policy
+
+
+def test_a_model_alone_tells_what_a_request_holds():
+    policy = inference(**LLAMA)
+
+    assert policy.kv_layout is not None
+    assert (policy.kv_layout.block_tokens, policy.kv_layout.growing_groups) == (16, 1)
+    assert policy.kv_capacity is None
+
+
+def test_a_model_and_a_gpu_tell_the_blocks_as_the_capacity_command_does():
+    policy = inference(**LLAMA, gpu="H100", kvCacheDtype="fp8", maxModelLen="8192")
+    question = CapacityQuestion(
+        model=LLAMA["model"], gpu="H100", kv_cache_dtype="fp8", max_model_len=8192
+    )
+
+    assert policy.kv_capacity == planned_capacity(question).capacity
+
+
+def test_a_configured_model_is_read_from_its_file(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(
+        '{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2,'
+        '"num_attention_heads": 8, "num_key_value_heads": 2, "hidden_size": 512,'
+        '"intermediate_size": 1024, "vocab_size": 1000, "max_position_embeddings": 4096}'
+    )
+    configuration = dataclasses.replace(CONFIGURATION, models={"ours": str(path)})
+
+    trigger = parse_trigger("llm", "chat", {"model": "ours"}, configuration)
+
+    assert isinstance(trigger.policy, InferencePolicy)
+    assert trigger.policy.kv_layout is not None
+
+
+def test_a_model_that_cannot_fit_is_no_capacity_rather_than_none_at_all():
+    policy = inference(model="meta-llama/Llama-3.1-70B-Instruct", gpu="L4")
+
+    assert policy.kv_layout is not None
+    assert policy.kv_capacity is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "units"),
+    [
+        pytest.param({}, 1, id="nothing stated"),
+        pytest.param({"tensorParallel": "4"}, 4, id="tensor-parallel ranks"),
+        pytest.param({"tensorParallel": "4", "pipelineParallel": "2"}, 8, id="stages of them"),
+        pytest.param({"tensorParallel": "2", "dataParallel": "2"}, 4, id="engines of them"),
+        pytest.param({"tensorParallel": "4", "unitsPerReplica": "1"}, 1, id="stated otherwise"),
+    ],
+)
+def test_a_replica_holds_the_gpus_of_its_ranks(metadata, units):
+    assert inference(**metadata).units_per_replica == units
 
 
 def test_training_takes_a_pool_of_the_configuration():
@@ -239,6 +301,37 @@ def test_training_takes_a_stated_pool():
             id="a kind whose pods are not told by name",
         ),
         pytest.param(
+            {"model": "/etc/passwd"}, "model", "a model's name such as", id="a path as a model"
+        ),
+        pytest.param(
+            {"model": "meta-llama/Lama-3.1-8B"}, "model", "did you mean", id="no such model"
+        ),
+        pytest.param({"gpu": "H100"}, "model", "stated, since gpu is", id="a GPU for no model"),
+        pytest.param(
+            {**LLAMA, "tensorParallel": "3", "gpu": "H100"},
+            "tensorParallel",
+            "got '3'; allowed: a divisor",
+            id="ranks that do not divide the heads",
+        ),
+        pytest.param(
+            {**LLAMA, "blockSize": "0", "gpu": "H100"},
+            "blockSize",
+            "got '0'; allowed: a whole number of at least 1",
+            id="blocks of no tokens",
+        ),
+        pytest.param(
+            {**LLAMA, "engine": "house"},
+            "engine",
+            "got 'house'; allowed: vllm, sglang, tgi, trtllm",
+            id="a model in an engine of unknown rules",
+        ),
+        pytest.param(
+            {"promptTokens": "100:9000"},
+            "promptTokens",
+            "a 95th percentile of 1 to 3.87 times the mean",
+            id="lengths that no law has",
+        ),
+        pytest.param(
             {"role": "training", "pool": "a10"}, "pool", "did you mean a100?", id="no such pool"
         ),
         pytest.param(
@@ -315,6 +408,12 @@ INFERENCE = st.builds(
     hpa_tolerance=st.none() | shares,
     forecast=st.sampled_from(Forecast),
     fast_path=st.booleans(),
+    prompt_tokens=st.none()
+    | st.builds(
+        lambda mean, ratio: TokenLength(mean=mean, p95=mean * ratio),
+        st.floats(1, 1e5),
+        st.floats(1.01, 3.8),
+    ),
     tier_group=st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1),
     tier_cost=numbers,
 )

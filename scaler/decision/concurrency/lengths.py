@@ -13,9 +13,17 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from statistics import NormalDist
 
+from scaler.decision.token_length import LARGEST_P95_RATIO, P95_DEVIATIONS
 from scaler.decision.window import Histogram
+
+__all__ = [
+    "LARGEST_P95_RATIO",
+    "LengthLaw",
+    "fixed",
+    "from_histogram",
+    "lognormal",
+]
 
 SLICES = 4
 """Points that the mass of one histogram bucket is spread over."""
@@ -24,7 +32,6 @@ WIDEST_STEP = 2.5
 USUAL_SIGMA = 1.0
 """Spread of the logarithm where only a mean is stated: 95th percentiles of prompts and outputs are
 2.1 to 3.6 times the mean on public traces, 3.1 times with this."""
-P95_DEVIATIONS = NormalDist().inv_cdf(0.95)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +111,6 @@ def lognormal(mean: float, p95: float | None = None, *, longest: float | None = 
     return _law((min(mean * weighted / share, most), share) for share, weighted in slices)
 
 
-LARGEST_P95_RATIO = math.exp(P95_DEVIATIONS**2 / 2)
-"""The most that a lognormal's 95th percentile is of its mean: 3.87."""
 _LOWEST = -4.0
 _STEP = 0.1
 """Standard deviations between points: lengths 11 % apart at σ = 1."""

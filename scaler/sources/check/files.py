@@ -16,12 +16,11 @@ from scaler.sources.documents.trigger import parse_trigger
 from scaler.sources.source import Trigger
 
 from . import hpa, inference, keda, training
-from .finding import Finding, Level, error, warning
+from .finding import METADATA, Finding, Level, error, warning
 from .scaled_object import OURS, ScaledObject, TriggerSpec, scaled_objects_of
 from .seen import Rule, Seen
 
 RULES: tuple[Rule, ...] = (*keda.RULES, *hpa.RULES, *inference.RULES, *training.RULES)
-METADATA = "spec.triggers.metadata."
 MANY_OBJECTS = 200
 """Active ScaledObjects from which KEDA's and the HPA's default API rates begin to matter."""
 

@@ -5,6 +5,9 @@ import enum
 
 from scaler.errors import Problem
 
+METADATA = "spec.triggers.metadata."
+"""Where a trigger's own keys stand."""
+
 
 class Level(enum.StrEnum):
     """An error does not work, or harms; a warning works in a way that few people want."""

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 
+from scaler.decision.planned import Planned
 from scaler.decision.policy import SignalName
+from scaler.sources.documents.capacity import knows_memory, planned_replica
 from scaler.sources.documents.engines import engine_profiles
 from scaler.sources.documents.forms import DURATIONS
+from scaler.sources.documents.keys import read
+from scaler.sources.documents.metadata import KEYS
+from scaler.sources.source import Role
 
-from .finding import Finding, error, warning
+from .finding import METADATA, Finding, error, warning
 from .scaled_object import MAX_REPLICAS, POLLING_INTERVAL_S
 from .seen import Seen
 
@@ -15,7 +20,7 @@ def flat_signals(seen: Seen) -> Iterator[Finding]:
     if seen.inference is None:
         return
     policy, workload = seen.inference
-    field, chosen = "spec.triggers.metadata.metrics", set(policy.metrics)
+    field, chosen = f"{METADATA}metrics", set(policy.metrics)
     engine = workload.engine
     if chosen == {SignalName.GPU_UTILIZATION}:
         yield error(
@@ -92,7 +97,7 @@ def replicas_that_keda_allows(seen: Seen) -> Iterator[Finding]:
     for key, wanted in (("minReplicas", policy.min_replicas), ("maxReplicas", policy.max_replicas)):
         if wanted is not None and wanted > most:
             yield warning(
-                f"spec.triggers.metadata.{key}",
+                f"{METADATA}{key}",
                 f"{wanted} is above what KEDA allows (maxReplicaCount {most}): never reached",
             )
 
@@ -107,7 +112,7 @@ def windows_and_scrapes(seen: Seen) -> Iterator[Finding]:
     if interval_s is not None and 2 * interval_s > panic_s:
         text = DURATIONS.write
         yield warning(
-            "spec.triggers.metadata.stableWindow",
+            f"{METADATA}stableWindow",
             f"its panic window of {text(panic_s)} needs a scrape interval of {text(panic_s / 2)} "
             f"or less; at {text(interval_s)} it is {text(2 * interval_s)}. Scrape the engines more "
             "often, or lengthen stableWindow or panicWindowPercentage",
@@ -115,18 +120,40 @@ def windows_and_scrapes(seen: Seen) -> Iterator[Finding]:
 
 
 def engine_admits(seen: Seen) -> Iterator[Finding]:
+    """Yield an engine that starts more requests than are safe: a limit that nothing enforces."""
     if seen.inference is None:
         return
     policy, _ = seen.inference
-    if policy.max_num_seqs is None or policy.max_concurrency is None:
-        return
-    if policy.max_num_seqs > policy.max_concurrency:
+    planned = _planned(seen)
+    running, safe = policy.max_num_seqs, policy.max_concurrency
+    if planned is not None and planned.lengths is not None:
+        running = min((b.requests for b in planned.safe.bounds[1:]), default=running)
+        safe = min(planned.kv_requests, safe or planned.kv_requests)
+    if running is not None and safe is not None and running > safe > 0:
         yield warning(
-            "spec.triggers.metadata.maxNumSeqs",
-            f"{policy.max_num_seqs} is above the safe concurrency of {policy.max_concurrency}: the "
-            f"engine admits more than is safe. Start it with --max-num-seqs "
-            f"{policy.max_concurrency}, or limit the gateway",
+            f"{METADATA}maxNumSeqs",
+            f"the engine runs up to {running} requests at once, above the safe concurrency of "
+            f"{safe}. Start it with --max-num-seqs {safe}, or limit the gateway",
         )
+
+
+def model_fits(seen: Seen) -> Iterator[Finding]:
+    planned = _planned(seen)
+    if planned is not None and not planned.kv_requests:
+        yield warning(
+            f"{METADATA}model",
+            "by the estimate not one request fits beside the weights. kvtide capacity shows the "
+            "steps; state availableKvGiB if the engine's log says otherwise",
+        )
+
+
+def _planned(seen: Seen) -> Planned | None:
+    """Return the replica on paper, where its model and memory are stated."""
+    texts = {key: text for key, text in seen.spec.metadata.items() if isinstance(text, str)}
+    values, _ = read(KEYS[Role.INFERENCE], texts)
+    if seen.inference is None or "model" not in values or not knows_memory(values):
+        return None
+    return planned_replica(values, seen.configuration.models)
 
 
 RULES = (
@@ -136,4 +163,5 @@ RULES = (
     replicas_that_keda_allows,
     windows_and_scrapes,
     engine_admits,
+    model_fits,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .finding import Finding, error, warning
+from .finding import METADATA, Finding, error, warning
 from .scaled_object import COOLDOWN_S, POLLING_INTERVAL_S
 from .seen import Seen
 
@@ -37,7 +37,7 @@ def training_reaches_zero(seen: Seen) -> Iterator[Finding]:
 def pool_of_itself(seen: Seen) -> Iterator[Finding]:
     if seen.trigger is not None and seen.object.key in seen.trigger.pool_members:
         yield error(
-            "spec.triggers.metadata.poolWorkloads",
+            f"{METADATA}poolWorkloads",
             f"{seen.object.key} is the borrower itself: name the online workloads",
         )
 

@@ -7,7 +7,8 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.sources.configuration import Configuration
 from scaler.sources.source import Trigger
 
-from .files import METADATA, parsed
+from .files import parsed
+from .finding import METADATA
 from .scaled_object import ScaledObject, scaled_objects_of
 
 

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from scaler.decision.policy import Written
+from scaler.decision.token_length import TokenLength
 
 NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 UNSIGNED = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
@@ -77,6 +78,8 @@ def unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...]]:  # noqa: ANN401
 def _form_of_type(name: str, hint: Any, marks: tuple[Any, ...]) -> Form:  # noqa: ANN401
     if get_origin(hint) is tuple:
         return listed(form_of(name, get_args(hint)[0]))
+    if hint is TokenLength:
+        return LENGTHS
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return parts(hint)
     if issubclass(hint, enum.Enum):
@@ -276,6 +279,25 @@ PROSE = Form(
     pattern=r"[^\x00-\x08\x0b-\x1f\x7f]+",
 )
 """Text of any length, over several lines where it likes: queries, addresses."""
+
+
+def _read_length(text: str) -> TokenLength:
+    mean, colon, p95 = text.partition(":")
+    return TokenLength(mean=_read_number(mean), p95=_read_number(p95) if colon else None)
+
+
+def _write_length(length: TokenLength) -> str:
+    known = (length.mean, *(() if length.p95 is None else (length.p95,)))
+    return ":".join(map(decimal_text, known))
+
+
+LENGTHS = Form(
+    read=_read_length,
+    write=_write_length,
+    noun="mean or mean:p95",
+    allowed="mean or mean:p95, tokens, such as 1200:3000",
+    pattern=f"{NUMBER}(?::{NUMBER})?",
+)
 
 
 def read_instant(text: str) -> float:

@@ -15,9 +15,10 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any, get_type_hints
 
+from scaler.decision.policy import Written
 from scaler.errors import ConfigurationError, Problem
 
-from .forms import Form, form_of
+from .forms import Form, form_of, unwrapped
 
 NO_DEFAULT = dataclasses.MISSING
 
@@ -35,8 +36,8 @@ class Key:
     """Value where the key is absent; :data:`NO_DEFAULT`: it must be there."""
 
 
-def keys_of(kind: type, *, without: Iterable[str] = ()) -> tuple[Key, ...]:
-    """Return the keys of a dataclass in its order; ``without`` names fields that are none."""
+def keys_of(kind: type) -> tuple[Key, ...]:
+    """Return the keys of a dataclass in its order; fields that are computed are none."""
     hints = get_type_hints(kind, include_extras=True)
     return tuple(
         Key(
@@ -46,7 +47,7 @@ def keys_of(kind: type, *, without: Iterable[str] = ()) -> tuple[Key, ...]:
             default=default_of(field),
         )
         for field in dataclasses.fields(kind)
-        if field.name not in without
+        if Written.COMPUTED not in unwrapped(hints[field.name])[1]
     )
 
 
@@ -117,5 +118,6 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def _inner(key: str, field: str) -> str:
-    """Return the path of a part of a key's value: ``stepCost.a`` for ``step_cost.a``."""
-    return f"{key}.{field.rpartition('.')[2]}"
+    """Return where in a key's value a problem is: ``stepCost.a`` for ``step_cost.a``."""
+    _, dot, part = field.rpartition(".")
+    return f"{key}{dot}{part if dot else ''}"

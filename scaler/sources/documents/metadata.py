@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated
 
-from scaler.decision.policy import InferencePolicy, LendingPolicy
+from scaler.decision.policy import InferencePolicy, LendingPolicy, Share
 from scaler.sources.source import Role
 
 from .keys import Key, keys_of
-from .names import CONFIGURED, LABELS, MEMBERS, PRESET, TARGET, ScaleTarget
+from .names import CONFIGURED, LABELS, MEMBERS, MODEL, PRESET, TARGET, ScaleTarget
 
 KEDA_KEYS = frozenset(
     (
@@ -62,6 +62,42 @@ class InferenceKeys:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityKeys:
+    """Keys from which the KV cache of a replica is computed; those of ``kvtide capacity``."""
+
+    model: Annotated[str | None, MODEL] = None
+    """What is served, by its name on the hub, or one that the configuration names."""
+    engine_version: str | None = None
+    """Release whose rules are meant; default: the newest that is known."""
+    gpu: str | None = None
+    """Name of the GPU, such as H100 or A100-80GB."""
+    gpu_memory_gib: float | None = None
+    """Memory of one GPU as CUDA reports it, where the name is not known."""
+    gpu_memory_utilization: Share | None = None
+    """Share of it that the engine takes; default: the engine's own."""
+    available_kv_gib: float | None = None
+    """Cache memory of one GPU as the engine's log prints it; nothing is estimated then."""
+    weights_gib: float | None = None
+    """Weights on one GPU as the engine's log prints them."""
+    quantization: str | None = None
+    """How the weights are stored, such as fp8 or awq; default: what the model says."""
+    tensor_parallel: int | None = None
+    """Tensor-parallel ranks of one replica."""
+    pipeline_parallel: int | None = None
+    """Pipeline stages of one replica."""
+    data_parallel: int | None = None
+    """Engines in one replica."""
+    kv_cache_dtype: str | None = None
+    """How the cache is stored, such as auto or fp8."""
+    block_size: int | None = None
+    """Tokens of one block; default: the engine's own."""
+    max_num_batched_tokens: int | None = None
+    """Tokens of one engine step; default: the engine's own."""
+    draft_layers: int | None = None
+    """Layers of a drafter that own a cache: 1 for MTP or EAGLE."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingKeys:
     """Keys of a training trigger that are not part of its policy."""
 
@@ -72,7 +108,7 @@ class TrainingKeys:
 
 
 DECLARED: Mapping[Role, tuple[type, ...]] = {
-    Role.INFERENCE: (SharedKeys, InferenceKeys, InferencePolicy),
+    Role.INFERENCE: (SharedKeys, InferenceKeys, CapacityKeys, InferencePolicy),
     Role.TRAINING: (SharedKeys, TrainingKeys, LendingPolicy),
 }
 """Where the keys of a role are declared, in the order of the reference page."""

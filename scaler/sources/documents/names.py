@@ -6,6 +6,7 @@ from .forms import Form, choice, listed, matching
 
 LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
 NAME = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
+MODEL_NAME = r"[A-Za-z0-9][-A-Za-z0-9_.]*(?:/[A-Za-z0-9][-A-Za-z0-9_.]*)?"
 KIND = r"[A-Z][A-Za-z0-9]{0,62}"
 INFERENCE_KINDS = ("Deployment", "StatefulSet", "LeaderWorkerSet")
 """Kinds whose pods are told by their names; pods of other kinds need a selector."""
@@ -65,3 +66,11 @@ CONFIGURED = Form(
     pattern=r"[A-Za-z0-9][-A-Za-z0-9_.]{0,62}",
 )
 PRESET = choice(["knative"])
+MODEL = Form(
+    read=lambda text: matching(MODEL_NAME, text).group(),
+    write=str,
+    noun="name",
+    allowed="a model's name such as meta-llama/Llama-3.1-8B-Instruct",
+    pattern=MODEL_NAME,
+)
+"""A name and never a path: whoever writes metadata reads no files of the scaler."""

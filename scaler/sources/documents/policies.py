@@ -5,16 +5,18 @@ A policy names its fields (``stable_window_s: got 2; allowed: at least 6``); who
 ``stableWindow: 2s`` is told so.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.errors import ConfigurationError, Problem
 
 from .forms import DURATIONS, SHARES, Form
 from .keys import key_name, keys_of, quoted
 
-Made = TypeVar("Made")
+Made = TypeVar("Made", InferencePolicy, LendingPolicy)
 
 
 def read_policy(
@@ -26,8 +28,9 @@ def read_policy(
     ``stated`` are the texts by key, for the problems to quote.
     """
     forms = {key.field: key.form for key in keys_of(kind)}
+    fields = [field.name for field in dataclasses.fields(kind)]
     try:
-        return kind(**{field: values[field] for field in forms if field in values}), ()
+        return kind(**{name: values[name] for name in fields if name in values}), ()
     except ConfigurationError as error:
         return None, tuple(in_typed_words(problem, forms, stated) for problem in error.problems)
 

@@ -21,6 +21,7 @@ Row = tuple[str, str, str, str]
 TITLES = {
     "SharedKeys": "Both roles",
     "InferenceKeys": "Inference: what is scaled",
+    "CapacityKeys": "Inference: what a replica's KV cache is computed from",
     "InferencePolicy": "Inference: how far",
     "TrainingKeys": "Training: whose idle units",
     "LendingPolicy": "Training: how many workers",

@@ -16,6 +16,7 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.sources.configuration import Configuration, Pool
 from scaler.sources.source import Role, Trigger, Workload
 
+from .capacity import read_capacity, units_of
 from .engines import engine_names
 from .keys import closest, key_name, quoted, read
 from .metadata import FROM_ENV, KEDA_KEYS, KEYS, NAMES, InferenceKeys
@@ -74,7 +75,11 @@ def parse_trigger(
 
 
 def render_trigger(trigger: Trigger) -> dict[str, str]:
-    """Return metadata that parses to ``trigger``: what differs from the defaults."""
+    """
+    Return metadata that parses to ``trigger``: what differs from the defaults.
+
+    What was computed from a model, and the resource of a configured pool, have no text.
+    """
     values: dict[str, Any] = {
         field.name: getattr(source, field.name)
         for source in (trigger.workload, trigger.policy)
@@ -148,8 +153,17 @@ def _beyond(problems: Collection[Problem], known: Collection[str]) -> tuple[Prob
 
 def _inference(draft: Draft) -> tuple[Trigger | None, tuple[Problem, ...]]:
     preset: Mapping[str, object] = KNATIVE_PRESET if draft.has("preset") else {}
-    policy, problems = read_policy(InferencePolicy, {**preset, **draft.values}, draft.stated)
+    capacity, wrong = read_capacity(draft.values, draft.stated, draft.configuration.models)
+    values = {
+        **preset,
+        **units_of(draft.values),
+        **draft.values,
+        "kv_layout": capacity.kv_layout,
+        "kv_capacity": capacity.kv_capacity,
+    }
+    policy, problems = read_policy(InferencePolicy, values, draft.stated)
     problems += (
+        *wrong,
         *_target_problems(draft),
         *_name_problems(draft),
         *_gateway_problems(draft),

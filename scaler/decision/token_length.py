@@ -1,0 +1,31 @@
+"""How long prompts or outputs are, as people state it: a mean, and perhaps a 95th percentile."""
+
+import dataclasses
+import math
+from statistics import NormalDist
+
+from scaler.errors import ConfigurationError, Problem
+
+P95_DEVIATIONS = NormalDist().inv_cdf(0.95)
+LARGEST_P95_RATIO = math.exp(P95_DEVIATIONS**2 / 2)
+"""The most that a lognormal's 95th percentile is of its mean: 3.87."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLength:
+    """Tokens of a prompt or an output; None: the 95th percentile is not known."""
+
+    mean: float
+    p95: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that no lognormal has."""
+        if not 1 <= self.mean < math.inf:
+            raise ConfigurationError(
+                Problem(field="tokens", got=f"{self.mean:g}", allowed="a mean of at least 1")
+            )
+        if self.p95 is not None and not 1 <= self.p95 / self.mean <= LARGEST_P95_RATIO:
+            allowed = f"a 95th percentile of 1 to {LARGEST_P95_RATIO:.2f} times the mean"
+            raise ConfigurationError(
+                Problem(field="tokens", got=f"{self.mean:g}:{self.p95:g}", allowed=allowed)
+            )
