@@ -29,7 +29,7 @@ def _now(page: dashboard.Dashboard) -> dashboard.Dashboard:
             number(
                 "Replicas of the scaler",
                 "That Prometheus can scrape.",
-                ("count(kvtide_build_info)", ""),
+                ("count(kvtide_board_objects)", ""),
             )
         )
         .with_panel(
@@ -161,7 +161,13 @@ def _answering(page: dashboard.Dashboard) -> dashboard.Dashboard:
                 steps=True,
             )
         )
-        .with_panel(listing("Versions", "One row per replica of the scaler.", "kvtide_build_info"))
+        .with_panel(
+            listing(
+                "Versions",
+                "One row per replica of the scaler and the controller.",
+                "kvtide_build_info",
+            )
+        )
     )
 
 

@@ -68,8 +68,22 @@ def check(manifest: Manifest) -> None:
     try:
         kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
     except kubernetes_validate.SchemaNotFoundError:
-        schema = yaml.safe_load((SCHEMAS / f"{manifest['kind']}.yaml").read_text())
-        jsonschema.validate(manifest, schema)
+        jsonschema.validate(manifest, _schema(manifest["kind"]))
+
+
+def _schema(kind: str) -> Manifest:
+    """Return the schema of a kind that is not Kubernetes': our own CRD's, or what we set of it."""
+    if kind != "ReclaimableJob":
+        return _mapping(SCHEMAS / f"{kind}.yaml")
+    definition = _mapping(CHARTS / "kvtide/crds/reclaimablejobs.yaml")
+    schema: Manifest = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    spec: Manifest = schema["properties"]["spec"]
+    return {**schema, "properties": {"spec": {**spec, "additionalProperties": False}}}
+
+
+def _mapping(path: pathlib.Path) -> Manifest:
+    mapping: Manifest = yaml.safe_load(path.read_text())
+    return mapping
 
 
 def of_kind(manifests: tuple[Manifest, ...], kind: str) -> list[Manifest]:

@@ -11,6 +11,7 @@ EVERYTHING = {
             "--set=tls.enabled=true",
             "--set=tls.certManager.issuerRef.name=internal",
         ),
+        ("--set=controller.namespace=training",),
     ),
     "llm-on-kvtide": (
         (

@@ -2,9 +2,13 @@ import json
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
 from charts import readme, schema
+from scaler.cli import app
+from scaler.controller import elect
+from scaler.controller.kinds import KINDS
 from scaler.settings import Settings
 from scaler.sources.check.files import check as check_files
 from scaler.sources.configuration import Configuration
@@ -26,6 +30,9 @@ from .helm import (
 from .values import undescribed
 
 CHART = "kvtide"
+SCALER = "release-kvtide"
+CONTROLLER = "release-kvtide-controller"
+NO_CONTROLLER = "--set=controller.enabled=false"
 WITH_OPERATOR = (PROMETHEUS_OPERATOR,)
 BY_CERT_MANAGER = ("--set=tls.enabled=true", "--set=tls.certManager.issuerRef.name=internal")
 
@@ -34,12 +41,25 @@ def kinds(*arguments: str, apis: tuple[str, ...] = ()) -> set[str]:
     return {manifest["kind"] for manifest in rendered(CHART, *arguments, apis=apis)}
 
 
+def deployment(name: str, *arguments: str) -> Any:
+    return named(rendered(CHART, *arguments), "Deployment", name)["spec"]
+
+
 def pod(*arguments: str) -> Any:
-    return only(rendered(CHART, *arguments), "Deployment")["spec"]["template"]["spec"]
+    return deployment(SCALER, *arguments)["template"]["spec"]
 
 
 def scaler(*arguments: str) -> Any:
     (container,) = pod(*arguments)["containers"]
+    return container
+
+
+def controller_pod(*arguments: str) -> Any:
+    return deployment(CONTROLLER, *arguments)["template"]["spec"]
+
+
+def controller(*arguments: str) -> Any:
+    (container,) = controller_pod(*arguments)["containers"]
     return container
 
 
@@ -51,36 +71,56 @@ def test_helm_finds_nothing_to_complain_about():
     helm("lint", "--strict", CHARTS / CHART)
 
 
-def test_by_default_there_is_the_scaler_and_nothing_that_needs_another_project():
+def test_by_default_there_is_nothing_that_needs_another_project():
     assert kinds() == {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ConfigMap",
+        "Deployment",
+        "PodDisruptionBudget",
+        "Role",
+        "RoleBinding",
+        "Service",
+        "ServiceAccount",
+    }
+
+
+def test_without_the_controller_nothing_has_any_right():
+    manifests = rendered(CHART, NO_CONTROLLER)
+    assert {manifest["kind"] for manifest in manifests} == {
         "ConfigMap",
         "Deployment",
         "PodDisruptionBudget",
         "Service",
         "ServiceAccount",
     }
+    assert only(manifests, "ServiceAccount")["automountServiceAccountToken"] is False
 
 
 class TestPod:
-    def test_is_not_root_and_cannot_write_or_gain_rights(self):
-        assert pod()["securityContext"]["runAsNonRoot"] is True
-        assert scaler()["securityContext"] == {
+    @pytest.mark.parametrize("name", [SCALER, CONTROLLER])
+    def test_is_not_root_and_cannot_write_or_gain_rights(self, name):
+        spec = deployment(name)["template"]["spec"]
+        (container,) = spec["containers"]
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
 
     def test_has_no_token_of_the_api(self):
+        account = named(rendered(CHART), "ServiceAccount", SCALER)
         assert pod()["automountServiceAccountToken"] is False
-        assert only(rendered(CHART), "ServiceAccount")["automountServiceAccountToken"] is False
+        assert account["automountServiceAccountToken"] is False
 
-    def test_does_not_get_variables_named_like_its_settings_from_the_service(self):
-        assert pod()["enableServiceLinks"] is False
+    @pytest.mark.parametrize("name", [SCALER, CONTROLLER])
+    def test_does_not_get_variables_named_like_its_settings_from_the_service(self, name):
+        assert deployment(name)["template"]["spec"]["enableServiceLinks"] is False
 
     def test_restarts_when_its_configuration_changes(self):
         def checksum(*arguments: str) -> str:
-            deployment = only(rendered(CHART, *arguments), "Deployment")
-            annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+            annotations = deployment(SCALER, *arguments)["template"]["metadata"]["annotations"]
             return str(annotations["checksum/configuration"])
 
         changed = "--set=configuration.prometheus.default.url=http://elsewhere:9090"
@@ -88,7 +128,7 @@ class TestPod:
 
     def test_spreads_over_nodes_and_zones_among_its_own_kind(self):
         constraints = pod()["topologySpreadConstraints"]
-        labels = only(rendered(CHART), "Deployment")["spec"]["selector"]["matchLabels"]
+        labels = deployment(SCALER)["selector"]["matchLabels"]
         assert [one["topologyKey"] for one in constraints] == [
             "kubernetes.io/hostname",
             "topology.kubernetes.io/zone",
@@ -96,7 +136,8 @@ class TestPod:
         assert all(one["labelSelector"]["matchLabels"] == labels for one in constraints)
 
     def test_is_told_about_itself_in_words_that_it_knows(self):
-        stated = environment("--set=tls.enabled=true,tls.mutual=true,tls.existingSecret=mine")
+        switch = "--set=tls.enabled=true,tls.mutual=true,tls.existingSecret=mine"
+        stated = environment(switch, NO_CONTROLLER)
         assert {name.removeprefix("KVTIDE_").lower() for name in stated} <= set(
             Settings.model_fields
         )
@@ -132,9 +173,9 @@ class TestService:
         assert {port["name"]: port["port"] for port in service["ports"]} == ports
 
     def test_selects_the_pods(self):
-        manifests = rendered(CHART)
-        labels = only(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"]
-        assert only(manifests, "Service")["spec"]["selector"].items() <= labels.items()
+        selector = only(rendered(CHART), "Service")["spec"]["selector"].items()
+        assert selector <= deployment(SCALER)["template"]["metadata"]["labels"].items()
+        assert not selector <= deployment(CONTROLLER)["template"]["metadata"]["labels"].items()
 
 
 class TestConfiguration:
@@ -162,11 +203,13 @@ class TestDisruptionBudget:
 class TestNetworkPolicy:
     ON = "--set=networkPolicy.enabled=true"
 
-    def test_admits_only_keda_to_the_grpc_port_and_everyone_to_the_page(self):
+    def test_admits_keda_and_the_controller_to_the_grpc_port_and_everyone_to_the_page(self):
         grpc, http = only(rendered(CHART, self.ON), "NetworkPolicy")["spec"]["ingress"]
-        (peer,) = grpc["from"]
+        keda, ours = grpc["from"]
         assert grpc["ports"] == [{"port": "grpc", "protocol": "TCP"}]
-        assert peer["podSelector"]["matchLabels"] == {"app": "keda-operator"}
+        assert keda["podSelector"]["matchLabels"] == {"app": "keda-operator"}
+        labels = deployment(CONTROLLER)["template"]["metadata"]["labels"]
+        assert ours["podSelector"]["matchLabels"].items() <= labels.items()
         assert http == {"ports": [{"port": "http", "protocol": "TCP"}]}
 
     def test_leaves_egress_alone_unless_told(self):
@@ -191,11 +234,7 @@ class TestTls:
         assert "Certificate" not in kinds(*switch)
 
     def test_callers_are_asked_for_a_certificate_when_it_is_mutual(self):
-        switch = (
-            "--set=tls.enabled=true",
-            "--set=tls.existingSecret=mine",
-            "--set=tls.mutual=true",
-        )
+        switch = ("--set=tls.mutual=true", *BY_CERT_MANAGER)
         assert environment(*switch)["KVTIDE_TLS_CLIENT_CA_FILE"] == "/etc/kvtide-tls/ca.crt"
 
     def test_cert_manager_makes_a_certificate_for_every_name_of_the_service(self):
@@ -223,9 +262,68 @@ class TestTls:
             rendered(CHART, "--set=tls.enabled=true")
 
 
+class TestController:
+    def test_is_started_with_flags_that_it_knows(self):
+        switch = ("--set=tls.mutual=true", "--set=controller.namespace=training", *BY_CERT_MANAGER)
+        command, *flags = controller(*switch)["args"]
+        known = typer.main.get_command(app).commands[command].params  # type: ignore[attr-defined]
+        assert {flag.partition("=")[0] for flag in flags} <= {
+            name for parameter in known for name in parameter.opts
+        }
+
+    def test_asks_the_scaler_by_a_name_on_its_certificate(self):
+        certificate = named(rendered(CHART, *BY_CERT_MANAGER), "Certificate", f"{SCALER}-server")
+        (address,) = (flag for flag in controller()["args"] if flag.startswith("--scaler="))
+        host, _, port = address.removeprefix("--scaler=").partition(":")
+        assert host in certificate["spec"]["dnsNames"]
+        assert port == "6000"
+
+    def test_has_its_token(self):
+        assert controller_pod()["automountServiceAccountToken"] is True
+
+    def test_may_set_every_kind_of_job_that_can_borrow_and_no_more(self):
+        rules = only(rendered(CHART), "ClusterRole")["rules"]
+        groups = {rule["apiGroups"][0] for rule in rules if rule["verbs"] == ["get", "patch"]}
+        assert groups - {"kvtide.io"} == {kind.group for kind in KINDS}
+        assert all("*" not in rule["verbs"] + rule["resources"] for rule in rules)
+
+    def test_keeps_its_lease_where_it_says_it_does(self):
+        lease = named(rendered(CHART), "Role", f"{CONTROLLER}-lease")
+        (_, held) = lease["rules"]
+        assert f"--lease-namespace={lease['metadata']['namespace']}" in controller()["args"]
+        assert held["resourceNames"] == [elect.LEASE]
+
+    def test_of_one_namespace_has_rights_there_alone(self):
+        switch = "--set=controller.namespace=training"
+        role = named(rendered(CHART, switch), "Role", CONTROLLER)
+        assert "ClusterRole" not in kinds(switch)
+        assert role["metadata"]["namespace"] == "training"
+        assert "--namespace=training" in controller(switch)["args"]
+
+    def test_sees_the_authority_of_the_servers_secret_and_not_its_key(self):
+        switch = ("--set=tls.enabled=true", "--set=tls.existingSecret=mine")
+        (volume,) = controller_pod(*switch)["volumes"]
+        assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+        assert "--ca-file=/etc/kvtide-tls/ca.crt" in controller(*switch)["args"]
+
+    def test_shows_a_certificate_of_its_own_when_asked(self):
+        switch = ("--set=tls.mutual=true", *BY_CERT_MANAGER)
+        made = named(rendered(CHART, *switch), "Certificate", CONTROLLER)
+        (volume,) = controller_pod(*switch)["volumes"]
+        assert volume["secret"]["secretName"] == made["spec"]["secretName"]
+        assert "client auth" in made["spec"]["usages"]
+
+    def test_needs_to_be_told_which_where_secrets_are_not_made(self):
+        switch = "--set=tls.enabled=true,tls.mutual=true,tls.existingSecret=mine"
+        with pytest.raises(RefusedError, match="needs tls.controllerSecret"):
+            rendered(CHART, switch)
+        (volume,) = controller_pod(switch, "--set=tls.controllerSecret=theirs")["volumes"]
+        assert volume["secret"]["secretName"] == "theirs"
+
+
 class TestMonitoring:
     def test_is_made_where_the_operator_is(self):
-        assert {"ServiceMonitor", "PrometheusRule"} <= kinds(apis=WITH_OPERATOR)
+        assert {"ServiceMonitor", "PodMonitor", "PrometheusRule"} <= kinds(apis=WITH_OPERATOR)
 
     @pytest.mark.parametrize(
         ("switch", "kind"),

@@ -26,6 +26,7 @@ from .values import undescribed
 
 CHART = "llm-on-kvtide"
 VPA = "autoscaling.k8s.io/v1"
+DEPLOYMENT = "--set=training.kind=Deployment"
 BATCH = (
     "--set=training.image.repository=registry.example/batch",
     "--set-string=training.image.tag=1",
@@ -52,6 +53,10 @@ def pod(name: str, *arguments: str) -> Any:
 def container(name: str, *arguments: str) -> Any:
     (one,) = pod(name, *arguments)["containers"]
     return one
+
+
+def batch_pod(*arguments: str) -> Any:
+    return only(chart(*arguments), "Job")["spec"]["template"]["spec"]
 
 
 def trigger(manifest: Manifest) -> Trigger:
@@ -96,8 +101,9 @@ class TestTheDefaults:
         assert triggers()["batch"].pool_members == ("llm/chat",)
 
     def test_both_sides_ask_for_slices(self):
-        for name in ("chat", "batch"):
-            assert container(name)["resources"]["limits"]["nvidia.com/mig-1g.5gb"] == 1
+        for spec in (pod("chat"), batch_pod()):
+            (one,) = spec["containers"]
+            assert one["resources"]["limits"]["nvidia.com/mig-1g.5gb"] == 1
 
     def test_inference_is_never_without_its_replica(self):
         assert named(chart(), "ScaledObject", "chat")["spec"]["minReplicaCount"] == 1
@@ -135,7 +141,7 @@ class TestPriority:
         )
         assert (batch["value"], batch["preemptionPolicy"]) == (-100, "Never")
         assert pod("chat")["priorityClassName"] == "llm-inference"
-        assert pod("batch")["priorityClassName"] == "llm-batch"
+        assert batch_pod()["priorityClassName"] == "llm-batch"
 
     def test_classes_that_exist_are_not_made_again(self):
         assert "PriorityClass" not in kinds("--set=priorityClasses.create=false")
@@ -161,21 +167,30 @@ class TestQuota:
         assert "ResourceQuota" not in kinds("--set=quotas.create=false")
 
 
+BOTH = [
+    pytest.param(lambda *arguments: pod("chat", *arguments), id="inference"),
+    pytest.param(batch_pod, id="a Job"),
+    pytest.param(lambda *arguments: pod("batch", DEPLOYMENT, *arguments), id="a Deployment"),
+]
+
+
 class TestPods:
-    @pytest.mark.parametrize("name", ["chat", "batch"])
-    def test_tolerate_the_taint_of_gpu_nodes(self, name):
-        assert pod(name, "--set=gpu.taint.key=example.com/llm")["tolerations"] == [
+    @pytest.mark.parametrize("of", BOTH)
+    def test_tolerate_the_taint_of_gpu_nodes(self, of):
+        assert of("--set=gpu.taint.key=example.com/llm")["tolerations"] == [
             {"key": "example.com/llm", "operator": "Exists", "effect": "NoSchedule"}
         ]
 
-    @pytest.mark.parametrize("name", ["chat", "batch"])
-    def test_get_no_variables_and_no_token(self, name):
-        assert pod(name)["enableServiceLinks"] is False
-        assert pod(name)["automountServiceAccountToken"] is False
-        assert container(name)["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    @pytest.mark.parametrize("of", BOTH)
+    def test_get_no_variables_and_no_token(self, of):
+        (one,) = of()["containers"]
+        assert of()["enableServiceLinks"] is False
+        assert of()["automountServiceAccountToken"] is False
+        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
     def test_start_batch_work_at_none_until_it_is_lent(self):
-        assert named(chart(), "Deployment", "batch")["spec"]["replicas"] == 0
+        assert named(chart(DEPLOYMENT), "Deployment", "batch")["spec"]["replicas"] == 0
+        assert only(chart(), "Job")["spec"]["suspend"] is True
 
     def test_a_replica_that_goes_finishes_what_is_in_flight(self):
         switch = "--set=inference.drainSeconds=200"
@@ -186,7 +201,8 @@ class TestPods:
 
     def test_batch_work_has_its_checkpoint_time(self):
         switch = "--set=training.checkpointGraceSeconds=45"
-        assert pod("batch", switch)["terminationGracePeriodSeconds"] == 45
+        assert batch_pod(switch)["terminationGracePeriodSeconds"] == 45
+        assert pod("batch", DEPLOYMENT, switch)["terminationGracePeriodSeconds"] == 45
 
     def test_several_gpus_are_one_engine(self):
         switches = ("--set=gpu.resource=nvidia.com/gpu", "--set=inference.unitsPerReplica=4")
@@ -306,7 +322,7 @@ class TestPlacement:
         assert "affinity" not in pod("chat", ACK)
 
     def test_with_kueue_batch_work_gets_what_inference_likes_least_first(self):
-        manifests = chart(*self.POOLS, "--set=placement.kueue=true")
+        manifests = chart(*self.POOLS, DEPLOYMENT, "--set=placement.kueue=true")
         (group,) = only(manifests, "ClusterQueue")["spec"]["resourceGroups"]
         queue = only(manifests, "LocalQueue")["metadata"]["name"]
         batch = named(manifests, "Deployment", "batch")
@@ -320,36 +336,63 @@ class TestPlacement:
 
 
 class TestJob:
-    JOB = "--set=training.kind=Job"
-
-    def test_starts_suspended_and_does_not_count_what_was_taken_away_as_failed(self):
-        job = only(chart(self.JOB), "Job")["spec"]
+    def test_does_not_count_what_was_taken_away_as_failed(self):
+        job = only(chart(), "Job")["spec"]
         (rule,) = job["podFailurePolicy"]["rules"]
-        assert job["suspend"] is True
         assert rule["action"] == "Ignore"
         assert rule["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
         assert job["template"]["spec"]["restartPolicy"] == "Never"
 
     def test_is_scaled_through_a_reclaimable_job(self):
-        manifests = chart(self.JOB)
+        manifests = chart()
         target = named(manifests, "ScaledObject", "batch")["spec"]["scaleTargetRef"]
         reclaimable = only(manifests, "ReclaimableJob")
         assert target["kind"] == "ReclaimableJob"
         assert target["name"] == reclaimable["metadata"]["name"]
         assert reclaimable["spec"]["jobRef"]["name"] == only(manifests, "Job")["metadata"]["name"]
 
-    def test_its_checkpoint_time_is_no_longer_than_its_pods(self):
-        switch = (self.JOB, "--set=training.checkpointGraceSeconds=45")
-        grace = only(chart(*switch), "ReclaimableJob")["spec"]["checkpointGracePeriodSeconds"]
-        template = only(chart(*switch), "Job")["spec"]["template"]["spec"]
-        assert grace == template["terminationGracePeriodSeconds"] == 45
+    def test_its_checkpoint_time_is_one_number(self):
+        switch = "--set=training.checkpointGraceSeconds=45"
+        grace = only(chart(switch), "ReclaimableJob")["spec"]["checkpointGracePeriodSeconds"]
+        lent = triggers(switch)["batch"].policy
+        assert isinstance(lent, LendingPolicy)
+        assert grace == batch_pod(switch)["terminationGracePeriodSeconds"] == 45
+        assert lent.reclaim_time_s == 45
 
 
 class TestScaledObjects:
-    def test_a_gang_runs_whole_or_not_at_all(self):
-        switches = ("--set=training.minWorkers=4", "--set=training.maxWorkers=4")
+    @pytest.mark.parametrize(
+        "switches",
+        [
+            pytest.param((), id="a Job that is never resized"),
+            pytest.param(
+                (DEPLOYMENT, "--set=training.minWorkers=4"), id="as many at least as at most"
+            ),
+        ],
+    )
+    def test_a_gang_runs_whole_or_not_at_all(self, switches):
         spec = named(chart(*switches), "ScaledObject", "batch")["spec"]
+        lent = triggers(*switches)["batch"].policy
         assert (spec["idleReplicaCount"], spec["minReplicaCount"]) == (0, 4)
+        assert isinstance(lent, LendingPolicy)
+        assert (lent.resizable, lent.min_workers) == (False, 4)
+
+    @pytest.mark.parametrize(
+        "switches",
+        [
+            pytest.param((DEPLOYMENT,), id="a Deployment"),
+            pytest.param(
+                ("--set=training.resize=Restart",), id="a Job that restarts at a new size"
+            ),
+        ],
+    )
+    def test_others_take_any_count(self, switches):
+        spec = named(chart(*switches), "ScaledObject", "batch")["spec"]
+        lent = triggers(*switches)["batch"].policy
+        assert spec["minReplicaCount"] == 0
+        assert "idleReplicaCount" not in spec
+        assert isinstance(lent, LendingPolicy)
+        assert (lent.resizable, lent.min_workers) == (True, 1)
 
     def test_keep_the_hpa_from_adding_windows_and_have_no_fallback(self):
         for one in of_kind(chart(TIERS), "ScaledObject"):

@@ -19,11 +19,26 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: scaler
 {{- end -}}
 
-{{- define "kvtide.labels" -}}
-{{ include "kvtide.selectorLabels" . }}
+{{- define "kvtide.controllerSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "kvtide.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: controller
+{{- end -}}
+
+{{- define "kvtide.releaseLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "kvtide.labels" -}}
+{{ include "kvtide.selectorLabels" . }}
+{{ include "kvtide.releaseLabels" . }}
+{{- end -}}
+
+{{- define "kvtide.controllerLabels" -}}
+{{ include "kvtide.controllerSelectorLabels" . }}
+{{ include "kvtide.releaseLabels" . }}
 {{- end -}}
 
 {{- define "kvtide.serviceAccountName" -}}
@@ -31,6 +46,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- default (include "kvtide.fullname" .) .Values.serviceAccount.name -}}
 {{- else -}}
 {{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "kvtide.controllerServiceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (printf "%s-controller" (include "kvtide.fullname" .)) .Values.serviceAccount.controllerName -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.controllerName -}}
 {{- end -}}
 {{- end -}}
 
@@ -52,5 +75,24 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- else -}}
 {{- fail "tls.enabled needs tls.existingSecret or tls.certManager.issuerRef.name" -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+Secret of the controller's side of the connection: ca.crt, and its certificate where it must show
+one. Empty without TLS.
+*/ -}}
+{{- define "kvtide.controllerTlsSecret" -}}
+{{- $server := include "kvtide.tlsSecret" . -}}
+{{- if and $server .Values.tls.mutual -}}
+{{- if .Values.tls.controllerSecret -}}
+{{- .Values.tls.controllerSecret -}}
+{{- else if .Values.tls.existingSecret -}}
+{{- fail "tls.mutual with tls.existingSecret needs tls.controllerSecret: the certificate that the controller shows" -}}
+{{- else -}}
+{{- printf "%s-controller-tls" (include "kvtide.fullname" .) -}}
+{{- end -}}
+{{- else -}}
+{{- $server -}}
 {{- end -}}
 {{- end -}}

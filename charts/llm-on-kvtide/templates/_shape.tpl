@@ -106,3 +106,14 @@ horizontalPodAutoscalerConfig:
         - {type: Pods, value: 1000, periodSeconds: 1}
     {{- end }}
 {{- end -}}
+
+{{- /* "true" where batch work has one size: it runs whole or not at all. */ -}}
+{{- define "llm.isGang" -}}
+{{- with .Values.training -}}
+{{- or (and (eq .kind "Job") (eq .resize "Never")) (eq (int .minWorkers) (int .maxWorkers)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "llm.fewestWorkers" -}}
+{{- ternary .Values.training.maxWorkers .Values.training.minWorkers (eq (include "llm.isGang" .) "true") | int -}}
+{{- end -}}
