@@ -133,7 +133,8 @@ class Board:
         """Return the answer that opens a poll; :meth:`activity` of the same poll agrees with it."""
         entry = self._asked(namespace, name, metadata)
         evaluation = await self._latest(entry)
-        entry.polls.append((self._clock(), evaluation))
+        if evaluation.answers:  # after an error KEDA does not ask for activity
+            entry.polls.append((self._clock(), evaluation))
         return evaluation
 
     async def activity(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Evaluation:

@@ -38,6 +38,11 @@ class Evaluation:
     """Grows with each change of the answer of this object."""
 
     @property
+    def answers(self) -> bool:
+        """Whether there is a decision, and with a count."""
+        return self.decision is not None and not self.decision.holds
+
+    @property
     def answer(self) -> Decision:
         """
         The decision, with a count.

@@ -158,10 +158,8 @@ class ExternalScaler(ExternalScalerServicer):
         with self._board.follow(request.namespace, request.name) as follower:
             yield keda.IsActiveResponse(result=active)
             while (changed := await follower.next(ends_s - loop.time())) is not None:
-                if changed.decision is None or changed.decision.holds:
-                    continue
-                if changed.decision.active is not active:
-                    active = changed.decision.active
+                if changed.answers and changed.answer.active is not active:
+                    active = changed.answer.active
                     yield keda.IsActiveResponse(result=active)
 
     async def _metrics(self, request: keda.GetMetricsRequest) -> keda.GetMetricsResponse:

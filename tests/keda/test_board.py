@@ -107,7 +107,13 @@ async def test_an_object_that_somebody_follows_stays(bench):
     bench.clock.now_s += LIMITS.idle_s + 1
     await bench.tick()
     assert len(bench.board.evaluations()) == 1
+
     stream.cancel()
+    async with asyncio.timeout(10):
+        while bench.board.evaluations():  # until the server has noticed
+            bench.clock.now_s += LIMITS.idle_s + 1
+            await bench.scaler.GetMetricSpec(ref())
+            await bench.tick()
 
 
 async def test_one_object_too_many_is_refused_and_nobody_is_dropped():
