@@ -14,12 +14,14 @@ from scaler.controller.run import Options as ControllerOptions
 from scaler.errors import ConfigurationError, KvtideError, Problem
 from scaler.lab.demo import DemoOptions
 from scaler.report.decision_text import answer_text
+from scaler.settings import settings
 from scaler.sources.check.files import check as check_files
 from scaler.sources.check.findings import findings_json, findings_text
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.configuration import load_configuration, read_text
 from scaler.sources.documents.forms import DURATIONS
 from scaler.sources.served import served_answer
+from scaler.telemetry import log_to_stderr
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +35,8 @@ Config = Annotated[
         help="Configuration: Prometheus servers, pools, engines, gateways.", metavar="FILE"
     ),
 ]
+Flag = Annotated[str | None, typer.Option(metavar="VALUE")]
+FileFlag = Annotated[pathlib.Path | None, typer.Option(metavar="FILE")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -46,6 +50,38 @@ def main() -> None:
     except KvtideError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+
+
+@app.command()
+def serve(  # noqa: PLR0913 -- one flag per setting
+    *,
+    config: Config = None,
+    grpc_address: Flag = None,
+    http_address: Flag = None,
+    tls_cert_file: FileFlag = None,
+    tls_key_file: FileFlag = None,
+    tls_client_ca_file: FileFlag = None,
+    log_level: Flag = None,
+    log_format: Flag = None,
+    tick: Flag = None,
+    idle: Flag = None,
+    most_objects: Flag = None,
+    drain_delay: Flag = None,
+    drain_grace: Flag = None,
+) -> None:
+    """
+    Serve KEDA (gRPC) and people (HTTP) until SIGTERM.
+
+    Each flag may also be said by the environment (KVTIDE_GRPC_ADDRESS) or in the section "server"
+    of the configuration (grpcAddress); docs/configuration.md lists what each means.
+
+    Example: kvtide serve --config kvtide.yaml --grpc-address :6000
+    """
+    flags = {name: value for name, value in locals().items() if name != "config"}
+    configuration = Configuration() if config is None else load_configuration(config)
+    made = settings(flags=flags, file=configuration.server)
+    log_to_stderr(made.log_level, made.log_format)
+    asyncio.run(wiring.serve(made, configuration))
 
 
 @app.command()

@@ -21,6 +21,7 @@ from typing import Any
 from scaler.controller import run as controller
 from scaler.controller.loop import Rules
 from scaler.decision.decide import decide
+from scaler.errors import ConfigurationError, Problem
 from scaler.keda.board import Board, Limits, Parse
 from scaler.keda.server import Server, ServerOptions, Tls
 from scaler.lab import scene
@@ -28,9 +29,12 @@ from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
 from scaler.lab.stage import Stage
 from scaler.lab.summary import summary_json
 from scaler.settings import Settings, settings
+from scaler.sources.configuration import Configuration
 from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.engines.profile import shipped_profiles
+from scaler.sources.engines.profile import parse_profiles, shipped_profiles
+from scaler.sources.prometheus_source import PrometheusSource
 from scaler.sources.scrape import ScrapeSource, Target
+from scaler.sources.several import SeveralSources
 from scaler.sources.source import Source
 from scaler.sources.timing import Timing
 from scaler.sources.wanted import Exporter
@@ -93,6 +97,28 @@ async def serving(
 
 
 @contextlib.asynccontextmanager
+async def prometheus(configuration: Configuration) -> AsyncIterator[Source]:
+    """
+    Yield the servers of a configuration as one source; their connections close after.
+
+    Raises:
+        ConfigurationError: no server is named, or an engine is described wrongly.
+    """
+    if not configuration.prometheus:
+        example = "a server in the file of --config: prometheus: {default: {url: http://…:9090}}"
+        raise ConfigurationError(Problem(field="prometheus", got="nothing", allowed=example))
+    profiles = parse_profiles(configuration.engines, known=shipped_profiles())
+    servers = {
+        name: PrometheusSource(server, profiles=profiles)
+        for name, server in configuration.prometheus.items()
+    }
+    async with contextlib.AsyncExitStack() as ends:
+        for server in servers.values():
+            ends.push_async_callback(server.close)
+        yield SeveralSources(servers)
+
+
+@contextlib.asynccontextmanager
 async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
     """Run ``work`` beside the body, and cancel it after."""
     task = asyncio.create_task(work)
@@ -103,8 +129,22 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Tas
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def serve(settings: Settings, *, source: Source, parse: Parse) -> None:
-    """Serve until SIGTERM or SIGINT; a fault of the background ends the process with its cause."""
+async def serve(settings: Settings, configuration: Configuration) -> None:
+    """
+    Serve from the configured Prometheus servers until SIGTERM or SIGINT.
+
+    A fault of the background ends the process with its cause.
+
+    Raises:
+        ConfigurationError: no server is named, an engine is described wrongly, an address is
+            taken, or a TLS file cannot be read.
+    """
+    parse = functools.partial(parse_trigger, configuration=configuration)
+    async with prometheus(configuration) as source:
+        await _until_told(settings, source=source, parse=parse)
+
+
+async def _until_told(settings: Settings, *, source: Source, parse: Parse) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -87,17 +87,6 @@ async def test_training_is_lent_nothing_while_its_pool_was_not_heard_of(source):
             await count(stub, ref("train", TRAIN))
 
 
-async def test_tiers_are_refused_rather_than_scaled_as_if_each_were_alone(source):
-    tier = CHAT | {"tierGroup": "chat", "tierCost": "1"}
-    async with (
-        running(source) as made,
-        grpc.aio.insecure_channel(f"127.0.0.1:{made.grpc_port}") as channel,
-    ):
-        with pytest.raises(grpc.aio.AioRpcError, match="tierGroup") as caught:
-            await count(ExternalScalerStub(channel), ref("chat", tier))
-        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-
-
 async def test_a_taken_http_port_is_named(source):
     async with running(source) as made:
         taken = SETTINGS.model_copy(update={"http_address": f"127.0.0.1:{made.http_port}"})
