@@ -5,12 +5,11 @@ The property that must stay true: what a person stated caps whatever was found, 
 nothing is known of is absent, never guessed.
 """
 
-from scaler.decision.demand import service_time_s
-from scaler.decision.policy import ConcurrencyMode, InferencePolicy
+from scaler.decision.policy import InferencePolicy
 from scaler.decision.window import Window
 
-from .measured import MeasuredFootprint, measured_footprint
-from .moments import fitting_requests
+from .cache import difference_note
+from .kv_limit import kv_bound
 from .result import Bound, Limit, SafeConcurrency
 from .slo import slo_bounds
 
@@ -23,42 +22,14 @@ def safe_concurrency(window: Window, policy: InferencePolicy) -> SafeConcurrency
     not change the yardstick that it is measured with.
     """
     limits = (
-        _kv_bound(window, policy),
+        kv_bound(window, policy),
         *slo_bounds(window.samples[:-1], policy),
         _engine_bound(window, policy),
         _explicit_bound(policy),
     )
     bounds = tuple(bound for bound in limits if bound is not None)
-    return SafeConcurrency(bounds=bounds) if bounds else None
-
-
-def _kv_bound(window: Window, policy: InferencePolicy) -> Bound | None:
-    if policy.concurrency_mode is ConcurrencyMode.EXPLICIT:
-        return None
-    earlier = window.samples[:-1]
-    if not earlier:
-        return None
-    footprint = measured_footprint(
-        earlier, interval_s=window.interval_s, service_time_s=service_time_s(earlier)
-    )
-    return None if footprint is None else _measured_bound(footprint, policy)
-
-
-def _measured_bound(footprint: MeasuredFootprint, policy: InferencePolicy) -> Bound:
-    held = (
-        f"a running request holds {footprint.mean:.2%} of the cache on average "
-        f"(standard deviation {footprint.deviation:.2%}, seen on {footprint.requests:.0f} requests)"
-    )
-    if footprint.shared:
-        held += f", and all of them share {footprint.shared:.2%}"
-    room = 1 - footprint.shared
-    if policy.concurrency_mode is ConcurrencyMode.MEAN:
-        return Bound(limit=Limit.KV, requests=int(room / footprint.mean), detail=held)
-    requests = fitting_requests(
-        room, footprint.mean, footprint.deviation, policy.overflow_probability
-    )
-    asked = f"{requests} at once overflow it at most {policy.overflow_probability:.2%} of the time"
-    return Bound(limit=Limit.KV, requests=requests, detail=f"{held}; {asked}")
+    note = difference_note(window.latest, policy)
+    return SafeConcurrency(bounds=bounds, notes=(note,) if note else ()) if bounds else None
 
 
 def _engine_bound(window: Window, policy: InferencePolicy) -> Bound | None:
