@@ -13,6 +13,7 @@ from scaler.capacity_cli import capacity
 from scaler.controller.run import Options as ControllerOptions
 from scaler.errors import ConfigurationError, KvtideError, Problem
 from scaler.lab.demo import DemoOptions
+from scaler.lab.mock import MockOptions
 from scaler.report.decision_text import answer_text
 from scaler.settings import settings
 from scaler.sources.check.files import check as check_files
@@ -136,6 +137,10 @@ def demo(
     scale: Annotated[
         float | None, typer.Option(help="Times as many requests as the trace has.")
     ] = None,
+    prometheus: Annotated[
+        str,
+        typer.Option(help="auto (where its binary is found), embedded, or a server's address."),
+    ] = "auto",
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 1,
     open_page: Annotated[bool, typer.Option("--open", help="Open the status page.")] = False,
     as_json: Json = False,
@@ -146,11 +151,47 @@ def demo(
     Example: kvtide demo --trace azure2023_code.csv.gz --duration 5m
     """
     options = DemoOptions(
-        trace=trace, duration_s=_duration(duration), speed=speed, scale=scale, seed=seed
+        trace=trace,
+        duration_s=_duration(duration),
+        speed=speed,
+        scale=scale,
+        seed=seed,
+        prometheus=prometheus,
     )
     result = asyncio.run(wiring.demo(options, open_page=open_page, for_json=as_json))
     if as_json:
         _print(result)
+
+
+@app.command()
+def mock(
+    *,
+    replicas: Annotated[int, typer.Option(help="Replicas that serve at the start.")] = 2,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where to listen; 0: a free port.")] = 9100,
+    speed: Annotated[float, typer.Option(help="How much faster than real time.")] = 1.0,
+    scaler: Annotated[
+        str | None,
+        typer.Option(help="An external scaler that KEDA is played for.", metavar="HOST:PORT"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 1,
+) -> None:
+    """
+    Serve the /metrics pages of a simulated cluster: vLLM, DCGM exporter, kube-state-metrics.
+
+    Prometheus finds them by HTTP service discovery at /sd/engines, /sd/dcgm and
+    /sd/kube-state-metrics. With --scaler, KEDA and the HPA are played for the scaler there.
+
+    Example: kvtide mock --host 0.0.0.0 --scaler scaler:6000
+    """
+    log_to_stderr("info", "logfmt")
+    asyncio.run(
+        wiring.mock(
+            MockOptions(
+                replicas=replicas, host=host, port=port, speed=speed, scaler=scaler, seed=seed
+            )
+        )
+    )
 
 
 def _duration(text: str) -> float:

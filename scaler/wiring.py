@@ -26,10 +26,12 @@ from scaler.keda.board import Board, Limits, Parse
 from scaler.keda.server import Server, ServerOptions, Tls
 from scaler.lab import scene
 from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
+from scaler.lab.mock import MockOptions
+from scaler.lab.prometheus import Prometheus, binary
 from scaler.lab.stage import Stage
 from scaler.lab.summary import summary_json
 from scaler.settings import Settings, settings
-from scaler.sources.configuration import Configuration
+from scaler.sources.configuration import Configuration, PrometheusServer, ScrapeIntervals
 from scaler.sources.documents.trigger import parse_trigger
 from scaler.sources.engines.profile import parse_profiles, shipped_profiles
 from scaler.sources.prometheus_source import PrometheusSource
@@ -228,12 +230,7 @@ async def demo(
     async with contextlib.AsyncExitStack() as ends:
         exporters_url = await stage.open()
         ends.push_async_callback(stage.close)
-        source = ScrapeSource(
-            lambda: _targets(stage, exporters_url),
-            profiles=shipped_profiles(),
-            timing=Timing(interval_s=dict.fromkeys(Exporter, scene.SCRAPE_S)),
-        )
-        ends.push_async_callback(source.close)
+        source, read_from = await _demo_source(options.prometheus, stage, exporters_url, ends)
         parse = functools.partial(parse_trigger, configuration=stage.objects.configuration)
         running = await ends.enter_async_context(
             serving(_demo_settings(), source=source, parse=parse)
@@ -241,8 +238,9 @@ async def demo(
         page = f"http://127.0.0.1:{running.http_port}/"
         links = (
             f"status page    {page}",
-            f"exporters      {exporters_url}/sd/engines (scraped directly)",
-            f"external scaler  127.0.0.1:{running.grpc_port}",
+            f"exporters      {exporters_url}/sd/engines",
+            f"readings       {read_from}",
+            f"gRPC           127.0.0.1:{running.grpc_port} (KEDA and the HPA are played over it)",
         )
         if open_page:
             webbrowser.open(page)
@@ -254,6 +252,36 @@ async def demo(
             console=console,
         )
     return summary_json(await curtain(stage, console, made.notes), made.play)
+
+
+async def _demo_source(
+    choice: str, stage: Stage, exporters_url: str, ends: contextlib.AsyncExitStack
+) -> tuple[Source, str]:
+    """
+    Return where readings come from, and what to say of it.
+
+    ``choice``: ``embedded`` scrapes the pages itself, a URL is a Prometheus that does, ``auto``
+    starts one where its binary is found.
+    """
+    program = binary() if choice == "auto" else None
+    if choice == "embedded" or (choice == "auto" and program is None):
+        scraped = ScrapeSource(
+            lambda: _targets(stage, exporters_url),
+            profiles=shipped_profiles(),
+            timing=Timing(interval_s=dict.fromkeys(Exporter, scene.SCRAPE_S)),
+        )
+        ends.push_async_callback(scraped.close)
+        return scraped, "the exporters, scraped directly"
+    url = choice
+    if program is not None:
+        prometheus = Prometheus(program)
+        ends.push_async_callback(prometheus.stop)
+        url = await prometheus.start(exporters_url, interval_s=scene.SCRAPE_S)
+    interval = ScrapeIntervals(
+        **dict.fromkeys(("engine_s", "gpu_s", "cluster_s", "gateway_s"), scene.SCRAPE_S)
+    )
+    server = PrometheusServer(url=url, ingestion_delay_s=1.0, scrape_interval=interval)
+    return PrometheusSource(server, profiles=shipped_profiles()), f"Prometheus at {url}"
 
 
 def _demo_settings() -> Settings:
@@ -278,3 +306,17 @@ def _targets(stage: Stage, exporters_url: str) -> list[Target]:
         )
         for endpoint in stage.exporters.endpoints()
     ]
+
+
+async def mock(options: MockOptions) -> None:
+    """Serve the simulated cluster's pages until SIGTERM or SIGINT."""
+    stage = Stage(options.play, clock=time.time)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stage.stop)
+    url = await stage.open(options.host, options.port)
+    logger.info("exporters", extra={"fields": {"url": url, "scaler": options.scaler or "none"}})
+    try:
+        await stage.run(options.scaler)
+    finally:
+        await stage.close()

@@ -1,23 +1,42 @@
 """The whole loop, end to end: real HTTP, real gRPC, the real decision, in a few seconds."""
 
+import asyncio
+import re
+import sys
+
+import aiohttp
 import pytest
 
+from scaler.cli import app
+from scaler.errors import ConfigurationError
 from scaler.lab.demo import DemoOptions
 from scaler.wiring import demo
+from tests.programs import program
 
 
 @pytest.fixture
 def surge(tmp_path):
     """Return a trace of two minutes of little, and then a lot."""
     rows = [f"{second},500,100" for second in range(140)]
-    rows += [f"{140 + n / 60},500,100" for n in range(60 * 60)]
+    rows += [f"{140 + n / 60},500,100" for n in range(60 * 90)]
     path = tmp_path / "surge.csv"
     path.write_text("\n".join(["arrival_s,prompt_tokens,output_tokens", *rows]))
     return path
 
 
-async def test_a_surge_is_scaled_for_and_idle_gpus_are_lent(surge, capsys):
-    options = DemoOptions(trace=surge, duration_s=9.0, speed=20.0, scale=1.0)
+@pytest.mark.parametrize(
+    "prometheus",
+    [
+        pytest.param("embedded", id="scraped directly"),
+        pytest.param("auto", id="through a real Prometheus", marks=pytest.mark.prometheus),
+    ],
+)
+async def test_a_surge_is_scaled_for_and_idle_gpus_are_lent(surge, capsys, prometheus):
+    if prometheus == "auto":
+        program("prometheus", get_it="make system installs it")
+    options = DemoOptions(
+        trace=surge, duration_s=11.5, speed=20.0, scale=1.0, prometheus=prometheus
+    )
     result = await demo(options, for_json=True)
     ours = result["runs"]["kvtide"]
     assert ours["requests"] > 2000
@@ -25,4 +44,50 @@ async def test_a_surge_is_scaled_for_and_idle_gpus_are_lent(surge, capsys):
     assert ours["training_gpu_hours"] > 0
     assert ours["failed_requests"] == 0
     assert len(result["runs"]) == 3
-    assert "status page" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "status page" in shown
+    assert ("Prometheus at http://" in shown) == (prometheus == "auto")
+
+
+async def ended(process: asyncio.subprocess.Process) -> None:
+    """End a process that the test started."""
+    process.terminate()
+    await asyncio.wait_for(process.wait(), 10)
+
+
+async def test_the_mock_serves_pages_until_it_is_told_to_end():
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scaler", "mock", "--port", "0", "--replicas", "3"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+        async with asyncio.timeout(30):
+            line = (await process.stderr.readline()).decode()
+        url = re.search(r"http://[0-9.:]+", line)
+        assert url is not None, line
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{url.group()}/sd/engines") as response:
+                groups = await response.json()
+            page = url.group() + groups[0]["labels"]["__metrics_path__"]
+            async with session.get(page) as response:
+                assert "vllm:num_requests_running" in await response.text()
+        assert len(groups) == 3
+    finally:
+        await ended(process)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["demo", "--duration", "soon"], "--duration: got 'soon'", id="no duration"),
+        pytest.param(["demo", "--prometheus", "yes"], "--prometheus: got yes", id="no Prometheus"),
+        pytest.param(["demo", "--speed", "1000"], "--speed: got 1000", id="too fast"),
+        pytest.param(["mock", "--replicas", "99"], "--replicas: got 99", id="too many replicas"),
+        pytest.param(["mock", "--scaler", "x"], "--scaler: got x", id="no address"),
+    ],
+)
+def test_a_wrong_option_is_told_in_words(arguments, message):
+    with pytest.raises(ConfigurationError, match=message):
+        app(arguments, standalone_mode=False)

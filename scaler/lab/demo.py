@@ -40,6 +40,8 @@ class DemoOptions:
     scale: float | None = None
     """What the rate of a trace is multiplied by; None: so that it needs most of the pool."""
     seed: int = 1
+    prometheus: str = "auto"
+    """``embedded``, the address of a server, or ``auto``."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""
@@ -53,6 +55,12 @@ class DemoOptions:
             for field, value, low, high, unit in limits
             if not low <= value <= high
         )
+        if not self.prometheus.startswith(("http://", "https://")) and self.prometheus not in (
+            "auto",
+            "embedded",
+        ):
+            allowed = "auto, embedded, or an address such as http://localhost:9090"
+            problems += (Problem(field="--prometheus", got=self.prometheus, allowed=allowed),)
         if problems:
             raise ConfigurationError(*problems)
 
@@ -77,7 +85,13 @@ def programme(options: DemoOptions) -> Programme:
         demand, about = _built_in(options, length_s)
     else:
         demand, about = _of_trace(open_trace(options.trace), options, length_s)
-    play = Play(arrivals=demand, length_s=length_s, speed=options.speed, seed=options.seed)
+    play = Play(
+        arrivals=demand,
+        length_s=length_s,
+        speed=options.speed,
+        seed=options.seed,
+        character=scene.DAY if options.trace is None else scene.BURSTS,
+    )
     pace = f"every duration of policies, KEDA and the HPA is divided by {options.speed:g}"
     kept = scene.objects(options.speed).kept_long
     return Programme(play=play, notes=(about, "; ".join((pace, *kept))))

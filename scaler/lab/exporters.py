@@ -46,7 +46,7 @@ class Exporters:
         gpus: Gpus,
         *,
         hpas: Callable[[], Iterable[HpaBounds]],
-        started_s: float,
+        started_s: Callable[[], float],
     ) -> None:
         self._cluster = cluster
         self._gpus = gpus
@@ -116,7 +116,7 @@ class Exporters:
         return _page(self._gpus.page())
 
     async def _state(self, _: web.Request) -> web.Response:
-        return _page(cluster_page(self._cluster, self._hpas(), started_s=self._started_s))
+        return _page(cluster_page(self._cluster, self._hpas(), started_s=self._started_s()))
 
     async def _discovery(self, request: web.Request) -> web.Response:
         job = request.match_info["job"]

@@ -65,7 +65,7 @@ class Prometheus:
 
     async def start(self, exporters_url: str, *, interval_s: float) -> str:
         """
-        Start it and wait until it is ready; return its address.
+        Start it and wait until it has scraped every kind of page; return its address.
 
         Raises:
             ConfigurationError: it does not come up; the message has its last line.
@@ -88,7 +88,7 @@ class Prometheus:
             )
         try:
             async with asyncio.timeout(_START_S):
-                await self._ready(self._process)
+                await self._scraping(self._process)
         except (TimeoutError, ChildProcessError):
             lines = (folder / "log").read_text(errors="replace").splitlines() or ["nothing"]
             await self.stop()
@@ -114,12 +114,13 @@ class Prometheus:
                 await process.wait()
         self._folder.cleanup()
 
-    async def _ready(self, process: asyncio.subprocess.Process) -> None:
+    async def _scraping(self, process: asyncio.subprocess.Process) -> None:
+        query = {"query": "count by (job) (up == 1)"}
         async with aiohttp.ClientSession() as session:
             while process.returncode is None:
-                with contextlib.suppress(aiohttp.ClientError):
-                    async with session.get(f"{self.url}/-/ready") as response:
-                        if response.status == 200:
+                with contextlib.suppress(aiohttp.ClientError, KeyError):
+                    async with session.get(f"{self.url}/api/v1/query", params=query) as response:
+                        if len((await response.json())["data"]["result"]) == len(_JOBS):
                             return
                 await asyncio.sleep(0.1)
         raise ChildProcessError

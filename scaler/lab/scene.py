@@ -107,17 +107,18 @@ def _days(length_s: float) -> Iterator[Rate]:
 
 def fitting_scale(arrivals: Iterable[Arrival]) -> float:
     """
-    Return what to multiply a trace by, so that its busiest minute needs 80 % of the pool.
+    Return what to multiply a trace by, so that its busiest 15 seconds need 80 % of the pool.
 
     Need is counted as work: the seconds of a replica that prompts and outputs cost at the margin.
     """
     cost = ENGINE.step_cost
-    by_minute: dict[int, float] = {}
+    work_s: dict[int, float] = {}
     for arrival in arrivals:
-        work_s = arrival.prompt_tokens * cost.c_s + arrival.output_tokens * cost.b_s
-        minute = int(arrival.at_s // 60)
-        by_minute[minute] = by_minute.get(minute, 0.0) + work_s
-    busiest = max(by_minute.values(), default=0.0) / 60
+        place = int(arrival.at_s // 15)
+        work_s[place] = work_s.get(place, 0.0) + (
+            arrival.prompt_tokens * cost.c_s + arrival.output_tokens * cost.b_s
+        )
+    busiest = max(work_s.values(), default=0.0) / 15
     return 0.8 * UNITS / busiest if busiest else 1.0
 
 
@@ -134,7 +135,21 @@ class Objects:
     """Durations that could not be divided by the speed, as sentences."""
 
 
-def objects(speed: float) -> Objects:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Character:
+    """What a person would state of a workload, knowing its traffic."""
+
+    scale_down_delay_s: float = 300.0
+    forecast: str = "off"
+
+
+DAY = Character(scale_down_delay_s=120.0)
+"""Its hours pass in 75 seconds: five minutes would be an afternoon."""
+BURSTS = Character(forecast="rise")
+"""Bursts shorter than a cold start need capacity that is there before them."""
+
+
+def objects(speed: float, character: Character = DAY) -> Objects:
     """Return the objects with every duration divided by ``speed``."""
     kept: list[str] = []
 
@@ -149,11 +164,14 @@ def objects(speed: float) -> Objects:
     inference_metadata = {
         "workload": f"Deployment/{FLEET}",
         "maxNumSeqs": str(ENGINE.max_num_seqs),
+        "stepCost": _step_cost(speed),
         "itlTarget": shortened(SLO.itl_s),
         "stableWindow": window,
         "panicHorizon": shortened(600),
         "minReplicas": "1",
-        "scaleDownDelay": shortened(120),
+        "scaleDownDelay": shortened(character.scale_down_delay_s),
+        "forecast": character.forecast,
+        "forecastLookback": "600s",
         "backlogDrain": shortened(30),
     }
     training_metadata = {
@@ -190,3 +208,14 @@ def objects(speed: float) -> Objects:
         ),
         kept_long=tuple(dict.fromkeys(kept)),
     )
+
+
+def _step_cost(speed: float) -> str:
+    """
+    Return the cost of an engine step as a person states it, from a load test of one replica.
+
+    Without it the scaler fits it from what it sees; that takes traffic of different kinds.
+    """
+    cost = ENGINE.step_cost
+    parts = {"a": cost.a_s, "b": cost.b_s, "c": cost.c_s}
+    return ",".join(f"{name}={1e6 * seconds / speed:.4f}us" for name, seconds in parts.items())

@@ -37,6 +37,7 @@ class Play:
     seed: int = 0
     replicas: int = 1
     """How many serve at the start."""
+    character: scene.Character = scene.DAY
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class Stage:
 
     def __init__(self, play: Play, *, clock: Callable[[], float]) -> None:
         self.play = play
-        self.objects = scene.objects(play.speed)
+        self.objects = scene.objects(play.speed, play.character)
         cluster = Cluster(
             faster(scene.cluster(play.seed), play.speed),
             Outcomes(faster_slo(scene.SLO, play.speed)),
@@ -91,7 +92,7 @@ class Stage:
             cluster,
             self.gpus,
             hpas=lambda: (self.inference.bounds, self.training.bounds),
-            started_s=self.world.started_s,
+            started_s=lambda: self.world.started_s,
         )
         self.events: list[Event] = []
         self.keda: KedaStandIn | None = None
@@ -123,6 +124,7 @@ class Stage:
         KEDA, the HPA and the controller ask the scaler at ``address``; None: nobody scales.
         """
         self._answers = answers
+        self.world.begin()
         if address is not None:
             await self._run_with(address)
             return

@@ -31,7 +31,7 @@ def fixed_rows(play: Play, ours: Score) -> tuple[Row, ...]:
     mean = ours.gpu_hours * 3600 / play.length_s
     sizes = {
         "its peak, fixed": ours.max_replicas,
-        "its mean, fixed": max(1, math.ceil(mean)),
+        "its mean, fixed": max(1, min(ours.max_replicas, math.ceil(mean - 0.05))),
     }
     return tuple(
         Row(

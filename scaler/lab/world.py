@@ -38,6 +38,10 @@ class World:
         self._gpus = gpus
         self._clock = clock
 
+    def begin(self) -> None:
+        """Let the cluster's time, which is still zero, be now."""
+        self.started_s = self._clock()
+
     def catch_up(self) -> float:
         """Bring the cluster to now; return its time, seconds since it started."""
         now_s = self._clock() - self.started_s

@@ -11,19 +11,19 @@ exceed the nodes'; requests in = finished + failed + open.
 
 import dataclasses
 import heapq
-import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from .engine import Request
+from .events import Events
 from .fleet import Fleet, FleetConfig, Gateway, Phase, Replica
+from .names import pod_name
 from .nodes import NodeConfig, Nodes
+from .request import Request
 from .score import Latency, Outcomes, Score
 from .traffic import Arrival
-from .training import TrainingConfig, TrainingJob, Worker, WorkerPhase
-
-_END = Arrival(math.inf, 1, 1)
+from .training import TrainingConfig, TrainingJob
+from .workers import Workers
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,6 @@ class Cluster:
     The simulated world.
 
     Attributes:
-        now_s: the instant that the world stands at.
         fleets, jobs: by name; gateways by service.
         queue_peak: most requests that waited at once when anybody looked (:meth:`waiting`).
     """
@@ -52,7 +51,6 @@ class Cluster:
     def __init__(self, config: ClusterConfig, outcomes: Outcomes) -> None:
         self.config = config
         self.outcomes = outcomes
-        self.now_s = 0.0
         self.nodes = Nodes(config.nodes)
         self.gateways = {fleet.service: Gateway(fleet.service) for fleet in config.fleets}
         self.fleets = {
@@ -60,15 +58,14 @@ class Cluster:
             for fleet in config.fleets
         }
         self.jobs = {job.name: TrainingJob(config=job) for job in config.jobs}
+        self._events = Events()
+        self._workers = Workers(self.jobs, self.nodes, self._events, placed=self._schedule)
         self.queue_peak = 0
         self._longest = {
             service: min(f.engine.max_model_len for f in config.fleets if f.service == service)
             for service in self.gateways
         }
         self._rng = random.Random(config.seed)
-        self._serial = itertools.count()
-        # What is due when: engines' stretches (they check that they are still due) and calls.
-        self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._traffic: dict[str, Iterator[Arrival]] = {}
         self._next: list[tuple[float, str, Arrival]] = []
 
@@ -77,46 +74,46 @@ class Cluster:
     def feed(self, service: str, arrivals: Iterable[Arrival]) -> None:
         """Let requests, in order of time, arrive at a service's gateway from now on."""
         self._traffic[service] = iter(arrivals)
-        self._pull(service)
-
-    def _pull(self, service: str) -> None:
-        arrival = next(self._traffic[service], None)
-        if arrival is not None:
-            heapq.heappush(self._next, (arrival.at_s, service, arrival))
+        first = next(self._traffic[service], None)
+        if first is not None:
+            heapq.heappush(self._next, (first.at_s, service, first))
 
     def advance(self, until_s: float) -> None:
         """Let the world run up to and including an instant."""
         events = self._events
         arrivals = self._next
         while True:
-            event_s = events[0][0] if events else math.inf
+            event_s = events.next_s
             arrival_s = arrivals[0][0] if arrivals else math.inf
-            if event_s <= arrival_s:
-                if event_s > until_s or event_s == math.inf:
-                    break
-                self.now_s, _, happen = heapq.heappop(events)
-                happen(event_s)
-            elif arrival_s <= until_s:
-                self.now_s = arrival_s
-                _, service, arrival = arrivals[0]
-                following = next(self._traffic[service], None)
-                if following is None:
-                    heapq.heappop(arrivals)
-                else:
-                    heapq.heapreplace(arrivals, (following.at_s, service, following))
-                self._arrive(service, arrival)
-            else:
+            if min(event_s, arrival_s) > until_s or event_s == arrival_s == math.inf:
                 break
+            if event_s <= arrival_s:
+                events.step()
+            else:
+                events.now_s = arrival_s
+                self._arrive(*self._pull())
         if until_s < math.inf:
-            self.now_s = until_s
+            events.now_s = until_s
+
+    def _pull(self) -> tuple[str, Arrival]:
+        """Take the next arrival, and let the one after it of that service be known."""
+        _, service, arrival = self._next[0]
+        following = next(self._traffic[service], None)
+        if following is None:
+            heapq.heappop(self._next)
+        else:
+            heapq.heapreplace(self._next, (following.at_s, service, following))
+        return service, arrival
+
+    @property
+    def now_s(self) -> float:
+        """The instant that the world stands at."""
+        return self._events.now_s
 
     @property
     def idle(self) -> bool:
         """Whether all traffic has arrived and every request has its outcome."""
         return not self._next and not any(gate.in_flight for gate in self.gateways.values())
-
-    def _at(self, at_s: float, happen: Callable[[float], None]) -> None:
-        heapq.heappush(self._events, (at_s, next(self._serial), happen))
 
     # Requests
 
@@ -151,7 +148,7 @@ class Cluster:
         """Come back to an engine when its stretch ends."""
         due_s = replica.engine.due_s
         if due_s < math.inf:
-            heapq.heappush(self._events, (due_s, next(self._serial), replica.turn))
+            self._events.at(due_s, replica.turn)
 
     def _turn(self, replica: Replica, at_s: float) -> None:
         """End the stretch of an engine, unless it was cut short or aborted since."""
@@ -202,7 +199,7 @@ class Cluster:
     def _create(self, fleet: Fleet) -> None:
         fleet.created_total += 1
         replica = Replica(
-            name=_pod_name(fleet.config.name, fleet.created_total),
+            name=pod_name(fleet.config.name, fleet.created_total),
             fleet=fleet.config,
             created_s=self.now_s,
             finished=self._finished,
@@ -216,28 +213,26 @@ class Cluster:
             for replica in list(fleet.replicas.values()):
                 if replica.phase is Phase.PENDING:
                     self._place(replica)
-        for job in self.jobs.values():
-            for worker in job.workers.values():
-                if worker.phase is WorkerPhase.PENDING:
-                    config = job.config
-                    worker.node = self.nodes.place(config.units_per_worker, config.pool)
-                    if worker.node is not None:
-                        worker.scheduled_s = self.now_s
-                        worker.phase = WorkerPhase.RUNNING
+        self._workers.place()
 
     def _place(self, replica: Replica) -> None:
         config = replica.fleet
         replica.node = self.nodes.place(config.units_per_replica, config.pool)
         if replica.node is None:
             if self.config.preempt_training:
-                self._evict(config.units_per_replica, config.pool)
+                pending = sum(
+                    fleet.count(Phase.PENDING) * fleet.config.units_per_replica
+                    for fleet in self.fleets.values()
+                    if fleet.config.pool == config.pool
+                )
+                self._workers.evict(pending, config.pool)
             return
         replica.phase = Phase.LOADING
         replica.scheduled_s = self.now_s
         cold_start_s = config.cold_start_s
         if config.cold_start_sigma:
             cold_start_s *= self._rng.lognormvariate(0, config.cold_start_sigma)
-        self._at(self.now_s + cold_start_s, lambda at_s: self._ready(replica, at_s))
+        self._events.at(self.now_s + cold_start_s, lambda at_s: self._ready(replica, at_s))
 
     def _ready(self, replica: Replica, at_s: float) -> None:
         if replica.phase is not Phase.LOADING:
@@ -259,7 +254,7 @@ class Cluster:
         self.fleets[replica.fleet.name].gateway.leave(replica)
         if draining and grace_s > 0:
             replica.phase = Phase.DRAINING
-            self._at(self.now_s + grace_s, lambda _: self._gone(replica))
+            self._events.at(self.now_s + grace_s, lambda _: self._gone(replica))
         else:
             self._gone(replica)
 
@@ -276,83 +271,17 @@ class Cluster:
             fleet.unit_seconds += (self.now_s - replica.scheduled_s) * units
             self.nodes.release(replica.node, units)
         del fleet.replicas[replica.name]
-        self._at(self.now_s, lambda _: self._schedule())
+        self._events.soon(lambda _: self._schedule())
 
     # Workers
 
     def set_workers(self, job_name: str, workers: int) -> None:
         """Write the count of a training job; those told to go have their grace."""
-        job = self.jobs[job_name]
-        if workers == job.spec_workers:
-            return
-        job.scale_events += 1
-        if workers == 0 and job.held_units:
-            job.reclaim_from_s = self.now_s
-        job.spec_workers = workers
-        living = job.living(self.now_s)
-        for worker in living[: max(0, len(living) - workers)]:
-            self._stop(job, worker)
-        for _ in range(workers - len(living)):
-            job.created_total += 1
-            name = _pod_name(job.config.name, job.created_total)
-            job.workers[name] = Worker(name=name, job=job.config, created_s=self.now_s)
-        self._schedule()
+        self._workers.scale(job_name, workers)
 
     def kill_worker(self, job_name: str, worker_name: str) -> None:
         """Stop a worker without any grace, as a node failure does; the job starts another."""
-        job = self.jobs[job_name]
-        self._worker_gone(job, job.workers[worker_name])
-
-    def _evict(self, units: int, pool: str) -> None:
-        """Tell as many workers to go as free the units that are not already on their way out."""
-        leaving = sum(
-            worker.job.units_per_worker
-            for job in self.jobs.values()
-            for worker in job.workers.values()
-            if worker.phase is WorkerPhase.LEAVING and worker.job.pool == pool
-        )
-        pending = sum(
-            fleet.count(Phase.PENDING) * fleet.config.units_per_replica
-            for fleet in self.fleets.values()
-            if fleet.config.pool == pool
-        )
-        for job in self.jobs.values():
-            for worker in job.living(self.now_s):
-                if leaving >= max(units, pending):
-                    return
-                if worker.phase is WorkerPhase.RUNNING and job.config.pool == pool:
-                    self._stop(job, worker)
-                    leaving += job.config.units_per_worker
-
-    def _stop(self, job: TrainingJob, worker: Worker) -> None:
-        if worker.node is None:
-            self._worker_gone(job, worker)
-            return
-        leave_s = job.stop_s(worker, self.now_s)
-        worker.stopped_s = self.now_s
-        worker.phase = WorkerPhase.LEAVING
-        self._at(self.now_s + leave_s, lambda _: self._worker_gone(job, worker))
-
-    def _worker_gone(self, job: TrainingJob, worker: Worker) -> None:
-        if worker.phase is WorkerPhase.GONE:
-            return
-        job.settle(worker, self.now_s)
-        worker.phase = WorkerPhase.GONE
-        del job.workers[worker.name]
-        if worker.node is not None:
-            self.nodes.release(worker.node, job.config.units_per_worker)
-        if job.reclaim_from_s is not None and not job.held_units:
-            job.reclaim_s.add(self.now_s - job.reclaim_from_s)
-            job.reclaim_from_s = None
-        self._at(self.now_s, lambda _: self._replace(job))
-
-    def _replace(self, job: TrainingJob) -> None:
-        """Bring a job that lost workers to a failure or an eviction back to its count."""
-        for _ in range(job.spec_workers - len(job.living(self.now_s))):
-            job.created_total += 1
-            name = _pod_name(job.config.name, job.created_total)
-            job.workers[name] = Worker(name=name, job=job.config, created_s=self.now_s)
-        self._schedule()
+        self._workers.kill(job_name, worker_name)
 
     # What it came to
 
@@ -378,12 +307,3 @@ class Cluster:
             training_lost_gpu_hours=sum(job.lost_unit_s for job in jobs) / 3600,
             reclaim_s=nothing if reclaims is None else Latency.of(reclaims),
         )
-
-
-_NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-
-
-def _pod_name(owner: str, number: int) -> str:
-    """Return a pod's name in the form of a Deployment's: owner, ReplicaSet hash, five letters."""
-    rng = random.Random(f"{owner}/{number}")
-    return f"{owner}-6f9c8d7b5-{''.join(rng.choices(_NAME_LETTERS, k=5))}"

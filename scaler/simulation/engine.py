@@ -27,21 +27,8 @@ from scaler.decision.policy import StepCost
 from scaler.errors import ConfigurationError, Problem
 
 from .histogram import Buckets
-
-# Bucket boundaries of vLLM 0.32's own histograms.
-TTFT_S = (
-    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5),
-    *(10.0, 20.0, 40.0, 80.0, 160.0, 640.0, 2560.0),
-)
-ITL_S = (
-    *(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5),
-    *(10.0, 20.0, 40.0, 80.0),
-)
-E2E_S = (
-    *(0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0),
-    *(120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0),
-)
-STEP_TOKENS = tuple(float(2**power) for power in (0, *range(3, 15)))
+from .reading import E2E_S, ITL_S, STEP_TOKENS, TTFT_S, Reading, lengths_tokens
+from .request import Request
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,78 +75,6 @@ class EngineConfig:
         return self.num_blocks - 1
 
 
-class Request:
-    """One request on its way through an engine; ``first_token_s`` is None until it has one."""
-
-    __slots__ = (
-        "admitted_s",
-        "arrived_s",
-        "computed_tokens",
-        "finish_step",
-        "finished_s",
-        "first_token_s",
-        "generated_tokens",
-        "last_token_s",
-        "length_tokens",
-        "output_tokens",
-        "preemptions",
-        "prompt_tokens",
-        "since_step",
-    )
-
-    def __init__(self, *, arrived_s: float, prompt_tokens: int, output_tokens: int) -> None:
-        self.arrived_s = arrived_s
-        self.prompt_tokens = prompt_tokens
-        self.output_tokens = output_tokens
-        self.length_tokens = prompt_tokens
-        """Tokens to compute before the next new one: the prompt, and after a preemption what
-        was generated too."""
-        self.computed_tokens = 0
-        self.generated_tokens = 0
-        self.since_step = 0
-        """Step count at which it began to decode; ``finish_step``: at which it will be done."""
-        self.finish_step = -1
-        self.preemptions = 0
-        self.admitted_s: float | None = None
-        self.first_token_s: float | None = None
-        self.last_token_s = arrived_s
-        self.finished_s: float | None = None
-
-    @property
-    def ttft_s(self) -> float | None:
-        """Time to first token, seconds; None: there is none yet."""
-        return None if self.first_token_s is None else self.first_token_s - self.arrived_s
-
-    @property
-    def itl_s(self) -> float | None:
-        """Mean time between its tokens, seconds; None: not finished, or a single token."""
-        if self.finished_s is None or self.first_token_s is None or self.output_tokens == 1:
-            return None
-        return (self.finished_s - self.first_token_s) / (self.output_tokens - 1)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What an engine shows at one instant: gauges, and counters since its start."""
-
-    requests_running: int
-    requests_waiting: int
-    kv_cache_usage: float
-    steps_total: int
-    prompt_tokens_total: int
-    generation_tokens_total: int
-    requests_finished_total: int
-    preemptions_total: int
-    busy_s_total: float
-    """Seconds in which a step ran."""
-    itl_sum_s: float
-    itl_count: int
-    ttft_sum_s: float
-    ttft_count: int
-    e2e_sum_s: float
-    e2e_count: int
-
-
 class Engine:
     """
     A replica's scheduler and cache; :meth:`turn` must be called at each :attr:`due_s`.
@@ -201,7 +116,7 @@ class Engine:
         self._open_counters(config)
 
     def _open_counters(self, config: EngineConfig) -> None:
-        lengths = tuple(_one_two_five(config.max_model_len))
+        lengths = lengths_tokens(config.max_model_len)
         self.prompt_tokens_total = 0
         self.generation_tokens_total = 0
         self.preemptions_total = 0
@@ -512,15 +427,3 @@ class Engine:
 
     def _blocks_of(self, tokens: int) -> int:
         return -(-tokens // self._block)
-
-
-def _one_two_five(highest: int) -> list[float]:
-    """Return 1, 2, 5, 10, … up to ``highest``: vLLM's boundaries for token lengths."""
-    series: list[float] = []
-    scale = 1
-    while True:
-        for digit in (1, 2, 5):
-            if digit * scale > highest:
-                return series
-            series.append(float(digit * scale))
-        scale *= 10

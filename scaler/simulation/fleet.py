@@ -16,7 +16,8 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from .engine import Engine, EngineConfig, Request
+from .engine import Engine, EngineConfig
+from .request import Request
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ not grow with the run.
 
 import dataclasses
 
-from .engine import Request
 from .histogram import Distribution
+from .request import Request
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,5 @@
 """
-Training workers that borrow units: they make progress, write checkpoints, and can be told to go.
+A training job whose workers borrow units: they make progress, write checkpoints, are told to go.
 
 A worker's work counts as kept once a checkpoint has it. Told to go, it may write one more
 checkpoint if its grace is long enough for that; else, or if it is killed without grace, what it

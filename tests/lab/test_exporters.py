@@ -10,7 +10,7 @@ from scaler.lab.gpus import GpuModel, Gpus
 @pytest.fixture
 async def exporters(world):
     gpus = Gpus(world, GpuModel())
-    exporters = Exporters(world, gpus, hpas=lambda: (), started_s=0.0)
+    exporters = Exporters(world, gpus, hpas=lambda: (), started_s=lambda: 0.0)
     await exporters.start()
     yield exporters
     await exporters.stop()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from scaler.decision.policy import StepCost
 from scaler.errors import ConfigurationError
-from scaler.simulation.engine import Engine, EngineConfig, Request
+from scaler.simulation.engine import Engine, EngineConfig
+from scaler.simulation.request import Request
 from scaler.simulation.traffic import Arrival
 from tests.simulation.step_by_step import SlowEngine
 
