@@ -22,8 +22,8 @@ from .weights import TYPICAL_VOCABULARY, Weights, weights_on_gpu
 SAMPLER_BYTES = 38.5
 """
 Bytes per logit at the sampler's peak, vLLM before 0.18: logits and softmax in 32 bits, a sort with
-64-bit indices and its buffers. Eight H100 and H200 logs of 0.10.2 to 0.12 (vocabularies of 128 k
-to 202 k) print 36.7 to 39.5 times vocabulary × 1024 rows.
+64-bit indices and its buffers. Seven H100 and H200 logs of 0.10.2 to 0.12 (vocabularies of 128 k
+to 202 k) print 38.0 to 39.6 times vocabulary × 1024 rows, their median 38.5.
 """
 SAMPLER_BYTES_NOW = 29.0
 """Since 0.18: the median overhead of H200 logs fell from 5.4 to 4.2 GiB (281 logs in classes)."""

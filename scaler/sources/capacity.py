@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
+from scaler.decision.architecture import ModelArchitecture
 from scaler.decision.concurrency.lengths import lognormal
 from scaler.decision.kv_cache import Engine, GpuClass, Serving
 from scaler.decision.planned import MemoryTerms, Planned, RequestLengths, plan
@@ -97,7 +98,7 @@ def planned_capacity(question: CapacityQuestion) -> Planned:
             problems.extend(error.problems)
             return None
 
-    architecture = known(lambda: load_model(question.model))
+    architecture = known(lambda: _model(question))
     gpu = known(lambda: _gpu(question))
     engine = known(lambda: _engine(question.engine))
     serving = known(lambda: _serving(question, gpu, engine or Engine.VLLM))
@@ -106,6 +107,19 @@ def planned_capacity(question: CapacityQuestion) -> Planned:
     if problems or architecture is None or serving is None:
         raise ConfigurationError(*problems)
     return plan(architecture, serving, _terms(question), lengths)
+
+
+MODELOPT = ("modelopt", "modelopt_fp4", "nvfp4", "petit_nvfp4")
+"""Formats of checkpoints that declare an 8-bit KV cache, where the model's own says nothing."""
+
+
+def _model(question: CapacityQuestion) -> ModelArchitecture:
+    """Return the architecture, with the KV type that a stated format's checkpoints declare."""
+    model = load_model(question.model)
+    declares = (question.quantization or "").lower() in MODELOPT
+    if declares and model.quantization is None and model.kv_dtype is None:
+        return dataclasses.replace(model, kv_dtype="fp8")
+    return model
 
 
 def _terms(question: CapacityQuestion) -> MemoryTerms:

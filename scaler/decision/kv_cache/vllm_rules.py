@@ -57,9 +57,11 @@ def batched_tokens(serving: Serving) -> int:
     if serving.max_num_batched_tokens is not None:
         return serving.max_num_batched_tokens
     memory = serving.gpu_memory_gib or 0.0
+    tokens = 8_192 if memory >= 70 and serving.gpu_class is not GpuClass.A100 else 2_048
     if memory >= 160 and version(serving) >= BATCH_16K_SINCE:
-        return 16_384
-    return 8_192 if memory >= 70 and serving.gpu_class is not GpuClass.A100 else 2_048
+        tokens = 16_384
+    longest = serving.max_model_len
+    return tokens if longest is None else min(tokens, max_num_seqs(serving) * longest)
 
 
 def max_num_seqs(serving: Serving) -> int:
