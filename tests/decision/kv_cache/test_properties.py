@@ -13,7 +13,8 @@ FULL, WINDOW, CHUNK = attention(), attention(window_tokens=1_024), attention(chu
 
 @st.composite
 def models(draw: st.DrawFn) -> ModelArchitecture:
-    kinds: tuple[Cache, ...] = (FULL, draw(st.sampled_from((WINDOW, CHUNK, STATE, FULL))))
+    others: tuple[Cache, ...] = (WINDOW, CHUNK, STATE, FULL)
+    kinds: tuple[Cache, ...] = (FULL, draw(st.sampled_from(others)))
     layers = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=24))
     return architecture(FULL, *layers, attention_heads=32)
 
