@@ -32,8 +32,10 @@ from scaler.lab.stage import Stage
 from scaler.lab.summary import summary_json
 from scaler.settings import Settings, settings
 from scaler.sources.configuration import Configuration, PrometheusServer, ScrapeIntervals
+from scaler.sources.documents.engines import engine_profiles
+from scaler.sources.documents.gateways import gateway_profiles
 from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.engines.profile import parse_profiles, shipped_profiles
+from scaler.sources.engines.profile import shipped_profiles
 from scaler.sources.prometheus_source import PrometheusSource
 from scaler.sources.scrape import ScrapeSource, Target
 from scaler.sources.several import SeveralSources
@@ -109,9 +111,11 @@ async def prometheus(configuration: Configuration) -> AsyncIterator[Source]:
     if not configuration.prometheus:
         example = "a server in the file of --config: prometheus: {default: {url: http://…:9090}}"
         raise ConfigurationError(Problem(field="prometheus", got="nothing", allowed=example))
-    profiles = parse_profiles(configuration.engines, known=shipped_profiles())
+    profiles, gateways = engine_profiles(configuration), gateway_profiles(configuration)
     servers = {
-        name: PrometheusSource(server, profiles=profiles)
+        name: PrometheusSource(
+            server, profiles=profiles, gateways=gateways, queries=configuration.queries
+        )
         for name, server in configuration.prometheus.items()
     }
     async with contextlib.AsyncExitStack() as ends:
