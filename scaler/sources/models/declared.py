@@ -27,12 +27,12 @@ def declared_quantization(config: Config, named: str | None) -> str | None:
     section = _section(config)
     beside = config.outer.get("hf_quant_config")
     if isinstance(beside, Mapping) and isinstance(beside.get("quantization"), Mapping):
-        return _normal(str(beside["quantization"].get("quant_algo") or "modelopt"))
+        return _normal(str(beside["quantization"].get("quant_algo") or "modelopt"), section)
     if section is None:
         stated = config.get("quantization")
         return named or (str(stated) if stated is not None else None)
     for key in ("quant_algo", "format", "quant_method"):
-        if section.get(key) not in (None, "MIXED_PRECISION"):
+        if section.get(key) is not None:
             return _normal(str(section[key]), section)
     return "modelopt"
 
@@ -40,6 +40,8 @@ def declared_quantization(config: Config, named: str | None) -> str | None:
 def _normal(word: str, section: Mapping[str, Any] | None = None) -> str:
     """Return one word per format: ``fp8``, ``nvfp4``, ``int4``, ``int8``, ``mxfp4`` and so on."""
     lowered = word.lower()
+    if lowered == "mixed_precision":  # 8 bits for some layers, NVFP4 for most
+        return "nvfp4-all"
     for known in ("nvfp4", "mxfp4", "fp8", "awq", "gptq", "bitsandbytes"):
         if known in lowered:
             return known
