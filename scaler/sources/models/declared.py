@@ -13,7 +13,6 @@ from typing import Any
 
 from .fields import Config
 
-
 KINDS = (
     ("mixed_precision", "nvfp4-all"),  # 8 bits for some layers, NVFP4 for most
     ("nvfp4", "nvfp4"),
