@@ -15,14 +15,16 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from scaler.controller import run as controller
 from scaler.controller.loop import Rules
 from scaler.decision.decide import decide
+from scaler.decision.decision import Decision
 from scaler.errors import ConfigurationError, Problem
 from scaler.keda.board import Board, Limits, Parse
+from scaler.keda.once import decide_once
 from scaler.keda.server import Server, ServerOptions, Tls
 from scaler.lab import scene
 from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
@@ -39,7 +41,7 @@ from scaler.sources.engines.profile import shipped_profiles
 from scaler.sources.prometheus_source import PrometheusSource
 from scaler.sources.scrape import ScrapeSource, Target
 from scaler.sources.several import SeveralSources
-from scaler.sources.source import Source
+from scaler.sources.source import Source, Trigger
 from scaler.sources.timing import Timing
 from scaler.sources.wanted import Exporter
 from scaler.status.app import View, start
@@ -148,6 +150,20 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
     parse = functools.partial(parse_trigger, configuration=configuration)
     async with prometheus(configuration) as source:
         await _until_told(settings, source=source, parse=parse)
+
+
+async def explain(
+    triggers: Mapping[str, Trigger], key: str, configuration: Configuration, at_s: float | None
+) -> Decision:
+    """
+    Return the decision on one of ``triggers`` at a Unix time, None: now, from its Prometheus.
+
+    Raises:
+        ConfigurationError, NotServedError, NoDataError: as ``decide_once``.
+    """
+    at_s = time.time() if at_s is None else at_s
+    async with prometheus(configuration) as source:
+        return await decide_once(key, triggers, source=source, decide=decide, at_s=at_s)
 
 
 async def _until_told(settings: Settings, *, source: Source, parse: Parse) -> None:

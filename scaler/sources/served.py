@@ -12,9 +12,11 @@ from scaler.errors import ConfigurationError, NotServedError, Problem, SourceErr
 TIMEOUT_S = 10.0
 
 
-def served_answer(server: str, key: str) -> Mapping[str, Any]:
+def served_answer(server: str, key: str, at_s: float | None = None) -> Mapping[str, Any]:
     """
-    Return what the server at the address ``server`` last answered for ``namespace/name``.
+    Return what the server at the address ``server`` answers for ``namespace/name``.
+
+    That is its last answer, or with ``at_s`` (Unix seconds) what it would have answered then.
 
     Raises:
         ConfigurationError: the address or the name has no right shape.
@@ -23,7 +25,8 @@ def served_answer(server: str, key: str) -> Mapping[str, Any]:
     """
     _refuse_misshapen(server, key)
     path = urllib.parse.quote(key)
-    url = f"{server.rstrip('/')}/api/decisions/{path}"
+    query = "" if at_s is None else f"?at={at_s:.3f}"
+    url = f"{server.rstrip('/')}/api/decisions/{path}{query}"
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as reply:  # noqa: S310 - http, above
             answer = json.load(reply)
