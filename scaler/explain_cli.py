@@ -76,7 +76,7 @@ def _decided(
     key = _named(key, triggers)
     role = str(triggers[key].role)
     try:
-        decision = asyncio.run(wiring.explain(triggers, key, configuration, at_s))
+        decision = asyncio.run(wiring.explain(triggers, key, at_s, configuration=configuration))
     except NoDataError as error:
         return answer_json(key, role, error=error)
     return answer_json(key, role, decision=decision)

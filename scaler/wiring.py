@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from scaler.controller import run as controller
@@ -53,6 +53,10 @@ SWITCH_INTERVAL_S = 0.0005
 logger = logging.getLogger("kvtide")
 
 
+Past = Callable[[Mapping[str, Trigger], str, float], Awaitable[Decision]]
+"""Decides on one of the triggers (by ``namespace/scaledobject``) as of a Unix time."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
     """A scaler that answers."""
@@ -66,10 +70,15 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: Settings, *, source: Source, parse: Parse, clock: Callable[[], float] = time.time
+    settings: Settings,
+    *,
+    source: Source,
+    parse: Parse,
+    clock: Callable[[], float] = time.time,
+    past: Past | None = None,
 ) -> AsyncIterator[Serving]:
     """
-    Serve gRPC and HTTP over ``source`` until left, then drain.
+    Serve gRPC and HTTP over ``source`` until left, then drain; ``past`` answers for other times.
 
     Raises:
         ConfigurationError: an address is taken, or a TLS file cannot be read.
@@ -90,6 +99,7 @@ async def serving(
         standing=lambda: board.standing,
         exposition=telemetry.exposition,
         clock=clock,
+        past=None if past is None else lambda key, at_s: past(board.triggers(), key, at_s),
     )
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with contextlib.AsyncExitStack() as ends:  # the last to begin is the first to end
@@ -148,12 +158,13 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
             taken, or a TLS file cannot be read.
     """
     parse = functools.partial(parse_trigger, configuration=configuration)
+    past = functools.partial(explain, configuration=configuration)
     async with prometheus(configuration) as source:
-        await _until_told(settings, source=source, parse=parse)
+        await _until_told(settings, source=source, parse=parse, past=past)
 
 
 async def explain(
-    triggers: Mapping[str, Trigger], key: str, configuration: Configuration, at_s: float | None
+    triggers: Mapping[str, Trigger], key: str, at_s: float | None, *, configuration: Configuration
 ) -> Decision:
     """
     Return the decision on one of ``triggers`` at a Unix time, None: now, from its Prometheus.
@@ -166,12 +177,12 @@ async def explain(
         return await decide_once(key, triggers, source=source, decide=decide, at_s=at_s)
 
 
-async def _until_told(settings: Settings, *, source: Source, parse: Parse) -> None:
+async def _until_told(settings: Settings, *, source: Source, parse: Parse, past: Past) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serving(settings, source=source, parse=parse) as made:
+    async with serving(settings, source=source, parse=parse, past=past) as made:
         fields = {"version": version(), "grpc": made.grpc_port, "http": made.http_port}
         logger.info("serving", extra={"fields": fields})
         stopped = asyncio.create_task(stop.wait())

@@ -1,13 +1,21 @@
 """``kvtide explain`` on a ScaledObject and a Prometheus, as a process of its own."""
 
 import asyncio
+import functools
 import json
 import pathlib
 import sys
 
 import pytest
 
+from scaler import wiring
+from scaler.errors import SourceError
+from scaler.settings import settings
+from scaler.sources.configuration import Configuration, PrometheusServer
+from scaler.sources.documents.trigger import parse_trigger
+from scaler.sources.served import served_answer
 from tests.fakes.fake_prometheus import FakePrometheus, fake_prometheus
+from tests.fakes.fake_source import FakeSource
 from tests.sources.worlds import NOW_S, STEP_S, busy
 
 OBJECT = """
@@ -80,3 +88,26 @@ async def test_wrong_metadata_is_named_with_its_object(prometheus, tmp_path):
         "serve/llm: spec.triggers.metadata.maxConcurency: got an unknown key; "
         "allowed: did you mean maxConcurrency?\n"
     )
+
+
+SETTINGS = settings(
+    flags={"grpc_address": "127.0.0.1:0", "http_address": "127.0.0.1:0"},
+    file={"tick": "1m", "drainDelay": "0s"},
+)
+
+
+async def test_a_server_is_asked_as_of_a_past_time(prometheus, tmp_path):
+    configuration = Configuration(prometheus={"default": PrometheusServer(url=prometheus.url)})
+    past = functools.partial(wiring.explain, configuration=configuration)
+    parse = functools.partial(parse_trigger, configuration=configuration)
+    source = FakeSource()
+    async with wiring.serving(SETTINGS, source=source, parse=parse, past=past) as made:
+        metadata = {"workload": "StatefulSet/llm", "metrics": "concurrency", "maxConcurrency": "4"}
+        await made.board.latest("serve", "llm", metadata)
+        address = f"http://127.0.0.1:{made.http_port}"
+        answer = await asyncio.to_thread(served_answer, address, "serve/llm", NOW_S)
+        with pytest.raises(SourceError, match="no past time"):
+            await asyncio.to_thread(served_answer, address, "serve/llm", 1e10)
+
+    assert answer["decision"]["at_s"] == NOW_S
+    assert answer["decision"]["load"] == pytest.approx(6 / 4)

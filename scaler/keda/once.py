@@ -5,6 +5,7 @@ The same readings, composed in the same way, decided on by the same function; wi
 since nobody waits and nothing is asked twice.
 """
 
+import asyncio
 import math
 from collections.abc import Mapping
 
@@ -37,7 +38,8 @@ async def decide_once(
     for _ in range(_rounds(far_s - fine_s)):
         workloads = [each.workload for each in triggers.values()]
         await source.refresh(workloads, fine_s, at_s, history_s=far_s)
-    return decide(Readings(source, triggers, at_s).subject(trigger), trigger.policy)
+    subject = Readings(source, triggers, at_s).subject(trigger)
+    return await asyncio.to_thread(decide, subject, trigger.policy)
 
 
 def _rounds(history_s: float) -> int:

@@ -33,7 +33,7 @@ def served_answer(server: str, key: str, at_s: float | None = None) -> Mapping[s
     except urllib.error.HTTPError as error:
         if error.code == 404:
             raise NotServedError(f"{server} was not asked about {key} since it started") from error
-        raise SourceError("http", f"{url} answered {error.code}") from error
+        raise SourceError("http", f"{url} answered {error.code}{_reason(error)}") from error
     except (OSError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
         raise SourceError("refused", f"{server} does not answer: {reason}") from error
@@ -54,3 +54,12 @@ def _refuse_misshapen(server: str, key: str) -> None:
         problems.append(Problem(field="NAMESPACE/NAME", got=repr(key), allowed="such as llm/chat"))
     if problems:
         raise ConfigurationError(*problems)
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """Return what the server says about its refusal, where it is one of ours."""
+    try:
+        problems = json.load(error)["error"]["problems"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return ": " + "; ".join(map(str, problems))
