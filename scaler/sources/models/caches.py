@@ -20,7 +20,6 @@ WORDS = {
     "full_attention": FULL,
     "attention": FULL,
     "full": FULL,
-    "deepseek_sparse_attention": FULL,
     "*": FULL,
     "sliding_attention": SLIDING,
     "sliding_window_attention": SLIDING,

@@ -1,1 +1,0 @@
-"""Requests before the engines: what gateways call them, one data file each, and whose they are."""
