@@ -277,11 +277,14 @@ async def _demo_source(
         prometheus = Prometheus(program)
         ends.push_async_callback(prometheus.stop)
         url = await prometheus.start(exporters_url, interval_s=scene.SCRAPE_S)
+        await prometheus.scraped()
     interval = ScrapeIntervals(
         **dict.fromkeys(("engine_s", "gpu_s", "cluster_s", "gateway_s"), scene.SCRAPE_S)
     )
     server = PrometheusServer(url=url, ingestion_delay_s=1.0, scrape_interval=interval)
-    return PrometheusSource(server, profiles=shipped_profiles()), f"Prometheus at {url}"
+    read = PrometheusSource(server, profiles=shipped_profiles())
+    ends.push_async_callback(read.close)
+    return read, f"Prometheus at {url}"
 
 
 def _demo_settings() -> Settings:

@@ -6,6 +6,7 @@ Targets come by HTTP service discovery, so pods come and go as they do in a clus
 
 import asyncio
 import contextlib
+import itertools
 import pathlib
 import shutil
 import socket
@@ -65,7 +66,7 @@ class Prometheus:
 
     async def start(self, exporters_url: str, *, interval_s: float) -> str:
         """
-        Start it and wait until it has scraped every kind of page; return its address.
+        Start it and wait until it is ready; return its address.
 
         Raises:
             ConfigurationError: it does not come up; the message has its last line.
@@ -88,7 +89,7 @@ class Prometheus:
             )
         try:
             async with asyncio.timeout(_START_S):
-                await self._scraping(self._process)
+                await self._answers(self._process, "/-/ready")
         except (TimeoutError, ChildProcessError):
             lines = (folder / "log").read_text(errors="replace").splitlines() or ["nothing"]
             await self.stop()
@@ -114,13 +115,22 @@ class Prometheus:
                 await process.wait()
         self._folder.cleanup()
 
-    async def _scraping(self, process: asyncio.subprocess.Process) -> None:
+    async def scraped(self) -> None:
+        """Wait until every kind of page was scraped: discovery takes its first five seconds."""
         query = {"query": "count by (job) (up == 1)"}
+        async with asyncio.timeout(_START_S), aiohttp.ClientSession() as session:
+            for pause_s in itertools.repeat(0.1):
+                async with session.get(f"{self.url}/api/v1/query", params=query) as response:
+                    if len((await response.json())["data"]["result"]) == len(_JOBS):
+                        return
+                await asyncio.sleep(pause_s)
+
+    async def _answers(self, process: asyncio.subprocess.Process, path: str) -> None:
         async with aiohttp.ClientSession() as session:
             while process.returncode is None:
-                with contextlib.suppress(aiohttp.ClientError, KeyError):
-                    async with session.get(f"{self.url}/api/v1/query", params=query) as response:
-                        if len((await response.json())["data"]["result"]) == len(_JOBS):
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(f"{self.url}{path}") as response:
+                        if response.status == 200:
                             return
                 await asyncio.sleep(0.1)
         raise ChildProcessError
