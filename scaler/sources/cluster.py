@@ -112,7 +112,8 @@ WANTED = (
     _wanted(_READY_TIME, "pod", once_a_minute=True),
     _wanted(_POD_OWNER, "pod", once_a_minute=True),
     _wanted(_SET_OWNER, "replicaset", once_a_minute=True),
-    _wanted(_REQUESTS, "pod", _EXTENDED, once_a_minute=True),
+    # Every round, unlike what else a pod has for life: the units of a pod that is gone are free.
+    _wanted(_REQUESTS, "pod", _EXTENDED),
     _wanted(_ALLOCATABLE, "node", _EXTENDED, namespaced=False),
     _wanted(_CORDONED, "node", namespaced=False),
     _wanted(
@@ -225,7 +226,7 @@ class ClusterFacts:
         name = exporter_name(resource)
         in_use: dict[str, float] = {}
         for pod in pods:
-            for track in self._fresh(_REQUESTS, pod, at_s, max(stale_after_s, 150.0)):
+            for track in self._fresh(_REQUESTS, pod, at_s, stale_after_s):
                 if track.labels.get("resource") == name and "node" in track.labels:
                     node = track.labels["node"]
                     in_use[node] = in_use.get(node, 0.0) + track.values[-1]
