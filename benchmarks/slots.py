@@ -96,7 +96,9 @@ class Slots:
 
     slots: int
     moments: int
-    """Random moments at which every slot is looked at."""
+    """Moments at which every slot is looked at."""
+    every: int | None = None
+    """Steps between them, a token of every request each; None: at random, far apart."""
 
 
 def held_blocks(draw: Draw, layout: KvLayout, size: Slots, rng: np.random.Generator) -> Ints:
@@ -108,7 +110,7 @@ def held_blocks(draw: Draw, layout: KvLayout, size: Slots, rng: np.random.Genera
     at = int(3 * sizes.max())
     seen = np.empty((size.moments, size.slots), dtype=np.int64)
     for moment in range(size.moments):
-        at += int(lived * (0.5 + rng.random()))
+        at += size.every or int(lived * (0.5 + rng.random()))
         while len(over := np.flatnonzero(ends < at)):
             prompt[over], output[over] = draw(rng, len(over))
             ends[over] += output[over]

@@ -12,16 +12,15 @@ from scaler import wiring
 from scaler.capacity_cli import capacity
 from scaler.controller.run import Options as ControllerOptions
 from scaler.errors import ConfigurationError, KvtideError, Problem
+from scaler.explain_cli import explain
 from scaler.lab.demo import DemoOptions
 from scaler.lab.mock import MockOptions
-from scaler.report.decision_text import answer_text
 from scaler.settings import settings
 from scaler.sources.check.files import check as check_files
 from scaler.sources.check.findings import findings_json, findings_text
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.configuration import load_configuration, read_text
 from scaler.sources.documents.forms import DURATIONS
-from scaler.sources.served import served_answer
 from scaler.telemetry import log_to_stderr
 
 app = typer.Typer(
@@ -30,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(capacity)
+app.command()(explain)
 Config = Annotated[
     pathlib.Path | None,
     typer.Option(
@@ -100,29 +100,10 @@ def check(
     Example: kvtide check chat.yaml training.yaml --config kvtide.yaml
     """
     configuration = Configuration() if config is None else load_configuration(config)
+    settings(flags={}, file=configuration.server)
     checked = check_files({str(path): read_text(path) for path in files}, configuration)
     _print(findings_json(checked) if as_json else findings_text(checked))
     raise typer.Exit(1 if checked.errors else 0)
-
-
-@app.command()
-def explain(
-    key: Annotated[str, typer.Argument(help="The ScaledObject.", metavar="NAMESPACE/NAME")],
-    *,
-    server: Annotated[
-        str,
-        typer.Option(help="HTTP address of kvtide serve.", metavar="URL", envvar="KVTIDE_SERVER"),
-    ] = "http://localhost:8080",
-    as_json: Json = False,
-) -> None:
-    """
-    Say why this many replicas: 0 decided, 1 without a decision (no data, wrong metadata).
-
-    Example: kvtide explain llm/chat --server http://localhost:8080
-    """
-    answer = served_answer(server, key)
-    _print(dict(answer) if as_json else answer_text(answer))
-    raise typer.Exit(1 if answer["decision"] is None else 0)
 
 
 @app.command()

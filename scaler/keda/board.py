@@ -182,6 +182,10 @@ class Board:
         entries = sorted(self._entries.values(), key=lambda entry: entry.key)
         return tuple(entry.latest for entry in entries if entry.latest)
 
+    def triggers(self) -> dict[str, Trigger]:
+        """Return what the objects ask for, by ``namespace/scaledobject``; wrong ones left out."""
+        return {key: entry.trigger for key, entry in self._entries.items() if entry.trigger}
+
     def observations(self) -> tuple[Observation, ...]:
         """Return the latest answers as metrics and pages show them."""
         return tuple(evaluation.observation for evaluation in self.evaluations())

@@ -5,10 +5,13 @@ The same readings, composed in the same way, decided on by the same function; wi
 since nobody waits and nothing is asked twice.
 """
 
+import asyncio
+import math
 from collections.abc import Mapping
 
 from scaler.decision.decision import Decision
 from scaler.errors import NotServedError
+from scaler.sources.past import CHUNK_S
 from scaler.sources.source import Source, Trigger
 
 from .compose import Decide, Readings, lookback_s, reach_s
@@ -31,10 +34,14 @@ async def decide_once(
         raise NotServedError(f"{key} is none of {', '.join(triggers)}")
     trigger = triggers[key]
     policies = [each.policy for each in triggers.values()]
-    await source.refresh(
-        [each.workload for each in triggers.values()],
-        max(map(lookback_s, policies)),
-        at_s,
-        history_s=max(map(reach_s, policies)),
-    )
-    return decide(Readings(source, triggers, at_s).subject(trigger), trigger.policy)
+    fine_s, far_s = max(map(lookback_s, policies)), max(map(reach_s, policies))
+    for _ in range(_rounds(far_s - fine_s)):
+        workloads = [each.workload for each in triggers.values()]
+        await source.refresh(workloads, fine_s, at_s, history_s=far_s)
+    subject = Readings(source, triggers, at_s).subject(trigger)
+    return await asyncio.to_thread(decide, subject, trigger.policy)
+
+
+def _rounds(history_s: float) -> int:
+    """Return how often a source is asked until it has read its history, an hour at a time."""
+    return 1 if history_s <= 0 else 1 + math.ceil(history_s / CHUNK_S)

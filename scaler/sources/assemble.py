@@ -21,6 +21,8 @@ from .attribution import Attribution, attribute
 from .cluster import ClusterFacts
 from .engines.known import KnownEngines
 from .engines.profile import EngineProfile
+from .gateways.known import KnownGateways
+from .gateways.profile import GatewayProfile
 from .history import MINUTE_S, thinned
 from .lengths import LengthBook
 from .sampling import UP, Sampler
@@ -58,15 +60,18 @@ class Assembly:
         *,
         profiles: Mapping[str, EngineProfile],
         timing: Timing,
+        gateways: Mapping[str, GatewayProfile] | None = None,
         max_series: int = 1_000_000,
     ) -> None:
         self.store = SeriesStore(max_series=max_series)
         self.engines = KnownEngines(profiles)
+        self.gateways = KnownGateways(gateways or {}, self.store)
         self.intervals = Intervals(timing)
         self.lengths = LengthBook()
         self.pods: frozenset[Subject] = frozenset()
         """Every pod seen in the workloads' namespaces."""
         self._profiles = profiles
+        self._gateway_profiles = gateways
         self._timing = timing
         self._cluster = ClusterFacts(self.store)
         self._attribution = Attribution(pods={}, rivals={})
@@ -79,12 +84,13 @@ class Assembly:
             interval_s={exporter: self.intervals.interval_s(exporter) for exporter in Exporter},
             ingestion_delay_s=self._timing.ingestion_delay_s,
         )
-        return Assembly(profiles=self._profiles, timing=timing)
+        return Assembly(profiles=self._profiles, gateways=self._gateway_profiles, timing=timing)
 
     def wanted(self, workloads: Collection[Workload]) -> tuple[Wanted, ...]:
         """Return everything to read for some workloads."""
         engines = self.engines.wanted(workloads)
-        return tuple(dict.fromkeys([UP, *engines, *cluster.WANTED, *dcgm.WANTED]))
+        gateways = self.gateways.wanted(workloads)
+        return tuple(dict.fromkeys([UP, *engines, *gateways, *cluster.WANTED, *dcgm.WANTED]))
 
     def take(self, wanted: Wanted, row: Mapping[str, str], points: Sequence[Point]) -> None:
         """
@@ -118,6 +124,7 @@ class Assembly:
             carries=lambda pod, workload: self.engines.carries(workload, self.store, pod),
         )
         self.lengths.settle(self._attribution.pods)
+        self.gateways.settle(workloads)
         self.intervals.measure(self.store, wanted)
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
@@ -203,6 +210,7 @@ class Assembly:
             pods,
             store=self.store,
             profile=self._profile(workload),
+            gateways=self.gateways,
             intervals=self.intervals,
         )
         for bucket in range(self._changed_from(workload, known, first, last), last + 1):
@@ -216,10 +224,12 @@ class Assembly:
 
     def _changed_from(self, workload: Workload, known: _Assembled, first: int, last: int) -> int:
         """Return the first bucket whose sample may differ from what is known."""
-        since_s = min(
-            self.store.changed_since(subject, known.round)
-            for subject in (*self._pods(workload), *self._cluster.about(workload))
+        read_from = (
+            *self._pods(workload),
+            *self._cluster.about(workload),
+            *self.gateways.about(workload),
         )
+        since_s = min(self.store.changed_since(subject, known.round) for subject in read_from)
         unseen = min(known.next, last)
         if since_s >= unseen * known.interval_s:
             return unseen

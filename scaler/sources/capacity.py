@@ -21,6 +21,13 @@ from .gpus import Gpu, find_gpu
 from .models import load_model
 
 Known = TypeVar("Known")
+ASKED_AS = {
+    "block_tokens": "block_size",
+    "context_parallel": "decode_context_parallel",
+    "kv_dtype": "kv_cache_dtype",
+    "version": "engine_version",
+}
+"""Fields of the calculation that a question names otherwise."""
 
 
 def token_length(field: str, text: str | None) -> TokenLength:
@@ -95,7 +102,7 @@ def planned_capacity(question: CapacityQuestion) -> Planned:
         try:
             return ask()
         except ConfigurationError as error:
-            problems.extend(error.problems)
+            problems.extend(map(_as_asked, error.problems))
             return None
 
     architecture = known(lambda: _model(question))
@@ -106,7 +113,15 @@ def planned_capacity(question: CapacityQuestion) -> Planned:
     problems += _unstated(question, gpu_known=gpu is not None)
     if problems or architecture is None or serving is None:
         raise ConfigurationError(*problems)
-    return plan(architecture, serving, _terms(question), lengths)
+    try:
+        return plan(architecture, serving, _terms(question), lengths)
+    except ConfigurationError as error:
+        raise ConfigurationError(*map(_as_asked, error.problems)) from error
+
+
+def _as_asked(problem: Problem) -> Problem:
+    """Return a problem with its field as the question names it."""
+    return dataclasses.replace(problem, field=ASKED_AS.get(problem.field, problem.field))
 
 
 MODELOPT = ("modelopt", "modelopt_fp4", "nvfp4", "petit_nvfp4")

@@ -13,10 +13,13 @@ from scaler.decision.pool import Node
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, SourceError
 
+from .arrivals import filled, told_apart
 from .asks import MINUTE_S, Plan
 from .assemble import Assembly
 from .configuration import PrometheusServer
 from .engines.profile import EngineProfile
+from .gateways.known import ARRIVALS
+from .gateways.profile import GatewayProfile
 from .past import Past
 from .reader import Place, Reader, Round
 from .series import Subject
@@ -33,11 +36,19 @@ _LATE_BUCKETS = 2
 class PrometheusSource:
     """Reads one server for all workloads that name it."""
 
-    def __init__(self, server: PrometheusServer, *, profiles: Mapping[str, EngineProfile]) -> None:
+    def __init__(
+        self,
+        server: PrometheusServer,
+        *,
+        profiles: Mapping[str, EngineProfile],
+        gateways: Mapping[str, GatewayProfile] | None = None,
+        queries: Mapping[str, str] | None = None,
+    ) -> None:
         self._url = server.url
         self._reader = Reader(server)
         self._timing = timing_of(server)
-        self._assembly = Assembly(profiles=profiles, timing=self._timing)
+        self._assembly = Assembly(profiles=profiles, gateways=gateways, timing=self._timing)
+        self._queries = queries or {}
         self._plan = Plan()
         self._past = Past(self._reader, self._assembly)
         self._probed_s = -MINUTE_S
@@ -66,6 +77,7 @@ class PrometheusSource:
         round_ = self._reader.begin()
         self._assembly.store.next_round()
         await self._read(workloads, round_, now_s=now_s, lookback_s=lookback_s)
+        await self._count_arrivals(workloads, round_, now_s)
         if now_s - self._measured_s >= MINUTE_S:
             await self._read_lengths(workloads, round_, now_s)
         self._note(round_)
@@ -136,6 +148,23 @@ class PrometheusSource:
             before, self._pods = self._pods, self._assembly.pods
             if self._pods <= before:
                 return
+
+    async def _count_arrivals(
+        self, workloads: Collection[Workload], round_: Round, now_s: float
+    ) -> None:
+        """Ask the named queries; without an answer arrivals are not counted, and it says why."""
+        for name, query in self._queries.items():
+            users = [workload for workload in workloads if workload.arrival_query == name]
+            if not users:
+                continue
+            place = (Exporter.GATEWAY, f"query {name}")
+            round_.asked.add(place)
+            try:
+                rows = await round_.query(filled(query, users), now_s)
+                for subject, points in told_apart(name, rows, users):
+                    self._assembly.store.merge(ARRIVALS + name, subject, {}, points)
+            except SourceError as error:
+                round_.failed[place] = error
 
     async def _read_lengths(
         self, workloads: Collection[Workload], round_: Round, now_s: float

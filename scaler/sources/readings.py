@@ -101,7 +101,7 @@ class Reading:
                 if value is not None and may_carry(track, view.selector):
                     found.append((track, value))
             if found:
-                return self._combined(found) * self.scale
+                return self.combined(found)
         return None
 
     def _value(self, track: Track, at_s: float, stale_after_s: float) -> float | None:
@@ -111,16 +111,17 @@ class Reading:
             value = _number(track.labels.get(self.label)) if track.times else None
         return None if value is None or value >= self.below else value
 
-    def _combined(self, found: Sequence[tuple[Track, float]]) -> float:
+    def combined(self, found: Sequence[tuple[Track, float]]) -> float:
+        """Return the value of rows that were found; at least one."""
         if len(found) == 1:
-            return found[0][1]
+            return found[0][1] * self.scale
         if self.label is not None:
             found = _newest(found)
         largest: dict[tuple[str | None, ...], float] = {}
         for track, value in found:
             thing = tuple(track.labels.get(name) for name in self.over)
             largest[thing] = max(value, largest.get(thing, value))
-        return _COMBINE[self.combine](list(largest.values()))
+        return _COMBINE[self.combine](list(largest.values())) * self.scale
 
 
 def may_carry(track: Track, selector: Mapping[str, str]) -> bool:

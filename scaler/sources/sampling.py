@@ -13,6 +13,7 @@ from . import cluster
 from .attribution import replica_of
 from .cluster import ClusterFacts
 from .engines.profile import EngineProfile
+from .gateways.known import AtGateway, KnownGateways
 from .replicas import ReplicaReader, Staleness
 from .series import SeriesStore, Subject
 from .source import Workload
@@ -32,12 +33,14 @@ class Sampler:
         *,
         store: SeriesStore,
         profile: EngineProfile,
+        gateways: KnownGateways,
         intervals: Intervals,
     ) -> None:
         self._workload = workload
         self._pods = pods
         self._store = store
         self._cluster = ClusterFacts(store)
+        self._gateways = gateways
         self._intervals = intervals
         self._groups: dict[str, list[Subject]] = {}
         for pod in pods:
@@ -66,7 +69,12 @@ class Sampler:
             at_s=at_s,
             stale_after_s=self._intervals.stale_after_s(Exporter.CLUSTER),
         )
-        if not replicas and scale == cluster.SILENT:
+        before_it = self._gateways.at(
+            self._workload,
+            at_s=at_s,
+            stale_after_s=self._intervals.stale_after_s(Exporter.GATEWAY),
+        )
+        if not replicas and scale == cluster.SILENT and before_it == AtGateway():
             return None
         return Sample(
             at_s=at_s,
@@ -76,12 +84,16 @@ class Sampler:
             loading_replicas=scale.loading_replicas,
             terminating_replicas=scale.terminating_replicas,
             unschedulable_since_s=scale.unschedulable_since_s,
-            targets_up=self._targets_up(at_s),
+            gateway_in_flight=before_it.gateway_in_flight,
+            gateway_waiting=before_it.gateway_waiting,
+            arrivals_total=before_it.arrivals_total,
+            targets_up=self._targets_up(at_s, is_watched=before_it != AtGateway()),
         )
 
-    def _targets_up(self, at_s: float) -> int | None:
+    def _targets_up(self, at_s: float, *, is_watched: bool) -> int | None:
+        """Count pods whose target is up; where a gateway reads, none is a fact and no silence."""
         ups = [up for pod in self._pods if (up := self._up(pod, at_s)) is not None]
-        return sum(1 for up in ups if up > 0) if ups else None
+        return sum(1 for up in ups if up > 0) if ups or is_watched else None
 
     def _up(self, pod: Subject, at_s: float) -> float | None:
         stale_after_s = self._intervals.stale_after_s(Exporter.ENGINE)

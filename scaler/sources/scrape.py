@@ -19,6 +19,7 @@ from scaler.errors import SourceError
 
 from .assemble import Assembly
 from .engines.profile import EngineProfile
+from .gateways.profile import GatewayProfile
 from .source import Workload
 from .timing import Timing
 from .wanted import Wanted
@@ -52,11 +53,12 @@ class ScrapeSource:
         *,
         profiles: Mapping[str, EngineProfile],
         timing: Timing,
+        gateways: Mapping[str, GatewayProfile] | None = None,
         timeout_s: float = 2.0,
     ) -> None:
         self._targets = targets
         self._timeout_s = timeout_s
-        self._assembly = Assembly(profiles=profiles, timing=timing)
+        self._assembly = Assembly(profiles=profiles, gateways=gateways, timing=timing)
         self._session: aiohttp.ClientSession | None = None
 
     async def refresh(

@@ -99,6 +99,7 @@ class SeriesStore:
         self._round = 0
         self._tracks: dict[str, dict[Subject, dict[Labels, Track]]] = {}
         self._changes: dict[Subject, dict[int, float]] = {}
+        self._shapes: dict[str, int] = {}
 
     def __len__(self) -> int:
         """Return how many series there are."""
@@ -129,7 +130,7 @@ class SeriesStore:
             if self._count >= self._max_series:
                 raise SourceError("limit", f"more than {self._max_series} series (maxSeries)")
             track = rows[key] = Track(labels)
-            self._count += 1
+            self._resize(metric, 1)
         earliest = track.merge(points)
         if earliest < math.inf:
             self.mark_changed(subject, earliest)
@@ -158,6 +159,14 @@ class SeriesStore:
         """Return the series of a metric that are about a subject."""
         return self._tracks.get(metric, {}).get(subject, {}).values()
 
+    def shape(self, metric: str) -> int:
+        """Return a number that differs when a metric has other series than before."""
+        return self._shapes.get(metric, 0)
+
+    def _resize(self, metric: str, by: int) -> None:
+        self._count += by
+        self._shapes[metric] = self._shapes.get(metric, 0) + 1
+
     def subjects(self, metric: str) -> Iterable[Subject]:
         """Return what a metric has series about."""
         return self._tracks.get(metric, {}).keys()
@@ -175,7 +184,7 @@ class SeriesStore:
                     track.forget(before_s)
                     if not track.times:
                         del rows[labels]
-                        self._count -= 1
+                        self._resize(metric, -1)
                 if not rows:
                     del subjects[subject]
             if not subjects:

@@ -12,9 +12,11 @@ from scaler.errors import ConfigurationError, NotServedError, Problem, SourceErr
 TIMEOUT_S = 10.0
 
 
-def served_answer(server: str, key: str) -> Mapping[str, Any]:
+def served_answer(server: str, key: str, at_s: float | None = None) -> Mapping[str, Any]:
     """
-    Return what the server at the address ``server`` last answered for ``namespace/name``.
+    Return what the server at the address ``server`` answers for ``namespace/name``.
+
+    That is its last answer, or with ``at_s`` (Unix seconds) what it would have answered then.
 
     Raises:
         ConfigurationError: the address or the name has no right shape.
@@ -23,14 +25,15 @@ def served_answer(server: str, key: str) -> Mapping[str, Any]:
     """
     _refuse_misshapen(server, key)
     path = urllib.parse.quote(key)
-    url = f"{server.rstrip('/')}/api/decisions/{path}"
+    query = "" if at_s is None else f"?at={at_s:.3f}"
+    url = f"{server.rstrip('/')}/api/decisions/{path}{query}"
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as reply:  # noqa: S310 - http, above
             answer = json.load(reply)
     except urllib.error.HTTPError as error:
         if error.code == 404:
             raise NotServedError(f"{server} was not asked about {key} since it started") from error
-        raise SourceError("http", f"{url} answered {error.code}") from error
+        raise SourceError("http", f"{url} answered {error.code}{_reason(error)}") from error
     except (OSError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
         raise SourceError("refused", f"{server} does not answer: {reason}") from error
@@ -51,3 +54,12 @@ def _refuse_misshapen(server: str, key: str) -> None:
         problems.append(Problem(field="NAMESPACE/NAME", got=repr(key), allowed="such as llm/chat"))
     if problems:
         raise ConfigurationError(*problems)
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """Return what the server says about its refusal, where it is one of ours."""
+    try:
+        problems = json.load(error)["error"]["problems"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return ": " + "; ".join(map(str, problems))

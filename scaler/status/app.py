@@ -1,17 +1,21 @@
 """
 The HTTP side: probes, metrics, the decisions as JSON, and the page for people.
 
-Reads the latest answers and nothing else; no request waits for a source or makes a decision.
+Reads the latest answers and nothing else; no request waits for a source or makes a decision, but
+for the one that asks what would have been answered at a past time.
 """
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from scaler.errors import ConfigurationError, Problem
+from scaler.decision.decision import Decision
+from scaler.errors import ConfigurationError, KvtideError, Problem
 from scaler.report.decision_json import answer_json, instant
+from scaler.sources.documents.forms import read_instant
 from scaler.telemetry import CONTENT_TYPE, Observation, Standing, version
 
 from .page import POLICY, page
@@ -31,6 +35,8 @@ class View:
     """All metrics; called in a thread, since a thousand objects take a while."""
     clock: Callable[[], float]
     """Unix seconds."""
+    past: Callable[[str, float], Awaitable[Decision]] | None = None
+    """What would have been decided on an object at a time; None: the source keeps no past."""
 
 
 def application(view: View) -> web.Application:
@@ -71,6 +77,7 @@ class _Pages:
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self._one_at_a_time = asyncio.Semaphore(1)
 
     async def status(self, request: web.Request) -> web.Response:
         view = self._view
@@ -114,7 +121,27 @@ class _Pages:
             problem = f"KEDA has not asked about {key} since this server started"
             body = {"object": key, "error": {"kind": "refused", "problems": [problem]}}
             return web.json_response(body, status=404)
+        if "at" in request.query:
+            return await self._answer_then(found, request.query["at"])
         return web.json_response(answer(found))
+
+    async def _answer_then(self, found: Observation, at: str) -> web.Response:
+        """Answer as of a time: the one page that reads the source, one request at a time."""
+        past = self._view.past
+        try:
+            at_s = read_instant(at)
+        except ValueError:
+            at_s = math.inf
+        if past is None or not at_s <= self._view.clock():
+            why = "this server's source keeps no past" if past is None else f"no past time: {at!r}"
+            body = {"object": found.key, "error": {"kind": "refused", "problems": [why]}}
+            return web.json_response(body, status=400)
+        try:
+            async with self._one_at_a_time:
+                decision = await past(found.key, at_s)
+        except KvtideError as error:
+            return web.json_response(answer_json(found.key, found.role, error=error))
+        return web.json_response(answer_json(found.key, found.role, decision=decision))
 
 
 def answer(one: Observation) -> dict[str, object]:

@@ -66,6 +66,8 @@ def test_auto_means_what_the_checkpoints_format_declares(more: dict[str, str], d
             {"model", "gpu", "engine", "tensor_parallel", "prompt_tokens"},
             id="five mistakes",
         ),
+        pytest.param(ask(block_size=0), {"block_size"}, id="a field as the question names it"),
+        pytest.param(ask(tensor_parallel=3), {"tensor_parallel"}, id="what the engine refuses"),
         pytest.param(ask(gpus=4, tensor_parallel=2), {"gpus"}, id="ranks that are not the GPUs"),
         pytest.param(ask(available_kv_gib=None), {"gpu"}, id="no memory"),
         pytest.param(ask(available_kv_gib=-1.0), {"available_kv_gib"}, id="negative memory"),

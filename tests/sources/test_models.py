@@ -198,6 +198,12 @@ def test_a_wrong_configuration_names_its_key(document: dict[str, Any], named: st
         pytest.param({"quant_method": "fp8"}, "fp8", None, id="fp8"),
         pytest.param({"quant_method": "awq", "bits": 4}, "awq", None, id="AWQ"),
         pytest.param(
+            {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"},
+            "nvfp4-all",
+            None,
+            id="mixed, mostly in 4 bits",
+        ),
+        pytest.param(
             {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": {"num_bits": 8}},
             "nvfp4",
             "fp8",

@@ -22,7 +22,7 @@ def source_of(fake, **more):
     server = PrometheusServer(
         url=fake.url,
         scrape_interval=ScrapeIntervals(engine_s=STEP_S),
-        **{"ingestion_delay_s": 0.0, "timeout_s": 1.0, **more},
+        **{"ingestion_delay_s": 0.0, "timeout_s": 2.0, **more},
     )
     return PrometheusSource(server, profiles=shipped_profiles())
 
@@ -123,13 +123,13 @@ async def test_an_outage_is_filled_from_what_the_server_kept(fake):
 @pytest.mark.parametrize(
     ("ill", "says"),
     [
-        pytest.param({"delay_s": 10.0}, "timeout: .* took more than 0.2 s", id="slow"),
+        pytest.param({"delay_s": 10.0}, "timeout: .* took more than 2 s", id="slow"),
         pytest.param({"answer": web.Response(text="<html>")}, "format: ", id="HTML"),
         pytest.param({"warnings": ["a store is down"]}, "partial: .*store is down", id="partial"),
     ],
 )
 async def test_a_server_that_is_ill_is_told_and_comes_back(fake, ill, says):
-    source = source_of(fake, timeout_s=0.2)
+    source = source_of(fake)
     history(fake, 60, lambda age_s: 1)
     await source.refresh([LLM], 60, NOW_S)
     well = {name: getattr(fake, name) for name in ill}
@@ -263,3 +263,47 @@ async def test_a_workload_that_registers_later_has_its_whole_lookback(fake):
     assert len(source.window(chat, 300, NOW_S).samples) == len(
         source.window(LLM, 300, NOW_S).samples
     )
+
+
+def counted(name):
+    return Workload(
+        namespace="serve",
+        scaled_object=name,
+        kind="StatefulSet",
+        name=name,
+        arrival_query="came",
+    )
+
+
+async def arrivals_of(fake, query, *names):
+    workloads = [counted(name) for name in names]
+    server = PrometheusServer(url=fake.url, ingestion_delay_s=0.0)
+    source = PrometheusSource(server, profiles=shipped_profiles(), queries={"came": query})
+    await source.refresh(workloads, 60, NOW_S)
+    return [source.window(one, 60, NOW_S).latest.arrivals_total for one in workloads]
+
+
+async def test_one_query_counts_the_arrivals_of_all_workloads_that_name_it(fake):
+    query = 'last_over_time(came{namespace=~"$namespace",workload=~"$workload"}[60s])'
+    for name, count in (("llm", 5), ("chat", 7), ("other", 9)):
+        fake.scrape(NOW_S, busy(), namespace="serve", pod=f"{name}-0")
+        fake.scrape(NOW_S, row("came", count, namespace="serve", workload=name), job=name)
+    assert await arrivals_of(fake, query, "llm", "chat") == [5, 7]
+    assert [query for query in fake.queries if "came" in query] == [
+        'last_over_time(came{namespace=~"serve",workload=~"chat|llm"}[60s])'
+    ]
+
+
+async def test_a_query_of_one_workload_needs_no_labels(fake):
+    fake.scrape(NOW_S, busy() + row("came", 5, at="door"), namespace="serve", pod="llm-0")
+    assert await arrivals_of(fake, 'last_over_time(came{at="door"}[60s])', "llm") == [5]
+
+
+async def test_rows_that_cannot_be_told_apart_are_nobody_s(fake, caplog):
+    for name in ("llm", "chat"):
+        fake.scrape(NOW_S, busy() + row("came", 5, at="door"), namespace="serve", pod=f"{name}-0")
+    assert await arrivals_of(fake, 'last_over_time(came{at="door"}[60s])', "llm", "chat") == [
+        None,
+        None,
+    ]
+    assert "query came: 2 workloads share it" in caplog.text

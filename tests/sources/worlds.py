@@ -15,7 +15,7 @@ HONEST = {"namespace": "gpu", "pod": "dcgm-x"}
 """Labels that a scrape gives an exporter which reports on pods other than its own."""
 
 
-def row(name, value=1.0, **labels):
+def row(name, value=1.0, /, **labels):
     inside = ",".join(f'{label}="{text}"' for label, text in labels.items())
     return f"{name}{{{inside}}} {value}\n"
 

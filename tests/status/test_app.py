@@ -2,7 +2,8 @@
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import aiohttp
 import pytest
@@ -76,9 +77,12 @@ LENT = Observation(
 )
 
 
+Past = Callable[[str, float], Awaitable[Decision]]
+
+
 @contextlib.asynccontextmanager
 async def site(
-    *seen: Observation, standing: Standing = WELL
+    *seen: Observation, standing: Standing = WELL, past: Past | None = None
 ) -> AsyncIterator[aiohttp.ClientSession]:
     telemetry = Telemetry()
     observations: Sequence[Observation] = seen
@@ -88,6 +92,7 @@ async def site(
         standing=lambda: standing,
         exposition=telemetry.exposition,
         clock=lambda: NOW_S,
+        past=past,
     )
     runner = web.AppRunner(application(view))
     await runner.setup()
@@ -152,6 +157,42 @@ async def test_one_decision_is_there_as_json():
         async with session.get("/api/decisions/prod/nobody") as response:
             assert response.status == 404
             assert "prod/nobody" in (await response.json())["error"]["problems"][0]
+
+
+async def decided_then(key: str, at_s: float) -> Decision:
+    """Decide as of any time but the first hour, which nobody kept."""
+    if at_s < 3600:
+        raise NoDataError(f"{key}: no sample")
+    return Decision(at_s=at_s, steps=(Step(2, Reason.DEMAND, "then"),))
+
+
+async def test_a_decision_can_be_asked_for_as_of_a_past_time():
+    async with site(ANSWERED, past=decided_then) as session:
+        status, text = await get(session, "/api/decisions/prod/chat?at=1700000000")
+        then = json.loads(text)
+        _, text = await get(session, "/api/decisions/prod/chat?at=1970-01-01T00:10:00Z")
+        unkept = json.loads(text)
+
+    assert status == 200
+    assert (then["decision"]["at_s"], then["decision"]["replicas"]) == (NOW_S, 2)
+    assert unkept["decision"] is None
+    assert unkept["error"] == {"kind": "no-data", "problems": ["prod/chat: no sample"]}
+
+
+@pytest.mark.parametrize(
+    ("past", "at", "why"),
+    [
+        pytest.param(None, "1700000000", "keeps no past", id="a source without a past"),
+        pytest.param(decided_then, "yesterday", "no past time: 'yesterday'", id="no time"),
+        pytest.param(decided_then, "1700000001", "no past time", id="the future"),
+    ],
+)
+async def test_a_time_that_cannot_be_answered_is_refused(past, at, why):
+    async with site(ANSWERED, past=past) as session:
+        status, text = await get(session, f"/api/decisions/prod/chat?at={at}")
+
+    assert status == 400
+    assert why in text
 
 
 async def test_metrics_are_prometheus_text():

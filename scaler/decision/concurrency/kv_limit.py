@@ -18,6 +18,7 @@ from scaler.decision.window import Histogram, Window
 
 from . import moments, overflow
 from .cache import Cache, cache_of, engines_of
+from .evidence import earlier, stride
 from .footprint import Footprint, footprint
 from .lengths import LengthLaw, from_histogram, lognormal
 from .measured import MeasuredFootprint, measured_footprint
@@ -71,11 +72,13 @@ def _per_replica(cache: Cache, requests: int) -> int:
 
 
 def _measured(window: Window, policy: InferencePolicy) -> Bound | None:
-    earlier = window.samples[:-1]
-    held = earlier and measured_footprint(
-        earlier, interval_s=window.interval_s, service_time_s=service_time_s(earlier)
+    samples = earlier(window)
+    step = stride(samples)
+    seen = samples[::step]
+    held = measured_footprint(
+        seen, interval_s=step * window.interval_s, service_time_s=service_time_s(seen)
     )
-    return _measured_bound(held, policy) if held else None
+    return None if held is None else _measured_bound(held, policy)
 
 
 def _measured_bound(held: MeasuredFootprint, policy: InferencePolicy) -> Bound:

@@ -9,21 +9,17 @@ from scaler.decision.policy import InferencePolicy
 from scaler.decision.window import Window
 
 from .cache import difference_note
+from .evidence import earlier
 from .kv_limit import kv_bound
 from .result import Bound, Limit, SafeConcurrency
 from .slo import slo_bounds
 
 
 def safe_concurrency(window: Window, policy: InferencePolicy) -> SafeConcurrency | None:
-    """
-    Return the requests that one replica may hold at once; None: no limit is known.
-
-    What is learned from the window is learned from before its newest sample: a surge there does
-    not change the yardstick that it is measured with.
-    """
+    """Return the requests that one replica may hold at once; None: no limit is known."""
     limits = (
         kv_bound(window, policy),
-        *slo_bounds(window.samples[:-1], policy),
+        *slo_bounds(earlier(window), policy),
         _engine_bound(window, policy),
         _explicit_bound(policy),
     )

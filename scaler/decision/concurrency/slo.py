@@ -17,6 +17,7 @@ from scaler.decision.policy import InferencePolicy
 from scaler.decision.rates import replica_increase
 from scaler.decision.sample import Replica, Sample
 
+from .evidence import stride
 from .line import Line, robust_line
 from .result import Bound, Limit
 
@@ -84,7 +85,8 @@ def _sentence(latency: _Latency, line: Line, target_s: float) -> str:
 
 def _points(latency: _Latency, samples: Sequence[Sample]) -> Iterator[tuple[float, float]]:
     """Yield requests and mean latency, seconds, of each replica between two samples."""
-    for before, after in itertools.pairwise(samples):
+    pairs = itertools.pairwise(samples)
+    for before, after in itertools.islice(pairs, 0, None, stride(samples)):
         earlier = {replica.name: replica for replica in before.replicas}
         for replica in after.replicas:
             if replica.name in earlier:

@@ -6,6 +6,7 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.sources.configuration import Configuration
 
 from .engines import engine_profiles
+from .gateways import gateway_profiles
 from .nodes import read_into
 from .yaml_text import documents_of
 
@@ -25,7 +26,9 @@ def read_configuration(text: str, origin: str = "configuration") -> Configuratio
             Problem(field=origin, got=f"{len(documents)} documents", allowed="one")
         )
     read = read_into(Configuration, documents[0]) if documents else Configuration()
-    engine_profiles(read)  # a wrong engine is told at the start, not at the first workload of it
+    # A wrong engine or gateway is told at the start, not at the first workload of it.
+    engine_profiles(read)
+    gateway_profiles(read)
     return read
 
 

@@ -18,12 +18,12 @@ from scaler.sources.source import Role, Trigger, Workload
 
 from .capacity import read_capacity, units_of
 from .engines import engine_names
+from .gateways import gateway_names
 from .keys import closest, key_name, quoted, read
 from .metadata import FROM_ENV, KEDA_KEYS, KEYS, NAMES, InferenceKeys
 from .names import INFERENCE_KINDS, ScaleTarget
 from .policies import read_policy
 
-GATEWAYS: tuple[str, ...] = ()
 UNKNOWN_UNITS = 1_000_000
 """Stands for the size of a pool that could not be read, so that the other keys are checked."""
 
@@ -238,7 +238,7 @@ def _name_problems(draft: Draft) -> tuple[Problem, ...]:
     return (
         *_not_named(draft, "prometheus", servers, "Prometheus server"),
         *_not_named(draft, "engine", engine_names(named), "engine"),
-        *_not_named(draft, "gateway", (*GATEWAYS, *named.gateways), "gateway"),
+        *_not_named(draft, "gateway", gateway_names(named), "gateway"),
         *_not_named(draft, "arrival_query", named.queries, "query"),
     )
 

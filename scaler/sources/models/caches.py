@@ -20,6 +20,7 @@ WORDS = {
     "full_attention": FULL,
     "attention": FULL,
     "full": FULL,
+    "deepseek_sparse_attention": FULL,
     "*": FULL,
     "sliding_attention": SLIDING,
     "sliding_window_attention": SLIDING,

@@ -13,6 +13,20 @@ from typing import Any
 
 from .fields import Config
 
+KINDS = (
+    ("mixed_precision", "nvfp4-all"),  # 8 bits for some layers, NVFP4 for most
+    ("nvfp4", "nvfp4"),
+    ("mxfp4", "mxfp4"),
+    ("fp8", "fp8"),
+    ("awq", "awq"),
+    ("gptq", "gptq"),
+    ("bitsandbytes", "bitsandbytes"),
+    ("float-quantized", "fp8"),
+    ("naive-quantized", "fp8"),
+    ("int-quantized", "int8"),
+)
+"""What a word of a checkpoint's section means, the first that is part of it."""
+
 
 def _section(config: Config) -> Mapping[str, Any] | None:
     for mapping in (config.text, config.outer):
@@ -27,12 +41,12 @@ def declared_quantization(config: Config, named: str | None) -> str | None:
     section = _section(config)
     beside = config.outer.get("hf_quant_config")
     if isinstance(beside, Mapping) and isinstance(beside.get("quantization"), Mapping):
-        return _normal(str(beside["quantization"].get("quant_algo") or "modelopt"))
+        return _normal(str(beside["quantization"].get("quant_algo") or "modelopt"), section)
     if section is None:
         stated = config.get("quantization")
         return named or (str(stated) if stated is not None else None)
     for key in ("quant_algo", "format", "quant_method"):
-        if section.get(key) not in (None, "MIXED_PRECISION"):
+        if section.get(key) is not None:
             return _normal(str(section[key]), section)
     return "modelopt"
 
@@ -40,18 +54,11 @@ def declared_quantization(config: Config, named: str | None) -> str | None:
 def _normal(word: str, section: Mapping[str, Any] | None = None) -> str:
     """Return one word per format: ``fp8``, ``nvfp4``, ``int4``, ``int8``, ``mxfp4`` and so on."""
     lowered = word.lower()
-    for known in ("nvfp4", "mxfp4", "fp8", "awq", "gptq", "bitsandbytes"):
-        if known in lowered:
-            return known
     if lowered in ("pack-quantized", "marlin-24"):
         return "int4-g32" if _group_size(section) == 32 else "int4"
-    if "float-quantized" in lowered or "naive-quantized" in lowered:
-        return "fp8"
-    if "int-quantized" in lowered:
-        return "int8"
     if lowered == "compressed-tensors" and section is not None:
         return _bits(section)
-    return lowered
+    return next((kind for part, kind in KINDS if part in lowered), lowered)
 
 
 def _group_size(section: Mapping[str, Any] | None) -> int | None:
