@@ -15,14 +15,16 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from scaler.controller import run as controller
 from scaler.controller.loop import Rules
 from scaler.decision.decide import decide
+from scaler.decision.decision import Decision
 from scaler.errors import ConfigurationError, Problem
 from scaler.keda.board import Board, Limits, Parse
+from scaler.keda.once import decide_once
 from scaler.keda.server import Server, ServerOptions, Tls
 from scaler.lab import scene
 from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
@@ -32,12 +34,14 @@ from scaler.lab.stage import Stage
 from scaler.lab.summary import summary_json
 from scaler.settings import Settings, settings
 from scaler.sources.configuration import Configuration, PrometheusServer, ScrapeIntervals
+from scaler.sources.documents.engines import engine_profiles
+from scaler.sources.documents.gateways import gateway_profiles
 from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.engines.profile import parse_profiles, shipped_profiles
+from scaler.sources.engines.profile import shipped_profiles
 from scaler.sources.prometheus_source import PrometheusSource
 from scaler.sources.scrape import ScrapeSource, Target
 from scaler.sources.several import SeveralSources
-from scaler.sources.source import Source
+from scaler.sources.source import Source, Trigger
 from scaler.sources.timing import Timing
 from scaler.sources.wanted import Exporter
 from scaler.status.app import View, start
@@ -47,6 +51,10 @@ SWITCH_INTERVAL_S = 0.0005
 """A decision in its thread lets waiting RPCs through after this, rather than after 5 ms."""
 
 logger = logging.getLogger("kvtide")
+
+
+Past = Callable[[Mapping[str, Trigger], str, float], Awaitable[Decision]]
+"""Decides on one of the triggers (by ``namespace/scaledobject``) as of a Unix time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +70,15 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: Settings, *, source: Source, parse: Parse, clock: Callable[[], float] = time.time
+    settings: Settings,
+    *,
+    source: Source,
+    parse: Parse,
+    clock: Callable[[], float] = time.time,
+    past: Past | None = None,
 ) -> AsyncIterator[Serving]:
     """
-    Serve gRPC and HTTP over ``source`` until left, then drain.
+    Serve gRPC and HTTP over ``source`` until left, then drain; ``past`` answers for other times.
 
     Raises:
         ConfigurationError: an address is taken, or a TLS file cannot be read.
@@ -86,6 +99,7 @@ async def serving(
         standing=lambda: board.standing,
         exposition=telemetry.exposition,
         clock=clock,
+        past=None if past is None else lambda key, at_s: past(board.triggers(), key, at_s),
     )
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with contextlib.AsyncExitStack() as ends:  # the last to begin is the first to end
@@ -109,9 +123,11 @@ async def prometheus(configuration: Configuration) -> AsyncIterator[Source]:
     if not configuration.prometheus:
         example = "a server in the file of --config: prometheus: {default: {url: http://…:9090}}"
         raise ConfigurationError(Problem(field="prometheus", got="nothing", allowed=example))
-    profiles = parse_profiles(configuration.engines, known=shipped_profiles())
+    profiles, gateways = engine_profiles(configuration), gateway_profiles(configuration)
     servers = {
-        name: PrometheusSource(server, profiles=profiles)
+        name: PrometheusSource(
+            server, profiles=profiles, gateways=gateways, queries=configuration.queries
+        )
         for name, server in configuration.prometheus.items()
     }
     async with contextlib.AsyncExitStack() as ends:
@@ -142,16 +158,31 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
             taken, or a TLS file cannot be read.
     """
     parse = functools.partial(parse_trigger, configuration=configuration)
+    past = functools.partial(explain, configuration=configuration)
     async with prometheus(configuration) as source:
-        await _until_told(settings, source=source, parse=parse)
+        await _until_told(settings, source=source, parse=parse, past=past)
 
 
-async def _until_told(settings: Settings, *, source: Source, parse: Parse) -> None:
+async def explain(
+    triggers: Mapping[str, Trigger], key: str, at_s: float | None, *, configuration: Configuration
+) -> Decision:
+    """
+    Return the decision on one of ``triggers`` at a Unix time, None: now, from its Prometheus.
+
+    Raises:
+        ConfigurationError, NotServedError, NoDataError: as ``decide_once``.
+    """
+    at_s = time.time() if at_s is None else at_s
+    async with prometheus(configuration) as source:
+        return await decide_once(key, triggers, source=source, decide=decide, at_s=at_s)
+
+
+async def _until_told(settings: Settings, *, source: Source, parse: Parse, past: Past) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serving(settings, source=source, parse=parse) as made:
+    async with serving(settings, source=source, parse=parse, past=past) as made:
         fields = {"version": version(), "grpc": made.grpc_port, "http": made.http_port}
         logger.info("serving", extra={"fields": fields})
         stopped = asyncio.create_task(stop.wait())
