@@ -45,6 +45,8 @@ class _Assembled:
     round: int = -1
     """The round of reading up to which changes are in."""
     samples: dict[int, Sample] = dataclasses.field(default_factory=dict)
+    sampler: tuple[object, Sampler] | None = None
+    """What makes the samples, and what it was made for."""
 
     def leave(self, first: int) -> list[Sample]:
         """Take out the samples before a bucket, oldest first."""
@@ -126,6 +128,7 @@ class Assembly:
         self.lengths.settle(self._attribution.pods)
         self.gateways.settle(workloads)
         self.intervals.measure(self.store, wanted)
+        self.store.next_round()  # what is assembled from here on has all of this round in it
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """
@@ -205,15 +208,10 @@ class Assembly:
         ):
             known = _Assembled(interval_s=interval_s, first=first, next=first)
             self._assembled[workload.key] = known
-        sampler = Sampler(
-            workload,
-            pods,
-            store=self.store,
-            profile=self._profile(workload),
-            gateways=self.gateways,
-            intervals=self.intervals,
-        )
-        for bucket in range(self._changed_from(workload, known, first, last), last + 1):
+        sampler = self._sampler(workload, known)
+        for bucket in range(
+            self._changed_from(self._read_from(workload), known, first, last), last + 1
+        ):
             known.samples.pop(bucket, None)
             sample = sampler.at(bucket * interval_s, known.samples.get(bucket - 1))
             if sample is not None:
@@ -222,13 +220,38 @@ class Assembly:
         known.pods, known.next, known.round = pods, last + 1, self.store.round
         return known.samples
 
-    def _changed_from(self, workload: Workload, known: _Assembled, first: int, last: int) -> int:
-        """Return the first bucket whose sample may differ from what is known."""
-        read_from = (
+    def _read_from(self, workload: Workload) -> tuple[Subject, ...]:
+        """Return everything whose series a workload's samples are made of."""
+        return (
             *self._pods(workload),
             *self._cluster.about(workload),
             *self.gateways.about(workload),
         )
+
+    def _sampler(self, workload: Workload, known: _Assembled) -> Sampler:
+        """Return what makes a workload's samples, made anew when there are other series."""
+        read_from = self._read_from(workload)
+        made_for = (
+            workload,
+            tuple((subject, self.store.shape(subject)) for subject in read_from),
+            tuple(self.intervals.interval_s(exporter) for exporter in Exporter),
+        )
+        if known.sampler is None or known.sampler[0] != made_for:
+            sampler = Sampler(
+                workload,
+                self._pods(workload),
+                store=self.store,
+                profile=self._profile(workload),
+                gateways=self.gateways,
+                intervals=self.intervals,
+            )
+            known.sampler = (made_for, sampler)
+        return known.sampler[1]
+
+    def _changed_from(
+        self, read_from: Sequence[Subject], known: _Assembled, first: int, last: int
+    ) -> int:
+        """Return the first bucket whose sample may differ from what is known."""
         since_s = min(self.store.changed_since(subject, known.round) for subject in read_from)
         unseen = min(known.next, last)
         if since_s >= unseen * known.interval_s:

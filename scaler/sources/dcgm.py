@@ -8,7 +8,7 @@ the frame buffer may be missing; a missing reading stays missing.
 
 from collections.abc import Sequence
 
-from .readings import Combine, Reading, Rows, View
+from .readings import Combine, Reading, Rows
 from .series import SeriesStore, Subject
 from .wanted import Exporter, Wanted
 
@@ -36,22 +36,24 @@ WANTED = tuple(
 )
 
 
-def gpu_readings(view: View, pods: Sequence[Subject]) -> dict[str, float]:
-    """Return the GPU fields of a replica at an instant; those missing then are left out."""
-    found = {
-        field: value
-        for field, reading in READINGS.items()
-        if (value := reading.at(view, pods)) is not None
-    }
-    if "gpu_utilization" in found and _on_mig(view.store, pods):
-        del found["gpu_utilization"]
-    if found.get("gpu_engine_active") == 0 and found.get("gpu_utilization", 0) > 0.9:
-        # Profiling fields fall silent as 0 after days (dcgm-exporter#635): a GPU that is busy by
-        # its other counter is not idle.
-        del found["gpu_engine_active"]
-    return found
+class GpuReader:
+    """Reads the GPUs of one replica's pods."""
 
+    def __init__(self, store: SeriesStore, pods: Sequence[Subject]) -> None:
+        bound = {field: reading.bind(store, pods) for field, reading in READINGS.items()}
+        if any(track.labels.get("GPU_I_ID") for track in bound["gpu_utilization"].tracks):
+            del bound["gpu_utilization"]
+        self._bound = bound
 
-def _on_mig(store: SeriesStore, pods: Sequence[Subject]) -> bool:
-    rows = Rows(metric="DCGM_FI_DEV_GPU_UTIL").of(store, pods)
-    return any(track.labels.get("GPU_I_ID") for track in rows)
+    def at(self, at_s: float, stale_after_s: float) -> dict[str, float]:
+        """Return the GPU fields at an instant; those missing then are left out."""
+        found = {
+            field: value
+            for field, bound in self._bound.items()
+            if (value := bound.at(at_s, stale_after_s)) is not None
+        }
+        if found.get("gpu_engine_active") == 0 and found.get("gpu_utilization", 0) > 0.9:
+            # Profiling fields fall silent as 0 after days (dcgm-exporter#635): a GPU that is busy
+            # by its other counter is not idle.
+            del found["gpu_engine_active"]
+        return found

@@ -8,8 +8,9 @@ added or averaged; rows that differ in any other label repeat one another, and t
 
 import dataclasses
 import enum
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from .series import SeriesStore, Subject, Track
 
@@ -49,18 +50,6 @@ class Rows:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """The store at one instant, as one workload may see it."""
-
-    store: SeriesStore
-    at_s: float
-    stale_after_s: float
-    """How long a point stands."""
-    selector: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Labels that rows may not contradict."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One field of a replica: where it is read, and how its rows combine."""
 
@@ -83,33 +72,20 @@ class Reading:
         """Names of all metrics this reading may come from."""
         return tuple(dict.fromkeys(rows.metric for rows in (*self.rows, *self.out_of)))
 
-    def at(self, view: View, subjects: Sequence[Subject]) -> float | None:
-        """Return the reading of a replica's pods, None if it is missing."""
-        value = self._first(self.rows, view, subjects)
-        if value is None or not self.out_of:
-            return value
-        whole = self._first(self.out_of, view, subjects)
-        return value / whole if whole else None
+    def bind(
+        self,
+        store: SeriesStore,
+        subjects: Sequence[Subject],
+        selector: Mapping[str, str] | None = None,
+    ) -> "Bound":
+        """Return the reading of a replica's pods, by the series that there are of them now."""
 
-    def _first(
-        self, alternatives: Iterable[Rows], view: View, subjects: Sequence[Subject]
-    ) -> float | None:
-        for rows in alternatives:
-            found = []
-            for track in rows.of(view.store, subjects):
-                value = self._value(track, view.at_s, view.stale_after_s)
-                if value is not None and may_carry(track, view.selector):
-                    found.append((track, value))
-            if found:
-                return self.combined(found)
-        return None
+        def tracks(alternatives: Iterable[Rows]) -> tuple[tuple[Track, ...], ...]:
+            found = (rows.of(store, subjects) for rows in alternatives)
+            chosen = (tuple(t for t in rows if may_carry(t, selector or {})) for rows in found)
+            return tuple(rows for rows in chosen if rows)
 
-    def _value(self, track: Track, at_s: float, stale_after_s: float) -> float | None:
-        if self.label is None:
-            value = track.at(at_s, stale_after_s)
-        else:
-            value = _number(track.labels.get(self.label)) if track.times else None
-        return None if value is None or value >= self.below else value
+        return Bound(self, tracks(self.rows), tracks(self.out_of))
 
     def combined(self, found: Sequence[tuple[Track, float]]) -> float:
         """Return the value of rows that were found; at least one."""
@@ -122,6 +98,66 @@ class Reading:
             thing = tuple(track.labels.get(name) for name in self.over)
             largest[thing] = max(value, largest.get(thing, value))
         return _COMBINE[self.combine](list(largest.values())) * self.scale
+
+
+class Bound:
+    """A reading, and the series of one replica that it is read off."""
+
+    __slots__ = ("_alternatives", "_only", "_out_of", "_reading")
+
+    def __init__(
+        self,
+        reading: Reading,
+        alternatives: tuple[tuple[Track, ...], ...],
+        out_of: tuple[tuple[Track, ...], ...],
+    ) -> None:
+        self._reading = reading
+        self._alternatives = alternatives
+        self._out_of = out_of
+        self._only = _only(reading, alternatives)
+
+    @property
+    def tracks(self) -> Iterator[Track]:
+        """The series, those of every alternative."""
+        return itertools.chain(*self._alternatives)
+
+    def at(self, at_s: float, stale_after_s: float) -> float | None:
+        """Return the value at an instant, None if it is missing."""
+        if self._only is not None:
+            value = self._only.at(at_s, stale_after_s)
+            if value is None or value >= self._reading.below:
+                return None
+            return value * self._reading.scale
+        value = self._first(self._alternatives, at_s, stale_after_s)
+        if value is None or not self._reading.out_of:
+            return value
+        whole = self._first(self._out_of, at_s, stale_after_s)
+        return value / whole if whole else None
+
+    def _first(
+        self, alternatives: tuple[tuple[Track, ...], ...], at_s: float, stale_after_s: float
+    ) -> float | None:
+        reading = self._reading
+        for tracks in alternatives:
+            if reading.label is None:
+                values = [(track, track.at(at_s, stale_after_s)) for track in tracks]
+            else:
+                values = [(track, _number(track.labels.get(reading.label))) for track in tracks]
+            found = [
+                (track, value)
+                for track, value in values
+                if value is not None and value < reading.below
+            ]
+            if found:
+                return reading.combined(found)
+        return None
+
+
+def _only(reading: Reading, alternatives: tuple[tuple[Track, ...], ...]) -> Track | None:
+    """Return the series that alone is the reading: nearly always there is one."""
+    if reading.label is None and not reading.out_of and len(alternatives) == 1:
+        return alternatives[0][0] if len(alternatives[0]) == 1 else None
+    return None
 
 
 def may_carry(track: Track, selector: Mapping[str, str]) -> bool:

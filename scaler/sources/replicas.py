@@ -12,7 +12,6 @@ from scaler.decision.sample import Replica
 
 from . import dcgm
 from .engines.profile import LIVE, EngineProfile
-from .readings import View
 from .series import SeriesStore, Subject
 
 FROZEN_INTERVALS = 2
@@ -30,67 +29,71 @@ class Staleness:
     gpu_s: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaReader:
-    """Reads replicas of one workload off the store."""
+    """
+    Reads one replica off the store, by the series that there are.
 
-    store: SeriesStore
-    profile: EngineProfile
-    selector: Mapping[str, str]
-    staleness: Staleness
+    ``pods`` are its pods, the one that serves first: engine readings are that one's, GPU readings
+    are averaged over all.
+    """
 
-    def at(self, name: str, pods: Sequence[Subject], at_s: float) -> Replica | None:
-        """
-        Return a replica at an instant, None if no engine series of it is fresh then.
-
-        ``pods`` are its pods, the one that serves first: engine readings are that one's, GPU
-        readings are averaged over all.
-        """
-        view = View(
-            store=self.store,
-            at_s=at_s,
-            stale_after_s=self.staleness.engine_s,
-            selector=self.selector,
-        )
+    def __init__(
+        self,
+        name: str,
+        pods: Sequence[Subject],
+        *,
+        store: SeriesStore,
+        profile: EngineProfile,
+        selector: Mapping[str, str],
+        staleness: Staleness,
+    ) -> None:
+        self._name = name
+        self._staleness = staleness
+        self._progress = profile.progress
         leader = pods[:1]
+        self._engine = {
+            field: reading.bind(store, leader, selector)
+            for field, reading in profile.readings.items()
+        }
+        self._awake = profile.awake.bind(store, leader, selector) if profile.awake else None
+        self._gpus = dcgm.GpuReader(store, pods)
+
+    def at(self, at_s: float) -> Replica | None:
+        """Return the replica at an instant, None if no engine series of it is fresh then."""
+        stale_after_s = self._staleness.engine_s
+        if all(self._engine[field].at(at_s, stale_after_s) is None for field in LIVE):
+            return None
         engine = {
             field: value
-            for field, reading in self.profile.readings.items()
-            if (value := reading.at(view, leader)) is not None
+            for field, bound in self._engine.items()
+            if (value := bound.at(at_s, stale_after_s)) is not None
         }
-        if not any(field in engine for field in LIVE):
-            return None
-        awake = self.profile.awake.at(view, leader) if self.profile.awake else None
-        if engine.get("requests_running") and self._is_frozen(leader, at_s):
+        awake = self._awake.at(at_s, stale_after_s) if self._awake else None
+        if engine.get("requests_running") and self._is_frozen(at_s):
             engine = {}
-        gpu_view = View(store=self.store, at_s=at_s, stale_after_s=self.staleness.gpu_s)
-        return Replica(
-            name=name, sleeping=awake == 0, **engine, **dcgm.gpu_readings(gpu_view, pods)
-        )
+        gpus = self._gpus.at(at_s, self._staleness.gpu_s)
+        return Replica(name=self._name, sleeping=awake == 0, **engine, **gpus)
 
-    def _is_frozen(self, pods: Sequence[Subject], at_s: float) -> bool:
+    def _is_frozen(self, at_s: float) -> bool:
         """
         Whether requests ran through two intervals in which nothing moved.
 
         Three scrapes with the same values: two could be one prompt that takes a while.
         """
-        intervals_s = FROZEN_INTERVALS * self.staleness.interval_s
-        moving = self._recent(self.profile.progress, pods, at_s, intervals_s)
-        running = self._recent(("requests_running",), pods, at_s, intervals_s)
+        intervals_s = FROZEN_INTERVALS * self._staleness.interval_s
+        moving = self._recent(self._progress, at_s, intervals_s)
+        running = self._recent(("requests_running",), at_s, intervals_s)
         return (
             bool(moving)
             and all(len(values) > FROZEN_INTERVALS and len(set(values)) == 1 for values in moving)
             and any(len(values) > FROZEN_INTERVALS and min(values) > 0 for values in running)
         )
 
-    def _recent(
-        self, fields: Iterable[str], pods: Sequence[Subject], at_s: float, back_s: float
-    ) -> list[Sequence[float]]:
+    def _recent(self, fields: Iterable[str], at_s: float, back_s: float) -> list[Sequence[float]]:
         """Return the newest values of each fresh series of some readings."""
         return [
             track.recent(at_s, back_s * (1 + _JITTER))
             for field in fields
-            for rows in self.profile.readings[field].rows
-            for track in rows.of(self.store, pods)
-            if track.at(at_s, self.staleness.engine_s) is not None
+            for track in self._engine[field].tracks
+            if track.at(at_s, self._staleness.engine_s) is not None
         ]

@@ -24,7 +24,7 @@ UP = Wanted(metrics=("up",), exporter=Exporter.ENGINE)
 
 
 class Sampler:
-    """Makes the samples of one workload, which has these pods."""
+    """Makes the samples of one workload with these pods, by the series that there are of them."""
 
     def __init__(
         self,
@@ -42,27 +42,29 @@ class Sampler:
         self._cluster = ClusterFacts(store)
         self._gateways = gateways
         self._intervals = intervals
-        self._groups: dict[str, list[Subject]] = {}
+        groups: dict[str, list[Subject]] = {}
         for pod in pods:
-            self._groups.setdefault(replica_of(workload, pod[1]), []).append(pod)
-        self._reader = ReplicaReader(
-            store=store,
-            profile=profile,
-            selector=dict(workload.selector),
-            staleness=Staleness(
-                interval_s=intervals.interval_s(Exporter.ENGINE),
-                engine_s=intervals.stale_after_s(Exporter.ENGINE),
-                gpu_s=intervals.stale_after_s(Exporter.GPU),
-            ),
+            groups.setdefault(replica_of(workload, pod[1]), []).append(pod)
+        staleness = Staleness(
+            interval_s=intervals.interval_s(Exporter.ENGINE),
+            engine_s=intervals.stale_after_s(Exporter.ENGINE),
+            gpu_s=intervals.stale_after_s(Exporter.GPU),
         )
+        self._replicas = [
+            ReplicaReader(
+                name,
+                group,
+                store=store,
+                profile=profile,
+                selector=dict(workload.selector),
+                staleness=staleness,
+            )
+            for name, group in sorted(groups.items())
+        ]
 
     def at(self, at_s: float, before: Sample | None) -> Sample | None:
         """Return the sample of an instant, None if nothing is known; ``before`` is the last one."""
-        replicas = [
-            replica
-            for name, group in sorted(self._groups.items())
-            if (replica := self._reader.at(name, group, at_s)) is not None
-        ]
+        replicas = [one for reader in self._replicas if (one := reader.at(at_s)) is not None]
         scale = self._cluster.at(
             self._workload,
             self._pods,

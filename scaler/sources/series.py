@@ -26,7 +26,7 @@ Point = tuple[float, float]
 EVERYTHING = -math.inf
 """An instant before all others: everything may have changed."""
 
-_KEPT_ROUNDS = 4
+_KEPT_ROUNDS = 8
 
 
 class Track:
@@ -99,7 +99,7 @@ class SeriesStore:
         self._round = 0
         self._tracks: dict[str, dict[Subject, dict[Labels, Track]]] = {}
         self._changes: dict[Subject, dict[int, float]] = {}
-        self._shapes: dict[str, int] = {}
+        self._shapes: dict[str | Subject, int] = {}
 
     def __len__(self) -> int:
         """Return how many series there are."""
@@ -130,7 +130,7 @@ class SeriesStore:
             if self._count >= self._max_series:
                 raise SourceError("limit", f"more than {self._max_series} series (maxSeries)")
             track = rows[key] = Track(labels)
-            self._resize(metric, 1)
+            self._resize(metric, subject, 1)
         earliest = track.merge(points)
         if earliest < math.inf:
             self.mark_changed(subject, earliest)
@@ -159,13 +159,14 @@ class SeriesStore:
         """Return the series of a metric that are about a subject."""
         return self._tracks.get(metric, {}).get(subject, {}).values()
 
-    def shape(self, metric: str) -> int:
-        """Return a number that differs when a metric has other series than before."""
-        return self._shapes.get(metric, 0)
+    def shape(self, of: str | Subject) -> int:
+        """Return a number that grows when a metric, or a subject, has other series than before."""
+        return self._shapes.get(of, 0)
 
-    def _resize(self, metric: str, by: int) -> None:
+    def _resize(self, metric: str, subject: Subject, by: int) -> None:
         self._count += by
-        self._shapes[metric] = self._shapes.get(metric, 0) + 1
+        for of in (metric, subject):
+            self._shapes[of] = self._shapes.get(of, 0) + 1
 
     def subjects(self, metric: str) -> Iterable[Subject]:
         """Return what a metric has series about."""
@@ -184,7 +185,7 @@ class SeriesStore:
                     track.forget(before_s)
                     if not track.times:
                         del rows[labels]
-                        self._resize(metric, -1)
+                        self._resize(metric, subject, -1)
                 if not rows:
                     del subjects[subject]
             if not subjects:

@@ -88,11 +88,11 @@ def test_forgetting_drops_old_points_and_then_their_series():
 
 def test_a_change_is_remembered_for_the_rounds_that_may_not_have_seen_it():
     store = SeriesStore()
-    for round_ in range(1, 7):
+    for round_ in range(1, 11):
         store.next_round()
         store.merge("m", POD, {}, [(round_ * 10.0, 1.0)])
-    assert store.changed_since(POD, 6) == 60
-    assert store.changed_since(POD, 5) == 50
-    assert store.changed_since(POD, 7) == math.inf
+    assert store.changed_since(POD, 10) == 100
+    assert store.changed_since(POD, 9) == 90
+    assert store.changed_since(POD, 11) == math.inf
     assert store.changed_since(POD, 1) == EVERYTHING
     assert store.changed_since(("llm", "other"), 0) == math.inf

@@ -62,6 +62,8 @@ class KnownEngines:
         if not candidates:
             known = ", ".join(sorted([*self._profiles, AUTO]))
             raise ConfigurationError(Problem(field="engine", got=workload.engine, allowed=known))
+        if len(candidates) == 1:
+            return candidates[0]
         speaking = (one for one in candidates if _live_tracks(one, store, pods))
         return next(speaking, candidates[0])
 
