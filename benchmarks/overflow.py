@@ -143,26 +143,29 @@ class Row:
         """
         Within a factor of two: the computed probability, and what the chosen N was chosen for.
 
-        It overflows at most twice as often as asked, and one request more at least half as often.
+        It overflows at most twice as often as asked, one request more at least half as often, and
+        it is the best one or next to it (within a hundredth, where there are hundreds).
         """
         close = all(0.5 <= ratio <= 2 for ratio in self.ratios)
-        return close and self.seen <= 2 * ASKED and self.next_seen >= ASKED / 2
+        near = abs(self.chosen - self.simulated) <= max(1, self.requests // 100)
+        return close and near and self.seen <= 2 * ASKED and self.next_seen >= ASKED / 2
 
 
 def measure(case: Case, held: Ints, requests: int, rng: np.random.Generator, sums: int) -> Row:
     """Return what is computed for caches that about so many requests overflow, and what is seen."""
     sample = held[:, : held.shape[1] // requests * requests].reshape(-1, requests).sum(axis=1)
-    caches = [int(np.quantile(sample, 1 - probability)) for probability in PROBABILITIES]
-    ratios = []
-    for blocks in sorted(set(caches)):
-        seen = overflow_shares(held, blocks, [requests], rng, sums=sums)[0]
-        if 0.001 <= seen <= 0.2:
-            ratios.append(overflow_probability(case.computed, requests, blocks=blocks) / seen)
+    caches = sorted({int(np.quantile(sample, 1 - probability)) for probability in PROBABILITIES})
+    seen = overflow_shares(held, caches, range(requests, requests + 1), rng, sums=sums)[:, 0]
+    ratios = [
+        overflow_probability(case.computed, requests, blocks=blocks) / share
+        for blocks, share in zip(caches, seen, strict=True)
+        if 0.001 <= share <= 0.2
+    ]
     blocks = int(np.quantile(sample, 1 - ASKED))
     chosen = max(1, fitting_requests(case.computed, blocks, ASKED))
     reach = 3 + chosen // 20
-    counts = list(range(max(1, chosen - reach), chosen + reach + 1))
-    shares = overflow_shares(held, blocks, counts, rng, sums=sums)
+    counts = range(max(1, chosen - reach), chosen + reach + 1)
+    shares = overflow_shares(held, [blocks], counts, rng, sums=sums)[0]
     within = [count for count, share in zip(counts, shares, strict=True) if share <= ASKED]
     return Row(
         requests=requests,

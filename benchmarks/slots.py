@@ -8,7 +8,7 @@ long after the start.
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -121,18 +121,21 @@ def held_blocks(draw: Draw, layout: KvLayout, size: Slots, rng: np.random.Genera
 
 
 def overflow_shares(
-    held: Ints, blocks: int, counts: list[int], rng: np.random.Generator, *, sums: int
+    held: Ints, caches: Sequence[int], counts: range, rng: np.random.Generator, *, sums: int
 ) -> Floats:
     """
-    Return how often that many slots together hold more than ``blocks``, for each count.
+    Return how often slots together hold more than each cache, shape (caches, counts).
 
     At least ``sums`` sums of slots at one moment, slots put together anew each round.
     """
-    width = max(counts)
+    low, width = counts[0], counts[-1]
     groups = held.shape[1] // width
-    over, rounds = np.zeros(len(counts)), math.ceil(sums / (groups * held.shape[0]))
-    for _ in range(rounds):
-        mixed = rng.permutation(held, axis=1)[:, : groups * width]
-        total = np.cumsum(mixed.reshape(-1, width), axis=1)
-        over += (total[:, [count - 1 for count in counts]] > blocks).mean(axis=0)
+    over, rounds = np.zeros((len(caches), len(counts))), 0
+    while rounds * groups * held.shape[0] < sums:
+        mixed = rng.permutation(held, axis=1)[:, : groups * width].reshape(-1, width)
+        mixed[:, low - 1] += mixed[:, : low - 1].sum(axis=1)
+        total = np.cumsum(mixed[:, low - 1 :], axis=1)
+        for row, blocks in enumerate(caches):
+            over[row] += (total > blocks).mean(axis=0)
+        rounds += 1
     return over / rounds

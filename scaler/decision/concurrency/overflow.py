@@ -1,12 +1,12 @@
 """
 How likely N footprints together pass a cache: the tail of an N-fold sum, to its last digit.
 
-A normal tail promises too much, and the saddlepoint formula of Lugannani and Rice, right within
-percents for many requests, is off by up to seven times for a few heavy-tailed ones. So the sum's
-generating function is inverted numerically on the line through the saddlepoint (Daniels 1954,
-"Saddlepoint Approximations in Statistics", equation 2.2, before it is expanded), where the
-integrand is a short bump: some twenty points where the sum is nearly normal, a hundred where it is
-one long request among short ones.
+A normal tail promises too much (a fifth of the truth for ten requests), and the saddlepoint formula
+of Lugannani and Rice, right within percents for many requests, is off by up to three times for a
+few heavy-tailed ones (benchmarks/tail_formulas.py). So the sum's generating function is inverted
+numerically on the line through the saddlepoint (Daniels 1954, "Saddlepoint Approximations in
+Statistics", equation 2.2, before it is expanded). The integrand is a short bump there: some twenty
+points where the sum is nearly normal, a hundred where it is one long request among short ones.
 
 The property that must stay true: the probability is that of the footprint given, for one request
 or thousands, light tails or heavy; more requests or fewer blocks never make it smaller.

@@ -57,6 +57,10 @@ def test_an_open_last_bucket_reaches(longest, most):
     assert law.tokens[-1] >= 0.75 * most
 
 
+def test_a_count_too_small_for_a_share_is_left_out():
+    assert law_of(1, 0, 0, 0, 0, 0, 0, 5e-324) == fixed(1.0)
+
+
 def test_a_histogram_without_observations_is_no_law():
     assert from_histogram(Histogram(upper=BOUNDS, counts=(0.0,) * 8)) is None
 
