@@ -122,7 +122,7 @@ def _held_load(
     """
     panic_buckets = pace_of(policy, lead_time_s=lead_time_s, bucket_s=bucket_s).panic_buckets
     average, highest = SlidingAverage(panic_buckets, GapRule.CARRY), None
-    for point in _last(points, lead_time_s + panic_buckets * bucket_s):
+    for point in _last(points, lead_time_s + (panic_buckets - 1) * bucket_s):
         if point.load is not None:
             bucket = bucket_of(point.at_s, bucket_s)
             average = average.record(bucket, point.load)

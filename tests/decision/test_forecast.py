@@ -104,6 +104,8 @@ def test_a_quantile_is_the_least_value_that_the_share_does_not_exceed(share, exp
             3,
             id="of two different bursts the smaller was seen twice",
         ),
+        pytest.param([1.0] * 5 + [5.0, 9.0] + [1.0] * 5, 0.99, 0, id="a ramp is one rise, not two"),
+        pytest.param([1.0, 5.0], 0.9, 0, id="the only rise there was is no pattern"),
         pytest.param([1.0, None, 9.0, None, 1.0], 0.9, -1, id="across a gap nothing is known"),
         pytest.param([1.0, 1.0, None, 5.0, 5.0, None] * 4, 0.9, 0, id="a gap is no rise"),
         pytest.param([], 0.9, -1, id="without history it abstains"),
@@ -146,6 +148,14 @@ def test_older_than_the_lookback_does_not_count():
     assert risen([0.0, 9.0] * 20 + [1.0] * 4, policy) > 0
 
 
+def test_a_minute_that_lies_only_partly_within_the_lookback_does_not_count():
+    policy = dataclasses.replace(RISE, forecast_lookback_s=600, forecast_quantile=0.99)
+    twice = [0.0, 9.0, 9.0, 9.0, 9.0, 0.0, 9.0, 9.0, 9.0]
+
+    assert risen([*twice, 9.0], policy) == 0
+    assert risen(twice, policy) == 9
+
+
 def test_the_present_minute_teaches_nothing():
     now = fine(lambda age: 1.0 if age > 20 else 50.0, 3600)
     outlook = rise(now, RISE, LEAD_S)
@@ -171,6 +181,25 @@ def test_with_several_days_the_hour_of_day_counts(before_today, expected):
     assert outlook is not None
     assert outlook.rise == expected
     assert (" at this hour" in outlook.why) is (expected > 0)
+
+
+@pytest.mark.parametrize(
+    ("apart", "expected"),
+    [
+        pytest.param(30, 3.0, id="half an hour later is this hour"),
+        pytest.param(31, 0.0, id="later is another hour"),
+        pytest.param(-30, 3.0, id="half an hour before is this hour"),
+        pytest.param(-31, 0.0, id="before that is another hour"),
+    ],
+)
+def test_an_hour_is_half_of_one_to_either_side(apart, expected):
+    loads = [1.0] * (3 * 1440)
+    for day in (1, 2, 3):
+        burst = len(loads) - day * 1440 + apart + 1
+        loads[max(burst, 0)] = 4.0
+    policy = dataclasses.replace(RISE, forecast_lookback_s=14 * 86_400, forecast_quantile=0.9999)
+
+    assert risen([1.0] * 60 + loads, policy) == expected
 
 
 def test_the_reserve_is_added_to_the_load_of_now_and_runs_up_to_full():
@@ -224,6 +253,19 @@ def test_what_was_foreseen_is_held_for_a_lead_time(age_s, expected):
 
     assert step is not None
     assert step.replicas == expected
+
+
+def test_a_longer_panic_window_averages_over_more():
+    policy = dataclasses.replace(RISE, panic_window_percentage=50)  # six buckets
+    points = fine(lambda age: 7.0 if age == 80 else 1.0, 1800)
+    step = foreseen(points, policy)
+
+    assert step is not None
+    assert step.replicas == 2  # (7 + 5 · 1) / 6, from ages 80 to 55 s
+
+
+def test_no_load_and_no_rise_asks_for_nothing():
+    assert foreseen(fine(lambda age: 0.0, 1800), RISE) is None
 
 
 def test_one_reading_is_averaged_over_the_panic_window():

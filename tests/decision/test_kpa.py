@@ -121,6 +121,9 @@ def test_knatives_vector_21_how_life_starts(ready, maximum, panic):
     state = step(start(pace), LoadPoint(at_s=0, load=0.0, ready=ready), pace)
 
     assert (state.rules.panic_maximum.count, answer(state, pace).panic) == (maximum, panic)
+    if panic:
+        told = answer(state, pace).steps[1].detail
+        assert told.endswith("asks for 0; began or last surged 0 s ago, lasts 60 s")
 
 
 @pytest.mark.parametrize(
@@ -139,8 +142,17 @@ def test_a_point_that_says_too_little_holds(point, why):
     )
 
     assert held.desired is None
+    assert not held.panic
     assert held.steps[0].reason is Reason.NO_DATA
     assert why in held.steps[0].detail
+
+
+def test_a_point_that_says_too_little_changes_neither_panic_nor_delay():
+    pace = dataclasses.replace(knative_pace(), delay_buckets=9, gap_rule=GapRule.CARRY)
+    state = step(start(pace), LoadPoint(at_s=0, load=500.0, ready=3), pace)
+
+    for point in (LoadPoint(at_s=200, load=None, ready=3), LoadPoint(at_s=200, load=1.0)):
+        assert step(state, point, pace).rules == state.rules
 
 
 def test_no_points_hold():
@@ -350,3 +362,19 @@ def test_noise_below_a_millionth_of_a_replica_is_not_demand():
     )
 
     assert held.desired == 3  # 2.1 / 0.7 is 3.0000000000000004
+
+
+def test_sentences_count_in_seconds_whatever_the_bucket():
+    policy = InferencePolicy(scale_down_delay_s=100)
+    loads = [6.0] * 3 + [0.0] * 10
+    points = [LoadPoint(at_s=5 * k, load=load, ready=3) for k, load in enumerate(loads)]
+    panicking = recommend(points, policy, lead_time_s=None, bucket_s=5)
+    calm = [LoadPoint(at_s=5 * k, load=0.0, ready=3) for k in range(len(loads), 30)]
+    delayed = recommend([*points, *calm], policy, lead_time_s=None, bucket_s=5)
+
+    assert [step.detail for step in panicking.steps] == [
+        "load 1.00 over 60 s, 0.7 per replica",
+        "load 0.00 over 10 s asks for 0; began or last surged 50 s ago, lasts 60 s",
+        "panic takes nothing away: 9 were wanted in its last 600 s",
+    ]
+    assert delayed.steps[-1].detail == "9 were wanted within the last 100 s"

@@ -28,6 +28,15 @@ def test_the_delay_follows_the_lead_time_and_the_horizon_the_window():
     assert pace.lookback_s == 480 + 900 + 3 * 180
 
 
+@pytest.mark.parametrize(
+    ("delay_s", "buckets"), [(10.0, 10), (10.05, 11), (0.0, 0)], ids=["whole", "up", "none"]
+)
+def test_a_delay_is_whole_buckets(delay_s, buckets):
+    policy = inference(scale_down_delay_s=delay_s)
+
+    assert pace_of(policy, lead_time_s=None, bucket_s=1).delay_buckets == buckets
+
+
 def test_percentages_become_factors():
     pace = pace_of(inference(panic_threshold=250), lead_time_s=None, bucket_s=5)
 
@@ -39,5 +48,6 @@ def test_the_preset_is_what_knative_ships():
     pace = pace_of(policy, lead_time_s=600, bucket_s=1)
 
     assert pace.delay_buckets == 0
+    assert (pace.stable_buckets, pace.panic_buckets) == (60, 6)
     assert policy.backlog_drain_s == 0
     assert (pace.max_scale_up_rate, pace.max_scale_down_rate) == (1000, 2)

@@ -86,10 +86,15 @@ def test_replicas_that_load_add_too():
 
 
 def test_loads_are_brought_to_the_groups_target():
-    half = tier("half", series([1.0]), policy={"tier_cost": 2.0, "target_utilization": 0.5})
-    group = Group.of((cheap(series([0.0])), half))
+    half, most = (
+        tier(
+            f"at {target}", series([1.0]), policy={"tier_cost": cost, "target_utilization": target}
+        )
+        for target, cost in ((0.5, 1.0), (0.8, 2.0))
+    )
 
-    assert [point.load for point in points_of(group, BUCKET_S)] == [2000.0]
+    # A full replica at a target of 0.8 takes as many as 0.625 full ones at a target of 0.5.
+    assert points_of(Group.of((half, most)), BUCKET_S)[0].load == pytest.approx(1625)
 
 
 @pytest.mark.parametrize(

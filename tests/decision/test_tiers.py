@@ -147,6 +147,12 @@ def test_the_order_is_by_cost_then_preference_then_name():
         pytest.param(
             4, (t4(), a10(ready=0, loading=4)), {"t4": 0, "a10": 1}, id="its own are no others"
         ),
+        pytest.param(
+            5,
+            (t4(minimum=1, ready=1), a10(loading=4)),
+            {"t4": 1, "a10": 1},
+            id="the others lack nothing",
+        ),
     ],
 )
 def test_a_tier_shrinks_only_by_what_the_others_have_ready(demand, tiers, expected):
@@ -295,6 +301,22 @@ def test_silence_is_no_demand_and_no_lack_of_it(tiers, expected, why):
     assert counts == expected
     assert answers["t4"] == (dataclasses.replace(answers["t4"][0], detail=why),)
     assert answers["t4"][0].reason is Reason.NO_DATA
+    told = share(tiers, "t4", bucket_s=BUCKET_S)
+    assert not told.panic
+    assert not told.peak
+
+
+def test_the_slowest_tiers_lead_time_is_the_groups():
+    auto = {"scale_down_delay_s": None}
+    fell = t4(load=1.0, ready=4, seconds=1500, lead_time_s=60, policy=auto)
+    points = [
+        dataclasses.replace(point, load=4.0) if 60 <= number < 66 else point  # 890 s ago
+        for number, point in enumerate(fell.points)
+    ]
+    fell = dataclasses.replace(fell, points=points)
+
+    assert shared(fell, a10(seconds=1500, lead_time_s=60))["t4"] == 2
+    assert shared(fell, a10(seconds=1500, lead_time_s=600))["t4"] == 4
 
 
 def test_a_tier_that_was_read_too_long_ago_holds_all():
