@@ -60,6 +60,7 @@ TRAIN: dict[str, Any] = {
                 "metadata": {
                     "scalerAddress": "kvtide:6000",
                     "role": "training",
+                    "workload": "ReclaimableJob/train",
                     "poolUnits": "7",
                     "reservedUnits": "3",
                     "poolWorkloads": "llm/chat",
@@ -300,6 +301,14 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             TRAIN,
+            {"minReplicaCount": 4, "idleReplicaCount": 0, **metadata(minWorkers="2")},
+            "error",
+            "spec.triggers.metadata.minWorkers",
+            "raises an answer of 2 to 4 workers",
+            id="a gang that the HPA fills up",
+        ),
+        pytest.param(
+            TRAIN,
             metadata(poolWorkloads="llm/chat,llm/train"),
             "error",
             "spec.triggers.metadata.poolWorkloads",
@@ -432,6 +441,22 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
+            {"scaleTargetRef": {"kind": "StatefulSet", "name": "llama"}},
+            "error",
+            "spec.triggers.metadata.workload",
+            "takes Deployment/chat. State workload: StatefulSet/llama",
+            id="a target that cannot be guessed",
+        ),
+        pytest.param(
+            TRAIN,
+            {"triggers.0.metadata.workload": ABSENT},
+            "warning",
+            "spec.triggers.metadata.workload",
+            "State workload: ReclaimableJob/train",
+            id="a borrower that cannot be guessed",
+        ),
+        pytest.param(
+            CHAT,
             {"advanced.scalingModifiers": {"formula": "a + 1"}},
             "warning",
             "spec.advanced.scalingModifiers",
@@ -513,7 +538,7 @@ def test_a_small_fleet_never_meets_the_dead_band():
 
 
 def test_a_gang_reaches_zero_by_its_idle_count():
-    gang = changed(TRAIN, {"minReplicaCount": 4, "idleReplicaCount": 0})
+    gang = changed(TRAIN, {"minReplicaCount": 4, "idleReplicaCount": 0, **metadata(minWorkers="4")})
 
     assert not checked(gang, configuration=Configuration()).findings
 
@@ -555,6 +580,7 @@ def test_an_object_with_wrong_metadata_is_still_checked_as_an_object():
 def test_two_objects_cannot_scale_one_target():
     second = copy.deepcopy(CHAT)
     second["metadata"]["name"] = "chat-too"
+    second["spec"]["triggers"][0]["metadata"]["workload"] = "Deployment/chat"
 
     (finding,) = checked(CHAT, second, configuration=Configuration()).findings
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from scaler.sources.documents.names import INFERENCE_KINDS
+from scaler.sources.documents.names import INFERENCE_KINDS, ScaleTarget
 
-from .finding import Finding, error, warning
+from .finding import METADATA, Finding, error, warning
 from .scaled_object import MAX_REPLICAS, POLLING_INTERVAL_S
 from .seen import Seen
 
@@ -28,6 +28,21 @@ def scaled_kind(seen: Seen) -> Iterator[Finding]:
             f"{target.kind}: its pods cannot be told by their names. Add a selector for the "
             f"engine's series to the trigger (names suffice for {', '.join(INFERENCE_KINDS)})",
         )
+
+
+def unstated_target(seen: Seen) -> Iterator[Finding]:
+    """Yield a target that the scaler cannot guess: it is told metadata, and not the object."""
+    target = seen.object.spec.scale_target_ref.target
+    guess = ScaleTarget("Deployment", seen.object.name)
+    if target == guess or target.kind == "Job":
+        return
+    if {"workload", "selector"} & seen.spec.metadata.keys():
+        return
+    told = f"kvtide is not told the target and takes {guess}. State workload: {target}"
+    if seen.is_training:
+        yield warning(f"{METADATA}workload", f"{told}, or it does not know how many workers run")
+    elif target.kind in INFERENCE_KINDS:
+        yield error(f"{METADATA}workload", f"{told}, or it finds no engine of yours")
 
 
 def kind_of_metric(seen: Seen) -> Iterator[Finding]:
@@ -124,6 +139,7 @@ def fallback(seen: Seen) -> Iterator[Finding]:
 
 RULES = (
     scaled_kind,
+    unstated_target,
     kind_of_metric,
     cached_metrics,
     replicas_in_order,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from scaler.decision.policy import LendingPolicy
+
 from .finding import METADATA, Finding, error, warning
 from .scaled_object import COOLDOWN_S, POLLING_INTERVAL_S
 from .seen import Seen
@@ -34,6 +36,19 @@ def training_reaches_zero(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def whole_gang(seen: Seen) -> Iterator[Finding]:
+    """Yield a minimum that lends more workers than fit: the HPA raises every answer to it."""
+    if seen.trigger is None or not isinstance(seen.trigger.policy, LendingPolicy):
+        return
+    least, fewest = seen.object.spec.min_replica_count or 0, seen.trigger.policy.min_workers
+    if least > fewest:
+        yield error(
+            f"{METADATA}minWorkers",
+            f"{fewest} is below minReplicaCount ({least}): the HPA raises an answer of {fewest} to "
+            f"{least} workers, whether they fit or not. State minWorkers: {least}",
+        )
+
+
 def pool_of_itself(seen: Seen) -> Iterator[Finding]:
     if seen.trigger is not None and seen.object.key in seen.trigger.pool_members:
         yield error(
@@ -45,5 +60,6 @@ def pool_of_itself(seen: Seen) -> Iterator[Finding]:
 RULES = (
     reclaim_time,
     training_reaches_zero,
+    whole_gang,
     pool_of_itself,
 )

@@ -12,7 +12,9 @@ from scaler.settings import Settings
 from scaler.sources.configuration import Configuration
 from scaler.sources.source import Role
 
+from .engines import engine_names
 from .forms import form_of, unwrapped
+from .gateways import gateway_names
 from .keys import NO_DEFAULT, attribute_docstrings, default_of, key_name
 from .metadata import DECLARED
 from .schema import default_text, described_keys
@@ -91,7 +93,20 @@ def metadata_page() -> str:
         )
         for kind in kinds
     ]
-    return "\n".join([METADATA_HEAD, *sections])
+    return "\n".join([METADATA_HEAD, *sections, _names()])
+
+
+def _names() -> str:
+    """Return what ``engine`` and ``gateway`` may be without a configuration."""
+    nothing = Configuration()
+    lines = [
+        f"* `{key}`: {', '.join(f'`{name}`' for name in sorted(names))}"
+        for key, names in (
+            ("engine", engine_names(nothing)),
+            ("gateway", gateway_names(nothing)),
+        )
+    ]
+    return "\n".join(["## Names that come with kvtide", "", *lines, ""])
 
 
 def configuration_page() -> str:
