@@ -13,6 +13,7 @@ from scaler.decision.decision import Decision
 from scaler.decision.policy import Forecast, InferencePolicy, LendingPolicy, Policy
 from scaler.decision.pool import Member, PoolWindow, TierWindow
 from scaler.decision.sample import Sample
+from scaler.decision.tier_demand import LATCH_LOOKBACK_S
 from scaler.decision.window import Window
 from scaler.errors import KvtideError, NoDataError
 from scaler.sources.source import Source, Trigger, Workload
@@ -35,9 +36,12 @@ def reach_s(policy: Policy) -> float:
     """Return how far back anything can matter, thinned history included, seconds."""
     if isinstance(policy, LendingPolicy):
         return max(policy.latch_lookback_s, lookback_s(policy))
-    if policy.forecast is Forecast.OFF:
-        return policy.lookback_s
-    return max(policy.forecast_lookback_s, policy.lookback_s)
+    reaches_s = [policy.lookback_s]
+    if policy.forecast is not Forecast.OFF:
+        reaches_s.append(policy.forecast_lookback_s)
+    if policy.tier_group is not None:
+        reaches_s.append(LATCH_LOOKBACK_S)
+    return max(reaches_s)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from scaler.decision.pool import Member, Node, PoolWindow, TierWindow
+from scaler.decision.tier_demand import LATCH_LOOKBACK_S
 from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, NoDataError, Problem
 from scaler.keda.compose import Readings, fingerprint, lookback_s, newest_s, reach_s, workers_of
@@ -152,6 +153,7 @@ def test_lookbacks_cover_what_each_policy_reads():
     assert reach_s(lending(latch_lookback_s=7200)) == 7200
     assert reach_s(inference()) == inference().lookback_s
     assert reach_s(inference(forecast="rise", forecast_lookback_s=172_800)) == 172_800
+    assert reach_s(inference(tier_group="llm", tier_cost=1.0)) == LATCH_LOOKBACK_S
 
 
 def test_a_fingerprint_differs_when_something_new_is_known(source):
