@@ -100,6 +100,12 @@ class TestTheDefaults:
     def test_batch_work_lives_on_what_inference_leaves(self):
         assert triggers()["batch"].pool_members == ("llm/chat",)
 
+    def test_the_pool_may_be_the_scalers_own(self):
+        spec = named(chart("--set=training.pool=a100"), "ScaledObject", "batch")["spec"]
+        metadata = spec["triggers"][0]["metadata"]
+        assert metadata["pool"] == "a100"
+        assert not metadata.keys() & {"poolUnits", "reservedUnits", "poolWorkloads"}
+
     def test_both_sides_ask_for_slices(self):
         for spec in (pod("chat"), batch_pod()):
             (one,) = spec["containers"]
@@ -350,6 +356,14 @@ class TestJob:
         assert target["kind"] == "ReclaimableJob"
         assert target["name"] == reclaimable["metadata"]["name"]
         assert reclaimable["spec"]["jobRef"]["name"] == only(manifests, "Job")["metadata"]["name"]
+
+    @pytest.mark.parametrize(
+        ("switch", "kind"),
+        [("--set=training.kind=Job", "ReclaimableJob"), (DEPLOYMENT, "Deployment")],
+    )
+    def test_the_scaler_is_told_what_borrows_since_it_may_not_see_the_target(self, switch, kind):
+        workload = triggers(switch)["batch"].workload
+        assert (workload.kind, workload.name) == (kind, "batch")
 
     def test_its_checkpoint_time_is_one_number(self):
         switch = "--set=training.checkpointGraceSeconds=45"
