@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scaler.errors import ConfigurationError
 from scaler.sources.check.files import Checked, check
@@ -649,3 +651,41 @@ def test_findings_are_a_document():
         "objects": ["llm/train"],
         "findings": [],
     }
+
+
+NODES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 10**6) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=4,
+)
+PATHS = [
+    ("metadata",),
+    ("metadata", "name"),
+    ("metadata", "annotations"),
+    ("spec",),
+    *(("spec", key) for key in (*CHAT["spec"], "fallback", "idleReplicaCount", "cooldownPeriod")),
+    ("spec", "scaleTargetRef", "kind"),
+    ("spec", "advanced", "horizontalPodAutoscalerConfig"),
+    ("spec", "advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleUp"),
+    ("spec", "advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleUp", "tolerance"),
+    ("spec", "advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleUp", "policies"),
+    ("spec", "triggers", 0),
+    ("spec", "triggers", 0, "metadata"),
+    ("spec", "triggers", 0, "metadata", "metrics"),
+]
+
+
+@given(st.sampled_from([CHAT, TRAIN]), st.sampled_from(PATHS), NODES)
+def test_no_manifest_is_too_strange_to_be_told(document, path, node):
+    strange = copy.deepcopy(document)
+    within: Any = strange
+    for name in path[:-1]:
+        within = within[name]
+    within[path[-1]] = node
+
+    try:
+        found = checked(strange, configuration=Configuration())
+    except ConfigurationError as error:
+        assert error.problems  # noqa: PT017 - either outcome is fine, a traceback is not
+    else:
+        assert all(finding.why and finding.object for finding in found.findings)

@@ -1,6 +1,9 @@
 import pathlib
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scaler.errors import ConfigurationError
 from scaler.sources.configuration import Configuration, Pool, PrometheusServer, ScrapeIntervals
@@ -179,6 +182,12 @@ def test_secrets_do_not_show():
         pytest.param(
             "gatewayNamespaces: istio-system", "gatewayNamespaces", "a list", id="no list"
         ),
+        pytest.param(
+            "pools: {a: {units: 2, workloads: [[llm/chat]]}}",
+            "pools.a.workloads[0]",
+            "got 'list'",
+            id="a list within a list",
+        ),
         pytest.param("pools: [a]", "pools", "a mapping", id="no mapping"),
         pytest.param("- a", "document", "a mapping", id="no document of ours"),
         pytest.param(
@@ -214,3 +223,28 @@ def test_every_problem_comes_at_once():
 def test_a_file_that_cannot_be_read_is_named(tmp_path: pathlib.Path):
     with pytest.raises(ConfigurationError, match=r"absent\.yaml: got No such file"):
         load_configuration(tmp_path / "absent.yaml")
+
+
+NODES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["url", "units", "extends", "readings", "x"]), inner)
+    ),
+    max_leaves=6,
+)
+TOP = ["prometheus", "pools", "engines", "gateways", "queries", "gatewayNamespaces", "server"]
+
+
+def read_or_refused(document: object) -> Configuration | ConfigurationError:
+    try:
+        return read_configuration(yaml.safe_dump(document))
+    except ConfigurationError as error:
+        return error
+
+
+@given(st.dictionaries(st.sampled_from(TOP), NODES | st.dictionaries(st.text(max_size=4), NODES)))
+def test_any_document_is_read_or_refused_in_words(document):
+    outcome = read_or_refused(document)
+
+    assert isinstance(outcome, Configuration) or outcome.problems

@@ -66,7 +66,7 @@ class _Reader:
         }
         self._missing(stated, keys, path)
         made = self._made(kind, values, stated, path)
-        return NOTHING if NOTHING in values.values() else made
+        return NOTHING if _lacks(values.values()) else made
 
     def value(self, name: str, hint: Any, node: object, path: str) -> Any:  # noqa: ANN401
         """Return the value of one field (or part of one), by its type."""
@@ -78,9 +78,7 @@ class _Reader:
         if dataclasses.is_dataclass(bare) and isinstance(bare, type):
             return self.dataclass(bare, node, path)
         if get_origin(bare) is Mapping:
-            part = get_args(bare)[1]
-            items = self.mapping(node, path).items()
-            return {key: self.value(name, part, item, _at(path, key)) for key, item in items}
+            return self._by_name(name, get_args(bare)[1], node, path)
         if get_origin(bare) is tuple:
             return self._tuple(name, get_args(bare)[0], node, path)
         return self._scalar(form_of(name, hint), node, path)
@@ -91,16 +89,24 @@ class _Reader:
         self._refuse(path, node, A_MAPPING)
         return {}
 
+    def _by_name(self, name: str, part: Any, node: object, path: str) -> Any:  # noqa: ANN401
+        if not isinstance(node, dict):
+            return self._refuse(path, node, A_MAPPING)
+        items = self.mapping(node, path).items()
+        values = {key: self.value(name, part, item, _at(path, key)) for key, item in items}
+        return NOTHING if _lacks(values.values()) else values
+
     def _tuple(self, name: str, part: Any, node: object, path: str) -> Any:  # noqa: ANN401
         """Return a list's values; pairs are written as a mapping."""
         if get_origin(part) is tuple:
-            items = self.mapping(node, path).items()
-            return tuple((key, self.value(name, str, item, _at(path, key))) for key, item in items)
-        if isinstance(node, list):
-            return tuple(
-                self.value(name, part, item, f"{path}[{place}]") for place, item in enumerate(node)
-            )
-        return self._refuse(path, node, "a list")
+            pairs = self._by_name(name, str, node, path)
+            return pairs if pairs is NOTHING else tuple(pairs.items())
+        if not isinstance(node, list):
+            return self._refuse(path, node, "a list")
+        values = tuple(
+            self.value(name, part, item, f"{path}[{place}]") for place, item in enumerate(node)
+        )
+        return NOTHING if _lacks(values) else values
 
     def _scalar(self, form: Form, node: object, path: str) -> Any:  # noqa: ANN401
         text = scalar_text(node)
@@ -161,6 +167,10 @@ def scalar_text(node: object) -> str | None:
     if isinstance(node, bool):
         return "true" if node else "false"
     return str(node) if isinstance(node, str | int | float) else None
+
+
+def _lacks(values: Iterable[object]) -> bool:
+    return any(value is NOTHING for value in values)
 
 
 def _at(path: str, name: str) -> str:

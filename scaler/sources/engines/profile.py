@@ -138,6 +138,6 @@ def _profile(
 
 
 def _parent(document: Written, name: object, known: Mapping[str, EngineProfile]) -> EngineProfile:
-    if name is not None and name not in known:
+    if name is not None and str(name) not in known:
         document.problem("extends", str(name), f"one of {', '.join(sorted(known))}")
     return known.get(str(name), EngineProfile(name="", readings={}))
