@@ -85,7 +85,7 @@ class _Tilted:
 
 
 def _tilted(footprint: Footprint, at: float) -> _Tilted:
-    top = at * footprint.blocks[-1]
+    top = max(at * footprint.blocks[0], at * footprint.blocks[-1])
     pairs = zip(footprint.blocks, footprint.shares, strict=True)
     weights = [share * math.exp(at * held - top) for held, share in pairs]
     total = sum(weights)
@@ -103,23 +103,30 @@ def _saddlepoint(footprint: Footprint, requests: int, over: int) -> _Tilted:
     """
     Return the footprint tilted until ``requests`` of it reach the threshold on average.
 
-    Any tilt above 0 gives the tail, this one with the shortest integrand, so near is good enough.
-    For a threshold below the mean it is the tilt for one somewhat above: the integrand has a pole
-    at 0.
+    Any tilt on the threshold's side of the mean gives the tail, this one with the shortest
+    integrand, so near is good enough. It stays half a deviation away from the mean, since the
+    integrand has a pole there.
     """
     mean, most = footprint.mean, footprint.blocks[-1]
-    above = min(footprint.deviation / math.sqrt(requests), most - mean) / 2
-    wanted = max((over - 0.5) / requests, mean + above)
+    spread = footprint.deviation / math.sqrt(requests)
+    threshold = (over - 0.5) / requests
+    if threshold >= mean:
+        wanted = max(threshold, mean + min(spread, most - mean) / 2)
+        low, high = 0.0, math.inf
+    else:
+        wanted = min(threshold, mean - min(spread, mean) / 2)
+        low, high = -math.inf, 0.0
     normal = (wanted - mean) / footprint.deviation**2
     # Where one long request overflows alone, the logarithm of its rarity over its length is near.
-    tilted = _tilted(footprint, min(normal, 10 / most))
-    low, high, steps = 0.0, math.inf, 0
+    tilted = _tilted(footprint, max(-10 / most, min(normal, 10 / most)))
+    steps = 0
     while steps < NEWTON_STEPS and not _is_near(tilted, wanted, requests):
         missing = wanted - tilted.mean
         low, high = (tilted.at, high) if missing > 0 else (low, tilted.at)
         newton = tilted.at + missing / max(tilted.deviation, _LEAST_DEVIATION) ** 2
-        inside = low < newton < min(high, 2 * tilted.at)
-        tilted = _tilted(footprint, newton if inside else min((low + high) / 2, 2 * tilted.at))
+        guess = newton if low < newton < high else (low + high) / 2
+        farthest = 2 * tilted.at
+        tilted = _tilted(footprint, guess if abs(guess) < abs(farthest) else farthest)
         steps += 1
     return tilted
 
@@ -139,10 +146,11 @@ def _tail(tilted: _Tilted, requests: int, over: int) -> float:
 
     The trapezoid rule over one period, at ``span`` points: exact but for what lies ``span`` blocks
     to either side of the threshold. Where these are too many, the integrand is ended early by
-    normal noise, as little as can be afforded, added to the sum.
+    normal noise, as little as can be afforded, added to the sum. Tilted to below the mean, the
+    integral is minus the other tail.
     """
     deviation = max(tilted.deviation, _LEAST_DEVIATION) * math.sqrt(requests)
-    span = max(64, math.ceil(16 * deviation), math.ceil(12 / tilted.at)) | 1
+    span = max(64, math.ceil(16 * deviation), math.ceil(12 / abs(tilted.at))) | 1
     last = min(span // 2, max(MOST_TERMS // len(tilted.law.blocks), LEAST_POINTS))
     noise = 0.0 if last == span // 2 else 4 * span / (math.tau * last)
     turns = [cmath.rect(1, math.tau / span * held) for held in tilted.law.blocks]
@@ -158,4 +166,5 @@ def _tail(tilted: _Tilted, requests: int, over: int) -> float:
         quiet = quiet + 1 if abs(power) < NEGLIGIBLE else 0
         if quiet > 3 and len(terms) > FEW_TERMS:
             break
-    return 2 * total / span * math.exp(requests * tilted.log_weight - tilted.at * over)
+    tail = 2 * total / span * math.exp(requests * tilted.log_weight - tilted.at * over)
+    return tail if tilted.at > 0 else 1 + tail

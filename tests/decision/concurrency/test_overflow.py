@@ -42,8 +42,9 @@ def summed(law: Footprint, requests: int) -> "np.ndarray":
     return total
 
 
-@given(footprints, st.integers(1, 12), st.floats(0.0005, 0.999))
+@given(footprints, st.integers(1, 12), st.floats(0.0005, 0.9995))
 @example(law=Footprint.of([(10, 0.0185), (45, 0.0023), (414, 0.68), (421, 0.3)]), requests=3, q=0.5)
+@example(law=Footprint.of([(1, 0.002), (33, 0.98), (34, 0.015)]), requests=9, q=0.999)
 @example(law=Footprint.of([(1, 0.57), (3, 0.43)]), requests=8, q=0.5)
 @example(law=Footprint.of([(1, 0.5), (2, 0.5)]), requests=12, q=0.0005)
 @example(law=Footprint.of([(9, 0.5), (18, 0.3), (90, 0.2)]), requests=4, q=0.05)
@@ -70,6 +71,13 @@ def test_what_needs_no_tail(requests, blocks, expected):
     law = Footprint.of([(10, 3), (20, 1)])
 
     assert overflow_probability(law, requests, blocks=blocks) == expected
+
+
+def test_a_cache_far_too_small_overflows_for_certain():
+    law = Footprint.of([(1, 0.002), (33, 0.98), (34, 0.015)])
+
+    assert overflow_probability(law, 46, blocks=46) == pytest.approx(1)
+    assert fitting_requests(law, 46, 0.5) == 1
 
 
 def test_requests_that_are_all_alike_fill_the_cache():
