@@ -16,6 +16,7 @@ from scaler.simulation.fleet import Phase, Replica
 
 from .cluster_page import HpaBounds, cluster_page
 from .exposition import CONTENT_TYPE
+from .gateway_page import gateway_page
 from .gpus import Gpus
 from .vllm_page import vllm_page
 
@@ -61,6 +62,7 @@ class Exporters:
         app.router.add_get("/pods/{namespace}/{pod}/metrics", self._engine)
         app.router.add_get("/dcgm/metrics", self._dcgm)
         app.router.add_get("/kube-state-metrics/metrics", self._state)
+        app.router.add_get("/gateway/metrics", self._gateway)
         app.router.add_get("/sd/{job}", self._discovery)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -76,7 +78,7 @@ class Exporters:
             await self._runner.cleanup()
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Return what there is to scrape now: pods that have a node, and the two exporters."""
+        """Return what there is to scrape now: pods that have a node, and three exporters more."""
         pods = (
             Endpoint(
                 job="engines",
@@ -96,6 +98,7 @@ class Exporters:
                 path="/kube-state-metrics/metrics",
                 namespace=EXPORTERS_NAMESPACE,
             ),
+            Endpoint(job="gateway", path="/gateway/metrics", namespace=EXPORTERS_NAMESPACE),
         )
 
     def _replica(self, namespace: str, pod: str) -> Replica | None:
@@ -117,6 +120,9 @@ class Exporters:
 
     async def _state(self, _: web.Request) -> web.Response:
         return _page(cluster_page(self._cluster, self._hpas(), started_s=self._started_s()))
+
+    async def _gateway(self, _: web.Request) -> web.Response:
+        return _page(gateway_page(self._cluster))
 
     async def _discovery(self, request: web.Request) -> web.Response:
         job = request.match_info["job"]

@@ -18,7 +18,7 @@ import yaml
 
 from scaler.errors import ConfigurationError, Problem
 
-_JOBS = ("engines", "dcgm", "kube-state-metrics")
+_JOBS = ("engines", "dcgm", "kube-state-metrics", "gateway")
 _START_S = 20.0
 
 

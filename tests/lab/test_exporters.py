@@ -55,7 +55,8 @@ async def test_every_endpoint_of_a_cluster_at_work_answers(world, exporters, ses
     world.start_ready("chat", 2)
     world.advance(5.0)
     endpoints = exporters.endpoints()
-    assert {endpoint.job for endpoint in endpoints} == {"engines", "dcgm", "kube-state-metrics"}
+    jobs = {endpoint.job for endpoint in endpoints}
+    assert jobs == {"engines", "dcgm", "kube-state-metrics", "gateway"}
     for endpoint in endpoints:
         async with session.get(exporters.url + endpoint.path) as response:
             assert response.status == 200

@@ -4,6 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scaler.lab.cluster_page import HpaBounds, cluster_page
+from scaler.lab.gateway_page import gateway_page, host_of
 from scaler.lab.gpus import GpuModel, Gpus
 
 STARTED_S = 1_800_000_000.0
@@ -130,3 +131,16 @@ def test_nodes_have_their_gpus_and_hpas_their_bounds(world):
     }
     bounds = by(page, "kube_horizontalpodautoscaler_spec_max_replicas", "horizontalpodautoscaler")
     assert bounds == {("keda-hpa-chat",): 4}
+
+
+def test_the_gateway_counts_what_it_holds_and_what_is_answered(world):
+    world.advance(5.0)
+    held = by(gateway_page(world), "interceptor_pending_request_count", "host")
+    assert held == {(host_of("chat"),): len(world.gateways["chat"].held)}
+    assert held[host_of("chat"),] > 10
+    world.start_ready("chat", 4)
+    world.advance(300.0)
+    page = gateway_page(world)
+    assert by(page, "interceptor_pending_request_count", "host") == {(host_of("chat"),): 0}
+    answered = by(page, "interceptor_request_count_total", "host", "code")
+    assert answered == {(host_of("chat"), "200"): world.gateways["chat"].arrived_total}
