@@ -36,8 +36,8 @@ class Lengths:
 
     def draw(self, rng: random.Random) -> int:
         """Return one length, at least one token."""
-        mu = math.log(self.mean_tokens) - self.sigma**2 / 2
-        return max(1, min(self.most_tokens, round(rng.lognormvariate(mu, self.sigma))))
+        drawn = self.mean_tokens * math.exp(self.sigma * (rng.gauss(0, 1) - self.sigma / 2))
+        return max(1, min(self.most_tokens, round(drawn)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

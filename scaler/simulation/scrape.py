@@ -1,0 +1,122 @@
+"""
+The simulated cluster as a decision sees it: scraped on a grid, some time late, kept for a while.
+
+What must stay true: a window says what the exporters' pages of the same instants say, and nothing
+that they do not.
+"""
+
+import collections
+import itertools
+import math
+from collections.abc import Iterable
+
+from scaler.decision.sample import Replica as Seen
+from scaler.decision.sample import Sample
+from scaler.decision.window import Histogram, Lengths, ScaleBounds, Window
+
+from .cluster import Cluster
+from .fleet import Fleet, Phase, Replica
+from .histogram import Buckets
+
+_SERVES = (Phase.READY, Phase.DRAINING)
+
+
+class Scraper:
+    """
+    Scrapes one fleet every ``interval_s``; what it saw can be read ``lag_s`` later.
+
+    ``keep_s`` is how far back it remembers; older samples are dropped.
+    """
+
+    def __init__(
+        self, cluster: Cluster, fleet: str, *, interval_s: float, lag_s: float, keep_s: float
+    ) -> None:
+        self._cluster = cluster
+        self._fleet = cluster.fleets[fleet]
+        self._interval_s = interval_s
+        self._lag_s = lag_s
+        self._samples: collections.deque[Sample] = collections.deque(
+            maxlen=max(1, math.ceil(keep_s / interval_s))
+        )
+
+    def scrape(self) -> None:
+        """Look at the fleet now; to be called once per interval, in order."""
+        self._samples.append(sample(self._cluster, self._fleet))
+
+    def window(self, bounds: ScaleBounds | None = None) -> Window | None:
+        """Return what can be read by now; None: nothing yet."""
+        last_s = self._cluster.now_s - self._lag_s + 1e-9
+        samples = tuple(itertools.takewhile(lambda one: one.at_s <= last_s, self._samples))
+        if not samples:
+            return None
+        return Window(
+            samples=samples,
+            interval_s=self._interval_s,
+            lengths=lengths(self._fleet.replicas.values()),
+            startup_s=tuple(self._fleet.startup_s),
+            bounds=bounds or ScaleBounds(),
+            allocates_up_front=True,
+        )
+
+
+def sample(cluster: Cluster, fleet: Fleet) -> Sample:
+    """Return one instant of a fleet, as its engines, its gateway and the cluster tell it."""
+    pods = fleet.replicas.values()
+    gateway = fleet.gateway
+    serving = sorted((pod for pod in pods if pod.phase in _SERVES), key=lambda pod: pod.name)
+    return Sample(
+        at_s=cluster.now_s,
+        replicas=tuple(_seen(pod, cluster.now_s) for pod in serving),
+        spec_replicas=fleet.spec_replicas,
+        ready_replicas=fleet.count(Phase.READY),
+        loading_replicas=fleet.count(Phase.PENDING, Phase.LOADING),
+        terminating_replicas=fleet.count(Phase.DRAINING),
+        unschedulable_since_s=min(
+            (pod.created_s for pod in pods if pod.phase is Phase.PENDING), default=None
+        ),
+        gateway_in_flight=gateway.in_flight,
+        arrivals_total=gateway.arrived_total,
+        targets_up=len(serving),
+    )
+
+
+def _seen(pod: Replica, now_s: float) -> Seen:
+    engine = pod.engine
+    config = engine.config
+    reading = engine.read(now_s)
+    return Seen(
+        name=pod.name,
+        requests_running=reading.requests_running,
+        requests_waiting=reading.requests_waiting,
+        kv_cache_usage=reading.kv_cache_usage,
+        kv_blocks=config.num_blocks,
+        kv_block_tokens=config.block_tokens,
+        kv_capacity_tokens=config.num_blocks * config.block_tokens,
+        steps_total=reading.steps_total,
+        prompt_tokens_total=reading.prompt_tokens_total,
+        generation_tokens_total=reading.generation_tokens_total,
+        requests_finished_total=reading.requests_finished_total,
+        itl_sum_s=reading.itl_sum_s,
+        itl_count=reading.itl_count,
+        ttft_sum_s=reading.ttft_sum_s,
+        ttft_count=reading.ttft_count,
+        e2e_sum_s=reading.e2e_sum_s,
+        e2e_count=reading.e2e_count,
+        preemptions_total=reading.preemptions_total,
+    )
+
+
+def lengths(pods: Iterable[Replica]) -> Lengths:
+    """Return the token lengths of what some pods have answered so far."""
+    engines = [pod.engine for pod in pods]
+    return Lengths(
+        prompt_tokens=_added([engine.request_prompt_tokens for engine in engines]),
+        output_tokens=_added([engine.request_generation_tokens for engine in engines]),
+    )
+
+
+def _added(each: list[Buckets]) -> Histogram | None:
+    if not any(sum(one.counts) for one in each):
+        return None
+    counts = tuple(float(sum(column)) for column in zip(*(one.counts for one in each), strict=True))
+    return Histogram(upper=(*each[0].upper, math.inf), counts=counts)
