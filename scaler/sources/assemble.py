@@ -66,7 +66,7 @@ class Assembly:
         max_series: int = 1_000_000,
     ) -> None:
         self.store = SeriesStore(max_series=max_series)
-        self.engines = KnownEngines(profiles)
+        self.engines = KnownEngines(profiles, self.store)
         self.gateways = KnownGateways(gateways or {}, self.store)
         self.intervals = Intervals(timing)
         self.lengths = LengthBook()
@@ -123,7 +123,7 @@ class Assembly:
             self.pods,
             workloads,
             owner_of=self._cluster.owner_of,
-            carries=lambda pod, workload: self.engines.carries(workload, self.store, pod),
+            carries=lambda pod, workload: self.engines.carries(workload, pod),
         )
         self.lengths.settle(self._attribution.pods)
         self.gateways.settle(workloads)
@@ -263,7 +263,7 @@ class Assembly:
         return tuple(history[: bisect.bisect_left(history, at_s, key=_at_s)])
 
     def _profile(self, workload: Workload) -> EngineProfile:
-        return self.engines.profile(workload, self.store, self._pods(workload))
+        return self.engines.profile(workload, self._pods(workload))
 
     def _pods(self, workload: Workload) -> tuple[Subject, ...]:
         return self._attribution.pods.get(workload.key, ())

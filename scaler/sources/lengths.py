@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from scaler.decision.window import Histogram, Lengths
 
-from .series import Subject
+from .series import Point, Subject
 
 STEM = (
     r"(.+)-(?:[bcdfghjklmnpqrstvwxz2456789]{1,10}-[bcdfghjklmnpqrstvwxz2456789]{5}"
@@ -38,6 +38,43 @@ def stem_of(pod: str) -> str | None:
     """Return the part of a pod's name that its siblings share; None: nobody gave it the name."""
     match = _STEM.fullmatch(pod)
     return match[1] if match else None
+
+
+class LengthCounter:
+    """
+    Counts buckets over time where nobody else does: for pages that are read directly.
+
+    Of a pod seen for less than the range, all that it counted since its start.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[Which, Subject, str, str], list[Point]] = {}
+
+    def add(self, which: Which, pod: Subject, row: str, le: str, point: Point) -> None:
+        """Take in a bucket's count at an instant; ``row`` tells a pod's rows apart."""
+        points = self._seen.setdefault((which, pod, row, le), [])
+        if points and point[1] < points[-1][1]:
+            points.clear()  # the engine began anew
+        points.append(point)
+
+    def forget(self, before_s: float) -> None:
+        """Drop what is older than an instant, but the last point before it, and pods gone since."""
+        for key, points in list(self._seen.items()):
+            while len(points) > 1 and points[1][0] <= before_s:
+                del points[0]
+            if points[-1][0] <= before_s:
+                del self._seen[key]
+
+    def put_into(self, book: "LengthBook", since_s: float) -> None:
+        """Put the increase since an instant into a book."""
+        rows: dict[Which, list[tuple[Subject, str, float]]] = {}
+        for (which, (namespace, pod), _, le), points in self._seen.items():
+            stem = stem_of(pod)
+            if stem is not None:
+                before = points[0][1] if points[0][0] <= since_s else 0.0
+                rows.setdefault(which, []).append(((namespace, stem), le, points[-1][1] - before))
+        for which, found in rows.items():
+            book.put(which, found)
 
 
 class LengthBook:

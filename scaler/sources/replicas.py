@@ -12,6 +12,7 @@ from scaler.decision.sample import Replica
 
 from . import dcgm
 from .engines.profile import LIVE, EngineProfile
+from .readings import Bound
 from .series import SeriesStore, Subject
 
 FROZEN_INTERVALS = 2
@@ -49,12 +50,12 @@ class ReplicaReader:
     ) -> None:
         self._name = name
         self._staleness = staleness
-        self._progress = profile.progress
         leader = pods[:1]
         self._engine = {
             field: reading.bind(store, leader, selector)
             for field, reading in profile.readings.items()
         }
+        self._progress = [sign.bind(store, leader, selector) for sign in profile.progress]
         self._awake = profile.awake.bind(store, leader, selector) if profile.awake else None
         self._gpus = dcgm.GpuReader(store, pods)
 
@@ -82,18 +83,18 @@ class ReplicaReader:
         """
         intervals_s = FROZEN_INTERVALS * self._staleness.interval_s
         moving = self._recent(self._progress, at_s, intervals_s)
-        running = self._recent(("requests_running",), at_s, intervals_s)
+        running = self._recent([self._engine["requests_running"]], at_s, intervals_s)
         return (
             bool(moving)
             and all(len(values) > FROZEN_INTERVALS and len(set(values)) == 1 for values in moving)
             and any(len(values) > FROZEN_INTERVALS and min(values) > 0 for values in running)
         )
 
-    def _recent(self, fields: Iterable[str], at_s: float, back_s: float) -> list[Sequence[float]]:
+    def _recent(self, signs: Iterable[Bound], at_s: float, back_s: float) -> list[Sequence[float]]:
         """Return the newest values of each fresh series of some readings."""
         return [
             track.recent(at_s, back_s * (1 + _JITTER))
-            for field in fields
-            for track in self._engine[field].tracks
+            for bound in signs
+            for track in bound.tracks
             if track.at(at_s, self._staleness.engine_s) is not None
         ]

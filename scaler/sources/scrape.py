@@ -20,6 +20,7 @@ from scaler.errors import SourceError
 from .assemble import Assembly
 from .engines.profile import EngineProfile
 from .gateways.profile import GatewayProfile
+from .lengths import LENGTHS_S, LengthCounter, Which
 from .source import Workload
 from .timing import Timing
 from .wanted import Wanted
@@ -59,6 +60,7 @@ class ScrapeSource:
         self._targets = targets
         self._timeout_s = timeout_s
         self._assembly = Assembly(profiles=profiles, gateways=gateways, timing=timing)
+        self._lengths = LengthCounter()
         self._session: aiohttp.ClientSession | None = None
 
     async def refresh(
@@ -85,12 +87,20 @@ class ScrapeSource:
             for wanted in self._assembly.wanted(workloads)
             for metric in wanted.metrics
         }
+        lengths = {
+            metric: which
+            for which, metrics in self._assembly.engines.length_metrics(workloads)
+            for metric in metrics
+        }
         targets = tuple(self._targets())
         pages = await asyncio.gather(*(self._page(self._session, target) for target in targets))
         self._assembly.store.next_round()
         for target, page in zip(targets, pages, strict=True):
             self._take(target, page, by_metric, now_s)
+            self._count(target, page, lengths, now_s)
         self._assembly.settle(workloads)
+        self._lengths.forget(now_s - LENGTHS_S)
+        self._lengths.put_into(self._assembly.lengths, now_s - LENGTHS_S)
         self._assembly.forget(now_s, lookback_s=lookback_s, history_s=history_s)
         failed = [page for page in pages if isinstance(page, SourceError)]
         if failed and len(failed) == len(pages):
@@ -144,6 +154,21 @@ class ScrapeSource:
             }
             wanted = by_metric[labels["__name__"]]
             self._assembly.take(wanted, {**moved, **target.labels}, [(now_s, value)])
+
+    def _count(
+        self,
+        target: Target,
+        page: str | SourceError,
+        lengths: Mapping[str, Which],
+        now_s: float,
+    ) -> None:
+        """Count token lengths, by the buckets of a pod's own page."""
+        if isinstance(page, SourceError) or target.namespace is None or target.pod is None:
+            return
+        pod = (target.namespace, target.pod)
+        for labels, value in rows_of_page(page, lengths) or ():
+            which, le = lengths[labels.pop("__name__")], labels.pop("le", "")
+            self._lengths.add(which, pod, str(sorted(labels.items())), le, (now_s, value))
 
 
 def rows_of_page(page: str, wanted: Collection[str]) -> list[tuple[dict[str, str], float]] | None:

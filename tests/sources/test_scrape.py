@@ -71,6 +71,25 @@ async def test_a_world_that_answers_nothing_is_an_error_and_its_readings_grow_ol
         source.window(LLM, 60, NOW_S + 60)
 
 
+async def test_token_lengths_are_counted_from_the_pods_own_buckets(world):
+    fake, source = world
+
+    async def lengths_after(at_s, first, second):
+        for pod, (short, both) in (("0", first), ("1", second)):
+            fake.pages[f"/pod-{pod}"] = busy() + "".join(
+                row("vllm:request_prompt_tokens_bucket", count, engine="0", le=le)
+                for le, count in (("100.0", short), ("+Inf", both))
+            )
+        await source.refresh([LLM], 60, at_s)
+        return source.window(LLM, 60, at_s).lengths.prompt_tokens
+
+    await source.refresh([LLM], 60, NOW_S)  # finds out which engine there is
+    first = await lengths_after(NOW_S + 5, (1, 3), (2, 2))
+    assert first.counts == (3, 2)
+    later = await lengths_after(NOW_S + 3700, (5, 9), (1, 1))
+    assert later.counts == (5, 2)  # one pod in the last hour; the other began anew
+
+
 async def test_a_server_that_is_not_there_is_refused():
     source = source_of(Target(url="http://127.0.0.1:9/metrics", namespace="serve", pod="llm-0"))
     with pytest.raises(SourceError, match="refused: "):

@@ -35,17 +35,17 @@ class Observer:
             profiles=shipped_profiles(),
             timing=timing or Timing(interval_s={Exporter.ENGINE: STEP_S}),
         )
-        self.by_metric = {
+
+    def scrape(self, at_s, page, **target):
+        """Take in a page; the target's labels move the page's own aside, as Prometheus does."""
+        by_metric = {
             metric: wanted
             for wanted in self.assembly.wanted(self.workloads)
             for metric in wanted.metrics
         }
-
-    def scrape(self, at_s, page, **target):
-        """Take in a page; the target's labels move the page's own aside, as Prometheus does."""
-        for labels, value in rows_of_page(page, self.by_metric) or ():
+        for labels, value in rows_of_page(page, by_metric) or ():
             moved = {(f"exported_{k}" if k in target else k): v for k, v in labels.items()}
-            wanted = self.by_metric[labels["__name__"]]
+            wanted = by_metric[labels["__name__"]]
             self.assembly.take(wanted, {**moved, **target}, [(at_s, value)])
 
     def round(self, at_s, pods, *others):

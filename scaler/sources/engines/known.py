@@ -17,13 +17,21 @@ AUTO = "auto"
 class KnownEngines:
     """Profiles by name, and what of them some workloads need."""
 
-    def __init__(self, profiles: Mapping[str, EngineProfile]) -> None:
+    def __init__(self, profiles: Mapping[str, EngineProfile], store: SeriesStore) -> None:
         self._profiles = profiles
+        self._store = store
 
     def wanted(self, workloads: Collection[Workload]) -> Iterator[Wanted]:
-        """Yield the readings of the workloads' engines; what is in a label changes with its pod."""
+        """
+        Yield the readings of the workloads' engines; what is in a label changes with its pod.
+
+        Of an engine that is only one that ``auto`` might find, what shows it to be there.
+        """
+        stated = {workload.engine for workload in workloads}
         for profile in self._of(workloads):
-            for reading in profile.all_readings:
+            is_there = profile.name in stated or self._has_series(profile)
+            live = (profile.readings[field] for field in LIVE)
+            for reading in profile.all_readings if is_there else live:
                 yield Wanted(
                     metrics=reading.metrics,
                     exporter=Exporter.ENGINE,
@@ -44,14 +52,14 @@ class KnownEngines:
     ) -> Iterator[tuple[Which, tuple[str, ...]]]:
         """Yield the histograms of token lengths, each with its names in other releases."""
         for profile in self._of(workloads):
+            if not self._has_series(profile):
+                continue
             if profile.prompt_lengths:
                 yield Which.PROMPT, profile.prompt_lengths
             if profile.output_lengths:
                 yield Which.OUTPUT, profile.output_lengths
 
-    def profile(
-        self, workload: Workload, store: SeriesStore, pods: Sequence[Subject]
-    ) -> EngineProfile:
+    def profile(self, workload: Workload, pods: Sequence[Subject]) -> EngineProfile:
         """
         Return the profile of a workload's engine; ``auto``: the first whose metrics its pods have.
 
@@ -64,16 +72,23 @@ class KnownEngines:
             raise ConfigurationError(Problem(field="engine", got=workload.engine, allowed=known))
         if len(candidates) == 1:
             return candidates[0]
-        speaking = (one for one in candidates if _live_tracks(one, store, pods))
+        speaking = (one for one in candidates if _live_tracks(one, self._store, pods))
         return next(speaking, candidates[0])
 
-    def carries(self, workload: Workload, store: SeriesStore, pod: Subject) -> bool:
+    def carries(self, workload: Workload, pod: Subject) -> bool:
         """Whether a pod has an engine series with every label of a workload's selector."""
         selector = dict(workload.selector)
         return any(
             selector.items() <= labels.items()
             for profile in self._named(workload.engine)
-            for labels in _live_tracks(profile, store, (pod,))
+            for labels in _live_tracks(profile, self._store, (pod,))
+        )
+
+    def _has_series(self, profile: EngineProfile) -> bool:
+        return any(
+            self._store.subjects(metric)
+            for field in LIVE
+            for metric in profile.readings[field].metrics
         )
 
     def _of(self, workloads: Collection[Workload]) -> list[EngineProfile]:

@@ -48,8 +48,8 @@ class EngineProfile:
     """By field of :class:`~scaler.decision.sample.Replica`."""
     awake: Reading | None = None
     """Reads 0 while the engine sleeps (weights offloaded)."""
-    progress: tuple[str, ...] = ()
-    """Readings that move while the engine works; empty: a stuck engine cannot be told."""
+    progress: tuple[Reading, ...] = ()
+    """What moves while the engine works; empty: a stuck engine cannot be told."""
     prompt_lengths: tuple[str, ...] = ()
     """Histogram of prompt tokens per request: names of its ``_bucket`` series, newest first."""
     output_lengths: tuple[str, ...] = ()
@@ -59,8 +59,9 @@ class EngineProfile:
 
     @property
     def all_readings(self) -> Iterator[Reading]:
-        """Every reading, the one about sleep included."""
+        """Every reading, those about sleep and progress included."""
         yield from self.readings.values()
+        yield from self.progress
         if self.awake is not None:
             yield self.awake
 
@@ -120,10 +121,10 @@ def _profile(
     if not all(field in readings for field in LIVE):
         document.problem("readings", "no " + " and ".join(LIVE), "both, at least")
     awake = fields.get("awake")
-    progress = document.texts("progress", fields.get("progress"))
-    for field in progress:
-        if field not in readings:
-            document.problem("progress", field, f"readings of this engine: {', '.join(readings)}")
+    progress = tuple(
+        readings.get(sign) or document.reading("progress", sign, over)
+        for sign in document.texts("progress", fields.get("progress"))
+    )
     return EngineProfile(
         name=name,
         readings=readings,
