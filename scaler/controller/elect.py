@@ -1,82 +1,157 @@
 """
-One controller at a time: leader election by a Lease, with client-go's times.
+One controller at a time: leader election by a Lease, with client-go's rules and times.
 
-A replica that waits follows nothing and writes nothing. One that loses the Lease, or the API with
-it, ends its work first and then stands again.
+A replica that waits follows nothing and writes nothing. A leader renews every RETRY_S; when it
+could not for RENEW_S, it stops, well before another may begin (LEASE_S after the last renewal, by
+the other's own clock). Every write carries the resourceVersion that was read: of two that reach for
+the Lease at once, one gets a conflict. (The Kubernetes client's own elector, in 37.0, cannot create
+a Lease: it passes ``pretty`` as a boolean where its model wants a string.)
 """
 
 import asyncio
-import contextlib
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 
-from kubernetes.aio.client import ApiClient
-from kubernetes.aio.leaderelection import electionconfig, leaderelection
-from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
-
-from .kube import FAULTS, refusal
+from .kube import FAULTS, Kube, Manifest, refusal
+from .seen import format_time
 
 logger = logging.getLogger("kvtide.controller")
 
 LEASE = "kvtide-controller"
-LEASE_S = 15
-RENEW_S = 10
-RETRY_S = 2
+LEASE_S = 15.0
+RENEW_S = 10.0
+RETRY_S = 2.0
+ATTEMPT_S = 5.0
+"""An attempt that takes longer has failed; half of what a leader may go without renewing."""
+API_VERSION = "coordination.k8s.io/v1"
 
 Work = Callable[[], Awaitable[None]]
 
 
-async def lead(client: ApiClient, namespace: str, identity: str, work: Work) -> None:
-    """
-    Work whenever this replica holds the Lease; never returns.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The last change of the Lease that this replica saw, and when it saw it by its own clock."""
 
-    Raises:
-        Exception: what ``work`` raised; the Lease is left to expire.
-    """
-    while True:
+    version: str
+    at_s: float
+
+
+class Elector:
+    """One candidate for the Lease of a namespace."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        namespace: str,
+        identity: str,
+        *,
+        clock: Callable[[], float],
+        retry_s: float = RETRY_S,
+    ) -> None:
+        """
+        Stand under ``identity``.
+
+        Args:
+            kube: the API server.
+            namespace: where the Lease is.
+            identity: this replica's name, unlike any other's.
+            clock: Unix seconds.
+            retry_s: between two attempts to take or to renew the Lease.
+        """
+        self._kube = kube
+        self._namespace = namespace
+        self._identity = identity
+        self._clock = clock
+        self._retry_s = retry_s
+        self._observed: Observed | None = None
+
+    async def lead(self, work: Work) -> None:
+        """
+        Work whenever this replica holds the Lease; never returns.
+
+        Raises:
+            Exception: what ``work`` raised; the Lease is left to expire.
+        """
+        while True:
+            if await self._attempt():
+                await self._term(work)
+            await asyncio.sleep(self._retry_s)
+
+    async def _term(self, work: Work) -> None:
+        """Work until the Lease is lost."""
+        logger.info("leading", extra={"fields": {"identity": self._identity}})
+        working = asyncio.ensure_future(work())
+        renewed_s = self._clock()
         try:
-            await _term(client, namespace, identity, work)
+            while self._clock() - renewed_s < RENEW_S:
+                done, _ = await asyncio.wait({working}, timeout=self._retry_s)
+                if done:
+                    working.result()
+                    return
+                if await self._attempt():
+                    renewed_s = self._clock()
+            logger.warning("lost the lease", extra={"fields": {"identity": self._identity}})
+        finally:
+            working.cancel()
+            # Waited for rather than awaited: a cancellation of this very task must get through.
+            await asyncio.wait({working})
+
+    async def _attempt(self) -> bool:
+        """Take or renew the Lease; whether it is this replica's now."""
+        try:
+            async with asyncio.timeout(ATTEMPT_S):
+                return await self._take()
         except FAULTS as error:
             why = refusal(error)
-            fields = {"status": why.status, "why": why.message}
-            logger.warning("cannot stand for leader", extra={"fields": fields})
-        await asyncio.sleep(RETRY_S)
+            if why.status not in {None, 409}:
+                fields = {"status": why.status, "why": why.message}
+                logger.warning("cannot stand for leader", extra={"fields": fields})
+            return False
 
+    async def _take(self) -> bool:
+        lease = await self._kube.get(API_VERSION, "Lease", self._namespace, LEASE)
+        if lease is None:
+            await self._kube.create(self._lease())
+            return True
+        held = lease["spec"].get("holderIdentity")
+        if held != self._identity and held and not self._is_expired(lease):
+            return False
+        await self._kube.patch(lease, self._renewal(lease, taken=held != self._identity))
+        return True
 
-async def _term(client: ApiClient, namespace: str, identity: str, work: Work) -> None:
-    """Wait for the Lease, work until it is lost, and end the work."""
-    began = asyncio.Event()
+    def _is_expired(self, lease: Manifest) -> bool:
+        """Whether the Lease has not changed for its duration, by this replica's clock alone."""
+        version = str(lease["metadata"]["resourceVersion"])
+        if self._observed is None or self._observed.version != version:
+            self._observed = Observed(version=version, at_s=self._clock())
+        duration_s = float(lease["spec"].get("leaseDurationSeconds", LEASE_S))
+        return self._clock() - self._observed.at_s >= duration_s
 
-    async def on_start() -> None:
-        began.set()
+    def _lease(self) -> Manifest:
+        now = format_time(self._clock())
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "Lease",
+            "metadata": {"name": LEASE, "namespace": self._namespace},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": int(LEASE_S),
+                "acquireTime": now,
+                "renewTime": now,
+                "leaseTransitions": 0,
+            },
+        }
 
-    async def on_stop() -> None:
-        logger.warning("lost the lease", extra={"fields": {"identity": identity}})
-
-    config = electionconfig.Config(
-        LeaseLock(LEASE, namespace, identity, client),
-        lease_duration=LEASE_S,
-        renew_deadline=RENEW_S,
-        retry_period=RETRY_S,
-        onstarted_leading=on_start,
-        onstopped_leading=on_stop,
-    )
-
-    async def worker() -> None:
-        await began.wait()
-        logger.info("leading", extra={"fields": {"identity": identity}})
-        await work()
-
-    # The library only cancels its own callback on a clean loss, and does not see it fail.
-    election = asyncio.create_task(leaderelection.LeaderElection(config).run())
-    working = asyncio.create_task(worker())
-    try:
-        await asyncio.wait({election, working}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (working, election):
-            if task.done():
-                task.result()
-    finally:
-        for task in (working, election):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+    def _renewal(self, lease: Manifest, *, taken: bool) -> Manifest:
+        now = format_time(self._clock())
+        spec: Manifest = {"holderIdentity": self._identity, "renewTime": now}
+        if taken:
+            turns = int(lease["spec"].get("leaseTransitions") or 0) + 1
+            spec |= {
+                "acquireTime": now,
+                "leaseDurationSeconds": int(LEASE_S),
+                "leaseTransitions": turns,
+            }
+        version = lease["metadata"]["resourceVersion"]
+        return {"metadata": {"resourceVersion": version}, "spec": spec}

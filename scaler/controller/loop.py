@@ -141,7 +141,8 @@ class Controller:
             fields = {"object": "/".join(key), "status": why.status, "why": why.message}
             logger.warning("could not follow", extra={"fields": fields})
             if why.status != CONFLICT:
-                await self._tell(manifest, why.message)
+                refused = Event(reason="ApiRefused", message=why.message, warning=True)
+                await self._say(manifest, refused)
             return CONFLICT_S if why.status == CONFLICT else RETRY_S
         return min(RESYNC_S, plan.again_s or RESYNC_S)
 
@@ -207,36 +208,35 @@ class Controller:
             )
         return dated
 
-    async def _tell(self, manifest: Manifest, message: str) -> None:
-        """Say on the object what the API refused; if even that is refused, the log has it."""
-        try:
-            await self._say(manifest, Event(reason="ApiRefused", message=message, warning=True))
-        except FAULTS:
-            return
-
     async def _say(self, manifest: Manifest, event: Event) -> None:
+        """Tell on the object; an Event that is refused must not hold up what it tells of."""
+        try:
+            await self._kube.create(self._event(manifest, event))
+        except FAULTS as error:
+            fields = {"reason": event.reason, "why": refusal(error).message}
+            logger.warning("could not tell", extra={"fields": fields})
+
+    def _event(self, manifest: Manifest, event: Event) -> Manifest:
         meta, now = manifest["metadata"], format_time(self._clock())
-        await self._kube.create(
-            {
-                "apiVersion": "events.k8s.io/v1",
-                "kind": "Event",
-                "metadata": {"generateName": f"{meta['name']}.", "namespace": meta["namespace"]},
-                "eventTime": now,
-                "reportingController": "kvtide.io/controller",
-                "reportingInstance": "kvtide-controller",
-                "action": event.reason,
-                "reason": event.reason,
-                "note": event.message[:1024],
-                "type": "Warning" if event.warning else "Normal",
-                "regarding": {
-                    "apiVersion": manifest["apiVersion"],
-                    "kind": manifest["kind"],
-                    "namespace": meta["namespace"],
-                    "name": meta["name"],
-                    "uid": meta["uid"],
-                },
-            }
-        )
+        return {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{meta['name']}-", "namespace": meta["namespace"]},
+            "eventTime": now,
+            "reportingController": "kvtide.io/controller",
+            "reportingInstance": "kvtide-controller",
+            "action": event.reason,
+            "reason": event.reason,
+            "note": event.message[:1024],
+            "type": "Warning" if event.warning else "Normal",
+            "regarding": {
+                "apiVersion": manifest["apiVersion"],
+                "kind": manifest["kind"],
+                "namespace": meta["namespace"],
+                "name": meta["name"],
+                "uid": meta["uid"],
+            },
+        }
 
 
 def _is_known(manifest: Manifest, event: Event) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 
@@ -13,7 +14,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from scaler.errors import ConfigurationError, Problem
 
 from . import pages
-from .elect import lead
+from .elect import Elector
 from .kube import Kube
 from .loop import Controller, Rules
 
@@ -70,7 +71,9 @@ async def run(options: Options, outside: Outside) -> None:
         if options.lease_namespace is None:
             await work()
         else:
-            await lead(client, options.lease_namespace, socket.gethostname(), work)
+            identity = f"{socket.gethostname()}-{os.getpid()}"
+            elector = Elector(kube, options.lease_namespace, identity, clock=outside.clock)
+            await elector.lead(work)
 
 
 async def _client() -> ApiClient:

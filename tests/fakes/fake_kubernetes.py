@@ -21,6 +21,7 @@ RESOURCES = {
     ("events.k8s.io/v1", "Event"): "events",
     ("kvtide.io/v1alpha1", "ReclaimableJob"): "reclaimablejobs",
     ("keda.sh/v1alpha1", "ScaledObject"): "scaledobjects",
+    ("coordination.k8s.io/v1", "Lease"): "leases",
     ("kueue.x-k8s.io/v1beta1", "Workload"): "workloads",
 }
 PATH = re.compile(
