@@ -29,6 +29,9 @@ from .wanted import Exporter
 
 logger = logging.getLogger("kvtide.prometheus")
 
+ABSENT_S = 10.0
+"""An exporter that was not there is looked for again so soon: a Prometheus may just have begun."""
+
 _LATE_BUCKETS = 2
 """Buckets before the last read's end that are read again, for what comes late."""
 
@@ -72,7 +75,8 @@ class PrometheusSource:
         """
         if not workloads:
             return
-        if now_s - self._probed_s >= MINUTE_S:
+        patience_s = MINUTE_S if self._reader.found_all else ABSENT_S
+        if now_s - self._probed_s >= patience_s:
             await self._probe(workloads, now_s)
         round_ = self._reader.begin()
         self._assembly.store.next_round()

@@ -119,6 +119,11 @@ class Reader:
                 found.add("namespace")
             self._labels[exporter] = tuple(name for name in _NAMESPACE_LABELS if name in found)
 
+    @property
+    def found_all(self) -> bool:
+        """Whether every exporter was there at the last probe."""
+        return all(self._labels.values())
+
     async def read(
         self, asks: Iterable[Ask], assembly: Assembly, round_: Round, plan: Plan
     ) -> None:
