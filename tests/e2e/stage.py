@@ -1,0 +1,356 @@
+"""
+What a cluster without GPUs lacks: engines that report, and somebody who scrapes them.
+
+The pods are the cluster's own; the stage watches them and serves, on this machine, the page
+that each would have, with the load that a test states, beside the state of the cluster under
+kube-state-metrics' names. A real Prometheus scrapes both; the real scaler reads it.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+from kubernetes.aio.dynamic import DynamicClient
+
+from scaler.lab.exposition import CONTENT_TYPE, Page
+
+Manifest = dict[str, Any]
+
+PATIENCE_S = 90.0
+
+
+@dataclasses.dataclass(slots=True)
+class Load:
+    """Requests on one workload, spread evenly over its ready pods."""
+
+    running: float = 0.0
+    waiting: float = 0.0
+    at_gateway: float = 0.0
+
+
+class Stage:
+    """Pages for everything in one namespace."""
+
+    def __init__(self, kube: DynamicClient, namespace: str) -> None:
+        self._kube = kube
+        self.namespace = namespace
+        self.loads: dict[str, Load] = {}
+        self.silent = False
+        """Whether the engines refuse to be scraped."""
+        self._objects: dict[str, list[Manifest]] = {"Pod": [], "ReplicaSet": [], "Deployment": []}
+        self.url = ""
+
+    async def objects(self, api_version: str, kind: str) -> list[Manifest]:
+        """Return every object of a kind in the namespace."""
+        resource = await self._kube.resources.get(api_version=api_version, kind=kind)
+        found = await self._kube.get(resource, namespace=self.namespace)
+        return list(found.to_dict()["items"])
+
+    async def refresh(self) -> None:
+        """Read the cluster's state for the pages."""
+        kinds = (("v1", "Pod"), ("apps/v1", "ReplicaSet"), ("apps/v1", "Deployment"))
+        for api_version, kind in kinds:
+            self._objects[kind] = await self.objects(api_version, kind)
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Serve the pages; the cluster's state is read twice a second."""
+        app = web.Application()
+        app.router.add_get("/sd/engines", self._discovery)
+        app.router.add_get("/engine/{pod}", self._engine)
+        app.router.add_get("/cluster", self._cluster)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"127.0.0.1:{runner.addresses[0][1]}"
+        await self.refresh()
+        task = asyncio.create_task(self._keep_current())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await runner.cleanup()
+
+    async def _keep_current(self) -> None:
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                await self.refresh()
+            await asyncio.sleep(0.5)
+
+    def _serving(self) -> list[tuple[Manifest, str]]:
+        """Return the ready pods of Deployments with a load, each with its Deployment's name."""
+        owners = {
+            one["metadata"]["name"]: owner
+            for one in self._objects["ReplicaSet"]
+            if (owner := _owner(one)) is not None
+        }
+        return [
+            (pod, owners[owner])
+            for pod in self._objects["Pod"]
+            if (owner := _owner(pod)) in owners
+            and owners[owner] in self.loads
+            and _is_ready(pod)
+            and "deletionTimestamp" not in pod["metadata"]
+        ]
+
+    async def _discovery(self, _: web.Request) -> web.Response:
+        targets = [
+            {
+                "targets": [self.url],
+                "labels": {
+                    "__metrics_path__": f"/engine/{pod['metadata']['name']}",
+                    "namespace": self.namespace,
+                    "pod": pod["metadata"]["name"],
+                },
+            }
+            for pod, _ in self._serving()
+        ]
+        return web.json_response(targets)
+
+    async def _engine(self, request: web.Request) -> web.Response:
+        serving = self._serving()
+        mine = [
+            name for pod, name in serving if pod["metadata"]["name"] == request.match_info["pod"]
+        ]
+        if self.silent or not mine:
+            return web.Response(status=503)
+        load = self.loads[mine[0]]
+        count = sum(1 for _, name in serving if name == mine[0])
+        labels = {"engine": "0", "model_name": "e2e"}
+        page = Page()
+        page.family("vllm:num_requests_running", "gauge", (labels, load.running / count))
+        page.family("vllm:num_requests_waiting", "gauge", (labels, load.waiting / count))
+        # Tokens flow whenever something runs: an engine whose counter stands still is frozen.
+        page.family("vllm:generation_tokens_total", "counter", (labels, time.monotonic() * 1000))
+        return _text(page)
+
+    async def _cluster(self, _: web.Request) -> web.Response:
+        page = Page()
+        _deployments(page, self._objects["Deployment"])
+        _pods(page, self._objects["Pod"])
+        _owners(page, "kube_replicaset_owner", "replicaset", self._objects["ReplicaSet"])
+        page.family(
+            "e2e_gateway_in_flight",
+            "gauge",
+            *(
+                ({"namespace": self.namespace, "workload": name}, load.at_gateway)
+                for name, load in self.loads.items()
+            ),
+        )
+        return _text(page)
+
+
+def _text(page: Page) -> web.Response:
+    return web.Response(body=page.text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _owner(manifest: Manifest) -> str | None:
+    owners = manifest["metadata"].get("ownerReferences") or ()
+    return next((one["name"] for one in owners if one.get("controller")), None)
+
+
+def _is_ready(pod: Manifest) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _deployments(page: Page, deployments: list[Manifest]) -> None:
+    def rows(read: Any) -> list[tuple[dict[str, str], float]]:
+        return [
+            (
+                {"namespace": one["metadata"]["namespace"], "deployment": one["metadata"]["name"]},
+                float(read(one) or 0),
+            )
+            for one in deployments
+        ]
+
+    page.family("kube_deployment_spec_replicas", "gauge", *rows(lambda d: d["spec"]["replicas"]))
+    page.family(
+        "kube_deployment_status_replicas", "gauge", *rows(lambda d: d["status"].get("replicas"))
+    )
+    page.family(
+        "kube_deployment_status_replicas_ready",
+        "gauge",
+        *rows(lambda d: d["status"].get("readyReplicas")),
+    )
+
+
+def _pods(page: Page, pods: list[Manifest]) -> None:
+    def labels(pod: Manifest, **more: str) -> dict[str, str]:
+        meta = pod["metadata"]
+        return {"namespace": meta["namespace"], "pod": meta["name"], "uid": meta["uid"], **more}
+
+    page.family(
+        "kube_pod_owner",
+        "gauge",
+        *(
+            (
+                labels(
+                    pod,
+                    owner_kind=owner["kind"],
+                    owner_name=owner["name"],
+                    owner_is_controller="true",
+                ),
+                1,
+            )
+            for pod in pods
+            for owner in pod["metadata"].get("ownerReferences") or ()
+        ),
+    )
+    page.family(
+        "kube_pod_status_ready",
+        "gauge",
+        *((labels(pod, condition="true"), float(_is_ready(pod))) for pod in pods),
+    )
+
+
+def _owners(page: Page, name: str, label: str, manifests: list[Manifest]) -> None:
+    page.family(
+        name,
+        "gauge",
+        *(
+            (
+                {
+                    "namespace": one["metadata"]["namespace"],
+                    label: one["metadata"]["name"],
+                    "owner_kind": "Deployment",
+                    "owner_name": owner,
+                    "owner_is_controller": "true",
+                },
+                1,
+            )
+            for one in manifests
+            if (owner := _owner(one)) is not None
+        ),
+    )
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """A program on this machine, with its output in a file; ended by its own pid."""
+
+    def __init__(self, folder: pathlib.Path, name: str, *command: str) -> None:
+        self._log = folder / f"{name}.log"
+        self._command = command
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, probe: str) -> None:
+        """Start, and wait until ``probe`` (a URL) answers 200."""
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+            )
+        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as session:
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(probe) as response:
+                        if response.status == 200:
+                            return
+                if self._process.returncode is not None:
+                    raise RuntimeError(self.output[-2000:])
+                await asyncio.sleep(0.1)
+
+    async def stop(self, *, kill: bool = False) -> None:
+        """End it, and wait until it is gone."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        if kill:
+            self._process.kill()
+        else:
+            self._process.terminate()
+        await self._process.wait()
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._log.read_text() if self._log.exists() else ""
+
+
+def prometheus(folder: pathlib.Path, stage: Stage, port: int) -> Process:
+    """Return a Prometheus that scrapes the stage every second."""
+    config = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "900ms"},
+        "scrape_configs": [
+            {
+                "job_name": "engines",
+                "http_sd_configs": [
+                    {"url": f"http://{stage.url}/sd/engines", "refresh_interval": "1s"}
+                ],
+            },
+            {
+                "job_name": "kube-state-metrics",
+                "metrics_path": "/cluster",
+                "honor_labels": True,
+                "static_configs": [{"targets": [stage.url]}],
+            },
+        ],
+    }
+    path = folder / "prometheus.yml"
+    path.write_text(yaml.safe_dump(config))
+    return Process(
+        folder,
+        "prometheus",
+        "prometheus",
+        f"--config.file={path}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
+
+
+def scaler(
+    folder: pathlib.Path, *, grpc_port: int, http_port: int, prometheus_port: int
+) -> Process:
+    """Return ``kvtide serve`` over that Prometheus."""
+    config = {
+        "prometheus": {
+            "default": {
+                "url": f"http://127.0.0.1:{prometheus_port}",
+                "ingestionDelay": "0s",
+                "timeout": "2s",
+                "scrapeInterval": {"engine": "1s", "cluster": "1s"},
+            }
+        },
+        "gateways": {
+            "e2e": {"in_flight": {"metric": "e2e_gateway_in_flight", "workload_label": "workload"}}
+        },
+    }
+    path = folder / "kvtide.yaml"
+    path.write_text(json.dumps(config))
+    return Process(
+        folder,
+        f"scaler-{grpc_port}",
+        sys.executable,
+        *("-m", "scaler", "serve", "--config", str(path), "--tick", "0.5s"),
+        *("--grpc-address", f"127.0.0.1:{grpc_port}", "--http-address", f"127.0.0.1:{http_port}"),
+        *("--drain-delay", "0.5s", "--drain-grace", "0.5s"),
+    )
+
+
+def controller(folder: pathlib.Path, *, grpc_port: int, http_port: int, namespace: str) -> Process:
+    """Return ``kvtide controller`` of one namespace."""
+    return Process(
+        folder,
+        "controller",
+        sys.executable,
+        *("-m", "scaler", "controller", "--scaler", f"127.0.0.1:{grpc_port}"),
+        *("--namespace", namespace, "--lease-namespace", namespace),
+        *("--http-address", f"127.0.0.1:{http_port}"),
+    )

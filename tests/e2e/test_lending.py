@@ -1,0 +1,128 @@
+"""Training on borrowed GPUs: a plain Job behind a ReclaimableJob, KEDA and the controller."""
+
+import asyncio
+
+import pytest
+
+pytestmark = pytest.mark.cluster
+
+POOL = {
+    "role": "training",
+    "poolUnits": "10",
+    "reservedUnits": "2",
+    "headroomUnits": "0",
+    "lendDelay": "1s",
+    "minRuntime": "0s",
+}
+
+
+def job(name):
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {
+            "suspend": True,
+            "parallelism": 1,
+            "backoffLimit": 1000,
+            "template": {
+                "metadata": {"annotations": {"e2e/run-s": "100000", "e2e/term-s": "2"}},
+                "spec": {
+                    "restartPolicy": "Never",
+                    "terminationGracePeriodSeconds": 30,
+                    "containers": [{"name": "trainer", "image": "registry.k8s.io/pause:3.10"}],
+                },
+            },
+        },
+    }
+
+
+def reclaimable(name):
+    return {
+        "apiVersion": "kvtide.io/v1alpha1",
+        "kind": "ReclaimableJob",
+        "metadata": {"name": name},
+        "spec": {
+            "jobRef": {"apiVersion": "batch/v1", "kind": "Job", "name": name},
+            "maxReplicas": 8,
+            "resize": "InPlace",
+            "checkpointGracePeriodSeconds": 10,
+        },
+    }
+
+
+async def start(cluster):
+    """Install a service with a small load and a Job that may borrow what it leaves."""
+    load = await cluster.serve("chat", replicas=1)
+    load.running = 5
+    await cluster.scale(
+        "chat", metadata={"maxConcurrency": "10", "targetUtilization": "1"}, minReplicaCount=1
+    )
+    await cluster.create(job("train"))
+    await cluster.create(reclaimable("train"))
+    target = {"apiVersion": "kvtide.io/v1alpha1", "kind": "ReclaimableJob", "name": "train"}
+    await cluster.scale(
+        "train",
+        target=target,
+        trigger="external",
+        metadata={**POOL, "poolWorkloads": f"{cluster.namespace}/chat"},
+    )
+    return load
+
+
+def suspended(cluster, wanted):
+    async def holds():
+        found = await cluster.get("batch/v1", "Job", "train")
+        return bool(found["spec"].get("suspend")) is wanted
+
+    return holds
+
+
+def workers(cluster, count):
+    async def holds():
+        pods = await cluster.stage.objects("v1", "Pod")
+        mine = [one for one in pods if one["metadata"]["name"].startswith("train-")]
+        return len(mine) == count
+
+    return holds
+
+
+async def test_lends_reclaims_at_once_and_lends_again(cluster, follower, record_property):
+    load = await start(cluster)
+    record_property("lent_s", await cluster.until(suspended(cluster, wanted=False)))
+    record_property("grown_s", await cluster.until(workers(cluster, 8)))
+
+    load.running = 90
+    record_property("suspended_s", await cluster.until(suspended(cluster, wanted=True)))
+    record_property("freed_s", await cluster.until(workers(cluster, 0)))
+
+    async def told():
+        found = await cluster.get("kvtide.io/v1alpha1", "ReclaimableJob", "train")
+        return "seconds" in (found.get("status") or {}).get("lastReclaim", {})
+
+    await cluster.until(told)
+    load.running = 5
+    record_property("lent_again_s", await cluster.until(suspended(cluster, wanted=False)))
+
+
+async def test_stays_suspended_in_the_band(cluster, follower):
+    load = await start(cluster)
+    await cluster.until(suspended(cluster, wanted=False))
+    load.running = 90
+    await cluster.until(suspended(cluster, wanted=True))
+
+    load.running = 69
+    await asyncio.sleep(20)
+
+    assert await suspended(cluster, wanted=True)()
+
+
+async def test_a_person_cannot_resume_what_is_reclaimed(cluster, follower):
+    load = await start(cluster)
+    await cluster.until(suspended(cluster, wanted=False))
+    load.running = 90
+    await cluster.until(suspended(cluster, wanted=True))
+
+    await cluster.patch("batch/v1", "Job", "train", {"spec": {"suspend": False}})
+
+    await cluster.until(suspended(cluster, wanted=True))
