@@ -198,7 +198,7 @@ def _one_without_other(value: object, one: str, other: str) -> tuple[Problem, ..
 def _both(value: object, one: str, other: str) -> tuple[Problem, ...]:
     if getattr(value, one) is None or getattr(value, other) is None:
         return ()
-    return (Problem(field=one, got=f"both this and {other}", allowed="one of the two"),)
+    return (Problem(field=one, got="both", allowed=f"this, or {other}, but not both"),)
 
 
 def _refuse_outside(

@@ -1,5 +1,7 @@
 from scaler.decision.decision import Reason, Step
-from scaler.report.decision_text import decision_line, decision_text
+from scaler.errors import ConfigurationError, NoDataError, Problem
+from scaler.report.decision_json import answer_json
+from scaler.report.decision_text import answer_text, decision_line, decision_text
 from tests.builders import decision
 
 
@@ -53,3 +55,34 @@ def test_a_detail_cannot_break_the_log_line():
     tricky = decision(steps=(Step(1, Reason.DEMAND, 'a "quoted"\nbreak'),))
 
     assert decision_line("llm/chat", tricky).endswith(r'detail="a \"quoted\" break"')
+
+
+def test_an_answer_is_its_decision():
+    answer = answer_json("llm/chat", "inference", decision=decision())
+
+    assert answer_text(answer) == decision_text("llm/chat", decision())
+
+
+def test_wrong_metadata_is_told_problem_by_problem():
+    error = ConfigurationError(
+        Problem(field="engine", got="'vlm'", allowed="did you mean vllm?"),
+        Problem(field="maxReplicas", got="'x'", allowed="a whole number"),
+    )
+
+    assert answer_text(answer_json("llm/chat", None, error=error)) == (
+        "llm/chat: the trigger's metadata is wrong\n"
+        "  engine: got 'vlm'; allowed: did you mean vllm?\n"
+        "  maxReplicas: got 'x'; allowed: a whole number"
+    )
+
+
+def test_silence_holds_what_is():
+    answer = answer_json("llm/chat", "inference", error=NoDataError("no sample"))
+
+    assert answer_text(answer) == "llm/chat: hold what is\n  no sample"
+
+
+def test_nothing_decided_yet_holds_what_is():
+    answer = answer_json("llm/chat", "inference")
+
+    assert answer_text(answer) == "llm/chat: hold what is\n  not decided yet"

@@ -207,6 +207,14 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
+            {f"{BEHAVIOR}.scaleDown.tolerance": "none"},
+            "warning",
+            f"spec.{BEHAVIOR}.scaleDown.tolerance",
+            "swallows a step of one",
+            id="a dead band that is no quantity",
+        ),
+        pytest.param(
+            CHAT,
             metadata(metrics="gpu-memory"),
             "error",
             "spec.triggers.metadata.metrics",

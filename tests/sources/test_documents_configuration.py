@@ -144,6 +144,13 @@ def test_secrets_do_not_show():
             id="a certificate without its key",
         ),
         pytest.param(
+            "prometheus: {eu1: {url: 'http://p', bearerTokenFile: x, basicUsername: y, "
+            "basicPasswordFile: z}}",
+            "prometheus.eu1.bearerTokenFile",
+            "this, or basicUsername, but not both",
+            id="two ways to say who asks",
+        ),
+        pytest.param(
             "pools: {a: {units: 2, reservedUnits: 3, workloads: [llm/chat]}}",
             "pools.a.reservedUnits",
             "at most 2",

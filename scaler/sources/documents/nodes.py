@@ -55,7 +55,7 @@ class _Reader:
     def dataclass(self, kind: type, node: object, path: str) -> Any:  # noqa: ANN401
         if not isinstance(node, dict):
             return self._refuse(path, node, A_MAPPING)
-        stated = {name: item for name, item in self.mapping(node, path).items() if item is not None}
+        stated = {str(name): item for name, item in node.items() if item is not None}
         keys = {key_name(field.name): field for field in dataclasses.fields(kind)}
         hints = get_type_hints(kind, include_extras=True)
         self._unknown(stated, keys, path)
@@ -83,17 +83,13 @@ class _Reader:
             return self._tuple(name, get_args(bare)[0], node, path)
         return self._scalar(form_of(name, hint), node, path)
 
-    def mapping(self, node: object, path: str) -> Mapping[str, object]:
-        if isinstance(node, dict):
-            return {str(key): item for key, item in node.items()}
-        self._refuse(path, node, A_MAPPING)
-        return {}
-
     def _by_name(self, name: str, part: Any, node: object, path: str) -> Any:  # noqa: ANN401
         if not isinstance(node, dict):
             return self._refuse(path, node, A_MAPPING)
-        items = self.mapping(node, path).items()
-        values = {key: self.value(name, part, item, _at(path, key)) for key, item in items}
+        values = {
+            str(key): self.value(name, part, item, _at(path, str(key)))
+            for key, item in node.items()
+        }
         return NOTHING if _lacks(values.values()) else values
 
     def _tuple(self, name: str, part: Any, node: object, path: str) -> Any:  # noqa: ANN401
