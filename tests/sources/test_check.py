@@ -531,6 +531,35 @@ def test_what_is_wrong_or_unwise_is_found(document, changes, level, field, why):
     assert why in found.findings[0].why
 
 
+@pytest.mark.parametrize(
+    ("more", "fields"),
+    [
+        pytest.param({"maxConcurrencyFromEnv": "MOST"}, [], id="a value is not known here"),
+        pytest.param(
+            {"maxConcurencyFromEnv": "MOST"},
+            ["spec.triggers.metadata.maxConcurencyFromEnv"],
+            id="a key is",
+        ),
+        pytest.param(
+            {"maxConcurrencyFromEnv": "MOST", "maxConcurrency": "16"},
+            ["spec.triggers.metadata.maxConcurrency"],
+            id="stated twice",
+        ),
+        pytest.param(
+            {"maxConcurrencyFromEnv": "MOST", "stableWindow": "60"},
+            ["spec.triggers.metadata.stableWindow"],
+            id="what is wrong beside it",
+        ),
+    ],
+)
+def test_values_from_the_environment_are_for_keda_to_resolve(more, fields):
+    document = changed(CHAT, {"triggers.0.metadata.maxConcurrency": ABSENT, **metadata(**more)})
+
+    found = checked(document, configuration=Configuration())
+
+    assert [finding.field for finding in found.findings] == fields
+
+
 def test_a_stated_window_needs_a_scrape_interval():
     (finding,) = checked(CHAT).findings
 

@@ -47,3 +47,10 @@ def test_every_problem_of_every_file_comes_at_once():
 def test_nothing_of_ours_is_a_mistake():
     with pytest.raises(ConfigurationError, match=r"b\.yaml: got no ScaledObject"):
         triggers_in({"b.yaml": FOREIGN}, Configuration())
+
+
+def test_what_only_the_cluster_knows_cannot_be_decided_on():
+    text = GOOD.replace('maxConcurrency: "10"', "maxConcurrencyFromEnv: MOST")
+
+    with pytest.raises(ConfigurationError, match="maxConcurrencyFromEnv: got a value that only"):
+        triggers_in({"a.yaml": text}, Configuration())

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from scaler.errors import ConfigurationError, Problem
 from scaler.sources.configuration import Configuration
+from scaler.sources.documents.metadata import FROM_ENV, NAMES
 from scaler.sources.documents.nodes import scalar_text
 from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.source import Trigger
+from scaler.sources.source import Role, Trigger
 
 from . import hpa, inference, keda, training
 from .finding import METADATA, Finding, Level, error, warning
@@ -87,12 +88,28 @@ def _of_one(scaled: ScaledObject, configuration: Configuration) -> Iterator[Find
 def parsed(
     scaled: ScaledObject, spec: TriggerSpec, configuration: Configuration
 ) -> tuple[Trigger | None, tuple[Problem, ...]]:
-    """Return the trigger that metadata states, or what is wrong with it."""
+    """
+    Return the trigger that metadata states, or what is wrong with it.
+
+    Values that KEDA takes from the environment (:func:`unresolved`) are not known here: neither
+    right nor wrong, but a trigger that needs one is None.
+    """
     texts = {key: scalar_text(node) or "" for key, node in spec.metadata.items()}
     try:
         return parse_trigger(scaled.namespace, scaled.name, texts, configuration), ()
     except ConfigurationError as wrong:
-        return None, wrong.problems
+        unknown = unresolved(spec)
+        return None, tuple(problem for problem in wrong.problems if problem.field not in unknown)
+
+
+def unresolved(spec: TriggerSpec) -> frozenset[str]:
+    """Return the keys of a trigger whose value is the name of an environment variable."""
+    role = Role.TRAINING if spec.metadata.get("role") == Role.TRAINING else Role.INFERENCE
+    return frozenset(
+        key
+        for key in spec.metadata
+        if key.endswith(FROM_ENV) and key.removesuffix(FROM_ENV) in NAMES[role]
+    )
 
 
 def _metadata_findings(spec: TriggerSpec) -> Iterator[Finding]:

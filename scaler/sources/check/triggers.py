@@ -7,7 +7,7 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.sources.configuration import Configuration
 from scaler.sources.source import Trigger
 
-from .files import parsed
+from .files import parsed, unresolved
 from .finding import METADATA
 from .scaled_object import ScaledObject, scaled_objects_of
 
@@ -47,7 +47,12 @@ def _trigger(
 ) -> dict[str, Trigger]:
     if not scaled.our_triggers:
         return {}
-    trigger, wrong = parsed(scaled, scaled.our_triggers[0], configuration)
+    spec = scaled.our_triggers[0]
+    trigger, wrong = parsed(scaled, spec, configuration)
+    wrong += tuple(
+        Problem(field=key, got="a value that only the cluster knows", allowed="the value itself")
+        for key in sorted(unresolved(spec))
+    )
     problems += (
         dataclasses.replace(problem, field=f"{scaled.key}: {METADATA}{problem.field}")
         for problem in wrong
