@@ -105,7 +105,8 @@ class Rounds:
             logger.exception("reading the source failed")
             self._failed(SourceError("internal", repr(error)))
         else:
-            self.complete.set()
+            if self._source.is_complete:
+                self.complete.set()
             self.failure = None
         for entry, trigger in asked:
             entry.read = entry.read or entry.trigger is trigger

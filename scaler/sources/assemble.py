@@ -83,8 +83,7 @@ class Assembly:
     def like(self) -> "Assembly":
         """Return an empty assembly that reads and times as this one does now."""
         timing = Timing(
-            interval_s={exporter: self.intervals.interval_s(exporter) for exporter in Exporter},
-            ingestion_delay_s=self._timing.ingestion_delay_s,
+            interval_s=self.intervals.known_s, ingestion_delay_s=self._timing.ingestion_delay_s
         )
         return Assembly(profiles=self._profiles, gateways=self._gateway_profiles, timing=timing)
 
@@ -148,13 +147,19 @@ class Assembly:
         known = self._assemble(workload, first, last, interval_s)
         samples = tuple(known[bucket] for bucket in sorted(known) if bucket <= last)
         self._refuse_silence(workload, samples, last * interval_s)
-        pods = self._pods(workload)
+        history = self._history_before(workload, samples[0].at_s)
+        return self.window_of(workload, samples, history=history)
+
+    def window_of(
+        self, workload: Workload, samples: Sequence[Sample], *, history: Sequence[Sample] = ()
+    ) -> Window:
+        """Return a window of samples, at least one, with what is known beside them."""
         return Window(
-            samples=samples,
-            interval_s=interval_s,
-            history=self._history_before(workload, samples[0].at_s),
+            samples=tuple(samples),
+            interval_s=self.intervals.interval_s(Exporter.ENGINE),
+            history=tuple(history),
             lengths=self.lengths.of(workload.key),
-            startup_s=self._cluster.startup_s(pods),
+            startup_s=self._cluster.startup_s(self._pods(workload)),
             bounds=self._cluster.bounds(workload),
             allocates_up_front=self._profile(workload).allocates_up_front,
         )

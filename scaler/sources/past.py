@@ -6,14 +6,18 @@ reading what is new never waits for what is old.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from .asks import Ask, Plan
+from scaler.decision.sample import Sample
+from scaler.decision.window import Window
+from scaler.errors import NoDataError
+
+from .asks import NO_NAMESPACE, Ask, Plan
 from .assemble import Assembly
 from .history import MINUTE_S, thinned
 from .reader import Reader, Round
 from .source import Workload
-from .wanted import Exporter
+from .wanted import Exporter, Wanted
 
 CHUNK_S = 3600.0
 
@@ -46,37 +50,95 @@ class Past:
         end_s = max(lacking.values())
         begin_s = max(_minute(since_s), end_s - CHUNK_S)
         these = [known[key] for key, at_s in lacking.items() if at_s == end_s]
-        if await self._read(these, round_, begin_s=begin_s, end_s=end_s):
-            self._read_to_s.update({workload.key: begin_s for workload in these})
+        spans = await read_span(
+            self._reader,
+            self._assembly.like(),
+            these,
+            round_,
+            span_s=(begin_s, end_s),
+            without=(Exporter.GPU,),  # neither a forecast nor the latch asks for GPUs
+        )
+        if spans is None:
+            return
+        for workload in these:
+            self._assembly.add_history(workload, thinned(spans[workload.key]))
+        self._read_to_s.update({workload.key: begin_s for workload in these})
 
-    async def _read(
-        self, workloads: Collection[Workload], round_: Round, *, begin_s: float, end_s: float
-    ) -> bool:
-        """Read a span and add what was thinned of it; return whether all of it was read."""
-        past = self._assembly.like()
+
+async def read_recording(
+    reader: Reader, assembly: Assembly, workload: Workload, *, since_s: float, until_s: float
+) -> Window:
+    """
+    Return a workload's whole past between two instants as one window of fine samples.
+
+    An hour at a time, newest first; each hour is assembled by itself, on the intervals that the
+    newest one shows.
+
+    Raises:
+        SourceError: some of it could not be read.
+        NoDataError: there is nothing in it.
+    """
+    newest, samples = assembly, list[Sample]()
+    for end_s in _hours(since_s, until_s):
+        round_ = reader.begin()
+        span_s = (max(since_s, end_s - CHUNK_S), end_s)
+        spans = await read_span(reader, assembly, [workload], round_, span_s=span_s)
+        if spans is None:
+            raise next(iter(round_.failed.values()))
+        samples = [*spans[workload.key], *samples]
+        assembly = newest.like()
+    if not samples:
+        what = f"{workload.kind}/{workload.name} in {workload.namespace}"
+        raise NoDataError(f"{what} has no readings between the two instants")
+    return newest.window_of(workload, samples)
+
+
+def _hours(since_s: float, until_s: float) -> Iterator[float]:
+    """Yield the ends of the hours that cover a span, the newest first."""
+    end_s = until_s
+    while end_s > since_s:
+        yield end_s
+        end_s -= CHUNK_S
+
+
+async def read_span(
+    reader: Reader,
+    assembly: Assembly,
+    workloads: Collection[Workload],
+    round_: Round,
+    *,
+    span_s: tuple[float, float],
+    without: Collection[Exporter] = (),
+) -> dict[str, list[Sample]] | None:
+    """
+    Read some workloads' samples of the buckets in ``(begin, end]``, by key, into an assembly.
+
+    None: some of it could not be read, which the round says.
+    """
+    begin_s, end_s = span_s
+    namespaces = tuple(sorted({workload.namespace for workload in workloads}))
+    done = set[Wanted]()
+    # An engine that is yet to be found out is asked in full once it is found.
+    while wanted := [one for one in assembly.wanted(workloads) if one not in done]:
         asks = [
             Ask(
-                wanted=wanted,
-                namespaces=names,
-                since_s=begin_s - self._assembly.intervals.stale_after_s(wanted.exporter),
+                wanted=one,
+                namespaces=namespaces if one.namespaced else NO_NAMESPACE,
+                since_s=begin_s - assembly.intervals.stale_after_s(one.exporter),
                 at_s=end_s,
             )
-            for wanted in past.wanted(workloads)
-            if wanted.exporter is not Exporter.GPU and wanted.about != "node"
-            for names in [
-                tuple(sorted({w.namespace for w in workloads})) if wanted.namespaced else ("",)
-            ]
+            for one in wanted
+            if one.exporter not in without and one.about != "node"
         ]
-        failed = len(round_.failed)
-        await self._reader.read(asks, past, round_, Plan())
-        if len(round_.failed) > failed:
-            return False
-        past.settle(workloads)
-        for workload in workloads:
-            samples = past.between(workload, begin_s, end_s)
-            self._assembly.add_history(workload, thinned(samples))
-            await asyncio.sleep(0)  # an hour of one workload takes milliseconds; RPCs come between
-        return True
+        if not await reader.read(asks, assembly, round_, Plan()):
+            return None
+        done.update(wanted)
+    assembly.settle(workloads)
+    found = {}
+    for workload in workloads:
+        found[workload.key] = assembly.between(workload, begin_s, end_s)
+        await asyncio.sleep(0)  # an hour of one workload takes milliseconds; RPCs come between
+    return found
 
 
 def _minute(at_s: float) -> float:

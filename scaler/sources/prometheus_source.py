@@ -20,7 +20,7 @@ from .configuration import PrometheusServer
 from .engines.profile import EngineProfile
 from .gateways.known import ARRIVALS
 from .gateways.profile import GatewayProfile
-from .past import Past
+from .past import Past, read_recording
 from .reader import Place, Reader, Round
 from .series import Subject
 from .source import Workload
@@ -51,6 +51,7 @@ class PrometheusSource:
         self._reader = Reader(server)
         self._timing = timing_of(server)
         self._assembly = Assembly(profiles=profiles, gateways=gateways, timing=self._timing)
+        self._profiles, self._gateways = profiles, gateways
         self._queries = queries or {}
         self._plan = Plan()
         self._past = Past(self._reader, self._assembly)
@@ -74,6 +75,7 @@ class PrometheusSource:
             SourceError: the server did not answer, or no engine reading of any namespace.
         """
         if not workloads:
+            self._past.is_complete = True
             return
         patience_s = MINUTE_S if self._reader.found_all else ABSENT_S
         if now_s - self._probed_s >= patience_s:
@@ -96,6 +98,23 @@ class PrometheusSource:
     def is_complete(self) -> bool:
         """Whether the whole history was read that the last refresh asked for."""
         return self._past.is_complete
+
+    async def recording(self, workload: Workload, *, since_s: float, until_s: float) -> Window:
+        """
+        Return all that is known of a workload between two instants, as fine samples.
+
+        For what looks back over recorded load; it touches nothing that :meth:`refresh` reads.
+
+        Raises:
+            SourceError: some of it could not be read.
+            NoDataError: there is nothing in it.
+        """
+        assembly = Assembly(profiles=self._profiles, gateways=self._gateways, timing=self._timing)
+        engines = assembly.engines.live_metrics([workload])
+        await self._reader.probe(engines, {workload.namespace}, until_s)
+        return await read_recording(
+            self._reader, assembly, workload, since_s=since_s, until_s=until_s
+        )
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """

@@ -126,11 +126,12 @@ class Reader:
 
     async def read(
         self, asks: Iterable[Ask], assembly: Assembly, round_: Round, plan: Plan
-    ) -> None:
-        """Perform asks, several at a time; what fails is noted in the round."""
-        await asyncio.gather(
+    ) -> bool:
+        """Perform asks, several at a time; return whether all were answered, and note the rest."""
+        answered = await asyncio.gather(
             *(self._perform(ask, assembly, round_, plan) for ask in asks if self._labels_of(ask))
         )
+        return all(answered)
 
     async def read_lengths(
         self,
@@ -166,7 +167,7 @@ class Reader:
             if rows:
                 return
 
-    async def _perform(self, ask: Ask, assembly: Assembly, round_: Round, plan: Plan) -> None:
+    async def _perform(self, ask: Ask, assembly: Assembly, round_: Round, plan: Plan) -> bool:
         """Ask; where the reply is too large, ask for half of the namespaces at a time."""
         places = [(ask.wanted.exporter, namespace) for namespace in ask.namespaces]
         round_.asked.update(places)
@@ -176,13 +177,12 @@ class Reader:
             halves = ask.halves_of_namespaces() if error.kind == "limit" else None
             if halves is None:
                 round_.failed.update(dict.fromkeys(places, error))
-                return
+                return False
             plan.too_large(ask)
-            for half in halves:
-                await self._perform(half, assembly, round_, plan)
-            return
+            return all([await self._perform(half, assembly, round_, plan) for half in halves])
         round_.answered.update(places)
         plan.answered(ask)
+        return True
 
     async def _take(self, ask: Ask, assembly: Assembly, round_: Round) -> None:
         """

@@ -106,6 +106,11 @@ class ScrapeSource:
         if failed and len(failed) == len(pages):
             raise failed[0]
 
+    @property
+    def is_complete(self) -> bool:
+        """There is no past to read: pages tell of now."""
+        return True
+
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """Return what was scraped of a workload; see :class:`~scaler.sources.source.Source`."""
         return self._assembly.window(workload, lookback_s, now_s)

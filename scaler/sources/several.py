@@ -54,6 +54,11 @@ class SeveralSources:
         if failed:
             raise _together(failed)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every server was read through."""
+        return all(source.is_complete for source in self._sources.values())
+
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """Return what its server knows of a workload."""
         return self._of(workload).window(workload, lookback_s, now_s)

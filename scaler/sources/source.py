@@ -91,6 +91,11 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything was read that the last :meth:`refresh` asked for, history included."""
+        ...
+
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """
         Return what was read of a workload.

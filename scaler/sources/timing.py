@@ -39,9 +39,14 @@ class Intervals:
         self._stated = timing.interval_s
         self._measured: dict[Exporter, float] = {}
 
+    @property
+    def known_s(self) -> dict[Exporter, float]:
+        """Intervals that are stated or measured."""
+        return {**self._measured, **self._stated}
+
     def interval_s(self, exporter: Exporter) -> float:
         """Return an exporter's scrape interval: stated, measured, else the engines' one."""
-        known = {**self._measured, **self._stated}
+        known = self.known_s
         engine_s = known.get(Exporter.ENGINE, _DEFAULT_INTERVAL_S)
         return max(1.0, known.get(exporter, engine_s))
 

@@ -20,6 +20,7 @@ class FakeSource:
         """Reads wait for it: cleared, the source is slow."""
         self.gate.set()
         self._began = asyncio.Event()
+        self.is_complete = True
         self.reads: list[tuple[tuple[str, ...], float]] = []
         """Of each read: the workloads asked for and the lookback, seconds."""
 

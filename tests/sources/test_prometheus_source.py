@@ -307,3 +307,28 @@ async def test_rows_that_cannot_be_told_apart_are_nobody_s(fake, caplog):
         None,
     ]
     assert "query came: 2 workloads share it" in caplog.text
+
+
+async def test_a_recording_is_the_whole_past_in_fine_samples(fake):
+    history(fake, 9000, lambda age_s: age_s % 50)
+    source = source_of(fake)
+    window = await source.recording(LLM, since_s=NOW_S - 8000, until_s=NOW_S)
+    assert len(window.samples) == 1600
+    assert running(window) == [age_s % 50 for age_s in range(7995, -1, -5)]
+    await source.refresh([LLM], 300, NOW_S)
+    recent = source.window(LLM, 300, NOW_S).samples
+    assert window.samples[-len(recent) :] == recent
+
+
+async def test_a_recording_of_nothing_is_no_data(fake):
+    with pytest.raises(NoDataError, match="StatefulSet/llm in serve has no readings"):
+        await source_of(fake).recording(LLM, since_s=NOW_S - 100, until_s=NOW_S)
+
+
+async def test_an_engine_left_to_be_found_out_is_recorded_in_full(fake):
+    history(fake, 100, lambda age_s: 1)
+    found = Workload(
+        namespace="serve", scaled_object="llm", kind="StatefulSet", name="llm", engine="auto"
+    )
+    window = await source_of(fake).recording(found, since_s=NOW_S - 100, until_s=NOW_S)
+    assert window.latest.replicas[0].generation_tokens_total == 1e6
