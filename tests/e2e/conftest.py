@@ -23,6 +23,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import ConflictError, ResourceNotFoundError
 
 from tests.e2e.stage import (
+    HOST,
     PATIENCE_S,
     Load,
     Manifest,
@@ -34,7 +35,6 @@ from tests.e2e.stage import (
     scaler,
 )
 
-HOST = os.environ.get("KVTIDE_E2E_HOST", "127.0.0.1")
 CRD = pathlib.Path(__file__).parents[2] / "charts/kvtide/crds/reclaimablejobs.yaml"
 WIDE_OPEN = {
     "tolerance": "0",

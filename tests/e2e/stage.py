@@ -28,6 +28,8 @@ from scaler.lab.exposition import CONTENT_TYPE, Page
 Manifest = dict[str, Any]
 
 PATIENCE_S = 90.0
+HOST = os.environ.get("KVTIDE_E2E_HOST", "127.0.0.1")
+"""Where the cluster reaches this machine."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -329,7 +331,7 @@ def scaler(
             }
         },
         "gateways": {
-            "e2e": {"in_flight": {"metric": "e2e_gateway_in_flight", "workload_label": "workload"}}
+            "e2e": {"over": ["namespace", "workload"], "in_flight": "e2e_gateway_in_flight"}
         },
     }
     path = folder / "kvtide.yaml"
@@ -339,7 +341,7 @@ def scaler(
         f"scaler-{grpc_port}",
         sys.executable,
         *("-m", "scaler", "serve", "--config", str(path), "--tick", "0.5s"),
-        *("--grpc-address", f"127.0.0.1:{grpc_port}", "--http-address", f"127.0.0.1:{http_port}"),
+        *("--grpc-address", f"{HOST}:{grpc_port}", "--http-address", f"127.0.0.1:{http_port}"),
         *("--drain-delay", "0.5s", "--drain-grace", "0.5s"),
     )
 
@@ -350,7 +352,7 @@ def controller(folder: pathlib.Path, *, grpc_port: int, http_port: int, namespac
         folder,
         "controller",
         sys.executable,
-        *("-m", "scaler", "controller", "--scaler", f"127.0.0.1:{grpc_port}"),
+        *("-m", "scaler", "controller", "--scaler", f"{HOST}:{grpc_port}"),
         *("--namespace", namespace, "--lease-namespace", namespace),
         *("--http-address", f"127.0.0.1:{http_port}"),
     )

@@ -9,7 +9,9 @@ TEN = {"maxConcurrency": "10", "targetUtilization": "1"}
 
 async def test_from_zero_to_many_and_back(cluster, record_property):
     load = await cluster.serve("chat", replicas=0)
-    await cluster.scale("chat", metadata={**TEN, "gateway": "e2e"})
+    await cluster.scale(
+        "chat", metadata={**TEN, "gateway": "e2e", "gatewaySelector": "workload=chat"}
+    )
     await cluster.until_replicas("chat", 0)
 
     load.at_gateway = 1
