@@ -71,7 +71,7 @@ def _bound(latency: _Latency, samples: Sequence[Sample], target_s: float) -> Bou
     most = (target_s - line.intercept) / line.slope
     if most > FARTHEST * line.highest:
         return None
-    requests = max(1, int(most))
+    requests = int(max(1.0, most))
     return Bound(limit=Limit.SLO, requests=requests, detail=_sentence(latency, line, target_s))
 
 

@@ -100,6 +100,7 @@ def test_what_is_not_known(policy, reported):
         pytest.param(19_000.0, False, id="5 % apart is rounding and overhead"),
         pytest.param(17_000.0, True, id="18 % apart is another process"),
         pytest.param(24_000.0, True, id="more than computed is a wrong model"),
+        pytest.param(1.0, True, id="one block, of a cache that never came up"),
         pytest.param(None, False, id="nothing is reported"),
     ],
 )
@@ -118,6 +119,25 @@ def test_the_note_has_both_numbers():
         "The engine reports 32,000 blocks of KV cache, and 40,000 were computed (+25%): "
         "another process on the GPU, or a wrong model or flag."
     )
+
+
+def test_the_smallest_of_the_replicas_is_compared():
+    policy = inference(kv_layout=UNIFORM, kv_capacity=capacity())
+    sample = sample_of(replica("a", kv_blocks=20_000.0), replica("b", kv_blocks=10_000.0))
+
+    note = difference_note(sample, policy)
+
+    assert note is not None
+    assert note.startswith("The engine reports 10,000 blocks")
+
+
+def test_a_cache_of_the_reserved_blocks_alone_holds_nothing():
+    policy = inference(kv_layout=UNIFORM, kv_capacity=capacity(reserved_blocks=3))
+
+    cache = cache_of(sample_of(replica(kv_blocks=2.0)), policy)
+
+    assert cache is not None
+    assert cache.blocks == 0
 
 
 def test_without_a_computed_cache_there_is_nothing_to_compare():

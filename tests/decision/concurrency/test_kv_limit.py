@@ -71,6 +71,10 @@ def test_the_engines_histograms_come_before_what_was_stated():
     assert "by the engine's histogram of 200 and the engine's histogram of 200" in bound.detail
 
 
+def test_twenty_requests_in_a_histogram_are_enough():
+    assert "the engine's histogram of 20" in known(reports(lengths=histograms()), asks()).detail
+
+
 def test_a_histogram_of_a_few_requests_says_less_than_what_was_stated():
     assert known(reports(lengths=histograms(scale=0.5)), asks()) == known(reports(), asks())
 
@@ -137,7 +141,11 @@ def test_the_worst_case_is_what_the_engine_prints():
 
 def test_the_worst_case_without_a_model_takes_the_tokens_that_the_engine_prints():
     policy = asks(concurrency_mode=WORST, max_model_len=4_096, kv_layout=None)
-    of = window(sample_of(replica(kv_capacity_tokens=160_000.0)))
+    of = window(
+        sample_of(
+            replica("a", kv_capacity_tokens=160_000.0), replica("b", kv_capacity_tokens=170_000.0)
+        )
+    )
 
     assert known(of, policy).requests == 39
     assert known(of, policy).detail == (
@@ -174,6 +182,8 @@ def test_a_measured_request_fills_the_cache_of_its_own_engine():
     # Forty requests on four engines, each a fifth full: ten of them hold a fifth of one cache.
     assert known(seen(0.2), four).requests == 200
     assert known(seen(0.2), asks(**mode)).requests == 200
+    statistical = asks(kv_layout=None, kv_capacity=capacity(data_parallel=4))
+    assert 130 < known(seen(0.2), statistical).requests < 180
 
 
 @pytest.mark.parametrize("mode", [MEAN, STATISTICAL, WORST])

@@ -64,6 +64,7 @@ def test_what_was_stated_is_a_limit():
         pytest.param({"max_num_seqs": 256}, None, 256, "as stated", id="stated by its owner"),
         pytest.param({}, 128.0, 128, "as it reports", id="reported by the engine"),
         pytest.param({"max_num_seqs": 256}, 128.0, 128, "as it reports", id="both: the lower"),
+        pytest.param({}, 1.0, 1, "as it reports", id="one at a time"),
         pytest.param({"max_num_seqs": 64}, 128.0, 64, "as stated", id="both: the lower, stated"),
     ],
 )

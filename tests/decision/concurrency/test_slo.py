@@ -62,6 +62,12 @@ def test_the_line_says_where_inter_token_latency_reaches_its_target(target_s, re
     assert bound.requests == pytest.approx(requests, abs=1)
 
 
+def test_a_line_that_hardly_rises_never_meets_a_target_below_it():
+    (bound,) = slo_bounds(served(WAVES, per_request_s=1e-12), only(itl_s=0.005))
+
+    assert bound.requests == 1
+
+
 def test_the_sentence_tells_the_line():
     (bound,) = slo_bounds(served(WAVES), only(itl_s=0.030))
 
