@@ -38,6 +38,7 @@ from scaler.sources.documents.engines import engine_profiles
 from scaler.sources.documents.gateways import gateway_profiles
 from scaler.sources.documents.trigger import parse_trigger
 from scaler.sources.engines.profile import shipped_profiles
+from scaler.sources.gateways.profile import shipped_gateways
 from scaler.sources.prometheus_source import PrometheusSource
 from scaler.sources.scrape import ScrapeSource, Target
 from scaler.sources.several import SeveralSources
@@ -299,6 +300,7 @@ async def _demo_source(
         scraped = ScrapeSource(
             lambda: _targets(stage, exporters_url),
             profiles=shipped_profiles(),
+            gateways=shipped_gateways(),
             timing=Timing(interval_s=dict.fromkeys(Exporter, scene.SCRAPE_S)),
         )
         ends.push_async_callback(scraped.close)
@@ -313,7 +315,7 @@ async def _demo_source(
         **dict.fromkeys(("engine_s", "gpu_s", "cluster_s", "gateway_s"), scene.SCRAPE_S)
     )
     server = PrometheusServer(url=url, ingestion_delay_s=1.0, scrape_interval=interval)
-    read = PrometheusSource(server, profiles=shipped_profiles())
+    read = PrometheusSource(server, profiles=shipped_profiles(), gateways=shipped_gateways())
     ends.push_async_callback(read.close)
     return read, f"Prometheus at {url}"
 

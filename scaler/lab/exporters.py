@@ -98,7 +98,12 @@ class Exporters:
                 path="/kube-state-metrics/metrics",
                 namespace=EXPORTERS_NAMESPACE,
             ),
-            Endpoint(job="gateway", path="/gateway/metrics", namespace=EXPORTERS_NAMESPACE),
+            Endpoint(
+                job="gateway",
+                path="/gateway/metrics",
+                namespace=self._cluster.config.fleets[0].namespace,
+                pod="gateway",
+            ),
         )
 
     def _replica(self, namespace: str, pod: str) -> Replica | None:

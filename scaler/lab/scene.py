@@ -22,6 +22,8 @@ from scaler.simulation.traffic import Arrival, Lengths, Rate, day, sampled
 from scaler.simulation.training import TrainingConfig
 from scaler.sources.configuration import Configuration, Pool
 
+from .gateway_page import host_of
+
 NAMESPACE = "llm"
 FLEET = "chat"
 JOB = "finetune"
@@ -168,7 +170,8 @@ def objects(speed: float, character: Character = DAY) -> Objects:
         "itlTarget": shortened(SLO.itl_s),
         "stableWindow": window,
         "panicHorizon": shortened(600),
-        "minReplicas": "1",
+        "gateway": "keda-http",
+        "gatewaySelector": f"host={host_of(FLEET)}",
         "scaleDownDelay": shortened(character.scale_down_delay_s),
         "forecast": character.forecast,
         "forecastLookback": "600s",
@@ -189,13 +192,13 @@ def objects(speed: float, character: Character = DAY) -> Objects:
     }
     return Objects(
         configuration=Configuration(
-            pools={POOL: Pool(units=UNITS, workloads=(f"{NAMESPACE}/{FLEET}",))}
+            pools={POOL: Pool(units=UNITS, workloads=(f"{NAMESPACE}/{FLEET}",))},
         ),
         inference_metadata=inference_metadata,
         inference=ScaledObjectConfig(
             polling_interval_s=30 / speed,
             cooldown_period_s=300 / speed,
-            min_replica_count=1,
+            min_replica_count=0,
             max_replica_count=UNITS,
             behavior=behavior,
         ),
