@@ -5,9 +5,10 @@ What must stay true: both take constant memory, so that a run's memory does not 
 trace.
 """
 
-import bisect
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
+from math import floor, log
 
 # One bin is 1 % wide, so that a quantile is within half a percent of the true one.
 _BINS_PER_E_FOLD = 100
@@ -32,7 +33,7 @@ class Buckets:
 
     def observe(self, value: float, times: int = 1) -> None:
         """Count ``times`` observations of one value."""
-        self.counts[bisect.bisect_left(self.upper, value)] += times
+        self.counts[bisect_left(self.upper, value)] += times
         self.total += value * times
 
     @property
@@ -67,9 +68,11 @@ class Distribution:
             self.zeros += 1
             return
         self.total += value
-        self.highest = max(self.highest, value)
-        place = math.floor(math.log(value) * _BINS_PER_E_FOLD)
-        self._bins[place] = self._bins.get(place, 0) + 1
+        if value > self.highest:  # noqa: PLR1730 - max() costs more than all the rest here
+            self.highest = value
+        place = floor(log(value) * _BINS_PER_E_FOLD)
+        bins = self._bins
+        bins[place] = bins.get(place, 0) + 1
 
     def quantile(self, share: float) -> float | None:
         """Return the value that ``share`` of all values do not exceed; None: no values."""

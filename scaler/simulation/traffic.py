@@ -6,10 +6,11 @@ takes constant memory. The same seed gives the same requests.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -34,10 +35,16 @@ class Lengths:
     sigma: float = 1.0
     most_tokens: int = 8192
 
-    def draw(self, rng: random.Random) -> int:
-        """Return one length, at least one token."""
-        drawn = self.mean_tokens * math.exp(self.sigma * (rng.gauss(0, 1) - self.sigma / 2))
-        return max(1, min(self.most_tokens, round(drawn)))
+    def drawing(self, rng: random.Random) -> Callable[[], int]:
+        """Return what draws one length after another, at least one token each."""
+        gauss, exp = rng.gauss, math.exp
+        sigma, most = self.sigma, self.most_tokens
+        median = self.mean_tokens * exp(-(sigma**2) / 2)
+
+        def draw() -> int:
+            return max(1, min(most, round(median * exp(gauss(0.0, sigma)))))
+
+        return draw
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +68,25 @@ def sampled(rates: Iterable[Rate], seed: int) -> Iterator[Arrival]:
     for rate in rates:
         if not rate.per_s > 0:
             continue
-        shape = 1 / rate.cv**2
+        gap = _gaps(rng, rate.cv)
+        per_s, end_s = rate.per_s, rate.end_s
+        prompt, output = rate.prompt.drawing(rng), rate.output.drawing(rng)
         at_s = rate.start_s
         if left is None:
-            left = rng.gammavariate(shape, 1 / shape)
-        while at_s + left / rate.per_s < rate.end_s:
-            at_s += left / rate.per_s
-            yield Arrival(at_s, rate.prompt.draw(rng), rate.output.draw(rng))
-            left = rng.gammavariate(shape, 1 / shape)
-        left -= (rate.end_s - at_s) * rate.per_s
+            left = gap()
+        while (next_s := at_s + left / per_s) < end_s:
+            at_s = next_s
+            yield Arrival(at_s, prompt(), output())
+            left = gap()
+        left -= (end_s - at_s) * per_s
+
+
+def _gaps(rng: random.Random, cv: float) -> Callable[[], float]:
+    """Return what draws gaps of mean one."""
+    if cv == 1:
+        return functools.partial(rng.expovariate, 1.0)
+    shape = 1 / cv**2
+    return functools.partial(rng.gammavariate, shape, 1 / shape)
 
 
 DAY_SHAPE = (
