@@ -16,7 +16,7 @@ from scaler.decision.sample import Sample
 from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, NoDataError, Problem
 
-from . import cluster, dcgm
+from . import cluster, dcgm, nodes
 from .attribution import Attribution, attribute
 from .cluster import ClusterFacts
 from .engines.known import KnownEngines
@@ -25,6 +25,7 @@ from .gateways.known import KnownGateways
 from .gateways.profile import GatewayProfile
 from .history import MINUTE_S, thinned
 from .lengths import LengthBook
+from .nodes import Nodes
 from .sampling import UP, Sampler
 from .series import Point, SeriesStore, Subject
 from .source import Workload
@@ -76,6 +77,7 @@ class Assembly:
         self._gateway_profiles = gateways
         self._timing = timing
         self._cluster = ClusterFacts(self.store)
+        self._nodes = Nodes(self.store)
         self._attribution = Attribution(pods={}, rivals={})
         self._assembled: dict[str, _Assembled] = {}
         self._history: dict[str, list[Sample]] = {}
@@ -91,7 +93,9 @@ class Assembly:
         """Return everything to read for some workloads."""
         engines = self.engines.wanted(workloads)
         gateways = self.gateways.wanted(workloads)
-        return tuple(dict.fromkeys([UP, *engines, *gateways, *cluster.WANTED, *dcgm.WANTED]))
+        return tuple(
+            dict.fromkeys([UP, *engines, *gateways, *cluster.WANTED, *nodes.WANTED, *dcgm.WANTED])
+        )
 
     def take(self, wanted: Wanted, row: Mapping[str, str], points: Sequence[Point]) -> None:
         """
@@ -173,7 +177,7 @@ class Assembly:
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource, with what the online workloads' pods hold."""
-        return self._cluster.nodes(
+        return self._nodes.at(
             resource,
             [pod for workload in online for pod in self._pods(workload)],
             at_s=now_s,

@@ -7,16 +7,15 @@ Names: github.com/kubernetes/kube-state-metrics, docs/metrics.
 """
 
 import dataclasses
+import itertools
 import math
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from scaler.decision.pool import Node
 from scaler.decision.window import ScaleBounds
 
-from .attribution import Owner, deployment_of
-from .promql import Matcher, any_of
-from .series import SeriesStore, Subject, Track
+from .attribution import Owner, deployment_of, replica_of
+from .promql import Matcher
+from .series import SeriesStore, Subject
 from .source import Workload
 from .wanted import Exporter, Wanted
 
@@ -53,50 +52,22 @@ _COUNTS: Mapping[str, _Counts] = {
 
 _CREATED = "kube_pod_created"
 _READY_TIME = "kube_pod_status_ready_time"
+_READY = "kube_pod_status_ready"
 _UNSCHEDULABLE = "kube_pod_status_unschedulable"
 _DELETION = "kube_pod_deletion_timestamp"
 _POD_OWNER = "kube_pod_owner"
 _SET_OWNER = "kube_replicaset_owner"
-_ALLOCATABLE = "kube_node_status_allocatable"
-_CORDONED = "kube_node_spec_unschedulable"
-_CONDITION = "kube_node_status_condition"
-_TAINT = "kube_node_spec_taint"
-_REQUESTS = "kube_pod_container_resource_requests"
 _HPA_MIN = "kube_horizontalpodautoscaler_spec_min_replicas"
 _HPA_MAX = "kube_horizontalpodautoscaler_spec_max_replicas"
 
 
-LEAVING_TAINTS = frozenset(
-    {
-        "ToBeDeletedByClusterAutoscaler",
-        "DeletionCandidateOfClusterAutoscaler",
-        "karpenter.sh/disrupted",
-        "karpenter.sh/disruption",
-        "aws-node-termination-handler/spot-itn",
-        "aws-node-termination-handler/scheduled-maintenance",
-        "aws-node-termination-handler/asg-lifecycle-termination",
-        "aws-node-termination-handler/rebalance-recommendation",
-        "cloud.google.com/impending-node-termination",
-        "node.cloudprovider.kubernetes.io/shutdown",
-    }
-)
-"""Taints of a node that its cloud or its autoscaler is about to take away."""
-
-
-_EXTENDED: Matcher = ("resource", "!~", "cpu|memory|pods|ephemeral_storage|hugepages.*")
-"""Extended resources: the only ones that a pool may be made of."""
-
-
-def _wanted(
-    metric: str, about: str, *where: Matcher, once_a_minute: bool = False, namespaced: bool = True
-) -> Wanted:
+def _wanted(metric: str, about: str, *where: Matcher, once_a_minute: bool = False) -> Wanted:
     return Wanted(
         metrics=(metric,),
         exporter=Exporter.CLUSTER,
         about=about,
         where=where,
         once_a_minute=once_a_minute,
-        namespaced=namespaced,
     )
 
 
@@ -108,18 +79,11 @@ WANTED = (
     ),
     _wanted(_UNSCHEDULABLE, "pod"),
     _wanted(_DELETION, "pod"),
+    _wanted(_READY, "pod", ("condition", "=", "true")),
     _wanted(_CREATED, "pod", once_a_minute=True),
     _wanted(_READY_TIME, "pod", once_a_minute=True),
     _wanted(_POD_OWNER, "pod", once_a_minute=True),
     _wanted(_SET_OWNER, "replicaset", once_a_minute=True),
-    # Every round, unlike what else a pod has for life: the units of a pod that is gone are free.
-    _wanted(_REQUESTS, "pod", _EXTENDED),
-    _wanted(_ALLOCATABLE, "node", _EXTENDED, namespaced=False),
-    _wanted(_CORDONED, "node", namespaced=False),
-    _wanted(
-        _CONDITION, "node", ("condition", "=", "Ready"), ("status", "=", "true"), namespaced=False
-    ),
-    _wanted(_TAINT, "node", ("key", "=~", any_of(LEAVING_TAINTS)), namespaced=False),
     _wanted(_HPA_MIN, "horizontalpodautoscaler", once_a_minute=True),
     _wanted(_HPA_MAX, "horizontalpodautoscaler", once_a_minute=True),
 )
@@ -162,7 +126,7 @@ class ClusterFacts:
                 None if exist is None or ready is None else int(max(0.0, exist - ready))
             ),
             terminating_replicas=(
-                len(self._leaving(pods, at_s, stale_after_s)) if counts else None
+                len(self._leaving(workload, pods, at_s, stale_after_s)) if counts else None
             ),
             unschedulable_since_s=self._unschedulable_since(pods, at_s, stale_after_s),
         )
@@ -186,12 +150,15 @@ class ClusterFacts:
         """
         Return the seconds from creation to first ready of the pods that became ready, in order.
 
-        ``kube_pod_status_ready_time`` is the last transition, so the earliest value seen counts.
+        ``kube_pod_status_ready_time`` is the last transition, so the earliest value seen counts;
+        without it, the scrape that first showed a pod ready which had been seen not to be.
         """
         found = []
         for pod in pods:
             created_s = self._earliest(_CREATED, pod)
             ready_s = self._earliest(_READY_TIME, pod)
+            if ready_s is None:
+                ready_s = self._seen_ready_s(pod)
             if created_s is not None and ready_s is not None and ready_s >= created_s > 0:
                 found.append((created_s, ready_s - created_s))
         return tuple(seconds for _, seconds in sorted(found))
@@ -209,68 +176,13 @@ class ClusterFacts:
             max_replicas=int(highest) if highest is not None else None,
         )
 
-    def nodes(
-        self,
-        resource: str,
-        pods: Collection[Subject],
-        *,
-        at_s: float,
-        stale_after_s: float,
-    ) -> tuple[Node, ...]:
-        """
-        Return the nodes that have an extended resource (``nvidia.com/gpu``), in order of name.
-
-        ``pods`` are those of the online workloads: what they ask for is in use until they are
-        gone, terminating or not.
-        """
-        name = exporter_name(resource)
-        in_use: dict[str, float] = {}
-        for pod in pods:
-            for track in self._fresh(_REQUESTS, pod, at_s, stale_after_s):
-                if track.labels.get("resource") == name and "node" in track.labels:
-                    node = track.labels["node"]
-                    in_use[node] = in_use.get(node, 0.0) + track.values[-1]
-        return tuple(
-            Node(
-                name=subject[1],
-                units=int(track.values[-1]),
-                schedulable=self._is_schedulable(subject, at_s, stale_after_s),
-                units_in_use=int(in_use.get(subject[1], 0)),
-            )
-            for subject in sorted(self._store.subjects(_ALLOCATABLE))
-            for track in self._fresh(_ALLOCATABLE, subject, at_s, stale_after_s)
-            if track.labels.get("resource") == name and track.values[-1] > 0
-        )
-
-    def _is_schedulable(self, node: Subject, at_s: float, stale_after_s: float) -> bool:
-        cordoned = self._at(_CORDONED, node, at_s, stale_after_s)
-        ready = [
-            track.values[-1]
-            for track in self._fresh(_CONDITION, node, at_s, stale_after_s)
-            if (track.labels.get("condition"), track.labels.get("status")) == ("Ready", "true")
-        ]
-        leaving = any(
-            track.labels.get("key") in LEAVING_TAINTS
-            for track in self._fresh(_TAINT, node, at_s, stale_after_s)
-        )
-        return not cordoned and min(ready, default=1.0) > 0 and not leaving
-
-    def _fresh(
-        self, metric: str, subject: Subject, at_s: float, stale_after_s: float
-    ) -> list[Track]:
-        return [
-            track
-            for track in self._store.tracks(metric, subject)
-            if track.at(at_s, stale_after_s) is not None
-        ]
-
     def _counts(self, workload: Workload, at_s: float, stale_after_s: float) -> dict[str, float]:
         names = _COUNTS.get(workload.kind)
         if names is None:
             return {}
         target = (workload.namespace, workload.name)
         found = {
-            field: self._at(metric, target, at_s, stale_after_s)
+            field: self._store.value(metric, target, at_s, stale_after_s)
             for field, metric in (
                 ("spec", names.spec),
                 ("exist", names.exist),
@@ -279,8 +191,15 @@ class ClusterFacts:
         }
         return {field: value for field, value in found.items() if value is not None}
 
-    def _leaving(self, pods: Iterable[Subject], at_s: float, stale_after_s: float) -> list[Subject]:
-        return [pod for pod in pods if self._at(_DELETION, pod, at_s, stale_after_s) is not None]
+    def _leaving(
+        self, workload: Workload, pods: Iterable[Subject], at_s: float, stale_after_s: float
+    ) -> set[str]:
+        """Return the replicas of which a pod is on its way out."""
+        return {
+            replica_of(workload, pod[1])
+            for pod in pods
+            if self._store.value(_DELETION, pod, at_s, stale_after_s) is not None
+        }
 
     def _unschedulable_since(
         self, pods: Iterable[Subject], at_s: float, stale_after_s: float
@@ -289,11 +208,19 @@ class ClusterFacts:
         since = [
             created_s
             for pod in pods
-            if self._at(_UNSCHEDULABLE, pod, at_s, stale_after_s)
+            if self._store.value(_UNSCHEDULABLE, pod, at_s, stale_after_s)
             and (created_s := self._newest(_CREATED, pod)) is not None
             and created_s <= at_s
         ]
         return min(since, default=None)
+
+    def _seen_ready_s(self, pod: Subject) -> float | None:
+        for track in self._store.tracks(_READY, pod):
+            points = zip(track.times, track.values, strict=True)
+            for (_, before), (at_s, now) in itertools.pairwise(points):
+                if now > 0 and not before:
+                    return at_s
+        return None
 
     def _owner(self, metric: str, subject: Subject) -> Owner | None:
         for track in self._store.tracks(metric, subject):
@@ -303,27 +230,14 @@ class ClusterFacts:
                 return Owner(kind=kind, name=name)
         return None
 
-    def _at(self, metric: str, subject: Subject, at_s: float, stale_after_s: float) -> float | None:
-        found = [
-            value
-            for track in self._store.tracks(metric, subject)
-            if (value := track.at(at_s, stale_after_s)) is not None
-        ]
-        return max(found, default=None)
-
     def _newest(self, metric: str, subject: Subject) -> float | None:
-        return self._at(metric, subject, math.inf, math.inf)
+        return self._store.value(metric, subject, math.inf, math.inf)
 
     def _earliest(self, metric: str, subject: Subject) -> float | None:
         return min(
             (min(track.values) for track in self._store.tracks(metric, subject) if track.times),
             default=None,
         )
-
-
-def exporter_name(resource: str) -> str:
-    """Return a resource's name as kube-state-metrics writes it: only letters, digits and ``_``."""
-    return re.sub(r"[^a-zA-Z0-9_]", "_", resource)
 
 
 def _whole(value: float | None) -> int | None:

@@ -94,13 +94,10 @@ class Sampler:
 
     def _targets_up(self, at_s: float, *, is_watched: bool) -> int | None:
         """Count pods whose target is up; where a gateway reads, none is a fact and no silence."""
-        ups = [up for pod in self._pods if (up := self._up(pod, at_s)) is not None]
-        return sum(1 for up in ups if up > 0) if ups or is_watched else None
-
-    def _up(self, pod: Subject, at_s: float) -> float | None:
         stale_after_s = self._intervals.stale_after_s(Exporter.ENGINE)
-        values = (track.at(at_s, stale_after_s) for track in self._store.tracks("up", pod))
-        return max((value for value in values if value is not None), default=None)
+        found = (self._store.value("up", pod, at_s, stale_after_s) for pod in self._pods)
+        ups = [up for up in found if up is not None]
+        return sum(1 for up in ups if up > 0) if ups or is_watched else None
 
 
 def _shared(replicas: Iterable[Replica], before: Sample | None) -> tuple[Replica, ...]:

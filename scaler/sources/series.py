@@ -159,6 +159,20 @@ class SeriesStore:
         """Return the series of a metric that are about a subject."""
         return self._tracks.get(metric, {}).get(subject, {}).values()
 
+    def fresh(
+        self, metric: str, subject: Subject, at_s: float, stale_after_s: float
+    ) -> list[Track]:
+        """Return the series of a metric about a subject that have a value at an instant."""
+        tracks = self.tracks(metric, subject)
+        return [track for track in tracks if track.at(at_s, stale_after_s) is not None]
+
+    def value(
+        self, metric: str, subject: Subject, at_s: float, stale_after_s: float
+    ) -> float | None:
+        """Return the largest value at an instant, of rows that repeat one another."""
+        values = (track.at(at_s, stale_after_s) for track in self.tracks(metric, subject))
+        return max((value for value in values if value is not None), default=None)
+
     def shape(self, of: str | Subject) -> int:
         """Return a number that grows when a metric, or a subject, has other series than before."""
         return self._shapes.get(of, 0)

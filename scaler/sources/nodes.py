@@ -1,0 +1,141 @@
+"""
+The nodes that a pool's units are on: how many each has, whether it takes pods, what is in use.
+
+As kube-state-metrics has it (docs/metrics/cluster/node-metrics.md). A node that is cordoned, not
+ready, or about to be taken away by its cloud or autoscaler takes no worker.
+"""
+
+import math
+import re
+from collections.abc import Collection
+
+from scaler.decision.pool import Node
+
+from .promql import Matcher, any_of
+from .series import SeriesStore, Subject
+from .wanted import Exporter, Wanted
+
+_ALLOCATABLE = "kube_node_status_allocatable"
+_CORDONED = "kube_node_spec_unschedulable"
+_CONDITION = "kube_node_status_condition"
+_TAINT = "kube_node_spec_taint"
+_REQUESTS = "kube_pod_container_resource_requests"
+_PHASE = "kube_pod_status_phase"
+
+LEAVING_TAINTS = frozenset(
+    {
+        "ToBeDeletedByClusterAutoscaler",
+        "DeletionCandidateOfClusterAutoscaler",
+        "karpenter.sh/disrupted",
+        "karpenter.sh/disruption",
+        "aws-node-termination-handler/spot-itn",
+        "aws-node-termination-handler/scheduled-maintenance",
+        "aws-node-termination-handler/asg-lifecycle-termination",
+        "aws-node-termination-handler/rebalance-recommendation",
+        "cloud.google.com/impending-node-termination",
+        "node.cloudprovider.kubernetes.io/shutdown",
+    }
+)
+"""Taints of a node that its cloud or its autoscaler is about to take away."""
+
+
+_EXTENDED: Matcher = ("resource", "!~", "cpu|memory|pods|ephemeral_storage|hugepages.*")
+"""Extended resources: the only ones that a pool may be made of."""
+
+
+def _of_nodes(metric: str, *where: Matcher) -> Wanted:
+    return Wanted(
+        metrics=(metric,),
+        exporter=Exporter.CLUSTER,
+        about="node",
+        where=where,
+        namespaced=False,
+    )
+
+
+WANTED = (
+    _of_nodes(_ALLOCATABLE, _EXTENDED),
+    _of_nodes(_CORDONED),
+    _of_nodes(_CONDITION, ("condition", "=", "Ready"), ("status", "=", "true")),
+    _of_nodes(_TAINT, ("key", "=~", any_of(LEAVING_TAINTS))),
+    # Every round, unlike what else a pod has for life: the units of a pod that is gone are free.
+    Wanted(metrics=(_REQUESTS,), exporter=Exporter.CLUSTER, where=(_EXTENDED,)),
+    Wanted(
+        metrics=(_PHASE,),
+        exporter=Exporter.CLUSTER,
+        where=(("phase", "=~", "Failed|Succeeded"),),
+        once_a_minute=True,
+    ),
+)
+
+
+class Nodes:
+    """Reads nodes off the store."""
+
+    def __init__(self, store: SeriesStore) -> None:
+        self._store = store
+
+    def at(
+        self,
+        resource: str,
+        pods: Collection[Subject],
+        *,
+        at_s: float,
+        stale_after_s: float,
+    ) -> tuple[Node, ...]:
+        """
+        Return the nodes that have an extended resource (``nvidia.com/gpu``), in order of name.
+
+        ``pods`` are those of the online workloads: what they ask for is in use until they are
+        gone, terminating or not.
+        """
+        name = exporter_name(resource)
+        in_use: dict[str, float] = {}
+        for pod in pods:
+            for (node, _), units in self._held(pod, name, at_s, stale_after_s).items():
+                in_use[node] = in_use.get(node, 0.0) + units
+        return tuple(
+            Node(
+                name=subject[1],
+                units=units,
+                schedulable=self._is_schedulable(subject, at_s, stale_after_s),
+                units_in_use=int(in_use.get(subject[1], 0)),
+            )
+            for subject in sorted(self._store.subjects(_ALLOCATABLE))
+            if (units := self._units(subject, name, at_s, stale_after_s)) > 0
+        )
+
+    def _units(self, node: Subject, resource: str, at_s: float, stale_after_s: float) -> int:
+        tracks = self._store.fresh(_ALLOCATABLE, node, at_s, stale_after_s)
+        of_it = (t.values[-1] for t in tracks if t.labels.get("resource") == resource)
+        return int(max(of_it, default=0))
+
+    def _held(
+        self, pod: Subject, resource: str, at_s: float, stale_after_s: float
+    ) -> dict[tuple[str, str], float]:
+        """Return what a pod's containers hold, by node and container; a finished pod nothing."""
+        if self._store.value(_PHASE, pod, at_s, math.inf):
+            return {}
+        return {
+            (track.labels["node"], track.labels.get("container", "")): track.values[-1]
+            for track in self._store.fresh(_REQUESTS, pod, at_s, stale_after_s)
+            if track.labels.get("resource") == resource and track.labels.get("node")
+        }
+
+    def _is_schedulable(self, node: Subject, at_s: float, stale_after_s: float) -> bool:
+        cordoned = self._store.value(_CORDONED, node, at_s, stale_after_s)
+        ready = [
+            track.values[-1]
+            for track in self._store.fresh(_CONDITION, node, at_s, stale_after_s)
+            if (track.labels.get("condition"), track.labels.get("status")) == ("Ready", "true")
+        ]
+        leaving = any(
+            track.labels.get("key") in LEAVING_TAINTS
+            for track in self._store.fresh(_TAINT, node, at_s, stale_after_s)
+        )
+        return not cordoned and min(ready, default=1.0) > 0 and not leaving
+
+
+def exporter_name(resource: str) -> str:
+    """Return a resource's name as kube-state-metrics writes it: only letters, digits and ``_``."""
+    return re.sub(r"[^a-zA-Z0-9_]", "_", resource)
