@@ -59,6 +59,15 @@ def test_readings_within_one_life_show_the_same_requests_again():
     assert seen_again.deviation == pytest.approx(0.01 * math.sqrt(4 / (4 + 12 / 6 - 1)))
 
 
+def test_a_spread_seen_on_the_same_requests_again_counts_once():
+    footprint = known([(20, 0.16), (20, 0.24)] * 200, interval_s=5.0)
+
+    squares = 400 / 6 * 20 * 0.002**2
+    assert footprint.deviation == pytest.approx(
+        math.sqrt((squares + 4 * 0.01**2) / (4 + 400 / 6 - 1))
+    )
+
+
 def test_less_than_one_independent_reading_adds_none():
     footprint = known([(400, 0.4)] * 2, interval_s=5.0, life_s=50.0)
 
