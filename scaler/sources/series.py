@@ -50,13 +50,14 @@ class Track:
             if not math.isfinite(value):
                 continue
             if not self.times or at_s > self.times[-1]:
-                place = len(self.times)
+                self.times.append(at_s)
+                self.values.append(value)
             else:
                 place = bisect.bisect_left(self.times, at_s)
                 if self.times[place] == at_s:
                     continue
-            self.times.insert(place, at_s)
-            self.values.insert(place, value)
+                self.times.insert(place, at_s)
+                self.values.insert(place, value)
             earliest = min(earliest, at_s)
         return earliest
 

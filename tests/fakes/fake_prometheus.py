@@ -134,13 +134,16 @@ class FakePrometheus:
 
 
 @contextlib.asynccontextmanager
-async def fake_prometheus() -> AsyncIterator[FakePrometheus]:
-    fake = FakePrometheus()
+async def fake_prometheus(
+    fake: FakePrometheus | None = None, port: int = 0
+) -> AsyncIterator[FakePrometheus]:
+    """Run a fake, one that ran before with what it has where it is given."""
+    fake = fake or FakePrometheus()
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.router.add_post("/api/v1/query", fake.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
     fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield fake

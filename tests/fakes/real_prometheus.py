@@ -4,13 +4,17 @@ A Prometheus that is real: the binary where it is on PATH, else a container wher
 Under CI there must be one of the two; elsewhere its tests skip, saying what to install.
 """
 
+import asyncio
 import contextlib
 import os
 import pathlib
 import shutil
+import socket
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 import yaml
 from testcontainers.core.container import DockerContainer
@@ -18,7 +22,6 @@ from testcontainers.core.container import DockerContainer
 from scaler.lab.prometheus import Prometheus, configuration
 
 IMAGE = "prom/prometheus:v3.5.0"
-_PORT = 9090
 
 
 @contextlib.asynccontextmanager
@@ -31,9 +34,10 @@ async def real_prometheus(exporters_url: str, *, interval_s: float) -> AsyncIter
         finally:
             await server.stop()
         return
-    if not shutil.which("docker"):
-        _absent("neither the program prometheus (Debian: apt-get install prometheus) nor Docker")
+    if why := _without_docker():
+        _absent(f"no program prometheus (Debian: apt-get install prometheus), and {why}")
     with _container(exporters_url, interval_s) as url:
+        await _ready(url)
         yield url
 
 
@@ -44,20 +48,46 @@ def _container(exporters_url: str, interval_s: float):
         config.write(yaml.safe_dump(configuration(exporters_url, interval_s=interval_s)))
         config.flush()
         pathlib.Path(config.name).chmod(0o644)
+        address = f"127.0.0.1:{_free_port()}"
         container = (
             DockerContainer(IMAGE)
             .with_kwargs(network_mode="host")
-            .with_volume_mapping(config.name, "/etc/prometheus/prometheus.yml")
+            .with_volume_mapping(config.name, "/prometheus.yml")
+            .with_command(f"--config.file=/prometheus.yml --web.listen-address={address}")
         )
+        container.start()
         try:
-            container.start()
-        except Exception as error:  # noqa: BLE001
-            # No daemon, no image, no right to: whatever it is.
-            _absent(f"no program prometheus, and Docker did not start {IMAGE}: {error}")
-        try:
-            yield f"http://127.0.0.1:{_PORT}"
+            yield f"http://{address}"
         finally:
             container.stop()
+
+
+async def _ready(url: str) -> None:
+    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.get(f"{url}/-/ready") as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _without_docker() -> str | None:
+    """Return why Docker cannot run the image, None if it can."""
+    if not shutil.which("docker"):
+        return "no Docker"
+    for get_it in (["image", "inspect", IMAGE], ["pull", "-q", IMAGE]):
+        tried = subprocess.run(["docker", *get_it], capture_output=True, check=False)
+        if not tried.returncode:
+            return None
+    return tried.stderr.decode().strip()
 
 
 def _absent(why: str) -> None:

@@ -145,6 +145,23 @@ async def test_a_server_that_is_ill_is_told_and_comes_back(fake, ill, says):
     assert running(source.window(LLM, 60, NOW_S + 65))[-1] == 8
 
 
+async def test_a_server_that_is_stopped_is_told_and_what_it_has_is_read_when_it_is_back():
+    async with fake_prometheus() as fake:
+        source = source_of(fake)
+        history(fake, 60, lambda age_s: 1)
+        await source.refresh([LLM], 120, NOW_S)
+    with pytest.raises(SourceError, match="refused: http://127.0.0.1"):
+        await source.refresh([LLM], 120, NOW_S + 5)
+    assert running(source.window(LLM, 120, NOW_S + 5))[-1] == 1
+    with pytest.raises(NoDataError, match="the newest ended 20 s ago.*; refused: "):
+        source.window(LLM, 120, NOW_S + 30)
+    async with fake_prometheus(fake, int(fake.url.rpartition(":")[2])):
+        history(fake, 55, lambda age_s: 2, until_s=NOW_S + 60)
+        await source.refresh([LLM], 120, NOW_S + 60)
+    assert running(source.window(LLM, 120, NOW_S + 60))[-13:] == [1] + [2] * 12
+    await source.close()
+
+
 async def test_an_empty_server_answers_and_holds_nothing(fake):
     source = source_of(fake)
     await source.refresh([LLM], 60, NOW_S)
