@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import web
@@ -135,16 +136,16 @@ class FakePrometheus:
 
 @contextlib.asynccontextmanager
 async def fake_prometheus(
-    fake: FakePrometheus | None = None, port: int = 0
+    fake: FakePrometheus | None = None, port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[FakePrometheus]:
-    """Run a fake, one that ran before with what it has where it is given."""
+    """Run a fake; one that ran before with what it has, where it is given."""
     fake = fake or FakePrometheus()
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.router.add_post("/api/v1/query", fake.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
+    fake.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield fake
     finally:

@@ -14,38 +14,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from scaler.errors import ConfigurationError
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.keda.server import SERVICES, Tls
+from tests.certificates import authority, certificate
 from tests.keda.conftest import OPTIONS, ref, serve
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-def authority(folder: pathlib.Path) -> None:
-    """Make a certificate authority in ``folder``."""
-    openssl(
-        folder,
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-        " -subj /CN=ca -keyout ca.key -out ca.crt",
-    )
-
-
-def certificate(folder: pathlib.Path, name: str, serial: int) -> None:
-    """Make ``name``.crt and ``name``.key for localhost, signed by the authority."""
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    openssl(
-        folder,
-        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-        f" -subj /CN={name}{serial} -keyout {name}.key -out {name}.csr",
-    )
-    openssl(
-        folder,
-        f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -days 2 -set_serial {serial}"
-        f" -extfile names -out {name}.crt",
-    )
-
-
-def openssl(folder: pathlib.Path, arguments: str) -> None:
-    subprocess.run(["openssl", *arguments.split()], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture

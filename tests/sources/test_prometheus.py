@@ -11,6 +11,7 @@ from aiohttp import web
 from scaler.errors import SourceError
 from scaler.sources.configuration import PrometheusServer
 from scaler.sources.prometheus import MOST_BYTES, PrometheusApi, TooManySeriesError
+from tests.certificates import authority, certificate
 from tests.fakes.fake_prometheus import fake_prometheus
 
 
@@ -93,6 +94,54 @@ async def test_nobody_there_is_refused_at_once():
     assert error.kind == "refused"
     assert "127.0.0.1:9" in str(error)
     assert asyncio.get_running_loop().time() - started < 1
+
+
+@pytest.fixture
+async def secure(tmp_path):
+    """A server that shows a certificate and wants to see one of the same authority."""
+    authority(tmp_path)
+    certificate(tmp_path, "server", 1)
+    certificate(tmp_path, "client", 2)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    tls.load_verify_locations(tmp_path / "ca.crt")
+    tls.verify_mode = ssl.CERT_REQUIRED
+    async with fake_prometheus(tls=tls) as running:
+        yield running
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        pytest.param(
+            {"ca_file": "ca.crt", "cert_file": "client.crt", "key_file": "client.key"},
+            None,
+            id="both sides are who they say",
+        ),
+        pytest.param(
+            {"cert_file": "client.crt", "key_file": "client.key"},
+            "refused",
+            id="an authority nobody knows",
+        ),
+        pytest.param({"ca_file": "ca.crt"}, "refused", id="no certificate of our own"),
+        pytest.param(
+            {
+                "insecure_skip_verify": True,
+                "cert_file": "client.crt",
+                "key_file": "client.key",
+            },
+            None,
+            id="told not to look",
+        ),
+    ],
+)
+async def test_certificates_are_checked_as_stated(secure, tmp_path, files, kind):
+    stated = {k: v if v is True else str(tmp_path / v) for k, v in files.items()}
+    if kind is None:
+        assert await ask(secure.url, **stated) == []
+    else:
+        assert (await refusal(secure.url, **stated)).kind == kind
 
 
 async def test_a_server_without_the_expected_certificate_is_refused(fake):

@@ -1,0 +1,32 @@
+"""Certificates of an authority made on the spot, by the openssl command."""
+
+import pathlib
+import subprocess
+
+
+def authority(folder: pathlib.Path) -> None:
+    """Make a certificate authority in ``folder``."""
+    _openssl(
+        folder,
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+        " -subj /CN=ca -keyout ca.key -out ca.crt",
+    )
+
+
+def certificate(folder: pathlib.Path, name: str, serial: int) -> None:
+    """Make ``name``.crt and ``name``.key for localhost, signed by the authority."""
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+    _openssl(
+        folder,
+        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+        f" -subj /CN={name}{serial} -keyout {name}.key -out {name}.csr",
+    )
+    _openssl(
+        folder,
+        f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -days 2 -set_serial {serial}"
+        f" -extfile names -out {name}.crt",
+    )
+
+
+def _openssl(folder: pathlib.Path, arguments: str) -> None:
+    subprocess.run(["openssl", *arguments.split()], cwd=folder, check=True, capture_output=True)
