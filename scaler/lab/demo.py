@@ -90,6 +90,7 @@ def programme(options: DemoOptions) -> Programme:
         length_s=length_s,
         speed=options.speed,
         seed=options.seed,
+        replicas=scene.replicas_at_first(demand()),
         character=scene.DAY if options.trace is None else scene.BURSTS,
     )
     pace = f"every duration of policies, KEDA and the HPA is divided by {options.speed:g}"

@@ -108,20 +108,26 @@ def _days(length_s: float) -> Iterator[Rate]:
 
 
 def fitting_scale(arrivals: Iterable[Arrival]) -> float:
-    """
-    Return what to multiply a trace by, so that its busiest 15 seconds need 80 % of the pool.
-
-    Need is counted as work: the seconds of a replica that prompts and outputs cost at the margin.
-    """
-    cost = ENGINE.step_cost
+    """Return what to multiply a trace by, so that its busiest 15 s need 80 % of the pool."""
     work_s: dict[int, float] = {}
     for arrival in arrivals:
         place = int(arrival.at_s // 15)
-        work_s[place] = work_s.get(place, 0.0) + (
-            arrival.prompt_tokens * cost.c_s + arrival.output_tokens * cost.b_s
-        )
+        work_s[place] = work_s.get(place, 0.0) + _work_s(arrival)
     busiest = max(work_s.values(), default=0.0) / 15
     return 0.8 * UNITS / busiest if busiest else 1.0
+
+
+def replicas_at_first(arrivals: Iterable[Arrival]) -> int:
+    """Return how many replicas the first minute needs: the service did not begin just now."""
+    first = itertools.takewhile(lambda arrival: arrival.at_s < 60, arrivals)
+    needed = sum(map(_work_s, first)) / 60 / 0.7
+    return max(1, min(UNITS, math.ceil(needed)))
+
+
+def _work_s(arrival: Arrival) -> float:
+    """Return the seconds of a replica that a request costs at the margin."""
+    cost = ENGINE.step_cost
+    return arrival.prompt_tokens * cost.c_s + arrival.output_tokens * cost.b_s
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +173,7 @@ def objects(speed: float, character: Character = DAY) -> Objects:
         "workload": f"Deployment/{FLEET}",
         "maxNumSeqs": str(ENGINE.max_num_seqs),
         "stepCost": _step_cost(speed),
+        "hpaTolerance": "0",  # as the behavior below has it
         "itlTarget": shortened(SLO.itl_s),
         "stableWindow": window,
         "panicHorizon": shortened(600),

@@ -61,6 +61,7 @@ def test_a_trace_is_played_at_its_own_pace_scaled_to_need_most_of_the_pool(trace
     )
     assert work_s / made.play.length_s == pytest.approx(0.8 * scene.UNITS, rel=0.05)
     assert any("steady.csv" in note for note in made.notes)
+    assert made.play.replicas == scene.UNITS  # 80 % of twelve, at a utilisation of 0.7
 
 
 def test_a_stated_scale_is_taken(trace):
