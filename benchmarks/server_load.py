@@ -32,7 +32,7 @@ from scaler.settings import settings
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.trigger import parse_trigger
 from scaler.sources.source import Workload
-from scaler.wiring import serving
+from scaler.wiring.serving import serving
 
 INTERVAL_S = 5.0
 METADATA = {

@@ -10,7 +10,7 @@ import pytest
 from scaler.cli import app
 from scaler.errors import ConfigurationError
 from scaler.lab.demo import DemoOptions
-from scaler.wiring import demo
+from scaler.wiring.demo import demo
 from tests.programs import program
 
 

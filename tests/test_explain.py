@@ -8,12 +8,13 @@ import sys
 
 import pytest
 
-from scaler import wiring
 from scaler.errors import SourceError
 from scaler.settings import settings
 from scaler.sources.configuration import Configuration, PrometheusServer
 from scaler.sources.documents.trigger import parse_trigger
 from scaler.sources.served import served_answer
+from scaler.wiring import past
+from scaler.wiring.serving import serving
 from tests.fakes.fake_prometheus import FakePrometheus, fake_prometheus
 from tests.fakes.fake_source import FakeSource
 from tests.sources.worlds import NOW_S, STEP_S, busy
@@ -98,10 +99,10 @@ SETTINGS = settings(
 
 async def test_a_server_is_asked_as_of_a_past_time(prometheus, tmp_path):
     configuration = Configuration(prometheus={"default": PrometheusServer(url=prometheus.url)})
-    past = functools.partial(wiring.explain, configuration=configuration)
+    then = functools.partial(past.explain, configuration=configuration)
     parse = functools.partial(parse_trigger, configuration=configuration)
     source = FakeSource()
-    async with wiring.serving(SETTINGS, source=source, parse=parse, past=past) as made:
+    async with serving(SETTINGS, source=source, parse=parse, past=then) as made:
         metadata = {"workload": "StatefulSet/llm", "metrics": "concurrency", "maxConcurrency": "4"}
         await made.board.latest("serve", "llm", metadata)
         address = f"http://127.0.0.1:{made.http_port}"

@@ -32,14 +32,14 @@ def read_configuration(text: str, origin: str = "configuration") -> Configuratio
     return read
 
 
-def load_configuration(path: pathlib.Path) -> Configuration:
+def load_configuration(path: pathlib.Path | None) -> Configuration:
     """
-    Return what the file says.
+    Return what the file says; None: the default one.
 
     Raises:
         ConfigurationError: it cannot be read, or is wrong.
     """
-    return read_configuration(read_text(path), origin=str(path))
+    return Configuration() if path is None else read_configuration(read_text(path), str(path))
 
 
 def read_text(path: pathlib.Path) -> str:

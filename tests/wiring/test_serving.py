@@ -12,7 +12,7 @@ from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.settings import settings
 from scaler.sources.configuration import Configuration, Pool
 from scaler.sources.documents.trigger import parse_trigger
-from scaler.wiring import serving
+from scaler.wiring.serving import serving
 from tests.builders import steady
 from tests.fakes.fake_source import FakeSource
 

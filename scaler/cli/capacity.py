@@ -1,12 +1,11 @@
 """``kvtide capacity``: the flags, and nothing else."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from scaler.report.capacity import capacity_json, capacity_text
-from scaler.sources.capacity import CapacityQuestion, planned_capacity
+from .flags import Json
+from .output import show
 
 
 def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares them
@@ -75,7 +74,7 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
     quantization: Annotated[
         str | None, typer.Option(help="Weights' format; default: the checkpoint's.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """
     Say how many requests one replica may hold, step by step: 0 told, 1 the model does not fit.
@@ -83,6 +82,9 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
     Example: kvtide capacity --model Llama-3.1-8B --gpu H100 --max-model-len 8192
     --prompt-tokens 1200:3000 --output-tokens 300:800
     """
+    from scaler.report.capacity import capacity_json, capacity_text
+    from scaler.sources.capacity import CapacityQuestion, planned_capacity
+
     question = CapacityQuestion(
         model=model,
         quantization=quantization,
@@ -112,8 +114,5 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
         overflow_probability=overflow_probability,
     )
     planned = planned_capacity(question)
-    if as_json:
-        print(json.dumps(capacity_json(planned), indent=2, ensure_ascii=False))
-    else:
-        print(capacity_text(planned))
+    show(capacity_json(planned) if as_json else capacity_text(planned))
     raise typer.Exit(0 if planned.capacity.num_blocks else 1)

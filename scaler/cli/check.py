@@ -1,0 +1,34 @@
+"""``kvtide check``: what is wrong or unwise in ScaledObjects and configuration."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from .flags import Config, Json
+from .output import show
+
+
+def check(
+    files: Annotated[
+        list[pathlib.Path], typer.Argument(help="YAML files with ScaledObjects.", metavar="FILE…")
+    ],
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """
+    Say what is wrong or unwise in ScaledObjects: 0 fine or warnings only, 1 with errors.
+
+    Example: kvtide check chat.yaml training.yaml --config kvtide.yaml
+    """
+    from scaler.settings import settings
+    from scaler.sources.check.files import check as check_files
+    from scaler.sources.check.findings import findings_json, findings_text
+    from scaler.sources.documents.configuration import load_configuration, read_text
+
+    configuration = load_configuration(config)
+    settings(flags={}, file=configuration.server)
+    checked = check_files({str(path): read_text(path) for path in files}, configuration)
+    show(findings_json(checked) if as_json else findings_text(checked))
+    raise typer.Exit(1 if checked.errors else 0)

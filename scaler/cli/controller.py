@@ -1,0 +1,66 @@
+"""``kvtide controller``: training Jobs that follow the workers lent to them."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+
+def controller(
+    *,
+    scaler: Annotated[
+        str,
+        typer.Option(
+            help="gRPC address of kvtide serve.", metavar="HOST:PORT", envvar="KVTIDE_SCALER"
+        ),
+    ] = "localhost:6000",
+    namespace: Annotated[
+        str | None, typer.Option(help="Only this namespace; else all.", envvar="KVTIDE_NAMESPACE")
+    ] = None,
+    lease_namespace: Annotated[
+        str | None,
+        typer.Option(
+            help="Where replicas elect a leader; without it this is the only one.",
+            envvar="KVTIDE_LEASE_NAMESPACE",
+        ),
+    ] = None,
+    http_address: Annotated[
+        str, typer.Option(help="Probes and metrics.", envvar="KVTIDE_HTTP_ADDRESS")
+    ] = ":8081",
+    blind_reclaim_after: Annotated[
+        float,
+        typer.Option(
+            help="Seconds of the scaler's silence that take everything back.",
+            min=15,
+            max=86_400,
+            envvar="KVTIDE_BLIND_RECLAIM_AFTER",
+        ),
+    ] = 300,
+    ca_file: Annotated[
+        str | None, typer.Option(help="CA of the scaler's certificate.", envvar="KVTIDE_CA_FILE")
+    ] = None,
+    certificate_file: Annotated[
+        str | None, typer.Option(help="For mutual TLS.", envvar="KVTIDE_CERTIFICATE_FILE")
+    ] = None,
+    key_file: Annotated[
+        str | None, typer.Option(help="For mutual TLS.", envvar="KVTIDE_KEY_FILE")
+    ] = None,
+) -> None:
+    """
+    Make every ReclaimableJob follow the workers that are lent to it.
+
+    Example: kvtide controller --scaler kvtide.kvtide:6000 --lease-namespace kvtide
+    """
+    from scaler.controller.run import Options
+    from scaler.wiring.control import control
+
+    options = Options(
+        scaler_address=scaler,
+        http_address=http_address,
+        namespace=namespace,
+        lease_namespace=lease_namespace,
+        ca_file=ca_file,
+        certificate_file=certificate_file,
+        key_file=key_file,
+    )
+    asyncio.run(control(options, blind_reclaim_after_s=blind_reclaim_after))

@@ -1,0 +1,117 @@
+"""Why this many replicas: by a server's last answer, or decided here and now as it would."""
+
+import asyncio
+import dataclasses
+import pathlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from scaler.errors import ConfigurationError, NoDataError, Problem
+from scaler.report.decision_json import answer_json
+from scaler.sources.check.triggers import triggers_in
+from scaler.sources.configuration import Configuration, PrometheusServer
+from scaler.sources.documents.configuration import load_configuration, read_text
+from scaler.sources.documents.forms import read_instant
+from scaler.sources.documents.keys import closest
+from scaler.sources.served import served_answer
+from scaler.wiring.past import explain
+
+KEY = "NAMESPACE/NAME"
+
+
+def told_by(
+    server: str,
+    key: str | None,
+    *,
+    prometheus: str | None = None,
+    config: pathlib.Path | None = None,
+    at: str | None = None,
+) -> Mapping[str, Any]:
+    """
+    Return what a running server answers; ``prometheus`` and ``config`` are its own affair.
+
+    Raises:
+        ConfigurationError: flags that make no sense of a question to a server.
+        NotServedError, SourceError: as ``served_answer``.
+    """
+    at_s = _instant(at)
+    _refuse_without_file(key, prometheus=prometheus, config=config)
+    return served_answer(server, key or "", at_s)
+
+
+def decided_here(
+    files: Sequence[pathlib.Path],
+    key: str | None,
+    *,
+    prometheus: str | None = None,
+    config: pathlib.Path | None = None,
+    at: str | None = None,
+) -> Mapping[str, Any]:
+    """
+    Return the decision on one ScaledObject of ``files``, from its Prometheus.
+
+    Raises:
+        ConfigurationError: in a flag, a file or a trigger.
+    """
+    at_s = _instant(at)
+    configuration = _configuration(config, prometheus)
+    triggers = triggers_in({str(path): read_text(path) for path in files}, configuration)
+    named = _named(key, triggers)
+    role = str(triggers[named].role)
+    try:
+        decision = asyncio.run(explain(triggers, named, at_s, configuration=configuration))
+    except NoDataError as error:
+        return answer_json(named, role, error=error)
+    return answer_json(named, role, decision=decision)
+
+
+def _named(key: str | None, known: Collection[str]) -> str:
+    """Return the object that is meant: the named one, or the only one."""
+    if key is None and len(known) == 1:
+        return next(iter(known))
+    if key in known:
+        return str(key)
+    meant = None if key is None else closest(key, known)
+    allowed = f"did you mean {meant}?" if meant else f"one of {', '.join(known)}"
+    got = "nothing" if key is None else repr(key)
+    raise ConfigurationError(Problem(field=KEY, got=got, allowed=allowed))
+
+
+def _configuration(path: pathlib.Path | None, url: str | None) -> Configuration:
+    configuration = load_configuration(path)
+    if url is None:
+        return configuration
+    try:
+        server = PrometheusServer(url=url)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            *(dataclasses.replace(problem, field="--prometheus") for problem in error.problems)
+        ) from error
+    servers = {**configuration.prometheus, "default": server}
+    return dataclasses.replace(configuration, prometheus=servers)
+
+
+def _instant(text: str | None) -> float | None:
+    try:
+        return None if text is None else read_instant(text)
+    except ValueError as error:
+        allowed = "a time such as 2026-09-30T12:00:00Z, or Unix seconds"
+        raise ConfigurationError(Problem(field="--at", got=repr(text), allowed=allowed)) from error
+
+
+def _refuse_without_file(
+    key: str | None, *, prometheus: str | None, config: pathlib.Path | None
+) -> None:
+    """Raise what makes no sense of a question to a server."""
+    needs = "with --scaled-object FILE"
+    problems = [
+        Problem(field=flag, got=repr(str(value)), allowed=needs)
+        for flag, value in (("--prometheus", prometheus), ("--config", config))
+        if value is not None
+    ]
+    if key is None:
+        problems.append(
+            Problem(field=KEY, got="nothing", allowed="such as llm/chat, or --scaled-object FILE")
+        )
+    if problems:
+        raise ConfigurationError(*problems)

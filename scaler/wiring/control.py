@@ -1,0 +1,32 @@
+"""The controller's process."""
+
+import asyncio
+import contextlib
+import time
+
+from scaler.controller import run as controller
+from scaler.controller.loop import Rules
+from scaler.telemetry import CONTENT_TYPE, Telemetry, log_to_stderr
+
+from .stopping import on_stop
+
+
+async def control(options: controller.Options, *, blind_reclaim_after_s: float) -> None:
+    """Run the controller until SIGTERM or SIGINT; a fault of its loop ends the process."""
+    telemetry = Telemetry()
+    log_to_stderr("info", "json")
+    outside = controller.Outside(
+        clock=time.time,
+        exposition=telemetry.exposition,
+        content_type=CONTENT_TYPE,
+        rules=Rules(
+            blind_reclaim_after_s=blind_reclaim_after_s,
+            on_reclaimed=lambda namespace, name, seconds: telemetry.observe_reclaim(
+                namespace=namespace, scaled_object=name, seconds=seconds
+            ),
+        ),
+    )
+    working = asyncio.create_task(controller.run(options, outside))
+    on_stop(working.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await working

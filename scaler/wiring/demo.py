@@ -1,0 +1,142 @@
+"""The demo's process and the mock exporters': a simulated cluster, and a scaler over it."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+import time
+import webbrowser
+from typing import Any
+
+from scaler.lab import scene
+from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
+from scaler.lab.mock import MockOptions
+from scaler.lab.prometheus import Prometheus, binary
+from scaler.lab.stage import Stage
+from scaler.lab.summary import summary_json
+from scaler.settings import Settings, settings
+from scaler.sources.configuration import PrometheusServer, ScrapeIntervals
+from scaler.sources.documents.trigger import parse_trigger
+from scaler.sources.engines.profile import shipped_profiles
+from scaler.sources.gateways.profile import shipped_gateways
+from scaler.sources.prometheus_source import PrometheusSource
+from scaler.sources.scrape import ScrapeSource, Target
+from scaler.sources.source import Source
+from scaler.sources.timing import Timing
+from scaler.sources.wanted import Exporter
+
+from .serving import serving
+from .stopping import on_stop
+
+logger = logging.getLogger("kvtide")
+
+
+async def demo(
+    options: DemoOptions, *, open_page: bool = False, for_json: bool = False
+) -> dict[str, Any]:
+    """
+    Play the whole loop on this machine and return its summary: CTRL-C ends it early.
+
+    Raises:
+        ConfigurationError: the trace cannot be played, or no port of loopback is free.
+    """
+    made = programme(options)
+    stage = Stage(made.play, clock=time.time)
+    console = screen(for_json=for_json)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stage.stop)
+    async with contextlib.AsyncExitStack() as ends:
+        exporters_url = await stage.open()
+        ends.push_async_callback(stage.close)
+        source, read_from = await _demo_source(options.prometheus, stage, exporters_url, ends)
+        parse = functools.partial(parse_trigger, configuration=stage.objects.configuration)
+        running = await ends.enter_async_context(
+            serving(_demo_settings(), source=source, parse=parse)
+        )
+        page = f"http://127.0.0.1:{running.http_port}/"
+        links = (
+            f"status page    {page}",
+            f"exporters      {exporters_url}/sd/engines",
+            f"readings       {read_from}",
+            f"gRPC           127.0.0.1:{running.grpc_port} (KEDA and the HPA are played over it)",
+        )
+        if open_page:
+            webbrowser.open(page)
+        await perform(
+            stage,
+            f"127.0.0.1:{running.grpc_port}",
+            running.board.observations,
+            links=links,
+            console=console,
+        )
+    return summary_json(await curtain(stage, console, made.notes), made.play)
+
+
+async def _demo_source(
+    choice: str, stage: Stage, exporters_url: str, ends: contextlib.AsyncExitStack
+) -> tuple[Source, str]:
+    """
+    Return where readings come from, and what to say of it.
+
+    ``choice``: ``embedded`` scrapes the pages itself, a URL is a Prometheus that does, ``auto``
+    starts one where its binary is found.
+    """
+    program = binary() if choice == "auto" else None
+    if choice == "embedded" or (choice == "auto" and program is None):
+        scraped = ScrapeSource(
+            lambda: _targets(stage, exporters_url),
+            profiles=shipped_profiles(),
+            gateways=shipped_gateways(),
+            timing=Timing(interval_s=dict.fromkeys(Exporter, scene.SCRAPE_S)),
+        )
+        ends.push_async_callback(scraped.close)
+        return scraped, "the exporters, scraped directly"
+    url = choice
+    if program is not None:
+        prometheus = Prometheus(program)
+        ends.push_async_callback(prometheus.stop)
+        url = await prometheus.start(exporters_url, interval_s=scene.SCRAPE_S)
+        await prometheus.scraped()
+    interval = ScrapeIntervals(
+        **dict.fromkeys(("engine_s", "gpu_s", "cluster_s", "gateway_s"), scene.SCRAPE_S)
+    )
+    server = PrometheusServer(url=url, ingestion_delay_s=1.0, scrape_interval=interval)
+    read = PrometheusSource(server, profiles=shipped_profiles(), gateways=shipped_gateways())
+    ends.push_async_callback(read.close)
+    return read, f"Prometheus at {url}"
+
+
+def _demo_settings() -> Settings:
+    return settings(
+        flags={
+            "grpc_address": "127.0.0.1:0",
+            "http_address": "127.0.0.1:0",
+            "tick": "0.5s",
+            "drain_delay": "0s",
+            "drain_grace": "0.5s",
+        },
+        file={},
+    )
+
+
+def _targets(stage: Stage, exporters_url: str) -> list[Target]:
+    return [
+        Target(
+            url=exporters_url + endpoint.path,
+            namespace=endpoint.namespace if endpoint.pod else None,
+            pod=endpoint.pod,
+        )
+        for endpoint in stage.exporters.endpoints()
+    ]
+
+
+async def mock(options: MockOptions) -> None:
+    """Serve the simulated cluster's pages until SIGTERM or SIGINT."""
+    stage = Stage(options.play, clock=time.time)
+    on_stop(stage.stop)
+    url = await stage.open(options.host, options.port)
+    logger.info("exporters", extra={"fields": {"url": url, "scaler": options.scaler or "none"}})
+    try:
+        await stage.run(options.scaler)
+    finally:
+        await stage.close()

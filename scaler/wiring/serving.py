@@ -1,0 +1,165 @@
+"""
+The scaler's process: a board over a source, behind gRPC and HTTP.
+
+It drains what it has begun before it ends, whatever ends it.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import logging
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from scaler.decision.decide import decide
+from scaler.decision.decision import Decision
+from scaler.keda.board import Board, Limits, Parse
+from scaler.keda.server import Server, ServerOptions, Tls
+from scaler.settings import Settings
+from scaler.sources.configuration import Configuration
+from scaler.sources.documents.trigger import parse_trigger
+from scaler.sources.source import Source, Trigger
+from scaler.status.app import View, start
+from scaler.telemetry import Telemetry, version
+
+from .past import explain
+from .sources import prometheus
+from .stopping import on_stop
+
+SWITCH_INTERVAL_S = 0.0005
+"""A decision in its thread lets waiting RPCs through after this, rather than after 5 ms."""
+
+logger = logging.getLogger("kvtide")
+
+
+Past = Callable[[Mapping[str, Trigger], str, float], Awaitable[Decision]]
+"""Decides on one of the triggers (by ``namespace/scaledobject``) as of a Unix time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A scaler that answers."""
+
+    board: Board
+    grpc_port: int
+    http_port: int
+    background: asyncio.Task[None]
+    """The rounds of reading and deciding; it ends only with a fault."""
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings,
+    *,
+    source: Source,
+    parse: Parse,
+    clock: Callable[[], float] = time.time,
+    past: Past | None = None,
+) -> AsyncIterator[Serving]:
+    """
+    Serve gRPC and HTTP over ``source`` until left, then drain; ``past`` answers for other times.
+
+    Raises:
+        ConfigurationError: an address is taken, or a TLS file cannot be read.
+    """
+    telemetry = Telemetry()
+    board = Board(
+        source=source,
+        parse=parse,
+        decide=decide,
+        clock=clock,
+        telemetry=telemetry,
+        limits=_limits(settings),
+    )
+    telemetry.show_objects(board.observations, clock)
+    server = Server(board, telemetry, rng=random.Random(), options=_options(settings))
+    view = View(
+        observations=board.observations,
+        standing=lambda: board.standing,
+        exposition=telemetry.exposition,
+        clock=clock,
+        past=None if past is None else lambda key, at_s: past(board.triggers(), key, at_s),
+    )
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    async with contextlib.AsyncExitStack() as ends:  # the last to begin is the first to end
+        pages, http_port = await start(view, settings.http_address)
+        ends.push_async_callback(pages.cleanup)
+        background = await ends.enter_async_context(_running(board.run()))
+        grpc_port = await server.start()
+        ends.push_async_callback(server.drain)
+        await ends.enter_async_context(_running(_serving_when_ready(board, server)))
+        yield Serving(board=board, grpc_port=grpc_port, http_port=http_port, background=background)
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Run ``work`` beside the body, and cancel it after."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def serve(settings: Settings, configuration: Configuration) -> None:
+    """
+    Serve from the configured Prometheus servers until SIGTERM or SIGINT.
+
+    A fault of the background ends the process with its cause.
+
+    Raises:
+        ConfigurationError: no server is named, an engine is described wrongly, an address is
+            taken, or a TLS file cannot be read.
+    """
+    parse = functools.partial(parse_trigger, configuration=configuration)
+    past = functools.partial(explain, configuration=configuration)
+    async with prometheus(configuration) as source:
+        await _until_told(settings, source=source, parse=parse, past=past)
+
+
+async def _until_told(settings: Settings, *, source: Source, parse: Parse, past: Past) -> None:
+    stop = asyncio.Event()
+    on_stop(stop.set)
+    async with serving(settings, source=source, parse=parse, past=past) as made:
+        fields = {"version": version(), "grpc": made.grpc_port, "http": made.http_port}
+        logger.info("serving", extra={"fields": fields})
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopped, made.background}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if made.background.done():
+            made.background.result()
+        logger.info("draining")
+
+
+async def _serving_when_ready(board: Board, server: Server) -> None:
+    await board.until_ready()
+    await server.serving()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(tick_s=settings.tick, idle_s=settings.idle, most_objects=settings.most_objects)
+
+
+def _options(settings: Settings) -> ServerOptions:
+    host, _, port = settings.grpc_address.rpartition(":")
+    return ServerOptions(
+        address=f"{host or '[::]'}:{port}",
+        tls=_tls(settings),
+        drain_delay_s=settings.drain_delay,
+        drain_grace_s=settings.drain_grace,
+    )
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        return None
+    return Tls(
+        certificate=settings.tls_cert_file,
+        key=settings.tls_key_file,
+        client_ca=settings.tls_client_ca_file,
+    )

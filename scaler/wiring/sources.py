@@ -1,0 +1,36 @@
+"""The Prometheus servers of a configuration as one source."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from scaler.errors import ConfigurationError, Problem
+from scaler.sources.configuration import Configuration
+from scaler.sources.documents.engines import engine_profiles
+from scaler.sources.documents.gateways import gateway_profiles
+from scaler.sources.prometheus_source import PrometheusSource
+from scaler.sources.several import SeveralSources
+from scaler.sources.source import Source
+
+
+@contextlib.asynccontextmanager
+async def prometheus(configuration: Configuration) -> AsyncIterator[Source]:
+    """
+    Yield the servers of a configuration as one source; their connections close after.
+
+    Raises:
+        ConfigurationError: no server is named, or an engine is described wrongly.
+    """
+    if not configuration.prometheus:
+        example = "a server in the file of --config: prometheus: {default: {url: http://…:9090}}"
+        raise ConfigurationError(Problem(field="prometheus", got="nothing", allowed=example))
+    profiles, gateways = engine_profiles(configuration), gateway_profiles(configuration)
+    servers = {
+        name: PrometheusSource(
+            server, profiles=profiles, gateways=gateways, queries=configuration.queries
+        )
+        for name, server in configuration.prometheus.items()
+    }
+    async with contextlib.AsyncExitStack() as ends:
+        for server in servers.values():
+            ends.push_async_callback(server.close)
+        yield SeveralSources(servers)
