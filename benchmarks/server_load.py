@@ -55,6 +55,10 @@ class MovingSource:
         self._samples: dict[int, Sample] = {}
         self._windows: dict[tuple[int, int], Window] = {}
 
+    @property
+    def is_complete(self) -> bool:
+        return True
+
     async def refresh(
         self,
         workloads: Collection[Workload],
