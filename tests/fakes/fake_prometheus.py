@@ -7,6 +7,7 @@ The few forms of PromQL that are ever sent, over real HTTP on loopback. It can a
 import asyncio
 import contextlib
 import json
+import math
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterable
@@ -20,6 +21,7 @@ Points = list[tuple[float, float]]
 LOOKBACK_S = 300.0
 _SELECTOR = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)?\{(?P<inside>.*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"')
+_SECONDS = re.compile(r"\[(\d+)s\]")
 _RANGE = re.compile(r"(?P<selector>.*)\[(?P<seconds>\d+)s\]")
 _EXISTS = re.compile(
     r'label_replace\(count\((?P<selector>.*)\),"(?P<label>\w+)","(?P<name>\w+)","",""\)'
@@ -38,6 +40,8 @@ class FakePrometheus:
         self.queries: list[str] = []
         self.answer: web.StreamResponse | None = None
         """Given instead of an answer."""
+        self.longest_s = math.inf
+        """Longer ranges are more samples than it loads (--query.max-samples)."""
         self.delay_s = 0.0
         self.warnings: list[str] = []
         self.drips = False
@@ -71,6 +75,9 @@ class FakePrometheus:
             return await _drip(request)
         if self.answer is not None:
             return self.answer
+        if any(float(seconds) > self.longest_s for seconds in _SECONDS.findall(form["query"])):
+            error = {"error": "query processing would load too many samples into memory"}
+            return web.json_response(error, status=422)
         document: dict[str, object] = {"status": "success"}
         document["data"] = self.evaluate(form["query"], float(form["time"]))
         if self.warnings:

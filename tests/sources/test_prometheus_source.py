@@ -349,3 +349,35 @@ async def test_an_engine_left_to_be_found_out_is_recorded_in_full(fake):
     )
     window = await source_of(fake).recording(found, since_s=NOW_S - 100, until_s=NOW_S)
     assert window.latest.replicas[0].generation_tokens_total == 1e6
+
+
+async def test_a_range_of_too_many_samples_is_read_in_halves(fake):
+    history(fake, 2400, lambda age_s: age_s % 90)
+    fake.longest_s = 700
+    source = source_of(fake)
+    await source.refresh([LLM], 2400, NOW_S)
+    window = source.window(LLM, 2400, NOW_S)
+    assert running(window) == [age_s % 90 for age_s in range(2395, -1, -5)]
+
+
+async def test_history_that_could_not_be_read_is_tried_again(fake):
+    history(fake, 5000, lambda age_s: 1)
+    source = source_of(fake)
+    await source.refresh([LLM], 300, NOW_S)
+    assert source.is_complete
+    fake.longest_s = 200
+    for _ in range(2):
+        await source.refresh([LLM], 300, NOW_S, history_s=3900)
+        assert not source.is_complete
+    fake.longest_s = 10_000
+    for _ in range(2):
+        await source.refresh([LLM], 300, NOW_S, history_s=3900)
+    assert source.is_complete
+    assert NOW_S - source.window(LLM, 300, NOW_S).history[0].at_s == pytest.approx(3900, abs=60)
+
+
+async def test_a_recording_that_could_not_be_read_says_why(fake):
+    history(fake, 100, lambda age_s: 1)
+    fake.longest_s = 10
+    with pytest.raises(SourceError, match="limit: .*too many samples"):
+        await source_of(fake).recording(LLM, since_s=NOW_S - 100, until_s=NOW_S)
