@@ -23,6 +23,7 @@ from .demand import Fill
 from .policy import InferencePolicy, Phase, SignalName
 from .rates import increase, replica_increase
 from .sample import Sample
+from .throughput import queued_completions_per_s
 from .window import Window
 
 Loads = tuple[float | None, ...]
@@ -87,6 +88,19 @@ class Reader:
             return 1.0
         return min(1.0, service_s / drain_s)
 
+    @property
+    def drain_load(self) -> float:
+        """
+        Return the load of a waiting request by what a replica completes while it has a queue.
+
+        Slots alone would say that a replica drains as many as it holds in each service time. One
+        that is bound by prefill never fills its slots and drains far fewer.
+        """
+        rate = queued_completions_per_s(self.earlier)
+        if rate is None or self.policy.backlog_drain_s == 0:
+            return 0.0
+        return 1 / (rate * self.policy.backlog_drain_s)
+
     def each(self, load: Callable[[Sample], float]) -> Loads:
         """Return a load for each sample that speaks, with the silent replicas filled in."""
         return tuple(
@@ -135,12 +149,14 @@ def _concurrency(reader: Reader) -> Series:
     if reader.safe is None:
         return _not_applicable(reader, name, target, "no safe concurrency is known")
     safe, weight = reader.safe.requests, reader.drain_weight
+    per_waiting = max(weight / safe, reader.drain_load)
     loads = reader.each(
-        lambda sample: (demand.running(sample) + weight * demand.backlog(sample)) / safe
+        lambda sample: demand.running(sample) / safe + per_waiting * demand.backlog(sample)
     )
     now = reader.window.latest
     detail = (
-        f"{demand.running(now):g} running + {demand.backlog(now):g} waiting × {weight:.2f}, "
+        f"{demand.running(now):g} running + {demand.backlog(now):g} waiting × "
+        f"{per_waiting * safe:.2f}, "
         f"{safe} per replica ({reader.safe.binding})"
     )
     return _series(reader, name, loads, target=target, detail=detail)

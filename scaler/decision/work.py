@@ -21,6 +21,7 @@ from .policy import InferencePolicy, StepCost
 from .rates import arrived, increase, total_increase
 from .sample import Sample
 from .steps import Mix, busy_buckets, fit
+from .throughput import queued_completions_per_s
 from .window import Window
 
 LARGEST_RHO = 0.95
@@ -31,30 +32,49 @@ LARGEST_RHO = 0.95
 class Work:
     """What the window says about work."""
 
-    cost: StepCost
-    mix: Mix
+    request_s: float
+    """One request's work, seconds of one replica."""
+    service_s: float
+    """How long a request runs on a replica at its safe rho, seconds."""
     safe_rho: float
     """The utilisation one replica may run at, 0 to 0.95."""
     why: str
-    """Which limit sets the safe rho."""
-
-    @property
-    def request_s(self) -> float:
-        """One request's work, seconds of one replica."""
-        return self.mix.work_s(self.cost)
+    """What sets the safe rho, or what the work was measured on."""
 
 
 def learn(window: Window, policy: InferencePolicy, safe: SafeConcurrency | None) -> Work | None:
-    """Return the law's terms as the window before its newest sample shows them; None: not yet."""
+    """
+    Return the law's terms as the window before its newest sample shows them; None: not yet.
+
+    Where the costs of a step cannot be told apart (an engine that is full all the time looks alike
+    in every bucket), what a replica completes while it has a queue is what it can do.
+    """
     earlier = window.samples[:-1]
     mix = mean_request(earlier)
     if mix is None:
         return None
     cost = policy.step_cost or fit(busy_buckets(earlier), mix)
     if cost is None:
-        return None
+        return _at_the_limit(earlier)
     safe_rho, why = _safe_rho(cost, mix, policy, safe)
-    return Work(cost=cost, mix=mix, safe_rho=safe_rho, why=why)
+    return Work(
+        request_s=mix.work_s(cost),
+        service_s=mix.output_tokens * cost.a_s / (1 - safe_rho),
+        safe_rho=safe_rho,
+        why=why,
+    )
+
+
+def _at_the_limit(samples: Sequence[Sample]) -> Work | None:
+    rate = queued_completions_per_s(samples)
+    if rate is None:
+        return None
+    return Work(
+        request_s=1 / rate,
+        service_s=demand.service_time_s(samples) or 1 / rate,
+        safe_rho=LARGEST_RHO,
+        why=f"a replica with a queue completes {rate:.2g} a second",
+    )
 
 
 def mean_request(samples: Sequence[Sample]) -> Mix | None:
@@ -91,7 +111,7 @@ def loads(
     The first is None, as is every one whose arrivals are not known. A backlog asks for what drains
     it within ``backlog_drain_s`` (at 0, within one service time).
     """
-    drain_s = policy.backlog_drain_s or work.mix.output_tokens * work.cost.a_s / (1 - work.safe_rho)
+    drain_s = policy.backlog_drain_s or work.service_s
 
     def load(before: Sample, after: Sample) -> float | None:
         came = 0.0 if after.is_known_zero else arrivals(before, after)

@@ -1,0 +1,77 @@
+"""Throughput at the limit: what prefill-bound engines say that no count of requests does."""
+
+import pytest
+
+from scaler.decision.decide import decide
+from scaler.decision.policy import SignalName
+from scaler.decision.sample import Sample
+from scaler.decision.throughput import queued_completions_per_s
+from tests.builders import inference, replica, window
+
+
+def at(at_s, waiting, finished, *, running=28.0, name="llm-0", **more):
+    counters = {"requests_finished_total": float(finished), **more}
+    return Sample(
+        at_s=float(at_s),
+        ready_replicas=1,
+        spec_replicas=1,
+        replicas=(replica(name, running=running, waiting=waiting, **counters),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [
+        pytest.param([at(5 * k, 9, 15 * k) for k in range(4)], 3.0, id="a queue for 15 s"),
+        pytest.param([at(5 * k, 9, 15 * k) for k in range(3)], None, id="for too short a time"),
+        pytest.param([at(5 * k, 1, 15 * k) for k in range(4)], None, id="one may just have come"),
+        pytest.param(
+            [at(5 * k, 9 * (k != 2), 15 * k) for k in range(5)], None, id="not without a break"
+        ),
+        pytest.param(
+            [at(0, 9, 90), *(at(5 * k, 9, 10 * k) for k in range(1, 5))], 2.0, id="after a restart"
+        ),
+        pytest.param(
+            [at(5 * k, 9, 15 * min(k, 4)) for k in range(9)], 3.0, id="the most it did is its limit"
+        ),
+        pytest.param([at(5 * k, 9, 7) for k in range(9)], None, id="nothing was completed"),
+    ],
+)
+def test_what_a_replica_completes_while_it_has_a_queue(samples, rate):
+    assert queued_completions_per_s(samples) == (None if rate is None else pytest.approx(rate))
+
+
+def collapsing(seconds=120):
+    """One replica bound by prefill: it completes 3 a second of 10 that come, and 28 run of 512."""
+    return window(
+        *(
+            at(
+                5 * k,
+                35.0 * k,
+                15 * k,
+                prompt_tokens_total=30_000.0 * k,
+                generation_tokens_total=420.0 * k,
+            )
+            for k in range(seconds // 5 + 1)
+        )
+    )
+
+
+@pytest.mark.parametrize("signal", [SignalName.WORK, SignalName.CONCURRENCY])
+def test_a_prefill_bound_fleet_is_scaled_for_what_waits(signal):
+    policy = inference(metrics=(signal,), max_concurrency=512, hpa_tolerance=0.0)
+
+    decision = decide(collapsing(), policy)
+
+    # 840 wait: drained in 30 s that is 9 replicas at 3 a second; they and what comes need more.
+    assert decision.replicas is not None
+    assert decision.replicas >= 9
+    assert decision.panic
+
+
+def test_work_says_what_it_was_measured_on():
+    policy = inference(metrics=(SignalName.WORK,), max_concurrency=512)
+
+    (signal,) = decide(collapsing(), policy).signals
+
+    assert "a replica with a queue completes 3 a second" in signal.detail
