@@ -171,6 +171,20 @@ def newest_s(subject: Subject) -> float | None:
     return max(times, default=None)
 
 
+def in_flight(subject: Subject) -> dict[str, int]:
+    """Return the requests running and waiting in each replica of an inference workload."""
+    if isinstance(subject, Window):
+        return {
+            one.name: round(one.requests_running + (one.requests_waiting or 0.0))
+            for one in subject.latest.replicas
+            if one.requests_running is not None
+        }
+    if isinstance(subject, PoolWindow):
+        return {}
+    own = next((one.window for one in subject.members if one.name == subject.member), None)
+    return {} if own is None else in_flight(own)
+
+
 def fingerprint(subject: Subject) -> object:
     """
     Return a small value that differs when a decision may: what is newest, and who is silent.

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from scaler.decision.decision import Decision
+from scaler.decision.policy import InferencePolicy
 from scaler.errors import KvtideError, NoDataError
 from scaler.sources.source import Role, Trigger
 from scaler.telemetry import decision_fields
@@ -17,7 +18,7 @@ logger = logging.getLogger("kvtide.decision")
 
 
 ROUTINE = 2
-"""The urgency of inference that has an answer."""
+"""The urgency of inference that has an answer and no fast path."""
 
 
 @dataclasses.dataclass(slots=True, kw_only=True, eq=False)
@@ -57,10 +58,10 @@ class Entry:
 
     @property
     def urgency(self) -> int:
-        """Who is decided on first: what an RPC waits for, then training, then the ROUTINE."""
+        """Who is decided on first: what an RPC waits for, what acts on a stream, the ROUTINE."""
         if self.latest is None:
             return 0
-        return 1 if self.trigger and self.trigger.role is Role.TRAINING else ROUTINE
+        return 1 if self.trigger and _acts_at_once(self.trigger) else ROUTINE
 
     def publish(
         self,
@@ -69,6 +70,7 @@ class Entry:
         decision: Decision | None = None,
         error: KvtideError | None = None,
         newest_s: float | None = None,
+        in_flight: Mapping[str, int] | None = None,
     ) -> bool:
         """Take an answer; return whether a client sees a difference, and tell who follows."""
         before = self.latest
@@ -85,6 +87,7 @@ class Entry:
             newest_s=newest_s,
             evaluated_s=now_s,
             seq=self.seq + 1,
+            in_flight=in_flight or {},
         )
         if evaluation.tells_the_same_as(before):
             self.latest = dataclasses.replace(evaluation, seq=self.seq)
@@ -98,6 +101,14 @@ class Entry:
         """Let every :meth:`Follower.next` look again."""
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
+
+
+def _acts_at_once(trigger: Trigger) -> bool:
+    """Whether somebody acts on the answer without waiting for KEDA's poll."""
+    policy = trigger.policy
+    return trigger.role is Role.TRAINING or (
+        isinstance(policy, InferencePolicy) and policy.fast_path
+    )
 
 
 class Follower:

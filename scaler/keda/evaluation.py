@@ -6,6 +6,7 @@ same value. It is never a number in place of an error.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 from scaler.decision.decision import Decision
 from scaler.errors import ConfigurationError, KvtideError, NoDataError
@@ -36,6 +37,8 @@ class Evaluation:
     evaluated_s: float
     seq: int
     """Grows with each change of the answer of this object."""
+    in_flight: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Requests running and waiting in each replica that reports them, by the newest sample."""
 
     @property
     def answers(self) -> bool:

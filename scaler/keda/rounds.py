@@ -4,7 +4,8 @@ What goes on in the background: the source is read, once for all objects, and ea
 Two loops that never wait for each other. A slow source delays the next read and nothing else:
 deciding goes on with what is there, which grows old and then is an error. A long round of decisions
 delays no read and no RPC: decisions are pure, so each is made in a thread, and objects that an RPC
-waits for or that must give GPUs back are let in between. One object's fault is not another's.
+waits for, that must give GPUs back or that scale ahead of the HPA are let in between. One object's
+fault is not another's.
 """
 
 import asyncio
@@ -20,7 +21,16 @@ from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
 from scaler.sources.source import Source
 from scaler.telemetry import Telemetry
 
-from .compose import Decide, Readings, Subject, fingerprint, lookback_s, newest_s, reach_s
+from .compose import (
+    Decide,
+    Readings,
+    Subject,
+    fingerprint,
+    in_flight,
+    lookback_s,
+    newest_s,
+    reach_s,
+)
 from .entry import ROUTINE, Entry
 
 logger = logging.getLogger("kvtide.rounds")
@@ -123,7 +133,7 @@ class Rounds:
         return sorted(due, key=lambda entry: (entry.urgency, entry.decided))
 
     def _urgent(self) -> list[Entry]:
-        """Return what an RPC waits for, and training that has not seen the latest read."""
+        """Return what an RPC waits for, and what acts on a stream and has not seen this read."""
         return [
             entry
             for entry in self._entries.values()
@@ -154,7 +164,12 @@ class Rounds:
         entry.rests_on = rests_on
         if isinstance(subject, PoolWindow):
             self._time_reclaim(entry, subject, decision)
-        entry.publish(now_s=self._clock(), decision=decision, newest_s=newest_s(subject))
+        entry.publish(
+            now_s=self._clock(),
+            decision=decision,
+            newest_s=newest_s(subject),
+            in_flight=in_flight(subject),
+        )
 
     async def _decided(self, subject: Subject, policy: Policy) -> Decision:
         loop = asyncio.get_running_loop()

@@ -20,9 +20,10 @@ from scaler.telemetry import Telemetry
 
 from ._pb import externalscaler_pb2, kvtide_pb2
 from ._pb.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
-from ._pb.kvtide_pb2_grpc import add_LendingServicer_to_server
+from ._pb.kvtide_pb2_grpc import add_LendingServicer_to_server, add_ScalingServicer_to_server
 from .board import Board
-from .servicer import HEARTBEAT_S, ExternalScaler, Lending, StreamLife
+from .servicer import ExternalScaler, StreamLife
+from .watch import HEARTBEAT_S, Lending, Scaling, Streams
 
 SERVICES = tuple(
     service.full_name
@@ -76,13 +77,14 @@ class Server:
         self._board = board
         self._options = options or ServerOptions()
         self._scaler = ExternalScaler(board, telemetry, rng=rng, life=self._options.life)
-        lending = Lending(
+        streams = Streams(
             board, rng=rng, life=self._options.life, heartbeat_s=self._options.heartbeat_s
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in its stubs
         self._server = grpc.aio.server(options=_channel_arguments(self._options))
         add_ExternalScalerServicer_to_server(self._scaler, self._server)  # type: ignore[no-untyped-call]
-        add_LendingServicer_to_server(lending, self._server)  # type: ignore[no-untyped-call]
+        add_LendingServicer_to_server(Lending(streams), self._server)  # type: ignore[no-untyped-call]
+        add_ScalingServicer_to_server(Scaling(streams), self._server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server

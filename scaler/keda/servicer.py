@@ -1,9 +1,9 @@
 """
 The RPCs: look up, answer.
 
-KEDA's contract and our Lending/Watch. Whatever goes wrong becomes a gRPC status, in one table;
-KEDA then keeps what is. A number is never sent in place of an error: KEDA reads NaN, infinity and
-negatives as 0, which means "scale to the floor".
+KEDA's contract. Whatever goes wrong becomes a gRPC status, in one table; KEDA then keeps what is. A
+number is never sent in place of an error: KEDA reads NaN, infinity and negatives as 0, which means
+"scale to the floor".
 """
 
 import asyncio
@@ -22,19 +22,14 @@ from scaler.errors import (
     KvtideError,
     NoDataError,
     NotServedError,
-    Problem,
     TooManyObjectsError,
     UnknownMetricError,
 )
-from scaler.sources.source import Role
 from scaler.telemetry import Telemetry
 
 from ._pb import externalscaler_pb2 as keda
-from ._pb import kvtide_pb2 as kvtide
 from ._pb.externalscaler_pb2_grpc import ExternalScalerServicer
-from ._pb.kvtide_pb2_grpc import LendingServicer
 from .board import Board
-from .evaluation import Evaluation
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Response = TypeVar("Response")
@@ -59,8 +54,6 @@ STATUS: dict[type[KvtideError], grpc.StatusCode] = {
 
 LONGEST_MESSAGE = 2000
 """Characters: a status travels in a header, percent-encoded, and headers end at 8 KiB."""
-
-HEARTBEAT_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,72 +194,6 @@ class ExternalScaler(ExternalScalerServicer):
 
     def _draw_life_s(self) -> float:
         return self._rng.uniform(self._life.shortest_s, self._life.longest_s)
-
-
-class Lending(LendingServicer):
-    """How many training workers may run, as it changes."""
-
-    def __init__(
-        self,
-        board: Board,
-        *,
-        rng: random.Random,
-        life: StreamLife,
-        heartbeat_s: float = HEARTBEAT_S,
-    ) -> None:
-        self._board = board
-        self._rng = rng
-        self._life = life
-        self._heartbeat_s = heartbeat_s
-
-    async def Watch(
-        self, request: kvtide.WatchRequest, context: Context
-    ) -> AsyncIterator[kvtide.Lent]:
-        """Send the current word, then changes as they are known, and a heartbeat in between."""
-        loop = asyncio.get_running_loop()
-        ends_s = loop.time() + self._rng.uniform(self._life.shortest_s, self._life.longest_s)
-        try:
-            with self._board.follow(request.namespace, request.name) as follower:
-                refuse_other_roles(follower.latest)
-                over = False
-                while not over:
-                    yield lent(follower.latest)
-                    await follower.next(min(self._heartbeat_s, ends_s - loop.time()))
-                    over = self._board.draining or loop.time() >= ends_s
-        except KvtideError as error:
-            await context.abort(*status(error))
-
-
-def refuse_other_roles(evaluation: Evaluation | None) -> None:
-    """
-    Refuse to stream for an object that borrows nothing.
-
-    Raises:
-        ConfigurationError: its metadata is wrong, or its role is not training.
-    """
-    if evaluation is None:
-        return
-    if isinstance(evaluation.error, ConfigurationError):
-        raise evaluation.error.with_traceback(None)
-    if evaluation.trigger is not None and evaluation.trigger.role is not Role.TRAINING:
-        raise ConfigurationError(
-            Problem(field="role", got=evaluation.trigger.role.value, allowed="training")
-        )
-
-
-def lent(evaluation: Evaluation | None) -> kvtide.Lent:
-    """Return the message for an answer; without workers where there is none."""
-    if evaluation is None:
-        return kvtide.Lent(reason="NoData", detail="nothing was evaluated yet")
-    seen = evaluation.observation
-    workers = seen.decision.replicas if seen.decision else None
-    return kvtide.Lent(
-        workers=workers,
-        reason=seen.reason,
-        at=seen.newest_s or 0.0,
-        seq=evaluation.seq,
-        detail=seen.detail,
-    )
 
 
 def _ref(request: keda.ScaledObjectRef) -> tuple[str, str, dict[str, str]]:

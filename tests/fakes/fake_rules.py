@@ -9,11 +9,11 @@ from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, Problem
 from scaler.sources.source import Role, Trigger, Workload
 
-KNOWN = {"scalerAddress", "role", "tierGroup", "pool", "target", "crash"}
+KNOWN = {"scalerAddress", "role", "tierGroup", "pool", "target", "crash", "fastPath"}
 
 
 def parse(namespace: str, name: str, metadata: Mapping[str, str]) -> Trigger:
-    """Read ``role``, ``target``, ``tierGroup`` and ``pool`` (members, by commas)."""
+    """Read ``role``, ``target``, ``tierGroup``, ``fastPath`` and ``pool`` (members, by commas)."""
     if "crash" in metadata:
         raise ZeroDivisionError(metadata["crash"])
     problems = [
@@ -35,7 +35,9 @@ def parse(namespace: str, name: str, metadata: Mapping[str, str]) -> Trigger:
             pool_resource="nvidia.com/gpu",
         )
     group = metadata.get("tierGroup")
-    policy = InferencePolicy(tier_group=group, tier_cost=1.0 if group else None)
+    policy = InferencePolicy(
+        tier_group=group, tier_cost=1.0 if group else None, fast_path="fastPath" in metadata
+    )
     return Trigger(role=Role.INFERENCE, workload=workload, policy=policy)
 
 

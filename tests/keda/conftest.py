@@ -11,7 +11,7 @@ import pytest
 
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
-from scaler.keda._pb.kvtide_pb2_grpc import LendingStub
+from scaler.keda._pb.kvtide_pb2_grpc import LendingStub, ScalingStub
 from scaler.keda.board import Board, Limits
 from scaler.keda.compose import Decide
 from scaler.keda.server import Server, ServerOptions
@@ -52,6 +52,10 @@ class Bench:
     @property
     def lending(self) -> LendingStub:
         return LendingStub(self.channel)
+
+    @property
+    def scaling(self) -> ScalingStub:
+        return ScalingStub(self.channel)
 
     def runs(self, key: str, running: float) -> None:
         """Let a workload run that many requests from now on, one more bucket later."""

@@ -11,6 +11,7 @@ from scaler.errors import NoDataError
 from scaler.keda._pb import kvtide_pb2 as kvtide
 from scaler.keda.server import ServerOptions
 from scaler.keda.servicer import StreamLife
+from tests.builders import replica, sample_of, window
 from tests.keda.conftest import METRIC, OPTIONS, ref, refused, serve
 
 TRAINING = {"role": "training", "pool": "prod/llm"}
@@ -141,3 +142,64 @@ async def test_only_what_borrows_can_be_watched(bench, name, code, words):
         await bench.metrics(ref("wrong", nonsense="1"))
     with refused(code, words):
         await anext(aiter(bench.lending.Watch(kvtide.WatchRequest(namespace="prod", name=name))))
+
+
+FAST = {"fastPath": "true"}
+
+
+def scaling(bench, name: str = "llm"):
+    return aiter(bench.scaling.Watch(kvtide.WatchRequest(namespace="prod", name=name)))
+
+
+async def test_what_a_surge_needs_is_told_as_soon_as_it_is_known(bench):
+    bench.runs("prod/llm", 3)
+    await bench.metrics(ref(**FAST))
+    watch = scaling(bench)
+    first = await anext(watch)
+    assert (first.replicas, first.reason, first.at) == (3, "Demand", bench.clock.now_s)
+    bench.runs("prod/llm", 9)
+    await bench.tick()
+    second = await anext(watch)
+    assert second.replicas == 9
+    assert second.seq > first.seq
+
+
+async def test_a_heartbeat_tells_what_each_pod_has_in_flight_by_now():
+    async with serve(options=dataclasses.replace(OPTIONS, heartbeat_s=0.02)) as bench:
+        busy = sample_of(replica("a", running=1, waiting=1), replica("b", running=2), at_s=10_005)
+        bench.source.windows["prod/llm"] = window(busy)
+        await bench.metrics(ref(**FAST))
+        watch = scaling(bench)
+        first = await anext(watch)
+        moved = sample_of(replica("a", running=3), replica("b", running=None), at_s=10_010)
+        bench.source.windows["prod/llm"] = window(moved)
+        await bench.tick()
+        words = [first, *await received(watch, 3)]
+    assert words[0].in_flight == {"a": 2, "b": 2}
+    assert words[-1].in_flight == {"a": 3}
+    assert words[-1].seq == words[0].seq
+
+
+async def test_a_tier_tells_of_its_own_pods(bench):
+    bench.runs("prod/llm", 4)
+    bench.runs("prod/other", 7)
+    await bench.metrics(ref("other", tierGroup="g"))
+    await bench.metrics(ref(tierGroup="g", **FAST))
+    assert (await anext(scaling(bench))).in_flight == {"llm-0": 4}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"role": "training"}, "role: got training; allowed: inference"),
+        ({}, "fastPath: got false; allowed: true"),
+    ],
+    ids=["training", "not asked for"],
+)
+async def test_only_what_may_be_scaled_ahead_is_told_of(bench, metadata, words):
+    bench.runs("prod/llm", 1)
+    await bench.metrics(ref())
+    bench.runs("prod/one", 1)
+    await bench.metrics(ref("one", **metadata))
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, words):
+        await anext(scaling(bench, "one"))

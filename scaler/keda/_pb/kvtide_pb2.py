@@ -24,17 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cscaler/keda/_pb/kvtide.proto\x12\tkvtide.v1\"/\n\x0cWatchRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"a\n\x04Lent\x12\x14\n\x07workers\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\n\n\x02\x61t\x18\x03 \x01(\x01\x12\x0b\n\x03seq\x18\x04 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\tB\n\n\x08_workers2>\n\x07Lending\x12\x33\n\x05Watch\x12\x17.kvtide.v1.WatchRequest\x1a\x0f.kvtide.v1.Lent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cscaler/keda/_pb/kvtide.proto\x12\tkvtide.v1\"/\n\x0cWatchRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"a\n\x04Lent\x12\x14\n\x07workers\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\n\n\x02\x61t\x18\x03 \x01(\x01\x12\x0b\n\x03seq\x18\x04 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\tB\n\n\x08_workers\"\xe6\x01\n\x05Scale\x12\x15\n\x08replicas\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05panic\x18\x03 \x01(\x08\x12\r\n\x05woken\x18\x04 \x01(\x08\x12\n\n\x02\x61t\x18\x05 \x01(\x01\x12\x0b\n\x03seq\x18\x06 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x31\n\tin_flight\x18\x08 \x03(\x0b\x32\x1e.kvtide.v1.Scale.InFlightEntry\x1a/\n\rInFlightEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x42\x0b\n\t_replicas2>\n\x07Lending\x12\x33\n\x05Watch\x12\x17.kvtide.v1.WatchRequest\x1a\x0f.kvtide.v1.Lent0\x01\x32?\n\x07Scaling\x12\x34\n\x05Watch\x12\x17.kvtide.v1.WatchRequest\x1a\x10.kvtide.v1.Scale0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'scaler.keda._pb.kvtide_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SCALE_INFLIGHTENTRY']._loaded_options = None
+  _globals['_SCALE_INFLIGHTENTRY']._serialized_options = b'8\001'
   _globals['_WATCHREQUEST']._serialized_start=43
   _globals['_WATCHREQUEST']._serialized_end=90
   _globals['_LENT']._serialized_start=92
   _globals['_LENT']._serialized_end=189
-  _globals['_LENDING']._serialized_start=191
-  _globals['_LENDING']._serialized_end=253
+  _globals['_SCALE']._serialized_start=192
+  _globals['_SCALE']._serialized_end=422
+  _globals['_SCALE_INFLIGHTENTRY']._serialized_start=362
+  _globals['_SCALE_INFLIGHTENTRY']._serialized_end=409
+  _globals['_LENDING']._serialized_start=424
+  _globals['_LENDING']._serialized_end=486
+  _globals['_SCALING']._serialized_start=488
+  _globals['_SCALING']._serialized_end=551
 # @@protoc_insertion_point(module_scope)

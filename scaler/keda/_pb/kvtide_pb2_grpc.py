@@ -100,3 +100,81 @@ class Lending:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class ScalingStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Watch = channel.unary_stream(
+                '/kvtide.v1.Scaling/Watch',
+                request_serializer=scaler_dot_keda_dot___pb_dot_kvtide__pb2.WatchRequest.SerializeToString,
+                response_deserializer=scaler_dot_keda_dot___pb_dot_kvtide__pb2.Scale.FromString,
+                _registered_method=True)
+
+
+class ScalingServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def Watch(self, request, context):
+        """As Lending/Watch: the current word at once, then every change, and a heartbeat every five
+        seconds with the requests in flight as they are by then.
+
+        NOT_FOUND: KEDA has not asked about this ScaledObject since the server started.
+        INVALID_ARGUMENT: its metadata is wrong, its role is not inference, or it has no
+        fastPath: "true".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ScalingServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=scaler_dot_keda_dot___pb_dot_kvtide__pb2.WatchRequest.FromString,
+                    response_serializer=scaler_dot_keda_dot___pb_dot_kvtide__pb2.Scale.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'kvtide.v1.Scaling', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('kvtide.v1.Scaling', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Scaling:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kvtide.v1.Scaling/Watch',
+            scaler_dot_keda_dot___pb_dot_kvtide__pb2.WatchRequest.SerializeToString,
+            scaler_dot_keda_dot___pb_dot_kvtide__pb2.Scale.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
