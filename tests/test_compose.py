@@ -73,7 +73,7 @@ def test_prometheus_understands_its_configuration():
 def test_prometheus_scrapes_the_scaler_and_what_it_decides_by():
     scraped = yaml.safe_load((ROOT / "compose/prometheus.yaml").read_text())["scrape_configs"]
     jobs = [job["job_name"] for job in scraped]
-    assert jobs == ["engines", "dcgm", "kube-state-metrics", "kvtide"]
+    assert jobs == ["engines", "dcgm", "kube-state-metrics", "gateway", "kvtide"]
 
 
 def test_grafana_finds_its_source_and_dashboards():
