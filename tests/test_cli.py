@@ -2,11 +2,19 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
+import typer
 
+from scaler.cli import app, main
+
+ROOT = pathlib.Path(__file__).parent.parent
+COMMANDS = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+MANIFEST = "(a manifest)"
 GOOD = """
 kind: ScaledObject
 metadata: {name: chat, namespace: llm}
@@ -28,6 +36,16 @@ def kvtide(*arguments: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=60,
     )
+
+
+def ran(
+    arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> tuple[int | str | None, str, str]:
+    """Run in this process, which is much faster, and return exit code, stdout and stderr."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    told = capsys.readouterr()
+    return ended.value.code, told.out, told.err
 
 
 @pytest.fixture
@@ -76,12 +94,114 @@ def test_no_answer_is_the_answer_no():
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("command", ["check", "explain"])
-def test_every_command_has_an_example(command):
-    run = kvtide(command, "--help")
+def test_every_command_of_the_readme_exists_and_no_other():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
-    assert run.returncode == 0
-    assert f"Example: kvtide {command} " in run.stdout
+    assert set(re.findall(r"`kvtide ([a-z]+)`", readme)) == COMMANDS
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_an_example(command, capsys):
+    code, out, _ = ran([command, "--help"], capsys)
+
+    assert code == 0
+    assert f"Example: kvtide {command} " in out
+
+
+LIGHT = [
+    pytest.param(["--help"], id="help"),
+    pytest.param(["check", MANIFEST], id="check"),
+    pytest.param(["capacity", "--model", "Llama-3.1-8B", "--gpu", "H100"], id="capacity"),
+    pytest.param(
+        ["explain", "--scaled-object", MANIFEST, "--prometheus", "http://127.0.0.1:1"],
+        id="explain",
+    ),
+]
+
+
+@pytest.mark.parametrize("arguments", LIGHT)
+def test_what_answers_at_once_waits_for_no_server_library(arguments, manifest):
+    arguments = [str(manifest) if each is MANIFEST else each for each in arguments]
+    program = """
+import sys
+from scaler.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    heavy = {"grpc", "kubernetes", "aiohttp.web"} & sys.modules.keys()
+    print(sorted(heavy), file=sys.stderr)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert run.stderr.splitlines()[-1:] == ["[]"], run.stderr
+
+
+FILES = {"not.yaml": b"a: [1\n", "bytes.yaml": b"\xff\xfe"}
+MISUSE = [
+    pytest.param([], "Usage: kvtide", id="nothing"),
+    pytest.param(["chek"], "No such command 'chek'", id="an unknown command"),
+    *(
+        pytest.param([command, "--nonsense"], "No such option: --nonsense", id=f"{command}'s flags")
+        for command in sorted(COMMANDS)
+    ),
+    pytest.param(["check"], "Missing argument 'FILE…'", id="check nothing"),
+    pytest.param(["check", "no.yaml"], "no.yaml: got No such file", id="check no file"),
+    pytest.param(["check", "."], ".: got Is a directory", id="check a folder"),
+    pytest.param(["check", "not.yaml"], "not.yaml: got expected ',' or ']'", id="check no YAML"),
+    pytest.param(["check", "bytes.yaml"], "bytes that are not UTF-8", id="check no text"),
+    pytest.param(["serve"], "prometheus: got nothing", id="serve from nothing"),
+    pytest.param(["serve", "--config", "no.yaml"], "no.yaml: got No such", id="serve no file"),
+    pytest.param(["serve", "--config", "."], ".: got Is a directory", id="serve a folder"),
+    pytest.param(["serve", "--config", "not.yaml"], "allowed: YAML", id="serve no YAML"),
+    pytest.param(["serve", "--tick", "soon"], "--tick: got 'soon'; allowed: a dur", id="a tick"),
+    pytest.param(["serve", "--grpc-address", "x"], "--grpc-address: got 'x'", id="an address"),
+    pytest.param(["demo", "--duration", "3"], "--duration: got '3'; allowed", id="no unit"),
+    pytest.param(["demo", "--speed", "fast"], "Invalid value for '--speed'", id="no number"),
+    pytest.param(["demo", "--trace", "no.csv"], "no.csv: got No such file", id="no trace"),
+    pytest.param(["demo", "--trace", "."], ".: got Is a directory", id="a folder as a trace"),
+    pytest.param(["demo", "--trace", "bytes.yaml"], "a readable CSV or JSON", id="a wrong trace"),
+    pytest.param(["capacity"], "Missing option '--model'", id="the capacity of nothing"),
+    pytest.param(["capacity", "--model", "X"], "--gpu: got nothing", id="on no GPU"),
+    pytest.param(["capacity", "--model", ".", "--gpu", "H100"], "--model: got .", id="of a folder"),
+    pytest.param(
+        ["capacity", "--model", "not.yaml", "--gpu", "H100"], "--model: got not.yaml", id="no JSON"
+    ),
+    pytest.param(
+        ["capacity", "--model", "Llama-3.1-8B", "--gpu", "H100", "--prompt-tokens", "many"],
+        "--prompt-tokens: got 'many'; allowed: mean or mean:p95",
+        id="no lengths",
+    ),
+    pytest.param(["explain"], "NAMESPACE/NAME: got nothing", id="explain nothing"),
+    pytest.param(["explain", "a/b", "--at", "soon"], "--at: got 'soon'", id="no time"),
+    pytest.param(["explain", "a/b", "--server", "x"], "--server: got 'x'", id="no server"),
+    pytest.param(["explain", "--scaled-object", "."], ".: got Is a", id="explain a folder"),
+    pytest.param(["explain", "--scaled-object", "not.yaml"], "allowed: YAML", id="explain no YAML"),
+    pytest.param(
+        ["controller", "--blind-reclaim-after", "3s"],
+        "--blind-reclaim-after: got '3s'; allowed: a duration",
+        id="too soon",
+    ),
+    pytest.param(["mock", "--port", "x"], "Invalid value for '--port'", id="no port"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), MISUSE)
+def test_wrong_usage_is_told_in_words(arguments, told, tmp_path, capsys, monkeypatch):
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+
+    code, out, err = ran(arguments, capsys)
+
+    assert code == 2
+    assert told in " ".join(err.replace("│", " ").split()) + out
+    assert "Traceback" not in err
 
 
 def test_capacity_answers_and_says_no():

@@ -6,6 +6,8 @@ the Kubernetes client alone takes longer to import than most answers take.
 """
 
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
@@ -30,13 +32,18 @@ for command in (
     app.command()(command)
 
 
-def main() -> None:
-    """Run the command line; a user's mistake is told in words and never as a traceback."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """
+    Run the command line (None: the process's own) and exit: 0 done, 1 "no", 2 a user's mistake.
+
+    A mistake is told in words on standard error, and never as a traceback.
+    """
     try:
-        app()
+        app(arguments, prog_name="kvtide")
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     except KvtideError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+    sys.exit(0)

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-from .flags import Json
+from scaler.errors import ConfigurationError
+
+from .flags import Json, as_flag
 from .output import show
 
 
@@ -68,8 +70,12 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
     prefix_caching: Annotated[
         bool | None, typer.Option(help="Default: as the engine's version does.")
     ] = None,
-    hybrid_kv_cache_manager: Annotated[
-        bool | None, typer.Option(help="vLLM's; default: as its version does.")
+    hybrid_groups: Annotated[
+        bool | None,
+        typer.Option(
+            "--hybrid-kv-cache-manager/--no-hybrid-kv-cache-manager",
+            help="vLLM's; default: as its version does.",
+        ),
     ] = None,
     quantization: Annotated[
         str | None, typer.Option(help="Weights' format; default: the checkpoint's.")
@@ -108,11 +114,14 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
         draft_layers=draft_layers,
         speculative_tokens=speculative_tokens,
         prefix_caching=prefix_caching,
-        hybrid_groups=hybrid_kv_cache_manager,
+        hybrid_groups=hybrid_groups,
         prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,
         overflow_probability=overflow_probability,
     )
-    planned = planned_capacity(question)
+    try:
+        planned = planned_capacity(question)
+    except ConfigurationError as error:
+        raise ConfigurationError(*map(as_flag, error.problems)) from error
     show(capacity_json(planned) if as_json else capacity_text(planned))
     raise typer.Exit(0 if planned.capacity.num_blocks else 1)

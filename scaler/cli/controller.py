@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .flags import duration_s
+
 
 def controller(
     *,
@@ -28,14 +30,13 @@ def controller(
         str, typer.Option(help="Probes and metrics.", envvar="KVTIDE_HTTP_ADDRESS")
     ] = ":8081",
     blind_reclaim_after: Annotated[
-        float,
+        str,
         typer.Option(
-            help="Seconds of the scaler's silence that take everything back.",
-            min=15,
-            max=86_400,
+            help="The scaler's silence after which everything is taken back.",
+            metavar="DURATION",
             envvar="KVTIDE_BLIND_RECLAIM_AFTER",
         ),
-    ] = 300,
+    ] = "5m",
     ca_file: Annotated[
         str | None, typer.Option(help="CA of the scaler's certificate.", envvar="KVTIDE_CA_FILE")
     ] = None,
@@ -51,6 +52,8 @@ def controller(
 
     Example: kvtide controller --scaler kvtide.kvtide:6000 --lease-namespace kvtide
     """
+    blind_s = duration_s("--blind-reclaim-after", blind_reclaim_after, least_s=15, most_s=86_400)
+
     from scaler.controller.run import Options
     from scaler.wiring.control import control
 
@@ -63,4 +66,4 @@ def controller(
         certificate_file=certificate_file,
         key_file=key_file,
     )
-    asyncio.run(control(options, blind_reclaim_after_s=blind_reclaim_after))
+    asyncio.run(control(options, blind_reclaim_after_s=blind_s))

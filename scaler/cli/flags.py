@@ -1,5 +1,7 @@
 """Flags that several commands have, and how their values are read."""
 
+import dataclasses
+import math
 import pathlib
 from typing import Annotated
 
@@ -17,17 +19,29 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 
 
-def duration_s(flag: str, text: str) -> float:
+def duration_s(flag: str, text: str, *, least_s: float = 0.0, most_s: float = math.inf) -> float:
     """
-    Read a duration such as 90s.
+    Read a duration such as 90s, within its bounds.
 
     Raises:
         ConfigurationError: it is none; ``flag`` is what the message calls it.
     """
     from scaler.sources.documents.forms import DURATIONS
 
+    allowed = DURATIONS.allowed
+    if most_s < math.inf:
+        allowed += f", {DURATIONS.write(least_s)} to {DURATIONS.write(most_s)}"
     try:
-        return float(DURATIONS.read(text))
+        value = float(DURATIONS.read(text))
     except ValueError:
-        problem = Problem(field=flag, got=repr(text), allowed=DURATIONS.allowed)
-        raise ConfigurationError(problem) from None
+        value = math.nan
+    if not least_s <= value <= most_s:
+        raise ConfigurationError(Problem(field=flag, got=repr(text), allowed=allowed))
+    return value
+
+
+def as_flag(problem: Problem) -> Problem:
+    """Return a problem with its field, the name of a parameter, as the flag that was typed."""
+    if not problem.field.isidentifier():
+        return problem
+    return dataclasses.replace(problem, field="--" + problem.field.replace("_", "-"))

@@ -231,8 +231,7 @@ def _unstated(question: CapacityQuestion, *, gpu_known: bool) -> list[Problem]:
             Problem(
                 field="gpu",
                 got="nothing",
-                allowed="a GPU's name, its memory (gpu_memory_gib), or the cache's "
-                "memory (available_kv_gib)",
+                allowed="a GPU's name, or else its memory or the cache's memory in GiB",
             )
         )
     return problems

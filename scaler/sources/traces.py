@@ -169,8 +169,9 @@ def open_trace(path: pathlib.Path) -> Trace:
     try:
         first = next(rows(), None)
     except (OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise ConfigurationError(
-            Problem(field=str(path), got=str(error), allowed="a readable CSV or JSON-lines file")
+            Problem(field=str(path), got=reason, allowed="a readable CSV or JSON-lines file")
         ) from error
     columns = frozenset(first or ())
     for known in _REQUEST_FORMATS:

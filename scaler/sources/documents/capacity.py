@@ -27,12 +27,6 @@ RANKS = ("tensor_parallel", "pipeline_parallel", "data_parallel")
 """These also say how many GPUs a replica holds, and need no model."""
 ANY_MEMORY_GIB = 1.0
 """Stands for memory that is not known: the law of a model does not depend on it."""
-ELSEWHERE = {
-    "block_tokens": "block_size",
-    "kv_dtype": "kv_cache_dtype",
-    "version": "engine_version",
-}
-"""Fields of the calculation that have another name as keys."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +52,7 @@ def read_capacity(
     except ConfigurationError as error:
         forms = {key.field: key.form for key in KEYS[Role.INFERENCE]}
         return Capacity(), tuple(
-            in_typed_words(_renamed(problem), forms, stated) for problem in error.problems
+            in_typed_words(problem, forms, stated) for problem in error.problems
         )
     fits = knows_memory(values) and planned.capacity.usable_blocks > 0
     capacity = planned.capacity if fits else None
@@ -86,10 +80,6 @@ def planned_replica(values: Mapping[str, Any], models: Mapping[str, str]) -> Pla
     if not said.keys() & {*MEMORY}:
         said["available_kv_gib"] = ANY_MEMORY_GIB
     return planned_capacity(CapacityQuestion(**said))
-
-
-def _renamed(problem: Problem) -> Problem:
-    return dataclasses.replace(problem, field=ELSEWHERE.get(problem.field, problem.field))
 
 
 def units_of(values: Mapping[str, Any]) -> dict[str, int]:
