@@ -1,0 +1,47 @@
+"""What is published holds all that the program reads, however it is built."""
+
+import pathlib
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def built(kind: str, source: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
+    """Build a wheel or an sdist of a tree, without a network, and return its path."""
+    command = (sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(into))
+    subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=120)
+    (made,) = into.glob("*.whl" if kind == "wheel" else "*.tar.gz")
+    return made
+
+
+def from_checkout(folder: pathlib.Path) -> pathlib.Path:
+    return built("wheel", ROOT, folder)
+
+
+def from_sdist(folder: pathlib.Path) -> pathlib.Path:
+    with tarfile.open(built("sdist", ROOT, folder)) as archive:
+        archive.extractall(folder, filter="data")
+    (source,) = folder.glob("kvtide-*/")
+    return built("wheel", source, folder)
+
+
+@pytest.mark.parametrize("build", [from_checkout, from_sdist])
+def test_a_wheel_holds_every_file_of_the_package_and_the_command(build, tmp_path):
+    with zipfile.ZipFile(build(tmp_path)) as wheel:
+        held = set(wheel.namelist())
+        (entry_points,) = (name for name in held if name.endswith("/entry_points.txt"))
+        commands = wheel.read(entry_points).decode()
+
+    package = (ROOT / "scaler").rglob("*")
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for path in package
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert {name for name in held if name.startswith("scaler/")} == files
+    assert "kvtide = scaler.cli:main" in commands
