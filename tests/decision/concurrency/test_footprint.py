@@ -78,6 +78,30 @@ def test_the_layout_counts_the_blocks(layout, blocks):
     assert footprint(fixed(160), fixed(16), layout).blocks == blocks
 
 
+def test_windows_in_smaller_blocks_grow_in_their_own_steps():
+    windows = (WindowGroup(block_tokens=16, most_blocks=50),)
+    layout = dataclasses.replace(UNIFORM, block_tokens=1600, constant_blocks=50, windows=windows)
+
+    law = footprint(fixed(160), fixed(160), layout)
+
+    assert law.blocks == tuple(range(12, 22))
+    assert law.shares == pytest.approx((0.1,) * 10)
+
+
+@pytest.mark.parametrize(
+    ("layout", "blocks"),
+    [
+        pytest.param(UNIFORM, 6281.75, id="a block more for every sixteen tokens"),
+        pytest.param(dataclasses.replace(UNIFORM, growing_groups=3), 18_845.25, id="three groups"),
+        pytest.param(
+            dataclasses.replace(UNIFORM, block_tokens=1000, constant_blocks=7), 108.0, id="states"
+        ),
+    ],
+)
+def test_long_requests_are_right_on_average_though_not_told_apart(layout, blocks):
+    assert footprint(fixed(100_000), fixed(1000), layout).mean == pytest.approx(blocks, abs=0.5)
+
+
 def test_a_request_ends_at_the_longest_length():
     law = footprint(fixed(160), fixed(160), UNIFORM, longest=208)
 

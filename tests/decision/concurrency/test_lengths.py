@@ -38,6 +38,13 @@ def test_a_bucket_is_spread_over_its_logarithm():
     assert law_of(0, 0, 0, 0, 0, 1, 0, 0).mean == pytest.approx(30 / math.log(50 / 20))
 
 
+def test_a_first_bucket_begins_at_one_token():
+    law = from_histogram(Histogram(upper=(10.0, math.inf), counts=(1.0, 0.0)))
+
+    assert law is not None
+    assert law.mean == pytest.approx(9 / math.log(10))
+
+
 def test_a_bucket_of_one_token_is_one_token():
     assert law_of(1, 0, 0, 0, 0, 0, 0, 0) == fixed(1.0)
 
@@ -92,6 +99,7 @@ def test_a_mean_alone_spreads_as_public_traces_do():
 
     assert law.mean == pytest.approx(1000)
     assert 0.945 < share_within(law, 0, 3140) < 0.955
+    assert 0.48 < share_within(law, 0, 1000 * math.exp(-0.5)) < 0.52
 
 
 def test_a_percentile_equal_to_the_mean_is_one_length():

@@ -113,6 +113,21 @@ def test_longer_requests_never_fit_more(law, blocks, probability, longer):
     )
 
 
+@pytest.mark.parametrize("requests", [2, 5, 20, 200])
+@pytest.mark.parametrize("probability", [0.9, 0.2, 0.01, 0.001])
+def test_the_tail_of_a_law_of_many_sizes(requests, probability):
+    law = chat()
+    one = np.zeros(1 << (requests * law.blocks[-1]).bit_length())
+    one[list(law.blocks)] = law.shares
+    pmf = np.fft.irfft(np.fft.rfft(one) ** requests, len(one))
+    tail = np.cumsum(pmf[::-1])[::-1]
+    blocks = int(np.argmax(tail < probability)) - 1
+
+    computed = overflow_probability(law, requests, blocks=blocks)
+
+    assert computed == pytest.approx(float(tail[blocks + 1]), rel=0.04)
+
+
 @pytest.mark.parametrize("requests", [2, 8, 30, 120])
 def test_requests_that_arrive_and_end_overflow_as_often_as_computed(requests):
     rng = np.random.default_rng(requests)
