@@ -3,9 +3,11 @@ Requests of one instant: running, waiting and held, and over whom they are sprea
 
 A replica that is ready and does not report is neither idle nor full. It is counted as the HPA
 counts pods without metrics: empty when the answer would go up, full when it would go down
-(``Fill``); with more than half of them missing the instant says nothing at all.
+(``Fill``). With more than half of them missing the instant says nothing, but that at the newest one
+what the few ask for alone is asked for (:func:`of_the_few`).
 """
 
+import dataclasses
 import enum
 from collections.abc import Sequence
 
@@ -50,6 +52,11 @@ def speaks(sample: Sample) -> bool:
     return sample.is_known_zero or has_gateway(sample)
 
 
+def of_the_few(sample: Sample) -> Sample:
+    """Return the instant as if only the replicas that report were there: the others are empty."""
+    return dataclasses.replace(sample, ready_replicas=len(reporting(sample)))
+
+
 def has_gateway(sample: Sample) -> bool:
     """Whether the gateway reads."""
     return sample.gateway_in_flight is not None or sample.gateway_waiting is not None
@@ -72,6 +79,16 @@ def held(sample: Sample) -> float:
     if sample.gateway_in_flight is None:
         return 0.0
     return max(0.0, sample.gateway_in_flight - running(sample) - waiting(sample))
+
+
+def surely_held(sample: Sample) -> float | None:
+    """
+    Return the same where it can be told from what runs in replicas that do not report.
+
+    A gauge that counts all in flight counts these too. None: it cannot be told.
+    """
+    counts_all = sample.gateway_waiting is None and sample.gateway_in_flight is not None
+    return None if counts_all and missing_replicas(sample) else held(sample)
 
 
 def backlog(sample: Sample) -> float:

@@ -20,6 +20,7 @@ from .load import Series, read, wanted
 from .point import LoadPoint
 from .policy import Forecast, InferencePolicy, SignalName
 from .rates import arrived
+from .sample import Sample
 from .window import Window
 
 
@@ -52,6 +53,12 @@ class Basis:
             if SignalName.GPU_UTILIZATION in chosen
             else None,
         )
+
+    def of_the_few(self) -> "Basis":
+        """Return the same with the replicas that do not report at the newest instant as empty."""
+        heard = demand.of_the_few(self.window.latest)
+        window = dataclasses.replace(self.window, samples=(*self.window.samples[:-1], heard))
+        return dataclasses.replace(self, series=read(window, self.policy))
 
     def points(self, fill: Fill = Fill.EMPTY) -> tuple[LoadPoint, ...]:
         """Return the load over time, in replicas at the target utilisation, as KPA reads it."""
@@ -93,6 +100,9 @@ class Basis:
 def decide_replicas(window: Window, policy: InferencePolicy) -> Decision:
     """Return the replicas that an inference workload needs."""
     basis = Basis.of(window, policy)
+    now = window.latest
+    if demand.missing_replicas(now) and not demand.speaks(now) and not now.is_known_zero:
+        return _of_the_few(basis)
     steps, panic = _demanded(basis)
     return conclude(basis, steps, panic=panic)
 
@@ -149,6 +159,31 @@ def _silence(basis: Basis) -> Step:
     return Step(None, Reason.NO_CAPACITY, why)
 
 
+def _of_the_few(basis: Basis) -> Decision:
+    """
+    Go up where the few ready replicas that report ask for it alone; else hold.
+
+    In a surge many replicas become ready at once, before the first scrape of most of them, and to
+    hold then costs a scrape interval. What the silent ones do can only add to the load. For a lower
+    count, and for whoever lends or deals by this load, the instant stays unknown.
+    """
+    few, now = basis.of_the_few(), basis.window.latest
+    answering = len(demand.reporting(now))
+    if answering and any(one.latest is not None for one in few.series):
+        answer = few.recommend()
+        count = answer.steps[-1].replicas
+        if count is not None and count > _current(now):
+            detail = f"{answering} of {now.ready} ready replicas report and alone ask for {count}"
+            step = Step(count, Reason.PARTIAL_DATA, detail)
+            return conclude(few, (*answer.steps, step), panic=answer.panic)
+    return conclude(basis, (_silence(basis),), panic=False)
+
+
+def _current(sample: Sample) -> int:
+    """Return the count that an answer is above or below: as asked for, else what is ready."""
+    return sample.spec_replicas if sample.spec_replicas is not None else sample.ready or 0
+
+
 def _partial(basis: Basis, empty: KpaAnswer) -> tuple[tuple[Step, ...], bool]:
     """
     Decide while some ready replicas do not report, by the HPA's rule for missing pods.
@@ -157,7 +192,7 @@ def _partial(basis: Basis, empty: KpaAnswer) -> tuple[tuple[Step, ...], bool]:
     full; between the two, stay.
     """
     now = basis.window.latest
-    current = now.spec_replicas if now.spec_replicas is not None else now.ready or 0
+    current = _current(now)
     low, full = empty.steps[-1].replicas, basis.recommend(Fill.FULL)
     high = full.steps[-1].replicas
     if low is None or high is None or low >= current:

@@ -4,11 +4,14 @@ The decision for one tier of a group: its share of the group's demand, then its 
 Each tier decides on the windows of all of them and comes to the same deal.
 """
 
+import dataclasses
+
 from .decision import Decision, Reason, Step
 from .inference import RULES_OF_A_TIER, Basis, conclude
 from .limits import bounds
 from .policy import InferencePolicy
 from .pool import Member, TierWindow
+from .shared_gateway import count_held_once
 from .tier_demand import Tier
 from .tiers import share
 from .window import Window
@@ -16,6 +19,7 @@ from .window import Window
 
 def decide_tier(group: TierWindow, policy: InferencePolicy) -> Decision:
     """Return the replicas of the tier that ``group`` is seen from."""
+    group = dataclasses.replace(group, members=count_held_once(group.members))
     own = next(member for member in group.members if member.name == group.member)
     if own.window is None:
         return _silent(group, own)

@@ -64,6 +64,8 @@ class Window:
         bounds: the ScaledObject's and HPA's bounds where the cluster tells.
         allocates_up_front: whether the engine takes its GPU memory at start (its profile says
             so), so that memory in use says nothing about load.
+        gateway: which series the gateway's readings come from, in words of the source's own: the
+            same in windows that read the same ones; None: no gateway is named.
     """
 
     samples: tuple[Sample, ...]
@@ -73,6 +75,7 @@ class Window:
     startup_s: tuple[float, ...] = ()
     bounds: ScaleBounds = dataclasses.field(default_factory=ScaleBounds)
     allocates_up_front: bool = False
+    gateway: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a window that would make a decision read silence as zero."""

@@ -117,7 +117,7 @@ def loads(
         came = 0.0 if after.is_known_zero else arrivals(before, after)
         if came is None or not demand.speaks(after):
             return None
-        per_s = max(0.0, came) / (after.at_s - before.at_s) + demand.backlog(after) / drain_s
+        per_s = max(0.0, came) / (after.at_s - before.at_s) + _backlog(after) / drain_s
         return per_s * work.request_s / work.safe_rho
 
     return (None, *(load(before, after) for before, after in itertools.pairwise(samples)))
@@ -137,9 +137,15 @@ def arrivals(before: Sample, after: Sample) -> float | None:
     if finished is None:
         return None
     both = {r.name for r in before.replicas} & {r.name for r in after.replicas}
-    rose = demand.held(after) - demand.held(before)
+    held = (demand.surely_held(before), demand.surely_held(after))
+    rose = 0.0 if held[0] is None or held[1] is None else held[1] - held[0]
     for sample, sign in ((before, -1), (after, 1)):
         for replica in demand.reporting(sample):
             if replica.name in both:
                 rose += sign * ((replica.requests_running or 0) + (replica.requests_waiting or 0))
     return finished + rose
+
+
+def _backlog(sample: Sample) -> float:
+    """Return what surely waits: what runs in silent replicas is no backlog for this law."""
+    return demand.waiting(sample) + (demand.surely_held(sample) or 0.0)

@@ -166,6 +166,7 @@ class Assembly:
             startup_s=self._cluster.startup_s(self._pods(workload)),
             bounds=self._cluster.bounds(workload),
             allocates_up_front=self._profile(workload).allocates_up_front,
+            gateway=self.gateways.origin(workload),
         )
 
     def between(self, workload: Workload, since_s: float, until_s: float) -> list[Sample]:

@@ -45,6 +45,26 @@ def test_an_instant_without_engine_series(fields, speaks):
     assert demand.speaks(Sample(at_s=0, **fields)) is speaks
 
 
+def test_of_the_few_the_silent_ones_are_empty():
+    few = demand.of_the_few(sample(running=14, replicas=2, ready_replicas=6))
+
+    assert demand.speaks(few)
+    assert (few.ready, demand.missing_replicas(few), demand.running(few)) == (2, 0, 14)
+
+
+@pytest.mark.parametrize(
+    ("fields", "held"),
+    [
+        pytest.param({"gateway_in_flight": 9.0}, 4, id="all report: what no engine knows of"),
+        pytest.param({"gateway_in_flight": 9.0, "ready_replicas": 2}, None, id="it may run there"),
+        pytest.param({"gateway_waiting": 4.0, "ready_replicas": 2}, 4, id="only waiting ones"),
+        pytest.param({"ready_replicas": 2}, 0, id="no gateway holds any"),
+    ],
+)
+def test_what_is_held_for_sure_while_a_replica_is_silent(fields, held):
+    assert demand.surely_held(sample(running=3, waiting=2, **fields)) == held
+
+
 def test_what_is_held_is_what_no_engine_knows_of():
     assert demand.held(sample(running=3, waiting=2, gateway_in_flight=9.0)) == 4
     assert demand.held(sample(running=3, waiting=2, gateway_in_flight=4.0)) == 0

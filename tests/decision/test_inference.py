@@ -72,6 +72,51 @@ def test_silence_holds(newest, reason):
     assert not decision.active
 
 
+def of_few(running, *, ready=6, spec=None):
+    """Return calm minutes of two replicas, and six that are ready now, of which two report."""
+    calm = steady(600, running=14, replicas=2, end_s=9_995).samples
+    few = sample(10_000, running=running, replicas=2, ready_replicas=ready, spec_replicas=spec)
+    return window(*calm, few)
+
+
+@pytest.mark.parametrize(
+    ("newest", "count"),
+    [
+        pytest.param({"running": 160}, 13, id="they alone ask for more: up"),
+        pytest.param({"running": 40}, None, id="no more than is there, as far as they tell: hold"),
+        pytest.param({"running": 160, "spec": 14}, None, id="or than is asked for already: hold"),
+        pytest.param({"running": 2}, None, id="never down on their word"),
+    ],
+)
+def test_most_of_the_ready_replicas_are_silent(newest, count):
+    decision = decide(of_few(**newest), inference(**FAST))
+
+    assert decision.replicas == count
+    assert decision.holds == (count is None)
+
+
+def test_going_up_by_the_few_says_so():
+    decision = decide(of_few(160), inference(**FAST))
+
+    assert decision.load == pytest.approx(16)
+    assert decision.steps[-1].reason is Reason.PARTIAL_DATA
+    assert decision.steps[-1].detail == "2 of 6 ready replicas report and alone ask for 13"
+
+
+def test_holding_by_the_few_names_them_and_gives_no_load():
+    decision = decide(of_few(40), inference(**FAST))
+
+    assert (decision.reason, decision.load) == (Reason.NO_DATA, None)
+    assert decision.detail == "concurrency: 2 of 6 ready replicas report"
+
+
+def test_an_instant_of_the_few_is_a_gap_to_later_ones():
+    seen = of_few(160)
+    later = sample(10_005, running=14, replicas=2)
+
+    assert decide(window(*seen.samples, later), inference(**FAST)).replicas == 2
+
+
 def test_ready_replicas_are_never_offered_in_place_of_data():
     silent = Sample(at_s=0, ready_replicas=4, spec_replicas=4)
 

@@ -177,6 +177,14 @@ def silent(since_s):
     )
 
 
+def of_few(loads):
+    """Return a workload of which one of three ready replicas reports at the newest instant."""
+    whole = member(loads)
+    assert whole.window is not None
+    few = dataclasses.replace(whole.window.latest, ready_replicas=3)
+    return dataclasses.replace(whole, window=window(*whole.window.samples[:-1], few))
+
+
 @pytest.mark.parametrize(
     ("members", "count", "reason"),
     [
@@ -198,6 +206,9 @@ def silent(since_s):
             id="the other alone is past the threshold",
         ),
         pytest.param([member([*QUIET, None])], None, Reason.BLIND_HOLD, id="its newest is missing"),
+        pytest.param(
+            [of_few([*QUIET, 0.8])], None, Reason.BLIND_HOLD, id="one of its three reports now"
+        ),
     ],
 )
 def test_an_unknown_online_load(members, count, reason):

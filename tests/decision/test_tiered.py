@@ -96,6 +96,21 @@ def test_a_tier_without_nodes_probes():
     assert (decision.replicas, decision.reason) == (1, Reason.TIER_PROBE)
 
 
+def test_tiers_behind_one_gateway_do_not_take_each_others_requests_for_held():
+    t4, a10 = at(28, replicas=4), at(84, replicas=4)
+    behind = [
+        dataclasses.replace(
+            one,
+            gateway="edge",
+            samples=tuple(dataclasses.replace(s, gateway_in_flight=112.0) for s in one.samples),
+        )
+        for one in (t4, a10)
+    ]
+
+    for name in ("t4", "a10"):
+        assert decided(name, *behind).replicas == decided(name, t4, a10).replicas
+
+
 @pytest.mark.parametrize("running", [3, 14, 30, 55, 80])
 def test_shares_cover_the_demand(running):
     replicas = max(1, running // 7)

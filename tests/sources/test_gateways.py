@@ -243,3 +243,37 @@ def test_a_user_s_own_gateway_needs_no_code():
     )
     observer.round(NOW_S, {})
     assert observer.window().latest.gateway_waiting == 5
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        pytest.param(
+            workload("fast", cluster_name="chat"),
+            workload("cheap", cluster_name="chat"),
+            True,
+            id="by a selector",
+        ),
+        pytest.param(
+            workload("fast", hop="edge"),
+            workload("cheap", hop="edge"),
+            False,
+            id="a selector beside the own name",
+        ),
+        pytest.param(workload("fast"), workload("cheap"), False, id="each by its own name"),
+        pytest.param(
+            workload("fast", "nginx", service="chat"),
+            workload("fast", "keda-http", service="chat"),
+            False,
+            id="two gateways",
+        ),
+    ],
+)
+def test_which_workloads_read_the_same_rows(one, other, alike):
+    gateways = observer_of(one, other).assembly.gateways
+
+    assert (gateways.origin(one) == gateways.origin(other)) is alike
+
+
+def test_a_workload_without_a_gateway_reads_no_rows():
+    assert observer_of().assembly.gateways.origin(workload(gateway=None)) is None

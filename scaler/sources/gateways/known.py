@@ -87,6 +87,13 @@ class KnownGateways:
             return found
         return (*found, (workload.namespace, workload.name))
 
+    def origin(self, workload: Workload) -> str | None:
+        """Name the rows that its readings come from: alike for workloads that read the same."""
+        if workload.gateway is None:
+            return None
+        rows = sorted(rows_of(self._profile(workload), workload).items())
+        return f"{workload.prometheus}/{workload.gateway} {rows}"
+
     def _profile(self, workload: Workload) -> GatewayProfile:
         name = str(workload.gateway)
         if name not in self._profiles:
