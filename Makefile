@@ -22,10 +22,10 @@ setup: .venv/.ready ## Everything into .venv, at locked versions
 system: ## Programs that tests start (Debian: prometheus, promtool, chromium, helm); others are used where found
 	@tests/install-programs
 
-demo: setup ## The whole loop on this machine, no cluster and no Docker: three minutes
-	$(BIN)/kvtide demo
+demo: setup ## The whole loop on this machine, three minutes; ARGS="--trace FILE" and other flags
+	$(BIN)/kvtide demo $(ARGS)
 
-test: setup ## All tests
+test: setup ## All tests; ARGS="tests/decision -x" and the like
 	@$(if $(CI),tests/install-programs)
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -38,8 +38,9 @@ lint: setup ## Format and lint, nothing rewritten
 types: setup ## mypy, strict
 	$(BIN)/mypy
 
+# Its cache would outlive a package that is added.
 layers: setup ## The stairs of ARCHITECTURE.md
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 fix: setup ## Format, and repair what lint can repair
 	$(BIN)/ruff format .

@@ -85,7 +85,6 @@ class Pod:
 
     name: str
     ready: bool
-    terminating: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +229,6 @@ def pods(manifests: Sequence[Json]) -> tuple[Pod, ...]:
                 Pod(
                     name=one["metadata"]["name"],
                     ready=_is_ready(one),
-                    terminating="deletionTimestamp" in one["metadata"],
                 )
                 for one in held
             ),

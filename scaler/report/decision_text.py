@@ -48,22 +48,6 @@ def answer_text(answer: Mapping[str, Any]) -> str:
     return "\n".join([head, *(f"  {problem}" for problem in wrong["problems"])])
 
 
-def decision_line(key: str, decision: Decision) -> str:
-    """Return the decision as one log line of ``name=value`` pairs; absent readings are left out."""
-    fields = {
-        "object": key,
-        "replicas": _count(decision.replicas),
-        "reason": decision.reason,
-        "load": None if decision.load is None else f"{decision.load:.3f}",
-        "ready": decision.ready_replicas,
-        "spec": decision.spec_replicas,
-        "panic": "true" if decision.panic else None,
-        "steps": ",".join(f"{step.reason}:{_count(step.replicas)}" for step in decision.steps),
-        "detail": f'"{_quotable(decision.detail)}"',
-    }
-    return " ".join(f"{name}={value}" for name, value in fields.items() if value is not None)
-
-
 def _headline(key: str, decision: Decision) -> str:
     answer = "hold what is" if decision.holds else str(decision.replicas)
     facts = [f"{key}: {answer} ({decision.reason})", f"at {instant(decision.at_s)}"]
@@ -97,10 +81,6 @@ def _step_row(step: Step) -> tuple[str, ...]:
 
 def _count(replicas: int | None) -> str:
     return "hold" if replicas is None else str(replicas)
-
-
-def _quotable(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

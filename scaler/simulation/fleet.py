@@ -12,7 +12,6 @@ takes pods in the order a ReplicaSet does (unscheduled, then loading, then the y
 import dataclasses
 import enum
 import functools
-import math
 from collections import deque
 from collections.abc import Callable
 
@@ -204,8 +203,3 @@ class Fleet:
     def waiting(self) -> int:
         """Requests that wait in its engines."""
         return sum(len(replica.engine.waiting) for replica in self.replicas.values())
-
-    @property
-    def next_due_s(self) -> float:
-        """When the next of its engines has something to do; ``inf``: all are idle."""
-        return min((r.engine.due_s for r in self.replicas.values()), default=math.inf)

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 
@@ -160,10 +160,3 @@ def sliced(arrivals: Iterable[Arrival], start_s: float, end_s: float) -> Iterato
     later = itertools.dropwhile(lambda arrival: arrival.at_s < start_s, arrivals)
     part = itertools.takewhile(lambda arrival: arrival.at_s < end_s, later)
     return (arrival._replace(at_s=arrival.at_s - start_s) for arrival in part)
-
-
-def mean_lengths(arrivals: Sequence[Arrival]) -> tuple[float, float]:
-    """Return the mean prompt and output lengths of at least one request, tokens."""
-    count = len(arrivals)
-    prompts = sum(arrival.prompt_tokens for arrival in arrivals)
-    return prompts / count, sum(arrival.output_tokens for arrival in arrivals) / count

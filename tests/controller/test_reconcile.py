@@ -43,7 +43,7 @@ RUNNING = Job(
 )
 SUSPENDED = dataclasses.replace(RUNNING, suspended=True)
 QUEUED = dataclasses.replace(RUNNING, queued=True, workload_active=True)
-PODS = tuple(Pod(name=f"pretrain-{k}", ready=True, terminating=False) for k in range(3))
+PODS = tuple(Pod(name=f"pretrain-{k}", ready=True) for k in range(3))
 RECLAIM = Reclaim(started_s=NOW_S - 5, reason="Reclaimed", workers=3, generation=5)
 
 

@@ -1,7 +1,7 @@
 from scaler.decision.decision import Reason, Step
 from scaler.errors import ConfigurationError, NoDataError, Problem
 from scaler.report.decision_json import answer_json
-from scaler.report.decision_text import answer_text, decision_line, decision_text
+from scaler.report.decision_text import answer_text, decision_text
 from tests.builders import decision
 
 
@@ -42,19 +42,6 @@ def test_holding_is_said_in_words():
         "replicas  reason\n"
         "hold      NoData  newest sample is 40 s old"
     )
-
-
-def test_the_log_line_carries_the_chain():
-    assert decision_line("llm/chat", decision()) == (
-        "object=llm/chat replicas=5 reason=TooManyReplicas load=4.200 ready=3 spec=3 panic=true "
-        'steps=Demand:6,TooManyReplicas:5 detail="the maximum is 5"'
-    )
-
-
-def test_a_detail_cannot_break_the_log_line():
-    tricky = decision(steps=(Step(1, Reason.DEMAND, 'a "quoted"\nbreak'),))
-
-    assert decision_line("llm/chat", tricky).endswith(r'detail="a \"quoted\" break"')
 
 
 def test_an_answer_is_its_decision():

@@ -22,6 +22,16 @@ class CapacityStep:
     why: str
 
 
+def longest_step(num_blocks: int, needed: int, longest_tokens: int) -> CapacityStep:
+    """Return how many requests of the longest kind fit, ``needed`` blocks each."""
+    return CapacityStep(
+        name="max concurrency",
+        value=num_blocks / needed,
+        unit="requests",
+        why=f"{num_blocks:,} blocks / {needed:,} blocks of a request of {longest_tokens:,} tokens",
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class KvCapacity:
     """The KV cache of one engine (one data-parallel rank): blocks, and what the engine prints."""

@@ -7,7 +7,7 @@ Engines that count a cache in tokens: every layer of a token at once, in one poo
 from scaler.decision.architecture import Cache, ModelArchitecture, StateCache
 
 from . import pages
-from .capacity import CapacityStep, KvCapacity
+from .capacity import CapacityStep, KvCapacity, longest_step
 from .layout import KvLayout
 from .serving import Serving
 from .stages import caches_by_stage
@@ -118,13 +118,5 @@ def _steps(
             )
         )
     if longest:
-        needed = layout.footprint_blocks(longest)
-        steps.append(
-            CapacityStep(
-                name="max concurrency",
-                value=num_blocks / needed,
-                unit="requests",
-                why=f"{num_blocks:,} blocks / {needed:,} blocks of a request of {longest:,} tokens",
-            )
-        )
+        steps.append(longest_step(num_blocks, layout.footprint_blocks(longest), longest))
     return tuple(steps)

@@ -16,7 +16,7 @@ from scaler.decision.architecture import (
 from scaler.errors import ConfigurationError, Problem
 
 from . import pages
-from .capacity import CapacityStep, KvCapacity, capacity_tokens
+from .capacity import CapacityStep, KvCapacity, capacity_tokens, longest_step
 from .groups import Group, Kind, Page, group_pages
 from .layout import KvLayout, WindowGroup
 from .serving import GpuClass, Serving
@@ -277,13 +277,5 @@ def _steps(
         ),
     ]
     if longest:
-        needed = pool.request_blocks(longest)
-        steps.append(
-            CapacityStep(
-                name="max concurrency",
-                value=num_blocks / needed,
-                unit="requests",
-                why=f"{num_blocks:,} blocks / {needed:,} blocks of a request of {longest:,} tokens",
-            )
-        )
+        steps.append(longest_step(num_blocks, pool.request_blocks(longest), longest))
     return tuple(steps)
