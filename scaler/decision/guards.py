@@ -68,7 +68,7 @@ def gpu_utilization(window: Window, policy: InferencePolicy) -> Signal:
         reading
         for sample in window.last(policy.stable_window_s)
         for replica in sample.replicas
-        if (reading := _busy(replica)) is not None
+        if not replica.sleeping and (reading := _busy(replica)) is not None
     ]
     name, target = SignalName.GPU_UTILIZATION, policy.gpu_utilization_target
     if not busy:

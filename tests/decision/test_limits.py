@@ -29,6 +29,30 @@ def at(spec, **bounds):
         pytest.param(
             1, {"max_replicas": 2}, {"min_replicas": 5}, None, id="crossed: the maximum wins"
         ),
+        pytest.param(0, {}, {}, None, id="zero is a count where no minimum is known"),
+        pytest.param(
+            0,
+            {},
+            {"min_replicas": 2},
+            (2, Reason.TOO_FEW_REPLICAS),
+            id="the ScaledObject's minimum",
+        ),
+        pytest.param(
+            0,
+            {"min_replicas": 1},
+            {"min_replicas": 2},
+            (1, Reason.TOO_FEW_REPLICAS),
+            id="stated, in place of the ScaledObject's",
+        ),
+        pytest.param(2, {"min_replicas": 2, "max_replicas": 4}, {}, None, id="at the minimum"),
+        pytest.param(4, {"min_replicas": 2, "max_replicas": 4}, {}, None, id="at the maximum"),
+        pytest.param(
+            1,
+            {"min_replicas": 3, "max_replicas": 3},
+            {},
+            (3, Reason.TOO_FEW_REPLICAS),
+            id="a single count is allowed",
+        ),
     ],
 )
 def test_bounds(count, policy, bounds, step):
@@ -56,6 +80,13 @@ def test_up_to_the_first_count_that_a_default_hpa_acts_on(spec, count, raised):
     assert (step and step.replicas) == raised
 
 
+def test_the_dead_band_is_said():
+    step = past_dead_band(11, at(10), inference())
+
+    assert step is not None
+    assert step.detail == "an HPA with 10 % tolerance keeps 10 for less than 12"
+
+
 @pytest.mark.parametrize(
     ("spec", "count", "value"),
     [
@@ -64,6 +95,11 @@ def test_up_to_the_first_count_that_a_default_hpa_acts_on(spec, count, raised):
         pytest.param(20, 19, None, id="nothing under 18 rounds up to 19"),
         pytest.param(10, 5, None, id="far enough already"),
         pytest.param(10, 0, None, id="zero is KEDA's to do"),
+        pytest.param(1, 0, None, id="from one to zero as well"),
+        pytest.param(2, 1, None, id="far enough: half of them"),
+        pytest.param(10, 10, None, id="no change is none to under-report"),
+        pytest.param(10, 11, None, id="nor is a rise"),
+        pytest.param(None, 3, None, id="what is there is not known"),
     ],
 )
 def test_down_with_less_than_one_under_reported(spec, count, value):

@@ -1,6 +1,6 @@
 import pytest
 
-from scaler.decision.window import Window
+from scaler.decision.window import Histogram, Window
 from tests.builders import sample, steady, window
 
 
@@ -40,3 +40,24 @@ def test_the_last_seconds_of_a_window(seconds, count):
 
 def test_the_span_counts_the_oldest_bucket_whole():
     assert steady(120, running=1).span_s == 120
+
+
+def test_a_bucket_of_one_second_will_do():
+    assert window(interval_s=1.0).interval_s == 1
+
+
+def test_one_pair_out_of_order_is_enough():
+    with pytest.raises(ValueError, match="increasing"):
+        window(sample(0), sample(5), sample(5), sample(10))
+
+
+def test_the_whole_window_has_its_history_as_samples():
+    old, fine = sample(0), sample(60)
+
+    whole = window(fine, history=(old,)).whole
+
+    assert (whole.samples, whole.history) == ((old, fine), ())
+
+
+def test_a_histogram_counts_what_is_in_all_buckets():
+    assert Histogram(upper=(1.0, 2.0), counts=(3.0, 4.0)).total == 7
