@@ -25,11 +25,12 @@ FLOAT_ERROR = 1e-6
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Latch:
-    """Whether lending is on, since when, and when load last was past the reclaim threshold."""
+    """Whether lending is on, and when load last was past the reclaim threshold."""
 
     on: bool
-    since_s: float | None
     reclaimed_s: float | None
+    panic_load: float | None
+    """Online load averaged over the newest panic window; None: not known."""
 
 
 def latch(points: Sequence[OnlinePoint], policy: LendingPolicy) -> Latch:
@@ -40,7 +41,7 @@ def latch(points: Sequence[OnlinePoint], policy: LendingPolicy) -> Latch:
     ``lend_delay_s`` after the last reclaim), off at the first later instant whose panic window
     averages above ``reclaim_above``. An unknown instant ends a run below, and nothing else.
     """
-    state = Latch(on=False, since_s=None, reclaimed_s=None)
+    state = Latch(on=False, reclaimed_s=None, panic_load=None)
     below_since_s: float | None = None
     before_s: float | None = None
     for point, panic in zip(points, averages(points, policy.panic_window_s), strict=True):
@@ -50,10 +51,11 @@ def latch(points: Sequence[OnlinePoint], policy: LendingPolicy) -> Latch:
             # A sample stands for the bucket that it ends.
             below_since_s = point.at_s if before_s is None else before_s
         before_s = point.at_s
+        state = dataclasses.replace(state, panic_load=panic)
         if panic is not None and panic > policy.reclaim_above:
-            state = Latch(on=False, since_s=point.at_s, reclaimed_s=point.at_s)
+            state = dataclasses.replace(state, on=False, reclaimed_s=point.at_s)
         elif not state.on and _may_lend(point.at_s, below_since_s, state, policy):
-            state = dataclasses.replace(state, on=True, since_s=point.at_s)
+            state = dataclasses.replace(state, on=True)
     return state
 
 
@@ -80,32 +82,31 @@ def decide_workers(pool: PoolWindow, policy: LendingPolicy) -> Decision:
     """Return the training workers that may run on the pool now."""
     points = online_load(pool, policy)
     state = latch(points, policy)
-    step = _blind(pool, points, policy) or _latched(pool, points, state, policy)
-    steps: tuple[Step, ...] = (step,)
     need = _need(pool, points, policy)
-    if step.replicas is not None and state.on and step.reason is Reason.LENT:
-        steps = _lent(pool, points, need, policy)
+    step = _blind(pool, points, policy) or _off(pool, points, state, policy)
+    steps = (step,) if step else _lent(pool, points, need, policy)
     return _decision(pool, points, steps, need, policy)
 
 
 def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Step | None:
     """Hold while some workload's load is unknown; take everything back when that lasts."""
+    if points and points[-1].load is not None:
+        return None
+    least = points[-1].least if points else 0.0
+    if least > policy.reclaim_above:
+        return _reclaimed(least, policy, "at least ")
     unheard = [member.name for member in pool.members if member.policy is None]
     silent = [member for member in pool.members if member.policy and member.window is None]
-    least = points[-1].least if points else 0.0
-    if (unheard or silent) and least > policy.reclaim_above:
-        return _reclaimed(least, policy, "at least ")
+    names = ", ".join(member.name for member in silent) or "the pool's workloads"
     stopped = [m.silent_since_s for m in silent if m.silent_since_s is not None]
+    # Ready replicas that do not report are silence as well, since the last instant that was known.
+    stopped += [point.at_s for point in points if point.load is not None][-1:]
     if stopped and pool.at_s - min(stopped) >= policy.blind_reclaim_after_s:
-        names = ", ".join(member.name for member in silent)
         detail = f"no reading of {names} for {pool.at_s - min(stopped):.0f} s"
         return Step(0, Reason.BLIND_RECLAIM, detail)
     if unheard:
         return Step(None, Reason.MEMBER_UNKNOWN, f"{', '.join(unheard)}: not heard of so far")
-    if silent or not points or points[-1].load is None:
-        names = ", ".join(member.name for member in silent) or "the pool's workloads"
-        return Step(None, Reason.BLIND_HOLD, f"the load of {names} is not known")
-    return None
+    return Step(None, Reason.BLIND_HOLD, f"the load of {names} is not known")
 
 
 def _reclaimed(load: float, policy: LendingPolicy, qualifier: str = "") -> Step:
@@ -113,14 +114,14 @@ def _reclaimed(load: float, policy: LendingPolicy, qualifier: str = "") -> Step:
     return Step(0, Reason.RECLAIMED, detail)
 
 
-def _latched(
+def _off(
     pool: PoolWindow, points: Sequence[OnlinePoint], state: Latch, policy: LendingPolicy
-) -> Step:
-    now = averages(points[-64:], policy.panic_window_s)[-1] or 0.0
-    if now > policy.reclaim_above:
-        return _reclaimed(now, policy)
+) -> Step | None:
+    """Say why the latch is off; None: it is on."""
+    if state.panic_load is not None and state.panic_load > policy.reclaim_above:
+        return _reclaimed(state.panic_load, policy)
     if state.on:
-        return Step(policy.most_workers, Reason.LENT, _since("lending", state.since_s, pool.at_s))
+        return None
     load = points[-1].load or 0.0
     if state.reclaimed_s is not None and pool.at_s - state.reclaimed_s < policy.lend_delay_s:
         detail = (
@@ -133,10 +134,6 @@ def _latched(
         f"below {100 * policy.lend_below:g} %"
     )
     return Step(0, Reason.NOT_LENDING, detail)
-
-
-def _since(what: str, since_s: float | None, now_s: float) -> str:
-    return what if since_s is None else f"{what} for {now_s - since_s:.0f} s"
 
 
 def _lent(
@@ -263,7 +260,7 @@ def _notes(
 ) -> tuple[str, ...]:
     """Say what stays idle, and what rests for want of what."""
     notes = []
-    idle = policy.pool_units - max(need.kept, policy.reserved_units)
+    idle = policy.pool_units - need.kept
     idle -= (steps[-1].replicas or 0) * policy.units_per_worker
     if idle > 0 and steps[-1].replicas is not None:
         notes.append(f"{idle} of {policy.pool_units} units are idle: {steps[-1].detail}.")

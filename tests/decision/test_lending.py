@@ -22,6 +22,25 @@ def reasons(decision):
     return [step.reason for step in decision.steps]
 
 
+def test_what_a_borrower_takes_is_said():
+    quiet = pool(member(QUIET, replicas=2))
+
+    bounded = decide(quiet, lending(headroom_units=0, min_workers=2, max_workers=4))
+    gang = decide(quiet, lending(headroom_units=0, resizable=False, max_workers=4))
+
+    assert reasons(bounded) == [Reason.LENT, Reason.WHOLE_GANG]
+    assert bounded.detail == "the borrower takes 0 or 2 to 4 workers"
+    assert gang.detail == "the borrower takes 0 or 4 workers"
+
+
+def test_a_rise_is_headroom_in_units_of_the_pool():
+    up_and_down = [*[0.0, 0.0, 1.6] * 20, *[0.0] * 13]
+
+    decision = decide(pool(member(up_and_down, replicas=2)), lending(forecast_quantile=0.5))
+
+    assert "headroom 2)" in decision.steps[0].detail  # 1.6 of 8, in whole units
+
+
 def test_a_quiet_pool_lends_what_inference_does_not_need():
     decision = decide(pool(member(QUIET, replicas=2)), lending())
 
@@ -46,6 +65,10 @@ def test_reserved_units_are_never_lent_and_serve_inference():
         pytest.param([1.0] * 13, 6, Reason.LENT, id="quiet for a whole one"),
         pytest.param([4.0] * 40, 0, Reason.NOT_LENDING, id="between the thresholds, never quiet"),
         pytest.param([*[1.0] * 40, 7.0, 7.0], 0, Reason.RECLAIMED, id="over 70 %: all back"),
+        pytest.param([*[1.0] * 40, 7.0], 2, Reason.LENT, id="one reading over it is no panic"),
+        pytest.param([*[1.0] * 40, 5.6, 5.6], 0, Reason.NO_ROOM, id="at 70 % and not over it"),
+        pytest.param([2.4] * 40, 0, Reason.NOT_LENDING, id="at 30 % and not below it"),
+        pytest.param([*[7.0] * 40, *[1.0] * 14], 6, Reason.LENT, id="just late enough after it"),
         pytest.param(
             [*[7.0] * 40, *[1.0] * 11], 0, Reason.LEND_DELAY, id="too soon after a reclaim"
         ),
@@ -105,6 +128,42 @@ def test_load_as_a_share_of_what_the_services_have():
     assert decide(fixed, policy).reason is Reason.NOT_LENDING
 
 
+@pytest.mark.parametrize(
+    ("loads", "workers", "expected"),
+    [
+        pytest.param([*[1.0] * 40, 2.4], 1, [Reason.LENT, Reason.BAND], id="30 % is in the band"),
+        pytest.param([*[1.0] * 40, 2.3], 1, [Reason.LENT], id="below it they grow"),
+        pytest.param([*[1.0] * 40, 2.4], 5, [Reason.LENT], id="as many as there are: no change"),
+        pytest.param([*[1.0] * 40, 2.4], None, [Reason.LENT], id="how many there are is not known"),
+    ],
+)
+def test_where_the_band_begins(loads, workers, expected):
+    crowd = pool(member(loads, replicas=1), workers=workers)
+
+    decision = decide(crowd, lending(headroom_units=2))
+
+    assert reasons(decision) == expected
+
+
+@pytest.mark.parametrize(
+    ("since_s", "workers", "reserved", "count"),
+    [
+        pytest.param(9_700.1, 6, 0, 6, id="young"),
+        pytest.param(9_700.0, 6, 0, 4, id="just old enough"),
+        pytest.param(None, 6, 0, 4, id="how old is not known"),
+        pytest.param(9_900.0, 4, 0, 4, id="no shrink"),
+        pytest.param(9_900.0, 2, 0, 4, id="a growth"),
+        pytest.param(9_900.0, 6, 3, 4, id="never on reserved units"),
+    ],
+)
+def test_how_long_young_workers_run_on(since_s, workers, reserved, count):
+    here = pool(member(QUIET, replicas=2), workers=workers, workers_since_s=since_s)
+
+    decision = decide(here, lending(headroom_units=2, reserved_units=reserved))
+
+    assert decision.replicas == count
+
+
 def test_in_the_band_workers_never_grow():
     loads = [*[1.0] * 40, *[3.0] * 4]
     crowded = pool(member(loads, replicas=1), workers=2)
@@ -112,6 +171,8 @@ def test_in_the_band_workers_never_grow():
     decision = decide(crowded, lending(headroom_units=0))
 
     assert (decision.replicas, decision.reason) == (2, Reason.BAND)
+    assert reasons(decision) == [Reason.LENT, Reason.BAND]
+    assert decision.detail == "online load is 38 %: no more than the 2 workers there are"
     assert decide(dataclasses.replace(crowded, workers=6), lending(headroom_units=0)).replicas == 3
 
 
@@ -119,7 +180,9 @@ def test_young_workers_run_on_while_only_headroom_shrinks():
     young = pool(member(QUIET, replicas=2), workers=6, workers_since_s=9_900)
     careful = lending(headroom_units=2)
 
-    assert decide(young, careful).reason is Reason.MIN_RUNTIME
+    kept = decide(young, careful)
+    assert (kept.replicas, reasons(kept)) == (6, [Reason.LENT, Reason.MIN_RUNTIME])
+    assert kept.detail == "the 6 workers have run 100 s of at least 300 s"
     assert decide(dataclasses.replace(young, workers_since_s=9_000), careful).replicas == 4
     # Never against what inference needs: three are there now.
     needed = dataclasses.replace(young, members=(member(QUIET, replicas=3),))
@@ -161,6 +224,20 @@ NODES = (
             (NODES[0], dataclasses.replace(NODES[1], schedulable=False)), {}, 2, id="cordoned"
         ),
         pytest.param(NODES, {"reserved_units": 5}, 3, id="what is owed may land on any node"),
+        pytest.param(
+            NODES, {"reserved_units": 3, "units_per_worker": 3}, 1, id="and cost a place there"
+        ),
+        pytest.param(
+            NODES, {"reserved_units": 6, "units_per_worker": 2}, 0, id="or as many as it needs"
+        ),
+        pytest.param(NODES, {"pool_units": 5}, 3, id="a pool smaller than its nodes"),
+        pytest.param(NODES[:1], {}, 2, id="or larger than they are"),
+        pytest.param(
+            (dataclasses.replace(NODES[0], units_in_use=4), NODES[1]),
+            {"reserved_units": 1},
+            3,
+            id="more in use than is kept owes nothing",
+        ),
     ],
 )
 def test_free_units_are_counted_by_node(nodes, policy, count):
@@ -190,6 +267,47 @@ def of_few(loads):
     [
         pytest.param([silent(9_900.0)], None, Reason.BLIND_HOLD, id="nothing new is lent"),
         pytest.param([silent(9_700.0)], 0, Reason.BLIND_RECLAIM, id="for too long"),
+        pytest.param([silent(9_700.1)], None, Reason.BLIND_HOLD, id="for nearly too long"),
+        pytest.param(
+            [silent(9_900.0), silent(9_600.0)], 0, Reason.BLIND_RECLAIM, id="the first of two is"
+        ),
+        pytest.param(
+            [silent(None), silent(9_900.0)], None, Reason.BLIND_HOLD, id="since when is not known"
+        ),
+        pytest.param(
+            [member([*QUIET, *[None] * 60])],
+            0,
+            Reason.BLIND_RECLAIM,
+            id="its replicas are ready and have not reported for too long",
+        ),
+        pytest.param(
+            [member([*QUIET, *[None] * 59])],
+            None,
+            Reason.BLIND_HOLD,
+            id="nor for nearly too long",
+        ),
+        pytest.param([member([None] * 100)], None, Reason.BLIND_HOLD, id="what never was, stays"),
+        pytest.param(
+            [member(QUIET, end_s=10_000 - 21_601)], None, Reason.BLIND_HOLD, id="all is too old"
+        ),
+        pytest.param(
+            [member([6.0] * 40, replicas=8), Member(name="new", policy=None, window=None)],
+            0,
+            Reason.RECLAIMED,
+            id="one is unheard of, the other past the threshold",
+        ),
+        pytest.param(
+            [member([6.0] * 40), member([*QUIET, None], name="prod/b")],
+            0,
+            Reason.RECLAIMED,
+            id="the newest of one is missing, the other past the threshold",
+        ),
+        pytest.param(
+            [member([5.6] * 40), silent(9_900.0)],
+            None,
+            Reason.BLIND_HOLD,
+            id="the other is at the threshold and not past it",
+        ),
         pytest.param(
             [Member(name="prod/new", policy=None, window=None)],
             None,
@@ -217,10 +335,115 @@ def test_an_unknown_online_load(members, count, reason):
     assert (decision.replicas, decision.reason) == (count, reason)
 
 
-def test_idle_units_are_said():
-    decision = decide(pool(member([4.0] * 40, replicas=4)), lending(headroom_units=0))
+UNKNOWN_NODES = "The pool's nodes are not known: its units count as one heap."
+UNKNOWN_WORKERS = "The borrower's workers are not known: the band and minRuntime rest."
 
-    assert decision.notes[0].startswith("2 of 8 units are idle: online load is 50 %")
+
+@pytest.mark.parametrize(
+    ("loads", "policy", "around", "notes"),
+    [
+        pytest.param(
+            [4.0] * 40,
+            {},
+            {"nodes": True, "workers": 0},
+            [
+                "2 of 8 units are idle: online load is 50 %: lending begins after 60 s below 30 %.",
+            ],
+            id="not lending",
+        ),
+        pytest.param(
+            [0.8] * 40,
+            {"max_workers": 1},
+            {"nodes": True, "workers": 0},
+            ["3 of 8 units are idle: the borrower takes 0 or 1 to 1 workers."],
+            id="lent to one that takes no more",
+        ),
+        pytest.param([0.8] * 40, {}, {"nodes": True, "workers": 0}, [], id="all is lent"),
+        pytest.param([0.8] * 40, {}, {"workers": 0}, [UNKNOWN_NODES], id="nodes are not known"),
+        pytest.param([0.8] * 40, {}, {"nodes": True}, [UNKNOWN_WORKERS], id="nor are the workers"),
+        pytest.param(
+            [*[0.8] * 40, None], {}, {"nodes": True, "workers": 0}, [], id="a hold moves nothing"
+        ),
+    ],
+)
+def test_notes_say_what_is_idle_and_what_rests(loads, policy, around, notes):
+    nodes = (Node(name="a", units=8, units_in_use=4),) if around.pop("nodes", False) else ()
+    seen = pool(member(loads, replicas=4), nodes=nodes, **around)
+
+    assert list(decide(seen, lending(headroom_units=0, **policy)).notes) == notes
+
+
+@pytest.mark.parametrize(
+    ("loads", "detail"),
+    [
+        pytest.param(
+            [*[1.0] * 40, 7.0, 7.0], "online load is 88 %, over 70 %", id="the panic window's load"
+        ),
+        pytest.param(
+            [*[7.0] * 40, *[1.0] * 5],
+            "25 s of the 60 s after a reclaim have passed",
+            id="since the last instant over it",
+        ),
+        pytest.param([3.0] * 40, "online load is 38 %: lending begins after 60 s below 30 %"),
+    ],
+)
+def test_why_nothing_is_lent(loads, detail):
+    assert decide(pool(member(loads)), lending()).steps[0].detail == detail
+
+
+@pytest.mark.parametrize(
+    ("members", "detail"),
+    [
+        pytest.param([silent(9_600.0)], "no reading of prod/silent for 400 s", id="for too long"),
+        pytest.param([silent(9_900.0)], "the load of prod/silent is not known", id="held"),
+        pytest.param(
+            [member([*QUIET, None])], "the load of the pool's workloads is not known", id="a gap"
+        ),
+        pytest.param(
+            [Member(name="prod/new", policy=None, window=None), silent(9_900.0)],
+            "prod/new: not heard of so far",
+            id="unheard of",
+        ),
+        pytest.param(
+            [member([6.0] * 40), silent(9_900.0)],
+            "online load is at least 75 %, over 70 %",
+            id="past the threshold without the silent one",
+        ),
+    ],
+)
+def test_who_is_not_known_is_named(members, detail):
+    assert decide(pool(*members), lending()).detail == detail
+
+
+def test_a_lent_worker_is_accounted_for():
+    decision = decide(
+        pool(member(QUIET, replicas=2), workers=3), lending(headroom_units=1, reserved_units=1)
+    )
+
+    assert decision.steps[0].detail == (
+        "8 units − 3 kept (reserved 1, inference 2 + headroom 1), 1 per worker"
+    )
+    assert (decision.ready_replicas, decision.spec_replicas) == (3, 3)
+    (signal,) = decision.signals
+    assert (signal.name, signal.load) == ("online-load", pytest.approx(0.1))
+    assert signal.detail == "share of the pool that the online workloads would fill"
+
+
+def test_the_share_of_what_services_have_says_so():
+    decision = decide(pool(member(QUIET)), lending(load_base=LoadBase.SERVICE))
+
+    assert (
+        decision.signals[0].detail == "share of what is ready that the online workloads would fill"
+    )
+
+
+def test_a_panic_window_of_many_readings_is_read_whole():
+    # 120 readings, and only the last 66 of them stand over the threshold.
+    long = lending(stable_window_s=600, panic_window_percentage=100)
+
+    decision = decide(pool(member([*[1.0] * 120, *[6.0] * 66])), long)
+
+    assert decision.steps[0].reason is not Reason.RECLAIMED
 
 
 def test_a_pool_without_online_workloads_cannot_be_made():
