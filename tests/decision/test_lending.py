@@ -425,7 +425,8 @@ def test_a_lent_worker_is_accounted_for():
     )
     assert (decision.ready_replicas, decision.spec_replicas) == (3, 3)
     (signal,) = decision.signals
-    assert (signal.name, signal.load) == ("online-load", pytest.approx(0.1))
+    assert signal.name == "online-load"
+    assert signal.load == pytest.approx(0.1)
     assert signal.detail == "share of the pool that the online workloads would fill"
 
 

@@ -1,4 +1,6 @@
-"""The utilisation law: numbers that a pencil can follow."""
+"""The utilisation law: numbers that a pencil can follow, and windows that obey it."""
+
+import itertools
 
 import pytest
 
@@ -262,3 +264,44 @@ def test_the_signal_does_not_apply_before_there_is_a_law():
     assert one.loads == (None,) * 4
     assert one.abstention is not None
     assert not one.abstention.missing
+
+
+def running(rate):
+    """Return how many requests run at a rate: N = λ·O·a / (1 − ρ)."""
+    return rate * 100 * COST.a_s / (1 - rate * 0.03)
+
+
+def obeying(rates):
+    """Return a window of one replica to which requests came at these rates, bucket by bucket."""
+    finished = steps = 0.0
+    samples = []
+    for number, rate in enumerate(rates):
+        samples.append(counted(5 * number, finished, running=running(rate), steps_total=steps))
+        finished += rate * 5
+        # Every step yields a token to each running request: steps = tokens / N.
+        steps += rate * 5 * 100 / running(rate)
+    return samples
+
+
+RISING = [4 + 20 * k / 60 for k in range(60)]
+
+
+def test_what_a_request_costs_is_learned_from_the_counters():
+    law = learned(obeying(RISING), step_cost=None)
+
+    assert law.request_s == pytest.approx(0.03, rel=0.05)
+
+
+def test_the_law_of_the_window_is_the_law():
+    # The builder itself: tokens add up to steps of N, and buckets to a·S + b·G + c·P.
+    for before, after in itertools.pairwise(obeying(RISING)):
+        one, two = before.replicas[0], after.replicas[0]
+        spent = sum(
+            cost * ((getattr(two, name) or 0) - (getattr(one, name) or 0))
+            for cost, name in (
+                (COST.a_s, "steps_total"),
+                (COST.b_s, "generation_tokens_total"),
+                (COST.c_s, "prompt_tokens_total"),
+            )
+        )
+        assert spent == pytest.approx(5.0)
