@@ -36,6 +36,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RECLAIM_BUCKETS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 """Seconds: a suspend takes two, a checkpoint half a minute, a stuck pod its grace period."""
 
+FAST_BUCKETS_S = (0.25, 0.5, 1, 2, 4, 8, 15, 30)
+"""Seconds: a tick or two; from 15 on the HPA would have been as fast."""
+
 RPC_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 """Seconds: 10 ms is promised, 1 s is the most that a first call may take."""
 
@@ -194,6 +197,13 @@ class Telemetry:
             buckets=RECLAIM_BUCKETS_S,
             registry=self.registry,
         )
+        self._fast_scales = Histogram(
+            "kvtide_fast_scale_seconds",
+            "From the reading of a surge until the scale was written ahead of the HPA.",
+            ["namespace", "scaledobject"],
+            buckets=FAST_BUCKETS_S,
+            registry=self.registry,
+        )
         build = Gauge(
             "kvtide_build_info",
             "Always 1; the labels say what runs.",
@@ -219,6 +229,9 @@ class Telemetry:
 
     def observe_reclaim(self, *, namespace: str, scaled_object: str, seconds: float) -> None:
         self._reclaims.labels(namespace, scaled_object).observe(seconds)
+
+    def observe_fast_scale(self, *, namespace: str, scaled_object: str, seconds: float) -> None:
+        self._fast_scales.labels(namespace, scaled_object).observe(seconds)
 
     def forget(self, *, namespace: str, scaled_object: str) -> None:
         """Drop the series of an object that is no longer served."""

@@ -114,11 +114,13 @@ def test_the_process_is_counted():
     telemetry.observe_rpc(method="GetMetrics", code="OK", seconds=0.002)
     telemetry.observe_tick(phase="read", seconds=0.3)
     telemetry.observe_reclaim(namespace="prod", scaled_object="train", seconds=4.0)
+    telemetry.observe_fast_scale(namespace="prod", scaled_object="chat", seconds=0.7)
     found = samples(telemetry)
     assert found["kvtide_source_errors_total"] == [({"kind": "timeout"}, 1)]
     assert found["kvtide_rpc_seconds_count"] == [({"method": "GetMetrics", "code": "OK"}, 1)]
     assert found["kvtide_tick_seconds_sum"] == [({"phase": "read"}, 0.3)]
     assert found["kvtide_reclaim_seconds_sum"][0][1] == 4.0
+    assert found["kvtide_fast_scale_seconds_sum"][0][1] == 0.7
     assert found["kvtide_build_info"][0][1] == 1
 
     telemetry.forget(namespace="prod", scaled_object="train")

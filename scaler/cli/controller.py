@@ -8,7 +8,7 @@ import typer
 from .flags import duration_s
 
 
-def controller(
+def controller(  # noqa: PLR0913 -- one flag per setting
     *,
     scaler: Annotated[
         str,
@@ -37,6 +37,22 @@ def controller(
             envvar="KVTIDE_BLIND_RECLAIM_AFTER",
         ),
     ] = "5m",
+    fast_path: Annotated[
+        bool,
+        typer.Option(
+            "--fast-path",
+            help='Scale out ahead of the HPA where a trigger says fastPath: "true".',
+            envvar="KVTIDE_FAST_PATH",
+        ),
+    ] = False,
+    pod_deletion_cost: Annotated[
+        bool,
+        typer.Option(
+            "--pod-deletion-cost",
+            help="Let the idlest replica go first, of the same objects.",
+            envvar="KVTIDE_POD_DELETION_COST",
+        ),
+    ] = False,
     ca_file: Annotated[
         str | None, typer.Option(help="CA of the scaler's certificate.", envvar="KVTIDE_CA_FILE")
     ] = None,
@@ -66,4 +82,10 @@ def controller(
         certificate_file=certificate_file,
         key_file=key_file,
     )
-    asyncio.run(control(options, blind_reclaim_after_s=blind_s))
+    working = control(
+        options,
+        blind_reclaim_after_s=blind_s,
+        fast_path=fast_path,
+        pod_deletion_cost=pod_deletion_cost,
+    )
+    asyncio.run(working)

@@ -1,5 +1,5 @@
 """
-The scaler's word on each borrower, heard as it is said.
+The scaler's word on each ScaledObject, heard as it is said.
 
 One stream per ScaledObject. A stream that ends (the scaler drains, or its ten to fifteen minutes
 are over) is opened again at once; one that fails, after a pause that doubles up to half a minute.
@@ -9,11 +9,11 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import grpc
 
 from scaler.keda._pb.kvtide_pb2 import Lent, WatchRequest
-from scaler.keda._pb.kvtide_pb2_grpc import LendingStub
 
 from .seen import Word
 
@@ -24,42 +24,51 @@ MOST_PAUSE_S = 30.0
 SILENCE_S = 15.0
 """Three heartbeats missed: the stream is dead, however alive its connection looks."""
 
+Said = TypeVar("Said")
+"""What a word says; two are equal when they say the same, whenever they were heard."""
+
+Watch = Callable[[WatchRequest], Any]
+"""A stub's Watch: opens a stream."""
+
 
 @dataclasses.dataclass(slots=True)
-class Follower:
+class Follower(Generic[Said]):
     """The stream of one ScaledObject."""
 
     task: asyncio.Task[None]
     since_s: float
     """Since when it is asked for, Unix seconds."""
-    word: Word | None = None
+    word: Said | None = None
 
 
-class Following:
-    """The followers of all ScaledObjects that drive a ReclaimableJob."""
+class Following(Generic[Said]):
+    """The followers of all ScaledObjects that somebody acts for."""
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
+        watch: Watch,
+        read: Callable[[Any, float], Said],
         *,
         clock: Callable[[], float],
-        on_change: Callable[[str, str], None],
+        on_word: Callable[[str, str, bool], None],
     ) -> None:
         """
-        Follow over ``channel``.
+        Follow what ``watch`` streams.
 
         Args:
-            channel: to the scaler.
+            watch: the scaler's RPC.
+            read: a message, and when it was heard (Unix seconds), to a word.
             clock: Unix seconds.
-            on_change: called with (namespace, ScaledObject) when a word differs from the one
+            on_word: called with namespace, ScaledObject, and whether the word differs from the one
                 before; a heartbeat only makes the word younger.
         """
-        self._stub = LendingStub(channel)  # type: ignore[no-untyped-call]
+        self._watch = watch
+        self._read = read
         self._clock = clock
-        self._on_change = on_change
-        self._followers: dict[tuple[str, str], Follower] = {}
+        self._on_word = on_word
+        self._followers: dict[tuple[str, str], Follower[Said]] = {}
 
-    def follow(self, namespace: str, name: str) -> Follower:
+    def follow(self, namespace: str, name: str) -> Follower[Said]:
         """Return the follower of a ScaledObject, started when it is asked for first."""
         key = (namespace, name)
         if key not in self._followers:
@@ -83,14 +92,14 @@ class Following:
         while True:
             heard = False
             try:
-                stream = self._stub.Watch(WatchRequest(namespace=namespace, name=name))
+                stream = self._watch(WatchRequest(namespace=namespace, name=name))
                 while True:
                     async with asyncio.timeout(SILENCE_S):
-                        lent = await stream.read()
-                    if not isinstance(lent, Lent):  # the end of the stream
+                        message = await stream.read()
+                    if message is grpc.aio.EOF:  # type: ignore[attr-defined] # not in its stubs
                         break
                     heard, pause_s = True, LEAST_PAUSE_S
-                    self._hear(namespace, name, lent)
+                    self._hear(namespace, name, message)
             except (grpc.aio.AioRpcError, TimeoutError) as error:
                 detail = error.details() if isinstance(error, grpc.aio.AioRpcError) else "silence"
                 logger.warning(
@@ -102,10 +111,14 @@ class Following:
                 await asyncio.sleep(pause_s)
                 pause_s = min(MOST_PAUSE_S, 2 * pause_s)
 
-    def _hear(self, namespace: str, name: str, lent: Lent) -> None:
-        workers = lent.workers if lent.HasField("workers") else None
-        word = Word(workers=workers, reason=lent.reason, heard_s=self._clock())
+    def _hear(self, namespace: str, name: str, message: Any) -> None:  # noqa: ANN401
+        word = self._read(message, self._clock())
         follower = self._followers[namespace, name]
         before, follower.word = follower.word, word
-        if before is None or (before.workers, before.reason) != (word.workers, word.reason):
-            self._on_change(namespace, name)
+        self._on_word(namespace, name, before != word)
+
+
+def lent_word(lent: Lent, heard_s: float) -> Word:
+    """Read how many workers may run."""
+    workers = lent.workers if lent.HasField("workers") else None
+    return Word(workers=workers, reason=lent.reason, heard_s=heard_s)

@@ -69,6 +69,24 @@ class Kube:
             raise
         return _plain(found)
 
+    async def scale(
+        self, api_version: str, kind: str, namespace: str, name: str
+    ) -> Manifest | None:
+        """Return the scale subresource of an object; None where there is none, or no object."""
+        try:
+            resource = await self._resource(api_version, kind)
+            scale = resource.subresources.get("scale")
+            if scale is None:
+                return None
+            found = await self._client.get(scale, name=name, namespace=namespace)
+        except ResourceNotFoundError:
+            return None
+        except (ApiException, DynamicApiError) as error:
+            if refusal(error).status == 404:
+                return None
+            raise
+        return _plain(found)
+
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
         """Return the pods that a label selector picks."""
         resource = await self._resource("v1", "Pod")

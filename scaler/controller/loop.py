@@ -14,13 +14,16 @@ from typing import Any
 
 import grpc
 
+from scaler.keda._pb.kvtide_pb2_grpc import LendingStub
+
 from .carry_out import carry_out
-from .follow import Following
+from .follow import Following, lent_word
 from .kinds import JobKind
 from .kube import FAULTS, Kube, Manifest, refusal
 from .plan import Event, Plan
 from .reconcile import reconcile
 from .seen import Borrower, Job, Seen, borrower, format_time, job, pods
+from .tell import tell
 
 logger = logging.getLogger("kvtide.controller")
 
@@ -62,7 +65,8 @@ class Controller:
             rules: this process' settings.
         """
         self._kube = kube
-        self._following = Following(channel, clock=clock, on_change=self._on_word)
+        lending = LendingStub(channel)  # type: ignore[no-untyped-call]
+        self._following = Following(lending.Watch, lent_word, clock=clock, on_word=self._on_word)
         self._clock = clock
         self._rules = rules
         self._borrowers: dict[Key, Manifest] = {}
@@ -71,7 +75,9 @@ class Controller:
         self._due: dict[Key, float] = {}
         self._wake = asyncio.Event()
 
-    def _on_word(self, namespace: str, scaled_object: str) -> None:
+    def _on_word(self, namespace: str, scaled_object: str, differs: bool) -> None:  # noqa: FBT001
+        if not differs:
+            return
         for key, driver in self._drivers.items():
             if (key[0], driver) == (namespace, scaled_object):
                 self._look_at(key)
@@ -209,34 +215,7 @@ class Controller:
         return dated
 
     async def _say(self, manifest: Manifest, event: Event) -> None:
-        """Tell on the object; an Event that is refused must not hold up what it tells of."""
-        try:
-            await self._kube.create(self._event(manifest, event))
-        except FAULTS as error:
-            fields = {"reason": event.reason, "why": refusal(error).message}
-            logger.warning("could not tell", extra={"fields": fields})
-
-    def _event(self, manifest: Manifest, event: Event) -> Manifest:
-        meta, now = manifest["metadata"], format_time(self._clock())
-        return {
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{meta['name']}-", "namespace": meta["namespace"]},
-            "eventTime": now,
-            "reportingController": "kvtide.io/controller",
-            "reportingInstance": "kvtide-controller",
-            "action": event.reason,
-            "reason": event.reason,
-            "note": event.message[:1024],
-            "type": "Warning" if event.warning else "Normal",
-            "regarding": {
-                "apiVersion": manifest["apiVersion"],
-                "kind": manifest["kind"],
-                "namespace": meta["namespace"],
-                "name": meta["name"],
-                "uid": meta["uid"],
-            },
-        }
+        await tell(self._kube, manifest, event, now_s=self._clock())
 
 
 def _is_known(manifest: Manifest, event: Event) -> bool:

@@ -59,7 +59,7 @@ Action = ZeroReplicas | JobAction
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A Kubernetes Event on the ReclaimableJob."""
+    """A Kubernetes Event on the object that it is about."""
 
     reason: str
     message: str

@@ -1,5 +1,6 @@
-"""A controller process: the cluster it stands in, its Lease, its probes, and the loop."""
+"""A controller process: the cluster it stands in, its Lease, its probes, and the loops."""
 
+import asyncio
 import contextlib
 import dataclasses
 import os
@@ -15,6 +16,7 @@ from scaler.errors import ConfigurationError, Problem
 
 from . import pages
 from .elect import Elector
+from .fast.loop import FastPath, FastRules
 from .kube import Kube
 from .loop import Controller, Rules
 
@@ -44,6 +46,7 @@ class Outside:
     exposition: Callable[[], bytes]
     content_type: str
     rules: Rules
+    fast: FastRules
 
 
 async def run(options: Options, outside: Outside) -> None:
@@ -66,7 +69,10 @@ async def run(options: Options, outside: Outside) -> None:
 
         async def work() -> None:
             controller = Controller(kube, channel, clock=outside.clock, rules=outside.rules)
-            await controller.run()
+            fast = FastPath(kube, channel, clock=outside.clock, rules=outside.fast)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(controller.run())
+                tasks.create_task(fast.run())
 
         if options.lease_namespace is None:
             await work()

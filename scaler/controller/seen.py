@@ -113,7 +113,7 @@ class Word:
     workers: int | None
     """None: it has no answer now; keep what is."""
     reason: str
-    heard_s: float
+    heard_s: float = dataclasses.field(compare=False)
     """When the stream last said anything, a heartbeat included, Unix seconds."""
 
 

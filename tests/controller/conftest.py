@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import pytest
@@ -60,17 +60,32 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def running(api: FakeKubernetes, *, blind_reclaim_after_s: float = 300.0):
-    speaker, reclaimed = Speaker(), []
+async def reached(
+    api: FakeKubernetes, serve: Callable[[grpc.aio.Server], None]
+) -> AsyncIterator[tuple[Kube, grpc.aio.Channel]]:
+    """Reach the API, and a scaler that ``serve`` adds its services to."""
     server = grpc.aio.server()
-    add_LendingServicer_to_server(speaker, server)
+    serve(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with TestServer(api.application()) as http, contextlib.AsyncExitStack() as ends:
         configuration = Configuration(host=str(http.make_url("")).rstrip("/"))
         client = await ends.enter_async_context(ApiClient(configuration))
         channel = await ends.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
-        kube = Kube(await DynamicClient(client), None)
+        try:
+            yield Kube(await DynamicClient(client), None), channel
+        finally:
+            await server.stop(None)
+
+
+@contextlib.asynccontextmanager
+async def running(api: FakeKubernetes, *, blind_reclaim_after_s: float = 300.0):
+    speaker, reclaimed = Speaker(), []
+
+    def serve(server: grpc.aio.Server) -> None:
+        add_LendingServicer_to_server(speaker, server)
+
+    async with reached(api, serve) as (kube, channel):
         clock = asyncio.get_running_loop().time
         rules = Rules(
             blind_reclaim_after_s=blind_reclaim_after_s,
@@ -83,7 +98,6 @@ async def running(api: FakeKubernetes, *, blind_reclaim_after_s: float = 300.0):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await server.stop(None)
 
 
 @pytest.fixture

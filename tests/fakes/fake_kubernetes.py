@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +22,8 @@ RESOURCES = {
     ("events.k8s.io/v1", "Event"): "events",
     ("kvtide.io/v1alpha1", "ReclaimableJob"): "reclaimablejobs",
     ("keda.sh/v1alpha1", "ScaledObject"): "scaledobjects",
+    ("apps/v1", "Deployment"): "deployments",
+    ("apps/v1", "StatefulSet"): "statefulsets",
     ("coordination.k8s.io/v1", "Lease"): "leases",
     ("kueue.x-k8s.io/v1beta1", "Workload"): "workloads",
 }
@@ -41,6 +44,8 @@ class FakeKubernetes:
     """(method, path, body) of every write, refused ones too."""
     refuse: dict[str, int] = dataclasses.field(default_factory=dict)
     """Path endings that are answered with a status."""
+    interfere: dict[str, Callable[[], object]] = dataclasses.field(default_factory=dict)
+    """Path endings whose next write finds that somebody else was faster, by doing this."""
     version: int = 100
     changes: list[tuple[int, str, str, Manifest]] = dataclasses.field(default_factory=list)
     """(version, type, plural, manifest), for watches."""
@@ -107,6 +112,8 @@ class FakeKubernetes:
         body = await request.json() if request.can_read_body else {}
         if request.method != "GET":
             self.writes.append((request.method, request.path, body))
+            for ending in [one for one in self.interfere if request.path.endswith(one)]:
+                self.interfere.pop(ending)()
         for ending, code in self.refuse.items():
             if request.path.endswith(ending):
                 return _status(code, f"refused {ending}")

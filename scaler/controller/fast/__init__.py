@@ -1,0 +1,1 @@
+"""Scale inference out ahead of the HPA, and tell which replica is idlest; both opt-in."""
