@@ -262,6 +262,16 @@ class TestTls:
             rendered(CHART, "--set=tls.enabled=true")
 
 
+def rights(*arguments: str) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, verb)
+        for rule in only(rendered(CHART, *arguments), "ClusterRole")["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
 class TestController:
     def test_is_started_with_flags_that_it_knows(self):
         switch = ("--set=tls.mutual=true", "--set=controller.namespace=training", *BY_CERT_MANAGER)
@@ -286,6 +296,32 @@ class TestController:
         groups = {rule["apiGroups"][0] for rule in rules if rule["verbs"] == ["get", "patch"]}
         assert groups - {"kvtide.io"} == {kind.group for kind in KINDS}
         assert all("*" not in rule["verbs"] + rule["resources"] for rule in rules)
+
+    @pytest.mark.parametrize(
+        ("value", "flag", "rules"),
+        [
+            (
+                "fastPath",
+                "--fast-path",
+                {
+                    ("apps", "deployments/scale", "get"),
+                    ("apps", "deployments/scale", "patch"),
+                    ("apps", "statefulsets/scale", "get"),
+                    ("apps", "statefulsets/scale", "patch"),
+                    ("leaderworkerset.x-k8s.io", "leaderworkersets/scale", "get"),
+                    ("leaderworkerset.x-k8s.io", "leaderworkersets/scale", "patch"),
+                },
+            ),
+            ("podDeletionCost", "--pod-deletion-cost", {("", "pods", "patch")}),
+        ],
+    )
+    def test_acts_ahead_of_the_hpa_only_where_asked_and_with_the_rights_for_it(
+        self, value, flag, rules
+    ):
+        switch = f"--set=controller.{value}.enabled=true"
+        assert flag not in controller()["args"]
+        assert flag in controller(switch)["args"]
+        assert rights(switch) - rights() == rules
 
     def test_keeps_its_lease_where_it_says_it_does(self):
         lease = named(rendered(CHART), "Role", f"{CONTROLLER}-lease")
