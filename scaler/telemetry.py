@@ -199,7 +199,7 @@ class Telemetry:
         )
         self._fast_scales = Histogram(
             "kvtide_fast_scale_seconds",
-            "From the reading of a surge until the scale was written ahead of the HPA.",
+            "From the instant that a decision rests on until it was written ahead of the HPA.",
             ["namespace", "scaledobject"],
             buckets=FAST_BUCKETS_S,
             registry=self.registry,

@@ -131,6 +131,15 @@ class Cluster:
 
         await self.until(decided)
 
+    async def until_seen(self, name: str) -> None:
+        """Wait until the scaler reads the cluster's state: it looks for it every few seconds."""
+
+        async def seen() -> bool:
+            decision = (await self.decision(name)).get("decision") or {}
+            return decision.get("spec_replicas") is not None
+
+        await self.until(seen)
+
     async def serve(self, name: str, *, replicas: int, load: Load | None = None) -> Load:
         """Install a Deployment of engines; its load is what the returned value says."""
         self.stage.loads[name] = load or Load()
@@ -238,12 +247,18 @@ async def cluster(
 
 
 @pytest.fixture
-async def follower(cluster: Cluster, tmp_path: pathlib.Path) -> AsyncIterator[Process]:
-    """The controller, for the test's namespace."""
+async def follower(
+    cluster: Cluster, tmp_path: pathlib.Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Process]:
+    """The controller, for the test's namespace; with flags where a test's parameter has some."""
     await install_crd(cluster.kube)
     port = free_port()
     process = controller(
-        tmp_path, grpc_port=cluster.grpc_port, http_port=port, namespace=cluster.namespace
+        tmp_path,
+        *getattr(request, "param", ()),
+        grpc_port=cluster.grpc_port,
+        http_port=port,
+        namespace=cluster.namespace,
     )
     await process.start(f"http://127.0.0.1:{port}/healthz")
     yield process

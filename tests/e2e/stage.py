@@ -34,11 +34,13 @@ HOST = os.environ.get("KVTIDE_E2E_HOST", "127.0.0.1")
 
 @dataclasses.dataclass(slots=True)
 class Load:
-    """Requests on one workload, spread evenly over its ready pods."""
+    """Requests on one workload, spread evenly over its ready pods where ``pods`` is silent."""
 
     running: float = 0.0
     waiting: float = 0.0
     at_gateway: float = 0.0
+    pods: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Requests running in a pod of that name."""
 
 
 class Stage:
@@ -132,7 +134,8 @@ class Stage:
         count = sum(1 for _, name in serving if name == mine[0])
         labels = {"engine": "0", "model_name": "e2e"}
         page = Page()
-        page.family("vllm:num_requests_running", "gauge", (labels, load.running / count))
+        running = load.pods.get(request.match_info["pod"], load.running / count)
+        page.family("vllm:num_requests_running", "gauge", (labels, running))
         page.family("vllm:num_requests_waiting", "gauge", (labels, load.waiting / count))
         # Tokens flow whenever something runs: an engine whose counter stands still is frozen.
         page.family("vllm:generation_tokens_total", "counter", (labels, time.monotonic() * 1000))
@@ -346,7 +349,9 @@ def scaler(
     )
 
 
-def controller(folder: pathlib.Path, *, grpc_port: int, http_port: int, namespace: str) -> Process:
+def controller(
+    folder: pathlib.Path, *flags: str, grpc_port: int, http_port: int, namespace: str
+) -> Process:
     """Return ``kvtide controller`` of one namespace."""
     return Process(
         folder,
@@ -355,4 +360,5 @@ def controller(folder: pathlib.Path, *, grpc_port: int, http_port: int, namespac
         *("-m", "scaler", "controller", "--scaler", f"{HOST}:{grpc_port}"),
         *("--namespace", namespace, "--lease-namespace", namespace),
         *("--http-address", f"127.0.0.1:{http_port}"),
+        *flags,
     )
