@@ -1,5 +1,7 @@
 import http.server
+import math
 import runpy
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -85,6 +87,11 @@ def test_an_engine_that_is_gone_is_idle():
     with Engine([""]) as closed:
         port = closed.server_port
     assert SCRIPT["in_flight"](port) == 0
+
+
+def test_an_engine_that_is_too_busy_to_answer_is_not_idle():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert SCRIPT["in_flight"](silent.getsockname()[1], timeout_s=0.05) == math.inf
 
 
 def test_it_reads_a_real_page():

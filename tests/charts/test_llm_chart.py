@@ -203,7 +203,8 @@ class TestPods:
         hook = container("chat", switch)["lifecycle"]["preStop"]["exec"]["command"]
         assert hook == ["python3", "/drain/drain.py", "8000", "200"]
         assert "--shutdown-timeout=200" in container("chat", switch)["args"]
-        assert pod("chat", switch)["terminationGracePeriodSeconds"] > 200
+        # Killing comes after both waits.
+        assert pod("chat", switch)["terminationGracePeriodSeconds"] > 200 + 200
 
     def test_batch_work_has_its_checkpoint_time(self):
         switch = "--set=training.checkpointGraceSeconds=45"

@@ -6,6 +6,7 @@ wait a little for new requests to stop, then for those in flight. The engine get
 afterwards. Arguments: port of the engine, most seconds to wait.
 """
 
+import math
 import sys
 import time
 import urllib.request
@@ -15,13 +16,14 @@ POLL_S = 1.0
 GAUGES = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 
 
-def in_flight(port: int) -> float:
-    """Return requests running and waiting; 0 when the engine does not answer any more."""
+def in_flight(port: int, timeout_s: float = 2.0) -> float:
+    """Return requests running and waiting; 0: the engine is gone, infinity: it is silent."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=timeout_s) as page:
             lines = page.read().decode().splitlines()
-    except OSError:
-        return 0.0
+    except OSError as error:
+        is_gone = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
+        return 0.0 if is_gone else math.inf
     return sum(float(line.split()[-1]) for line in lines if line.split("{")[0] in GAUGES)
 
 
