@@ -13,7 +13,7 @@ import typer
 
 from scaler.errors import ConfigurationError, KvtideError
 
-from . import capacity, check, controller, demo, explain, mock, serve
+from . import capacity, check, controller, demo, explain, mock, serve, simulate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +28,7 @@ for command in (
     check.check,
     controller.controller,
     mock.mock,
+    simulate.simulate,
 ):
     app.command()(command)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from scaler.simulation.baselines import fixed_fleet
+from scaler.simulation.baselines.fixed import fixed_fleet
 from scaler.simulation.score import Score
 
 from . import scene

@@ -131,3 +131,14 @@ class Score:
             training_gpu_hours=other.training_gpu_hours,
             training_lost_gpu_hours=other.training_lost_gpu_hours,
         )
+
+    def since(self, before: "Score") -> "Score":
+        """Return this score without what ``before``, an earlier one of the same run, cost."""
+        return dataclasses.replace(
+            self,
+            requests=self.requests - before.requests,
+            gpu_hours=self.gpu_hours - before.gpu_hours,
+            scale_events=self.scale_events - before.scale_events,
+            training_gpu_hours=self.training_gpu_hours - before.training_gpu_hours,
+            training_lost_gpu_hours=self.training_lost_gpu_hours - before.training_lost_gpu_hours,
+        )

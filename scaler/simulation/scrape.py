@@ -8,8 +8,9 @@ that they do not.
 import collections
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from scaler.decision.history import minute_of, thinned
 from scaler.decision.sample import Replica as Seen
 from scaler.decision.sample import Sample
 from scaler.decision.window import Histogram, Lengths, ScaleBounds, Window
@@ -25,23 +26,59 @@ class Scraper:
     """
     Scrapes one fleet every ``interval_s``; what it saw can be read ``lag_s`` later.
 
-    ``keep_s`` is how far back it remembers; older samples are dropped.
+    ``keep_s`` is how far back it remembers every sample, ``history_s`` how far back the lowest and
+    the highest of each minute; older samples are dropped.
     """
 
     def __init__(
-        self, cluster: Cluster, fleet: str, *, interval_s: float, lag_s: float, keep_s: float
+        self,
+        cluster: Cluster,
+        fleet: str,
+        *,
+        interval_s: float,
+        lag_s: float,
+        keep_s: float,
+        history_s: float = 0.0,
     ) -> None:
         self._cluster = cluster
         self._fleet = cluster.fleets[fleet]
         self._interval_s = interval_s
         self._lag_s = lag_s
-        self._samples: collections.deque[Sample] = collections.deque(
-            maxlen=max(1, math.ceil(keep_s / interval_s))
-        )
+        self._samples: collections.deque[Sample] = collections.deque()
+        self._most = max(1, math.ceil((keep_s + lag_s) / interval_s))
+        self._history: collections.deque[Sample] = collections.deque()
+        self._history_s = history_s
+        self._minute: list[Sample] = []
+        self._busy_s: dict[str, float] = {}
 
     def scrape(self) -> None:
         """Look at the fleet now; to be called once per interval, in order."""
-        self._samples.append(sample(self._cluster, self._fleet))
+        self._samples.append(sample(self._cluster, self._fleet, self._gpu_utilization()))
+        if len(self._samples) > self._most:
+            self._thin(self._samples.popleft())
+
+    def _gpu_utilization(self) -> dict[str, float]:
+        """Return the share of the last interval in which a kernel ran, as DCGM's GPU_UTIL says."""
+        before, now_s = self._busy_s, self._cluster.now_s
+        self._busy_s = {
+            pod.name: pod.engine.read(now_s).busy_s_total
+            for pod in self._fleet.replicas.values()
+            if pod.phase in _SERVES
+        }
+        return {
+            name: min(1.0, (busy_s - before.get(name, busy_s)) / self._interval_s)
+            for name, busy_s in self._busy_s.items()
+        }
+
+    def _thin(self, oldest: Sample) -> None:
+        if not self._history_s:
+            return
+        if self._minute and minute_of(oldest.at_s) != minute_of(self._minute[0].at_s):
+            self._history.extend(thinned(self._minute))
+            self._minute = []
+        self._minute.append(oldest)
+        while self._history and self._history[0].at_s < oldest.at_s - self._history_s:
+            self._history.popleft()
 
     def window(self, bounds: ScaleBounds | None = None) -> Window | None:
         """Return what can be read by now; None: nothing yet."""
@@ -51,6 +88,7 @@ class Scraper:
             return None
         return Window(
             samples=samples,
+            history=(*self._history, *thinned(self._minute)),
             interval_s=self._interval_s,
             lengths=lengths(self._fleet.replicas.values()),
             startup_s=tuple(self._fleet.startup_s),
@@ -59,14 +97,17 @@ class Scraper:
         )
 
 
-def sample(cluster: Cluster, fleet: Fleet) -> Sample:
+def sample(
+    cluster: Cluster, fleet: Fleet, gpu_utilization: Mapping[str, float] | None = None
+) -> Sample:
     """Return one instant of a fleet, as its engines, its gateway and the cluster tell it."""
+    used = gpu_utilization or {}
     pods = fleet.replicas.values()
     gateway = fleet.gateway
     serving = sorted((pod for pod in pods if pod.phase in _SERVES), key=lambda pod: pod.name)
     return Sample(
         at_s=cluster.now_s,
-        replicas=tuple(_seen(pod, cluster.now_s) for pod in serving),
+        replicas=tuple(_seen(pod, cluster.now_s, used.get(pod.name)) for pod in serving),
         spec_replicas=fleet.spec_replicas,
         ready_replicas=fleet.count(Phase.READY),
         loading_replicas=fleet.count(Phase.PENDING, Phase.LOADING),
@@ -80,7 +121,7 @@ def sample(cluster: Cluster, fleet: Fleet) -> Sample:
     )
 
 
-def _seen(pod: Replica, now_s: float) -> Seen:
+def _seen(pod: Replica, now_s: float, gpu_utilization: float | None) -> Seen:
     engine = pod.engine
     config = engine.config
     reading = engine.read(now_s)
@@ -103,6 +144,7 @@ def _seen(pod: Replica, now_s: float) -> Seen:
         e2e_sum_s=reading.e2e_sum_s,
         e2e_count=reading.e2e_count,
         preemptions_total=reading.preemptions_total,
+        gpu_utilization=gpu_utilization,
     )
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping, Sequence
 
+from scaler.decision.history import MINUTE_S, thinned
 from scaler.decision.pool import Node
 from scaler.decision.sample import Sample
 from scaler.decision.window import Window
@@ -23,7 +24,6 @@ from .engines.known import KnownEngines
 from .engines.profile import EngineProfile
 from .gateways.known import KnownGateways
 from .gateways.profile import GatewayProfile
-from .history import MINUTE_S, thinned
 from .lengths import LengthBook
 from .nodes import Nodes
 from .sampling import UP, Sampler

@@ -8,13 +8,13 @@ reading what is new never waits for what is old.
 import asyncio
 from collections.abc import Collection, Iterator
 
+from scaler.decision.history import MINUTE_S, thinned
 from scaler.decision.sample import Sample
 from scaler.decision.window import Window
 from scaler.errors import NoDataError
 
 from .asks import NO_NAMESPACE, Ask, Plan
 from .assemble import Assembly
-from .history import MINUTE_S, thinned
 from .reader import Reader, Round
 from .source import Workload
 from .wanted import Exporter, Wanted

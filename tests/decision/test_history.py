@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.sources.history import minute_of, requests_open, thinned
+from scaler.decision.history import minute_of, requests_open, thinned
 from tests.builders import sample
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from .cluster import Cluster, ClusterConfig
-from .score import Outcomes, Score, Slo
-from .traffic import Arrival
+from scaler.simulation.cluster import Cluster, ClusterConfig
+from scaler.simulation.score import Outcomes, Score, Slo
+from scaler.simulation.simulate import View
+from scaler.simulation.traffic import Arrival
 
 _LOOK_S = 5.0
 _DRAIN_S = 600.0
@@ -39,3 +40,19 @@ def fixed_fleet(
     while not world.idle and world.now_s < length_s + _DRAIN_S:
         world.advance(world.now_s + _LOOK_S)
     return world.score().costing(at_the_end)
+
+
+class FixedFleet:
+    """A fleet whose size nobody changes."""
+
+    every_s = 60.0
+    lookback_s = 0.0
+    history_s = 0.0
+
+    def __init__(self, *, replicas: int) -> None:
+        self.name = f"fixed {replicas}"
+        self._replicas = replicas
+
+    def act(self, view: View) -> int:  # noqa: ARG002 -- it looks at nothing
+        """Return the same count."""
+        return self._replicas

@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Iterable
 
-from scaler.decision.sample import Sample
+from .sample import Sample
 
 MINUTE_S = 60.0
 

@@ -1,0 +1,70 @@
+"""``kvtide simulate``: policies side by side on a trace, in simulated time."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from .flags import Config, Json, Seed
+from .output import show
+
+
+def simulate(  # noqa: PLR0913 -- one option per thing a person may change
+    *,
+    trace: Annotated[pathlib.Path, typer.Option(help="Requests or rates.", metavar="FILE")],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="ScaledObjects, or a name such as keda-queue or keda-queue=5.",
+            metavar="FILE|NAME",
+        ),
+    ] = None,
+    output: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Folder for report.html, result.json, moments.csv.", metavar="DIR"),
+    ] = None,
+    seed: Seed = 1,
+    speed_up: Annotated[float, typer.Option(help="Times as fast.", min=0.01, max=1000)] = 1.0,
+    scale: Annotated[float, typer.Option(help="Times as many.", min=0.001, max=10_000)] = 1.0,
+    part: Annotated[
+        str | None, typer.Option("--slice", help="Seconds of the trace.", metavar="A:B")
+    ] = None,
+    warm_up: Annotated[
+        float,
+        typer.Option(help="Seconds of the trace's end that precede it, not scored.", min=0),
+    ] = 0.0,
+    gpus: Annotated[int, typer.Option(help="Most replicas.", min=1, max=1000)] = 40,
+    cold_start: Annotated[float, typer.Option(help="Seconds.", min=0, max=7200)] = 60.0,
+    clairvoyant: Annotated[
+        bool, typer.Option("--oracle/--no-oracle", help="Find oracle_gpu_hours.")
+    ] = True,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """
+    Play a trace against policies, side by side, in simulated time: an 8B model on H100s.
+
+    Example: kvtide simulate --trace azure2023_conv.csv.gz --scale 5 --policy kvtide
+    """
+    from rich.console import Console
+
+    from .simulation import Asked, played
+
+    asked = Asked(
+        trace=trace,
+        policies=tuple(policy or ()),
+        seed=seed,
+        speed_up=speed_up,
+        scale=scale,
+        slice=part,
+        warm_up_s=warm_up,
+        gpus=gpus,
+        cold_start_s=cold_start,
+        config=config,
+        clairvoyant=clairvoyant,
+    )
+    result, table = played(asked, output=output)
+    if as_json:
+        show(result)
+    else:
+        Console().print(table)

@@ -1,0 +1,234 @@
+"""Policies side by side on a trace, in simulated time: what ``kvtide simulate`` does."""
+
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from scaler.decision.policy import InferencePolicy
+from scaler.errors import ConfigurationError, Problem
+from scaler.report.simulation import html, moments_csv
+from scaler.simulation.baselines.catalog import Terms, named
+from scaler.simulation.baselines.oracle import ROUNDS, oracle
+from scaler.simulation.keda import kvtide
+from scaler.simulation.presets import one_fleet
+from scaler.simulation.score import Score
+from scaler.simulation.simulate import Autoscaler, Run, Setup, repeated, simulate
+from scaler.simulation.traffic import (
+    Arrival,
+    Lengths,
+    Rate,
+    sampled,
+    scaled,
+    sliced,
+    sped_up,
+)
+from scaler.sources.check.triggers import triggers_in
+from scaler.sources.configuration import Configuration
+from scaler.sources.documents.configuration import load_configuration, read_text
+from scaler.sources.traces import Trace, TraceRate, open_trace
+
+_PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211, sigma=0.9)
+"""Lengths of requests sampled from rates, where the file does not say."""
+_SAFE_RHO = 0.87
+_DEFAULT = ("kvtide", "keda-queue", "knative", "hpa-gpu")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a person asked for; the names are those of the flags."""
+
+    trace: pathlib.Path
+    policies: tuple[str, ...]
+    seed: int
+    speed_up: float
+    scale: float
+    slice: str | None
+    warm_up_s: float
+    gpus: int
+    cold_start_s: float
+    config: pathlib.Path | None
+    clairvoyant: bool
+
+
+def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any], Table]:
+    """
+    Play a trace against policies; return the result as a document and as a table.
+
+    Raises:
+        ConfigurationError: the trace, the slice or a policy cannot be read.
+    """
+    opened = open_trace(asked.trace)
+    arrivals = _arrivals(opened, asked)
+    length_s = float(math.ceil(arrivals[-1].at_s + 1e-9) or 1)
+    setup = Setup(
+        cluster=one_fleet(gpus=asked.gpus, cold_start_s=asked.cold_start_s, seed=asked.seed),
+        length_s=length_s,
+        warm_up_s=min(asked.warm_up_s, length_s),
+        max_replicas=asked.gpus,
+    )
+    autoscalers = list(_policies(asked.policies or _DEFAULT, setup, arrivals, asked.config))
+    runs, fewest = _run(
+        setup,
+        repeated(arrivals, length_s, setup.warm_up_s),
+        autoscalers,
+        clairvoyant=asked.clairvoyant,
+    )
+    result = {
+        "trace": asked.trace.name,
+        "sampled": opened.is_rates,
+        "requests": len(arrivals),
+        "length_s": length_s,
+        "warm_up_s": setup.warm_up_s,
+        "seed": asked.seed,
+        "speed_up": asked.speed_up,
+        "scale": asked.scale,
+        "slice": asked.slice,
+        "policies": {run.name: _figures(run.score, fewest) for run in runs},
+    }
+    if output is not None:
+        _write(output, result, runs)
+    return result, _table(runs, fewest, f"{asked.trace.name}, {len(arrivals)} requests")
+
+
+def _slice(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    start, _, end = text.partition(":")
+    try:
+        part = (float(start or 0), float(end or "inf"))
+    except ValueError:
+        part = (0.0, 0.0)
+    if not 0 <= part[0] < part[1]:
+        problem = Problem(field="--slice", got=repr(text), allowed="A:B, seconds, 0 <= A < B")
+        raise ConfigurationError(problem)
+    return part
+
+
+def _arrivals(trace: Trace, asked: Asked) -> list[Arrival]:
+    rows: Iterable[Arrival] = (
+        sampled(_rates(trace.rates()), asked.seed)
+        if trace.is_rates
+        else (Arrival(*row) for row in trace.requests())
+    )
+    if (part := _slice(asked.slice)) is not None:
+        rows = sliced(rows, *part)
+    if asked.scale != 1:
+        rows = scaled(rows, asked.scale, asked.seed)
+    if asked.speed_up != 1:
+        rows = sped_up(rows, asked.speed_up)
+    arrivals = list(rows)
+    if not arrivals:
+        allowed = "a trace with requests in the slice that is played"
+        raise ConfigurationError(Problem(field="--trace", got=str(trace.path), allowed=allowed))
+    return arrivals
+
+
+def _rates(rates: Iterable[TraceRate]) -> Iterator[Rate]:
+    def lengths(mean: float | None, otherwise: Lengths) -> Lengths:
+        return dataclasses.replace(otherwise, mean_tokens=mean) if mean else otherwise
+
+    for rate in rates:
+        yield Rate(
+            start_s=rate.start_s,
+            end_s=rate.end_s,
+            per_s=rate.per_s,
+            prompt=lengths(rate.prompt_tokens_mean, _PROMPT),
+            output=lengths(rate.output_tokens_mean, _OUTPUT),
+        )
+
+
+def _policies(
+    asked: Iterable[str], setup: Setup, arrivals: list[Arrival], config: pathlib.Path | None
+) -> Iterator[Autoscaler]:
+    cost = setup.cluster.fleets[0].engine.step_cost
+    work_s = sum(one.prompt_tokens * cost.c_s + one.output_tokens * cost.b_s for one in arrivals)
+    terms = Terms(
+        most=setup.max_replicas,
+        safe_rps=_SAFE_RHO * len(arrivals) / work_s,
+        itl_s=setup.slo.itl_s,
+    )
+    for text in asked:
+        path = pathlib.Path(text)
+        if path.suffix in (".yaml", ".yml") or path.is_file():
+            yield from _from_file(path, setup, config)
+        else:
+            yield named(text, terms)
+
+
+def _from_file(
+    path: pathlib.Path, setup: Setup, config: pathlib.Path | None
+) -> Iterator[Autoscaler]:
+    configuration = Configuration() if config is None else load_configuration(config)
+    for key, trigger in triggers_in({str(path): read_text(path)}, configuration).items():
+        if isinstance(trigger.policy, InferencePolicy):
+            yield kvtide(key, trigger.policy, max_replicas=setup.max_replicas)
+
+
+def _run(
+    setup: Setup, arrivals: list[Arrival], autoscalers: list[Autoscaler], *, clairvoyant: bool
+) -> tuple[list[Run], float | None]:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        runs = [_watched(setup, arrivals, one, progress) for one in autoscalers]
+        if not clairvoyant:
+            return runs, None
+        task = progress.add_task("clairvoyant", total=ROUNDS)
+        found = oracle(setup, arrivals, progress=lambda done: progress.update(task, completed=done))
+    return runs, None if found is None else found.score.gpu_hours
+
+
+def _watched(
+    setup: Setup, arrivals: list[Arrival], autoscaler: Autoscaler, progress: Progress
+) -> Run:
+    task = progress.add_task(autoscaler.name, total=setup.end_s)
+    return simulate(
+        setup,
+        arrivals,
+        autoscaler,
+        progress=lambda done_s: progress.update(task, completed=done_s),
+    )
+
+
+def _figures(score: Score, fewest: float | None) -> dict[str, Any]:
+    return {**dataclasses.asdict(score), "oracle_gpu_hours": fewest}
+
+
+def _table(runs: list[Run], fewest: float | None, title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("policy", no_wrap=True)
+    for column in ("GPU-h", "in SLO %", "TTFT p99", "ITL p99", "queue", "most"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for run in runs:
+        score = run.score
+        table.add_row(
+            run.name,
+            f"{score.gpu_hours:.2f}",
+            "–" if score.slo_attainment is None else f"{100 * score.slo_attainment:.2f}",
+            _seconds(score.ttft_s.p99),
+            _seconds(score.itl_s.p99),
+            str(score.queue_peak),
+            str(score.max_replicas),
+        )
+    if fewest is not None:
+        table.caption = f"a clairvoyant was seen to reach 99 % with {fewest:.2f} GPU-hours"
+    return table
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _write(folder: pathlib.Path, result: dict[str, Any], runs: list[Run]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    moments = {run.name: [dataclasses.asdict(one) for one in run.moments] for run in runs}
+    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(html(result, moments), encoding="utf-8")
+    (folder / "moments.csv").write_text(moments_csv(moments), encoding="utf-8")

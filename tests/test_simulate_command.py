@@ -1,0 +1,83 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+FIGURES = {
+    *("gpu_hours", "slo_attainment", "ttft_s", "itl_s", "queue_peak", "scale_events"),
+    *("max_replicas", "preempted_requests", "failed_requests", "training_gpu_hours"),
+    *("training_lost_gpu_hours", "reclaim_s", "oracle_gpu_hours"),
+}
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory):
+    path = tmp_path_factory.mktemp("traces") / "tiny.csv"
+    rows = (f"{0.5 * number},400,40" for number in range(240))
+    path.write_text("\n".join(("arrival_s,prompt_tokens,output_tokens", *rows)), encoding="utf-8")
+    return path
+
+
+def kvtide(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "scaler", "simulate", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_json_has_every_figure_of_every_policy(trace, tmp_path):
+    done = kvtide(
+        *("--trace", trace, "--policy", "kvtide", "--policy", "keda-queue=7", "--json"),
+        *("--gpus", 3, "--output", tmp_path),
+    )
+
+    result = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert set(result["policies"]) == {"kvtide", "keda-queue 7"}
+    assert all(set(figures) >= FIGURES for figures in result["policies"].values())
+    assert all(set(one["ttft_s"]) == {"p50", "p95", "p99"} for one in result["policies"].values())
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8")) == result
+    assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "moments.csv").read_text(encoding="utf-8").startswith("policy,at_s,")
+
+
+def test_a_scaled_object_is_played_under_its_own_name(trace, tmp_path):
+    manifest = tmp_path / "chat.yaml"
+    manifest.write_text(
+        """
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: chat, namespace: llm}
+spec:
+  scaleTargetRef: {name: chat}
+  triggers:
+    - type: external
+      metadata: {scalerAddress: "kvtide:6000", itlTarget: 100ms, minReplicas: "1"}
+""",
+        encoding="utf-8",
+    )
+
+    done = kvtide("--trace", trace, "--policy", manifest, "--no-oracle", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["policies"]) == {"llm/chat"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--policy", "magic"), "one of kvtide, kvtide-rise, fixed"),
+        (("--policy", "fixed=many"), "fixed=NUMBER (replicas)"),
+        (("--slice", "9:3"), "--slice"),
+        (("--slice", "900:"), "a trace with requests in the slice"),
+    ],
+)
+def test_a_wrong_word_is_named_with_what_is_allowed(trace, arguments, said):
+    done = kvtide("--trace", trace, *arguments)
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
