@@ -1,4 +1,8 @@
-"""Certificates of an authority made on the spot, by the openssl command."""
+"""
+Certificates of an authority made on the spot, by the openssl command.
+
+With the extensions of RFC 5280 that Python 3.13 and newer ask for.
+"""
 
 import pathlib
 import subprocess
@@ -9,13 +13,14 @@ def authority(folder: pathlib.Path) -> None:
     _openssl(
         folder,
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-        " -subj /CN=ca -keyout ca.key -out ca.crt",
+        " -subj /CN=ca -addext keyUsage=critical,keyCertSign,cRLSign -keyout ca.key -out ca.crt",
     )
 
 
 def certificate(folder: pathlib.Path, name: str, serial: int) -> None:
     """Make ``name``.crt and ``name``.key for localhost, signed by the authority."""
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+    extensions = ("subjectAltName=DNS:localhost,IP:127.0.0.1", "authorityKeyIdentifier=keyid")
+    (folder / "extensions").write_text("\n".join(extensions))
     _openssl(
         folder,
         "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
@@ -24,7 +29,7 @@ def certificate(folder: pathlib.Path, name: str, serial: int) -> None:
     _openssl(
         folder,
         f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -days 2 -set_serial {serial}"
-        f" -extfile names -out {name}.crt",
+        f" -extfile extensions -out {name}.crt",
     )
 
 
