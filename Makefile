@@ -9,12 +9,14 @@ PROTO := scaler/keda/_pb
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# uv takes seconds; pip goes on where uv cannot, since pip.conf may name an index or a certificate.
+LOCKED := -r requirements/dev.txt -r requirements/tools.txt
 .venv/.ready: pyproject.toml requirements/dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kvtide needs Python 3.11 or newer, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$$(sed -n 's/^uv==//p' requirements/tools.txt)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/dev.txt -r requirements/tools.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(LOCKED) || $(BIN)/python -m pip install --quiet --no-deps $(LOCKED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 setup: .venv/.ready ## Everything into .venv, at locked versions
