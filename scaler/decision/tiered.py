@@ -68,4 +68,4 @@ def _tier(member: Member) -> Tier | None:
 
 def _unschedulable_s(window: Window) -> float:
     since_s = window.latest.unschedulable_since_s
-    return 0.0 if since_s is None else max(0.0, window.now_s - since_s)
+    return 0.0 if since_s is None else window.now_s - since_s

@@ -39,6 +39,15 @@ def test_an_instant_speaks_when_half_of_its_replicas_do(fields, speaks):
             id="the first replica loads and a gateway reads",
         ),
         pytest.param({"ready_replicas": 2}, False, id="two are ready and neither reports"),
+        pytest.param(
+            {"ready_replicas": 1, "gateway_in_flight": 2.0}, False, id="whatever a gateway reads"
+        ),
+        pytest.param(
+            {"gateway_in_flight": 2.0}, False, id="how many are ready is not known, nor is zero"
+        ),
+        pytest.param(
+            {"ready_replicas": 0, "gateway_waiting": 2.0}, True, id="some wait for the first"
+        ),
     ],
 )
 def test_an_instant_without_engine_series(fields, speaks):
@@ -107,3 +116,55 @@ def test_a_replica_without_a_past_does_not_count_its_whole_life_as_a_rise():
     )
 
     assert rates.total_increase([before, after], "requests_finished_total") == 2
+
+
+def test_a_replica_that_does_not_say_what_it_runs_does_not_report():
+    mute = replica("llm-1", running=None, waiting=3)
+
+    assert demand.reporting(Sample(at_s=0, replicas=(mute,))) == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        pytest.param({"replicas": 2, "ready_replicas": 5}, 3, id="ready and silent"),
+        pytest.param({"replicas": 2, "ready_replicas": 1}, 0, id="one reports before it is ready"),
+        pytest.param({"replicas": 2, "ready_replicas": None}, 0, id="ready are those that report"),
+        pytest.param({"replicas": 1, "ready_replicas": 0}, 0, id="none is ready"),
+    ],
+)
+def test_how_many_ready_replicas_are_silent(fields, missing):
+    assert demand.missing_replicas(sample(**fields)) == missing
+
+
+def test_what_waits_is_in_the_engines_and_at_the_gateway():
+    partly = replica("llm-1", running=1, waiting=None)
+    seen = Sample(at_s=0, replicas=(replica(running=1, waiting=3), partly), gateway_waiting=4.0)
+
+    assert demand.waiting(seen) == 3
+    assert demand.backlog(seen) == 7
+
+
+@pytest.mark.parametrize(
+    ("finished", "tokens"),
+    [
+        pytest.param((5, 5), (0, 900), id="nothing finished"),
+        pytest.param((5, 9), (None, None), id="tokens are not counted"),
+    ],
+)
+def test_the_mean_prompt_may_not_be_known(finished, tokens):
+    counted = [
+        Sample(at_s=5.0 * k, replicas=(replica(requests_finished_total=n, prompt_tokens_total=p),))
+        for k, (n, p) in enumerate(zip(finished, tokens, strict=True))
+    ]
+
+    assert demand.mean_prompt_tokens(counted) is None
+
+
+def test_service_time_wherever_the_clock_starts():
+    counted = [
+        Sample(at_s=1e6 + 10.0 * k, replicas=(replica(running=8, requests_finished_total=4.0 * k),))
+        for k in range(4)
+    ]
+
+    assert demand.service_time_s(counted) == pytest.approx(20)

@@ -6,9 +6,10 @@ import pytest
 
 from scaler.decision.decide import decide
 from scaler.decision.decision import Reason
+from scaler.decision.policy import Forecast
 from scaler.decision.pool import Member, TierWindow
 from scaler.decision.sample import Sample
-from tests.builders import inference, steady, window
+from tests.builders import inference, sample, steady, window
 
 T4 = inference(
     max_concurrency=10,
@@ -33,9 +34,9 @@ def at(running, *, replicas):
     return window(*(Sample(at_s=at_s, ready_replicas=0, spec_replicas=0) for at_s in times))
 
 
-def decided(name, t4, a10):
-    group = (tier("t4", T4, t4), tier("a10", A10, a10))
-    policy = T4 if name == "t4" else A10
+def decided(name, t4, a10, *, of_t4=T4, of_a10=A10):
+    group = (tier("t4", of_t4, t4), tier("a10", of_a10, a10))
+    policy = of_t4 if name == "t4" else of_a10
     return decide(TierWindow(member=f"prod/{name}", members=group), policy)
 
 
@@ -121,3 +122,69 @@ def test_shares_cover_the_demand(running):
     )
 
     assert capacity * 0.7 >= running
+
+
+def test_a_hold_is_no_panic_and_names_the_blind_alone():
+    blind = dataclasses.replace(T4, max_concurrency=None)
+
+    decision = decided("a10", at(14, replicas=2), at(0, replicas=0), of_t4=blind)
+
+    assert not decision.panic
+    assert decision.detail == "prod/t4: no safe concurrency is known"
+
+
+def test_an_unheard_tier_is_named():
+    lone = TierWindow(
+        member="prod/t4",
+        members=(tier("t4", T4, at(14, replicas=2)), Member(name="x", policy=None, window=None)),
+    )
+
+    decision = decide(lone, T4)
+
+    assert (decision.reason, decision.panic) == (Reason.MEMBER_UNKNOWN, False)
+    assert decision.detail == "nothing is known of x"
+
+
+def test_a_peak_in_the_history_still_rules_in_the_band():
+    # 50 at once are between 40 and 60 % of what ten T4s hold; an hour ago there were 84.
+    t4, a10 = at(50, replicas=8), at(0, replicas=0)
+    past = tuple(sample(6_000.0 + 30 * k, running=84, replicas=10) for k in range(60))
+    none = tuple(
+        Sample(at_s=6_000.0 + 30 * k, ready_replicas=0, spec_replicas=0) for k in range(60)
+    )
+    peaked = (dataclasses.replace(t4, history=past), dataclasses.replace(a10, history=none))
+
+    assert decided("a10", t4, a10).replicas == 0
+    assert decided("a10", *peaked).replicas == 3
+
+
+def test_a_slow_start_is_given_its_time_to_find_a_node():
+    stuck = at(0, replicas=0)
+    waiting = tuple(
+        dataclasses.replace(one, spec_replicas=1, loading_replicas=1, unschedulable_since_s=9_100.0)
+        for one in stuck.samples
+    )
+    slow = dataclasses.replace(stuck, samples=waiting, startup_s=(1_200.0,) * 5)
+
+    assert decided("a10", at(84, replicas=10), slow).reason is Reason.TIER_SHARE
+
+
+def test_a_minimum_is_there_anyway_and_serves_first():
+    kept = dataclasses.replace(A10, min_replicas=1)
+    t4, a10 = at(7, replicas=1), at(7, replicas=1)
+
+    assert decided("t4", t4, a10).replicas == 2
+    assert decided("t4", t4, a10, of_a10=kept).replicas == 0
+
+
+def test_a_tiers_own_forecast_is_the_groups():
+    hopeful = dataclasses.replace(A10, forecast=Forecast.RISE, lead_time_s=60.0)
+    hours = tuple(
+        sample(1_000.0 + 60 * k, running=90 if k % 5 == 4 else 10, spec_replicas=1)
+        for k in range(120)
+    )
+    a10 = dataclasses.replace(at(7, replicas=1), history=hours)
+
+    decision = decided("a10", at(7, replicas=1), a10, of_a10=hopeful)
+
+    assert Reason.FORECAST not in [step.reason for step in decision.steps]

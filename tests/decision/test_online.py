@@ -1,0 +1,166 @@
+"""Online load of a pool: whose readings stand when, and what the load rises by."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler.decision.online import OnlinePoint, averages, full_loads, online_load, upper_rise
+from scaler.decision.policy import LoadBase, SignalName
+from scaler.decision.sample import Sample
+from tests.builders import inference, lending, member, pool, sample, window
+
+
+def points(*loads, every_s=5.0):
+    return [
+        OnlinePoint(at_s=every_s * k, load=load, least=load or 0.0) for k, load in enumerate(loads)
+    ]
+
+
+def loads_of(*members, **policy):
+    seen = online_load(pool(*members), lending(**policy))
+    return {point.at_s: point.load for point in seen}
+
+
+def with_history(one, *past):
+    return dataclasses.replace(one, window=dataclasses.replace(one.window, history=past))
+
+
+def test_every_instant_of_any_workload_is_a_point():
+    other = member([2.0, 2.0], name="prod/b", end_s=9_997)
+
+    assert list(loads_of(member([1.0, 1.0]), other)) == [9_992, 9_995, 9_997, 10_000]
+
+
+@pytest.mark.parametrize(
+    ("last_s", "load"),
+    [
+        pytest.param(9_987.5, 3 / 8, id="a sample stands for two and a half intervals"),
+        pytest.param(9_987.4, None, id="and then no longer"),
+        pytest.param(10_000.0, 3 / 8, id="from its own instant on"),
+    ],
+)
+def test_how_long_a_sample_stands(last_s, load):
+    late = member([2.0], name="prod/b", end_s=last_s)
+
+    assert loads_of(member([1.0]), late)[10_000] == load
+
+
+def test_before_its_first_sample_a_workload_is_not_known():
+    assert loads_of(member([1.0, 1.0]), member([2.0], name="prod/b")) == {
+        9_995: None,
+        10_000: 0.375,
+    }
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "load"),
+    [
+        pytest.param(150.0, 3 / 8, id="a thinned sample stands for two and a half minutes"),
+        pytest.param(150.1, None, id="and then no longer"),
+    ],
+)
+def test_how_long_a_thinned_sample_stands(gap_s, load):
+    old = with_history(member([1.0]), sample(5_000 - gap_s, running=10))
+    other = member([2.0], name="prod/b", end_s=5_000)
+
+    assert loads_of(old, other)[5_000] == load
+
+
+def test_history_counts_with_the_samples():
+    old = with_history(member([1.0]), sample(5_000, running=20))
+
+    assert loads_of(old) == {5_000: 0.25, 10_000: 0.125}
+
+
+@pytest.mark.parametrize(
+    ("lookback_s", "count"), [(60.0, 13), (65.0, 14)], ids=["a minute back", "and one more"]
+)
+def test_the_latch_looks_back_so_far_and_its_edge_counts(lookback_s, count):
+    assert len(loads_of(member([1.0] * 40), latch_lookback_s=lookback_s)) == count
+
+
+def test_units_weigh_load_and_what_is_ready():
+    two = [member([1.0], replicas=2, units=3), member([1.0], name="prod/b")]
+
+    assert loads_of(*two) == {10_000: 4 / 8}
+    assert loads_of(*two, load_base=LoadBase.SERVICE) == {10_000: 4 / 7}
+
+
+@pytest.mark.parametrize(
+    ("held", "load"), [(0.0, 0.0), (1.0, 1.0)], ids=["idle", "asked for: past full"]
+)
+def test_a_service_with_nothing_ready_is_idle_or_past_full(held, load):
+    zero = Sample(at_s=10_000, spec_replicas=0, ready_replicas=0, gateway_waiting=held)
+    asleep = dataclasses.replace(member([1.0]), window=window(zero))
+
+    assert loads_of(asleep, load_base=LoadBase.SERVICE) == {10_000: load}
+
+
+def test_ready_replicas_that_are_not_known_are_none():
+    quiet = dataclasses.replace(member([1.0]), window=window(Sample(at_s=10_000)))
+    (point,) = online_load(pool(quiet), lending(load_base=LoadBase.SERVICE))
+
+    assert (point.load, point.least) == (None, 0)
+
+
+def test_the_full_load_is_the_most_of_any_signal_that_speaks():
+    policy = inference(
+        metrics=(SignalName.RPS, SignalName.BATCH, SignalName.CONCURRENCY),
+        rps_target=1.0,
+        max_num_seqs=40,
+    )
+
+    assert full_loads(window(sample(running=20), history=(sample(-60, running=5),)), policy) == (
+        0.5,
+        2.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("loads", "window_s", "means"),
+    [
+        pytest.param([1.0, 3.0, 5.0], 10.0, [1, 2, 4], id="two buckets of two"),
+        pytest.param([1.0, 3.0, 5.0, 7.0], 15.0, [1, 2, 3, 5], id="three of them"),
+        pytest.param([1.0, 3.0, 5.0], 5.0, [1, 2, 4], id="one bucket is too few: two"),
+        pytest.param(
+            [1.0, None, 5.0, 7.0, 9.0], 10.0, [1, None, None, 6, 8], id="a gap is not known"
+        ),
+    ],
+)
+def test_trailing_averages(loads, window_s, means):
+    assert list(averages(points(*loads), window_s)) == means
+
+
+@pytest.mark.parametrize(
+    ("loads", "within_s", "quantile", "rise"),
+    [
+        pytest.param([0.0, 1.0, 4.0, 9.0], 5.0, 0.99, 5, id="within one bucket"),
+        pytest.param([0.0, 1.0, 4.0, 9.0], 10.0, 0.99, 8, id="within two"),
+        pytest.param([0.0, 1.0, 4.0, 9.0], 4.9, 0.99, 0, id="within less than one: none"),
+        pytest.param([0.0, 1.0, 4.0, 9.0], 5.0, 0.5, 3, id="the upper median of 0, 1, 3, 5"),
+        pytest.param([0.0, 1.0, 4.0, 9.0], 5.0, 0.01, 0, id="the least: 0 at the end"),
+        pytest.param([2.0, 7.0, 1.0], 60.0, 0.99, 5, id="the most that follows, not the last"),
+        pytest.param([2.0, None, 7.0], 10.0, 0.99, 5, id="over a gap"),
+    ],
+)
+def test_what_load_rises_by(loads, within_s, quantile, rise):
+    assert upper_rise(points(*loads), within_s, quantile) == rise
+
+
+@given(
+    st.lists(st.none() | st.integers(0, 9), max_size=30),
+    st.sampled_from([0.0, 5.0, 12.0, 60.0]),
+    st.floats(0.01, 0.99),
+)
+def test_the_rise_is_that_of_its_definition(loads, within_s, quantile):
+    known = [(point.at_s, point.load) for point in points(*loads) if point.load is not None]
+    rises = sorted(
+        max(later for then, later in known if at_s <= then <= at_s + within_s) - load
+        for at_s, load in known
+    )
+
+    expected = rises[int(quantile * len(rises))] if rises else 0.0
+
+    assert upper_rise(points(*loads), within_s, quantile) == expected
