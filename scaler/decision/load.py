@@ -101,12 +101,12 @@ class Reader:
             return 0.0
         return 1 / (rate * self.policy.backlog_drain_s)
 
-    def each(self, load: Callable[[Sample], float]) -> Loads:
+    def each(self, load: Callable[[Sample], float | None]) -> Loads:
         """Return a load for each sample that speaks, with the silent replicas filled in."""
         return tuple(
-            load(sample) + demand.missing_replicas(sample) * self.fill
-            if demand.speaks(sample)
-            else None
+            None
+            if not demand.speaks(sample) or (known := load(sample)) is None
+            else known + demand.missing_replicas(sample) * self.fill
             for sample in self.window.samples
         )
 
@@ -122,6 +122,8 @@ def _silent(window: Window) -> Abstention:
     answering, ready = len(demand.reporting(sample)), sample.ready
     if ready is None:
         return Abstention(missing=True, why="no replica reports")
+    if demand.speaks(sample):
+        return Abstention(missing=True, why="the readings it needs are missing now")
     return Abstention(missing=True, why=f"{answering} of {ready} ready replicas report")
 
 
@@ -200,9 +202,12 @@ def _kv_cache(reader: Reader) -> Series:
         return _not_applicable(reader, name, target, "the engine does not report KV-cache usage")
     per_waiting = _blocks_share_per_waiting(reader)
 
-    def load(sample: Sample) -> float:
-        used = sum(replica.kv_cache_usage or 0.0 for replica in demand.reporting(sample))
-        return used + per_waiting * demand.backlog(sample)
+    def load(sample: Sample) -> float | None:
+        usages = [replica.kv_cache_usage for replica in demand.reporting(sample)]
+        known = [usage for usage in usages if usage is not None]
+        if len(known) < len(usages):
+            return None
+        return sum(known) + per_waiting * demand.backlog(sample)
 
     detail = f"{100 * per_waiting:.2f} % of a replica's blocks per waiting prompt"
     return _series(reader, name, reader.each(load), target=target, detail=detail)

@@ -4,7 +4,7 @@ from scaler.decision.demand import Fill
 from scaler.decision.load import read, wanted
 from scaler.decision.policy import Phase, SignalName
 from scaler.decision.sample import Sample
-from tests.builders import inference, replica, sample, steady, window
+from tests.builders import inference, replica, sample, sample_of, steady, window
 
 
 def only(name, samples, fill=Fill.EMPTY, **more):
@@ -187,3 +187,205 @@ def test_queue_holds_what_is_there_until_a_queue_shows_what_a_replica_can_run():
 
     assert only(SignalName.QUEUE, never, queue_target=4.0).latest == pytest.approx(6)
     assert only(SignalName.QUEUE, once, queue_target=4.0).latest == pytest.approx(2)
+
+
+def test_nobody_reports():
+    series = only(SignalName.CONCURRENCY, [Sample(at_s=0)])
+
+    assert series.abstention is not None
+    assert (series.abstention.missing, series.abstention.why) == (True, "no replica reports")
+
+
+def test_concurrency_says_what_it_counts():
+    finishing = [
+        counted(5.0 * k, running=10, waiting=20, requests_finished_total=5.0 * k) for k in range(5)
+    ]
+
+    drained = only(SignalName.CONCURRENCY, finishing[:3], backlog_drain_s=30)
+
+    assert drained.as_signal().detail == "10 running + 20 waiting × 0.33, 10 per replica (explicit)"
+
+
+def test_a_slow_request_waits_at_full_weight():
+    slow = [
+        counted(5.0 * k, running=10, waiting=20, requests_finished_total=0.5 * k) for k in range(3)
+    ]
+
+    assert only(SignalName.CONCURRENCY, slow, backlog_drain_s=30).latest == pytest.approx(3)
+
+
+def prefilling(at_s, *rates, finished):
+    """Return replicas that compute prompt tokens at these rates since the beginning of time."""
+    return sample_of(
+        *(
+            replica(
+                f"llm-{n}",
+                running=2,
+                waiting=8,
+                requests_finished_total=finished * at_s,
+                prompt_tokens_total=rate * at_s,
+            )
+            for n, rate in enumerate(rates)
+        ),
+        at_s=at_s,
+    )
+
+
+def test_prefill_is_as_fast_as_the_fastest_replica_was():
+    samples = [prefilling(1_000.0 + 5 * k, 4_000.0, 1_000.0, finished=1.0) for k in range(4)]
+
+    series = only(SignalName.CONCURRENCY, samples, phase=Phase.PREFILL, ttft_target_s=2.0)
+
+    # Twenty requests of 2,500 tokens against 4,000 tokens/s for 2 s.
+    assert series.latest == pytest.approx(20 * 2_500 / (4_000 * 2))
+    assert series.detail == "2500 prompt tokens a request, 4000 tokens/s, TTFT 2 s"
+
+
+@pytest.mark.parametrize(
+    ("rate", "finished"),
+    [
+        pytest.param(4_000.0, 0.0, id="nothing finished: no length of a prompt"),
+        pytest.param(0.0, 1.0, id="nothing was computed: no rate"),
+    ],
+)
+def test_prefill_needs_a_length_and_a_rate(rate, finished):
+    samples = [prefilling(5.0 * k, rate, finished=finished) for k in range(4)]
+
+    series = only(SignalName.CONCURRENCY, samples, phase=Phase.PREFILL, ttft_target_s=2.0)
+
+    assert (series.latest, series.target) == (None, 1)
+    assert series.as_signal().detail == "no prompt was seen to be prefilled yet"
+
+
+def caching(at_s, *usages, waiting=4.0, **more):
+    """Return replicas with ten running requests each and these shares of their cache in use."""
+    return sample_of(
+        *(
+            replica(f"llm-{n}", running=10, waiting=waiting, kv_cache_usage=usage, **more)
+            for n, usage in enumerate(usages)
+        ),
+        at_s=at_s,
+    )
+
+
+@pytest.mark.parametrize(
+    "usages", [(None, None), (0.5, None)], ids=["nobody says it now", "one of two does not"]
+)
+def test_a_cache_that_nobody_tells_of_is_not_empty(usages):
+    series = only(SignalName.KV_CACHE, [caching(0, 0.5, 0.5), caching(5, *usages)])
+
+    assert series.loads == (pytest.approx(1 + 8 * 1 / 20), None)
+    assert series.abstention is not None
+    assert series.abstention.missing
+    assert series.abstention.why == "the readings it needs are missing now"
+
+
+def test_kv_cache_adds_up_and_says_what_a_waiting_prompt_needs():
+    series = only(SignalName.KV_CACHE, [caching(0, 0.5, 0.25), caching(5, 0.5, 0.25)])
+
+    assert series.latest == pytest.approx(0.75 + 8 * 0.75 / 20)
+    assert series.detail == "3.75 % of a replica's blocks per waiting prompt"
+
+
+def test_kv_cache_with_nothing_run_before_counts_what_is_used():
+    assert only(SignalName.KV_CACHE, [caching(0, 0.5)]).latest == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share"),
+    [
+        pytest.param([(1_000.0, 16.0), (500.0, 16.0)], 0.2, id="the smallest replica's cache"),
+        pytest.param([(1_000.0, 16.0), (None, 16.0)], 0.1, id="those whose blocks are known"),
+        pytest.param([(1_000.0, 16.0), (100.0, None)], 0.1, id="and whose size is"),
+        pytest.param([(1_000.0, None), (None, 16.0)], 0.05, id="else what a running one holds"),
+    ],
+)
+def test_the_share_of_a_waiting_prompt(sizes, share):
+    def at(at_s):
+        return sample_of(
+            *(
+                replica(
+                    f"llm-{n}",
+                    running=10,
+                    waiting=2,
+                    kv_cache_usage=0.5,
+                    kv_blocks=blocks,
+                    kv_block_tokens=tokens,
+                    requests_finished_total=at_s,
+                    prompt_tokens_total=1_600 * at_s,
+                )
+                for n, (blocks, tokens) in enumerate(sizes)
+            ),
+            at_s=at_s,
+        )
+
+    series = only(SignalName.KV_CACHE, [at(0.0), at(5.0), at(10.0)])
+
+    assert series.latest == pytest.approx(1 + 4 * share)
+
+
+def test_batch_counts_against_the_least_limit():
+    batches = sample_of(
+        replica("a", running=8, max_running=32.0),
+        replica("b", running=8, max_running=16.0),
+        replica("c", running=0),
+    )
+
+    assert only(SignalName.BATCH, [batches]).latest == 1
+    assert only(SignalName.BATCH, [batches]).detail == "max_num_seqs 16"
+
+
+def test_queue_says_what_a_replica_runs():
+    samples = [counted(0, running=16, waiting=3), counted(5, running=8)]
+
+    detail = only(SignalName.QUEUE, samples, queue_target=5.0).detail
+
+    assert detail == "a replica runs up to 16; 5 waiting are worth one more"
+
+
+def test_queue_without_a_past_counts_replicas_that_run_anything():
+    lone = sample_of(replica("a", running=1), replica("b", running=7), replica("c", running=0))
+
+    assert only(SignalName.QUEUE, [lone], queue_target=5.0).latest == 2
+
+
+@pytest.mark.parametrize(
+    ("newest", "load"),
+    [
+        pytest.param(counted(10, requests_finished_total=None), None, id="not counted now"),
+        pytest.param(Sample(at_s=10, spec_replicas=0), 0, id="known to be at zero"),
+        pytest.param(Sample(at_s=10, ready_replicas=1), None, id="silent"),
+        pytest.param(
+            sample_of(replica(requests_finished_total=300.0), at_s=10, ready_replicas=2),
+            1 + 1,
+            id="a silent one beside it counts as full",
+        ),
+    ],
+)
+def test_rps_at_the_newest_instant(newest, load):
+    samples = [counted(5.0 * k, requests_finished_total=200.0 * k) for k in range(2)]
+
+    series = only(SignalName.RPS, [*samples, newest], Fill.FULL, rps_target=20.0)
+
+    assert series.latest == load
+
+
+def test_rps_says_its_target():
+    samples = [counted(5.0 * k, requests_finished_total=200.0 * k) for k in range(3)]
+
+    assert only(SignalName.RPS, samples, rps_target=20.0).detail == "20 completions/s per replica"
+
+
+def test_where_no_signal_says_anything_nothing_is_wanted():
+    series = read(
+        window(sample(running=7), sample(5, running=14)),
+        inference(metrics=(SignalName.BATCH, SignalName.RPS), rps_target=1.0),
+    )
+
+    assert wanted(series) == (None, None)
+
+
+def test_guards_are_no_loads():
+    policy = inference(metrics=(SignalName.GPU_MEMORY, SignalName.CONCURRENCY))
+
+    assert [one.name for one in read(window(sample()), policy)] == [SignalName.CONCURRENCY]
