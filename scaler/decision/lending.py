@@ -165,12 +165,11 @@ def _free_workers(pool: PoolWindow, kept: int, policy: LendingPolicy) -> int:
     if not pool.nodes:
         return (policy.pool_units - kept) // policy.units_per_worker
     usable = [node for node in pool.nodes if node.schedulable]
-    total = min(policy.pool_units, sum(node.units for node in usable))
     in_use = sum(node.units_in_use for node in usable)
     places = sum((n.units - n.units_in_use) // policy.units_per_worker for n in usable)
     owed = max(0, kept - in_use)
     fits = places - -(-owed // policy.units_per_worker)
-    return min(fits, (total - kept) // policy.units_per_worker)
+    return min(fits, (policy.pool_units - kept) // policy.units_per_worker)
 
 
 def _in_band(

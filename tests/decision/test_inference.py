@@ -342,3 +342,243 @@ def test_a_learned_lead_time_lengthens_the_scale_down_delay():
 
     assert decide(seen, policy).replicas == 1  # five minutes after the surge
     assert decide(slow, policy).replicas == 5  # twice the p90 of a start
+
+
+def test_the_dead_band_and_the_bounds_end_the_chain():
+    seen = steady(600, running=74, replicas=10, spec_replicas=10)
+
+    decision = decide(seen, inference(scale_down_delay_s=0.0, max_replicas=11))
+
+    assert reasons(decision) == [Reason.DEMAND, Reason.TOLERANCE, Reason.TOO_MANY_REPLICAS]
+    assert [step.replicas for step in decision.steps] == [11, 12, 11]
+
+
+def test_a_lower_count_is_under_reported_where_an_hpa_would_not_act_on_it():
+    seen = steady(600, running=61, replicas=10, spec_replicas=10)
+
+    decision = decide(seen, inference(scale_down_delay_s=0.0))
+
+    assert (decision.replicas, decision.value) == (9, 8.999)
+
+
+def test_it_shows_every_signal_and_the_most_loaded():
+    policy = inference(
+        metrics=(
+            SignalName.BATCH,
+            SignalName.GPU_MEMORY,
+            SignalName.CONCURRENCY,
+            SignalName.GPU_UTILIZATION,
+        ),
+        max_num_seqs=28,
+        **FAST,
+    )
+
+    decision = decide(steady(600, running=14, replicas=2, spec_replicas=2), policy)
+
+    assert [(one.name, one.load) for one in decision.signals] == [
+        ("batch", 0.5),
+        ("concurrency", 1.4),
+        ("gpu-memory", None),
+        ("gpu-utilization", None),
+    ]
+    assert decision.load == pytest.approx(1.4)
+    assert (decision.ready_replicas, decision.spec_replicas) == (2, 2)
+
+
+def test_guards_that_are_not_chosen_are_not_shown():
+    decision = decide(steady(600, running=14), inference(**FAST))
+
+    assert [one.name for one in decision.signals] == ["concurrency"]
+
+
+NO_TARGET = (
+    "The scale target is not known (neither kube-state-metrics nor the API): "
+    "ready replicas are those with a live engine series."
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "notes"), [(None, (NO_TARGET,)), (2, ())], ids=["not known", "known"]
+)
+def test_a_scale_target_that_is_not_known_is_noted(spec, notes):
+    decision = decide(steady(600, running=14, replicas=2, spec_replicas=spec), inference(**FAST))
+
+    assert decision.notes == notes
+
+
+@pytest.mark.parametrize(
+    ("at_zero", "detail"),
+    [
+        pytest.param(
+            {"gateway_waiting": 3.0},
+            "at zero replicas, and 3 requests wait at the gateway",
+            id="waiting",
+        ),
+        pytest.param(
+            {"arrivals_total": 5.0},
+            "at zero replicas, and 5 requests arrived at the gateway",
+            id="arrived and gone",
+        ),
+    ],
+)
+def test_what_wakes_a_workload_is_said(at_zero, detail):
+    zero = [
+        Sample(at_s=5.0 * k, spec_replicas=0, ready_replicas=0, arrivals_total=0.0)
+        for k in range(3)
+    ]
+    asked = dataclasses.replace(zero[-1], at_s=15, **at_zero)
+
+    decision = decide(window(*zero, asked), inference(hpa_tolerance=0.0))
+
+    assert decision.detail == detail
+    assert not decision.panic
+
+
+def test_a_replica_that_goes_while_the_target_is_zero_is_no_silence():
+    gone = Sample(at_s=0, spec_replicas=0, ready_replicas=2, loading_replicas=0)
+
+    assert decide(window(gone), inference()).reason is Reason.KNOWN_ZERO
+
+
+def test_one_of_two_signals_without_readings_is_missing_data():
+    policy = inference(
+        metrics=(SignalName.BATCH, SignalName.CONCURRENCY), max_concurrency=10, **FAST
+    )
+
+    decision = decide(window(*steady(600, running=3).samples, Sample(at_s=10_005)), policy)
+
+    assert (decision.reason, decision.panic) == (Reason.NO_DATA, False)
+    assert decision.detail.startswith("batch: max_num_seqs is not stated")
+
+
+def test_the_few_without_a_capacity_hold_for_want_of_it():
+    seen = of_few(160)
+
+    decision = decide(seen, inference(max_concurrency=None, **FAST))
+
+    assert (decision.reason, decision.panic) == (Reason.NO_CAPACITY, False)
+
+
+def test_of_two_signals_the_few_may_speak_by_one():
+    policy = inference(metrics=(SignalName.CONCURRENCY, SignalName.BATCH), **FAST)
+
+    decision = decide(of_few(160), policy)
+
+    assert decision.replicas == 13
+    assert reasons(decision)[-2:] == [Reason.PANIC, Reason.PARTIAL_DATA]
+
+
+def test_partial_data_is_a_step_of_its_own():
+    seen = steady(600, running=14, replicas=2, ready_replicas=3, spec_replicas=3)
+
+    decision = decide(seen, inference(**FAST))
+
+    assert reasons(decision) == [Reason.DEMAND, Reason.PARTIAL_DATA]
+    assert decision.detail == (
+        "1 of 3 ready replicas do not report: between 2 (they are idle) and 4 (they are full) "
+        "are needed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "running", "spec", "expected"),
+    [
+        pytest.param(55, 7, 4, (4, Reason.NO_HISTORY), id="nearly a stable window: no fewer"),
+        pytest.param(60, 7, 4, (1, Reason.DEMAND), id="a whole one: fewer"),
+        pytest.param(30, 28, 4, (4, Reason.PANIC), id="as many: no step"),
+        pytest.param(30, 35, 4, (5, Reason.PANIC), id="more: up"),
+    ],
+)
+def test_before_one_stable_window(seconds, running, spec, expected):
+    seen = steady(seconds, running=running, replicas=1, ready_replicas=1, spec_replicas=spec)
+
+    decision = decide(seen, inference(max_scale_down_rate=100.0, **FAST))
+
+    assert (decision.replicas, decision.steps[-1].reason) == expected
+
+
+def test_history_that_is_too_short_is_said():
+    kept = decide(steady(30, running=7, ready_replicas=1, spec_replicas=4), inference(**FAST))
+    blind = decide(steady(30, running=7), inference(**FAST))
+
+    assert kept.detail == "30 s of the 60 s stable window were seen so far: no fewer than now"
+    assert blind.detail == "30 s of the 60 s stable window were seen so far"
+    assert reasons(blind) == [Reason.DEMAND, Reason.NO_HISTORY]
+
+
+def rates_that_stop(*, spec, ready=4, running=1):
+    """Return four replicas whose completions are not counted any more."""
+    return window(
+        *(
+            Sample(
+                at_s=5.0 * k,
+                ready_replicas=ready,
+                spec_replicas=spec,
+                replicas=tuple(
+                    replica(
+                        f"llm-{n}",
+                        running=running,
+                        requests_finished_total=5.0 * k if k < 100 else None,
+                    )
+                    for n in range(4)
+                ),
+            )
+            for k in range(120)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        pytest.param({"spec": 6}, (6, Reason.SIGNAL_MISSING), id="no fewer than are asked for"),
+        pytest.param({"spec": None}, (4, Reason.SIGNAL_MISSING), id="or than are ready"),
+        pytest.param({"spec": 4, "running": 9}, (6, Reason.DEMAND), id="up by those that speak"),
+        pytest.param({"spec": 2}, (2, Reason.SCALE_DOWN_LIMIT), id="as many: no step"),
+    ],
+)
+def test_a_silent_signal_and_scale_down(seen, expected):
+    policy = inference(metrics=(SignalName.CONCURRENCY, SignalName.RPS), rps_target=10.0, **FAST)
+
+    decision = decide(rates_that_stop(**seen), policy)
+
+    assert (decision.replicas, decision.steps[-1].reason) == expected
+
+
+def test_a_silent_signal_is_named():
+    policy = inference(metrics=(SignalName.CONCURRENCY, SignalName.RPS), rps_target=10.0, **FAST)
+
+    assert decide(rates_that_stop(spec=6), policy).detail == (
+        "no fewer than now without every signal (rps: the readings it needs are missing now)"
+    )
+
+
+def test_a_workload_that_is_woken_has_no_forecast_and_no_past_to_wait_for():
+    zero = Sample(at_s=10_000, spec_replicas=0, ready_replicas=0, gateway_waiting=1.0)
+    hours = tuple(
+        sample(1_000.0 + 60 * k, running=90 if k % 5 == 4 else 10, spec_replicas=2)
+        for k in range(120)
+    )
+    policy = inference(
+        metrics=(SignalName.CONCURRENCY, SignalName.RPS),
+        rps_target=1.0,
+        forecast=Forecast.RISE,
+        lead_time_s=60.0,
+        **FAST,
+    )
+
+    decision = decide(window(zero, history=hours), policy)
+
+    assert (decision.replicas, reasons(decision)) == (1, [Reason.WOKEN])
+
+
+def test_without_a_forecast_the_history_asks_for_nothing():
+    hours = tuple(
+        sample(1_000.0 + 60 * k, running=90 if k % 5 == 4 else 10, spec_replicas=2)
+        for k in range(120)
+    )
+    calm = steady(600, running=10, spec_replicas=2).samples
+
+    decision = decide(window(*calm, history=hours), inference(lead_time_s=60.0, **FAST))
+
+    assert Reason.FORECAST not in reasons(decision)

@@ -12,6 +12,7 @@ from scaler.decision.lending import latch
 from scaler.decision.online import averages, online_load, upper_rise
 from scaler.decision.policy import LoadBase
 from scaler.decision.pool import Member, Node, PoolWindow
+from scaler.decision.sample import Sample
 from tests.builders import INTERVAL_S, lending, member, pool, sample, window
 
 QUIET = [0.8] * 40
@@ -68,6 +69,13 @@ def test_reserved_units_are_never_lent_and_serve_inference():
         pytest.param([*[1.0] * 40, 7.0], 2, Reason.LENT, id="one reading over it is no panic"),
         pytest.param([*[1.0] * 40, 5.6, 5.6], 0, Reason.NO_ROOM, id="at 70 % and not over it"),
         pytest.param([2.4] * 40, 0, Reason.NOT_LENDING, id="at 30 % and not below it"),
+        pytest.param([*[7.0] * 40, *[1.0] * 13], 0, Reason.LEND_DELAY, id="just too soon after it"),
+        pytest.param(
+            [*[1.0] * 40, 7.0, 7.0, *[4.0] * 40],
+            0,
+            Reason.NOT_LENDING,
+            id="a reclaim ends lending for good, not for as long as it lasts",
+        ),
         pytest.param([*[7.0] * 40, *[1.0] * 14], 6, Reason.LENT, id="just late enough after it"),
         pytest.param(
             [*[7.0] * 40, *[1.0] * 11], 0, Reason.LEND_DELAY, id="too soon after a reclaim"
@@ -231,6 +239,7 @@ NODES = (
             NODES, {"reserved_units": 6, "units_per_worker": 2}, 0, id="or as many as it needs"
         ),
         pytest.param(NODES, {"pool_units": 5}, 3, id="a pool smaller than its nodes"),
+        pytest.param(NODES, {"pool_units": 5, "units_per_worker": 2}, 1, id="in whole workers"),
         pytest.param(NODES[:1], {}, 2, id="or larger than they are"),
         pytest.param(
             (dataclasses.replace(NODES[0], units_in_use=4), NODES[1]),
@@ -353,9 +362,9 @@ UNKNOWN_WORKERS = "The borrower's workers are not known: the band and minRuntime
         ),
         pytest.param(
             [0.8] * 40,
-            {"max_workers": 1},
+            {"max_workers": 3},
             {"nodes": True, "workers": 0},
-            ["3 of 8 units are idle: the borrower takes 0 or 1 to 1 workers."],
+            ["1 of 8 units are idle: the borrower takes 0 or 1 to 3 workers."],
             id="lent to one that takes no more",
         ),
         pytest.param([0.8] * 40, {}, {"nodes": True, "workers": 0}, [], id="all is lent"),
@@ -554,3 +563,25 @@ def test_a_shift_of_the_clock_changes_nothing(loads, buckets):
     there = decide(pool(member(loads, end_s=later_s), at_s=later_s), lending())
 
     assert here == dataclasses.replace(there, at_s=here.at_s)
+
+
+def test_a_stable_window_counts_the_bucket_of_its_first_sample():
+    quick = lending(lend_delay_s=0, headroom_units=0)
+
+    assert decide(pool(member([*[4.0] * 40, *[1.0] * 12])), quick).replicas
+    assert not decide(pool(member([*[4.0] * 40, *[1.0] * 11])), quick).replicas
+
+
+def test_a_service_at_zero_needs_nothing():
+    zero = tuple(
+        Sample(at_s=9_000.0 + 5 * k, spec_replicas=0, ready_replicas=0) for k in range(201)
+    )
+    asleep = dataclasses.replace(member([1.0]), window=window(*zero))
+
+    assert decide(pool(asleep), lending(headroom_units=0)).replicas == 8
+
+
+def test_a_pool_that_holds_more_than_it_has_lends_none():
+    decision = decide(pool(member(QUIET, replicas=9)), lending(headroom_units=0))
+
+    assert [(step.replicas, step.reason) for step in decision.steps] == [(0, Reason.NO_ROOM)]
