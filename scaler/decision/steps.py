@@ -32,6 +32,9 @@ HUBER_DEVIATIONS = 1.5
 
 HUBER_ROUNDS = 5
 
+BUSY_SHARE = 0.9
+"""Share of a bucket's steps' time that its tokens must account for; the rest may be idle time."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BusyBucket:
@@ -54,42 +57,58 @@ class Mix:
         """Return the replica's time that one request costs at the margin, seconds."""
         return self.prompt_tokens * cost.c_s + self.output_tokens * cost.b_s
 
+    def alone_s(self, cost: StepCost) -> float:
+        """Return how long one request takes that has the replica to itself, seconds."""
+        return self.output_tokens * cost.a_s + self.work_s(cost)
+
 
 def busy_buckets(samples: Sequence[Sample]) -> tuple[BusyBucket, ...]:
-    """
-    Return what busy replicas did, bucket by bucket.
-
-    Busy means at least two requests running at both ends and steps in between (with one, the
-    engine may have been idle between two requests); a counter that was reset leaves its bucket out.
-    """
+    """Return what busy replicas did, bucket by bucket; a counter that was reset leaves one out."""
     buckets = []
     for before, after in itertools.pairwise(samples):
         earlier = {replica.name: replica for replica in before.replicas}
+        seconds = after.at_s - before.at_s
         done = [
             counts
             for replica in after.replicas
             if replica.name in earlier
-            and (counts := _counts(earlier[replica.name], replica)) is not None
+            and (counts := _counts(earlier[replica.name], replica, seconds)) is not None
         ]
         if done:
             steps, generated, prompt = (sum(column) for column in zip(*done, strict=True))
-            seconds = (after.at_s - before.at_s) * len(done)
             buckets.append(
-                BusyBucket(seconds=seconds, steps=steps, generated=generated, prompt=prompt)
+                BusyBucket(
+                    seconds=seconds * len(done), steps=steps, generated=generated, prompt=prompt
+                )
             )
     return tuple(buckets)
 
 
-def _counts(before: Replica, after: Replica) -> tuple[float, float, float] | None:
-    if min(before.requests_running or 0, after.requests_running or 0) < 2:
-        return None
+def _counts(before: Replica, after: Replica, seconds: float) -> tuple[float, float, float] | None:
     counters = ("steps_total", "generation_tokens_total", "prompt_tokens_total")
     if any((getattr(after, name) or 0) < (getattr(before, name) or 0) for name in counters):
         return None
     steps, generated, prompt = (replica_increase(before, after, name) for name in counters)
     if not steps or generated is None or prompt is None:
         return None
-    return steps, generated, prompt
+    return (steps, generated, prompt) if _is_busy(before, after, seconds / steps) else None
+
+
+def _is_busy(before: Replica, after: Replica, step_s: float) -> bool:
+    """
+    Whether a replica was busy all through a bucket, in which its steps took ``step_s`` on average.
+
+    Two requests at both ends say little when requests last for less than a bucket: the engine may
+    have been idle in between, and idle time reads as slow steps. Inter-token latencies hold no
+    idle time, and each is the time of one step: where they are known, their mean must account for
+    most of ``step_s``.
+    """
+    least = min(before.requests_running or 0, after.requests_running or 0)
+    took_s = replica_increase(before, after, "itl_sum_s")
+    tokens = replica_increase(before, after, "itl_count")
+    if took_s is None or not tokens:
+        return least >= 2
+    return least >= 1 and took_s / tokens >= BUSY_SHARE * step_s
 
 
 def fit(buckets: Sequence[BusyBucket], mix: Mix) -> StepCost | None:

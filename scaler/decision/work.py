@@ -5,10 +5,11 @@ Concurrency is convex in load and GPU utilisation saturates; what is linear in t
 work. With a step of ``a + b·N + c·p`` seconds (:mod:`.steps`), requests arriving at rate λ with
 mean prompt P and output O keep a replica busy, at the margin, for the share
 
-    ``rho = λ·(P·c + O·b)``   while   ``N = λ·O·a / (1 − rho)``   requests run
+    ``rho = λ·w``, ``w = P·c + O·b``,   while   ``N = λ·(O·a + w) / (1 − rho)``   requests run.
 
-and a step takes ``a / (1 − rho)`` seconds, which is the inter-token latency. Prefill takes λ·P·c of
-each second, and decoding yields N tokens a step in what is left: N·(1 − λPc)/(a + bN) = λO.
+Alone, a request takes ``O·a + w`` seconds. While it runs, the engine spends the share rho of its
+time on the others' tokens; so it runs for ``(O·a + w) / (1 − rho)``, an O-th of that a token, and N
+follows by Little's law.
 """
 
 import dataclasses
@@ -59,7 +60,7 @@ def learn(window: Window, policy: InferencePolicy, safe: SafeConcurrency | None)
     safe_rho, why = _safe_rho(cost, mix, policy, safe)
     return Work(
         request_s=mix.work_s(cost),
-        service_s=mix.output_tokens * cost.a_s / (1 - safe_rho),
+        service_s=mix.alone_s(cost) / (1 - safe_rho),
         safe_rho=safe_rho,
         why=why,
     )
@@ -92,12 +93,13 @@ def _safe_rho(
 ) -> tuple[float, str]:
     """Return the least of: rho at the ITL target, rho at the safe concurrency, 0.95."""
     limits = [(LARGEST_RHO, f"{LARGEST_RHO:g} at most")]
-    if policy.itl_target_s is not None:
-        rho = 1 - cost.a_s / policy.itl_target_s
+    alone_s = mix.alone_s(cost)
+    if policy.itl_target_s is not None and mix.output_tokens:
+        rho = 1 - alone_s / mix.output_tokens / policy.itl_target_s
         limits.append((max(0.01, rho), f"inter-token latency {1000 * policy.itl_target_s:g} ms"))
     if safe is not None:
         work_s = safe.requests * mix.work_s(cost)
-        rho = work_s / (mix.output_tokens * cost.a_s + work_s)
+        rho = work_s / (alone_s + work_s)
         limits.append((rho, f"{safe.requests} requests at once"))
     return min(limits)
 

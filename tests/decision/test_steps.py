@@ -266,3 +266,30 @@ def test_a_bucket_counts_by_its_steps():
 
     assert cost is not None
     assert cost.a_s == pytest.approx(TRUE.a_s, rel=0.01)
+
+
+def measured(at_s, running, *, steps, itl_sum_s, itl_count):
+    counters = {
+        "steps_total": steps,
+        "generation_tokens_total": itl_count,
+        "prompt_tokens_total": 0.0,
+        "itl_sum_s": itl_sum_s,
+        "itl_count": itl_count,
+    }
+    return Sample(at_s=at_s, replicas=(replica(running=running, **counters),))
+
+
+@pytest.mark.parametrize(
+    ("running", "itl_s", "count"),
+    [
+        pytest.param(1, 0.05, 1, id="one request without gaps: tokens account for all the time"),
+        pytest.param(3, 0.02, 0, id="three at both ends, and idle for most of the time between"),
+        pytest.param(0, 0.05, 0, id="nothing runs at the ends"),
+    ],
+)
+def test_inter_token_latency_tells_whether_a_bucket_was_idle_in_part(running, itl_s, count):
+    """A hundred steps in five seconds: 50 ms each, were there no idle time."""
+    before = measured(0, running, steps=0, itl_sum_s=0.0, itl_count=0)
+    after = measured(5, running, steps=100, itl_sum_s=300 * itl_s, itl_count=300)
+
+    assert len(busy_buckets([before, after])) == count

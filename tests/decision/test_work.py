@@ -14,7 +14,7 @@ from scaler.decision.steps import Mix
 from tests.builders import inference, replica, sample_of, window
 
 COST = StepCost(a_s=0.010, b_s=0.0001, c_s=0.00002)
-"""A request of 1,000 prompt and 100 output tokens is 0.03 s of work and runs for 1 s at least."""
+"""A request of 1,000 prompt and 100 output tokens is 0.03 s of work and runs for 1.03 s alone."""
 
 
 def counted(at_s, finished, *, running=0.0, waiting=0.0, name="llm-0", **more):
@@ -67,7 +67,7 @@ def test_a_request_is_its_tokens_at_the_margin():
     law = learned()
 
     assert law.request_s == pytest.approx(1_000 * 0.00002 + 100 * 0.0001)
-    assert law.service_s == pytest.approx(100 * 0.010 / (1 - 0.95))
+    assert law.service_s == pytest.approx((100 * 0.010 + 0.03) / (1 - 0.95))
 
 
 def test_the_newest_sample_teaches_nothing():
@@ -81,7 +81,11 @@ def test_the_newest_sample_teaches_nothing():
     [
         pytest.param({}, None, 0.95, "0.95 at most", id="the law's own limit"),
         pytest.param(
-            {"itl_target_s": 0.040}, None, 0.75, "inter-token latency 40 ms", id="1 − a / target"
+            {"itl_target_s": 0.0412},
+            None,
+            0.75,
+            "inter-token latency 41.2 ms",
+            id="1 − (a + w/O) / target",
         ),
         pytest.param(
             {"itl_target_s": 0.005},
@@ -90,9 +94,15 @@ def test_the_newest_sample_teaches_nothing():
             "inter-token latency 5 ms",
             id="a target under one step leaves next to nothing",
         ),
-        pytest.param({}, safe_at(100), 3 / (1 + 3), "100 requests at once", id="n·w / (O·a + n·w)"),
         pytest.param(
-            {"itl_target_s": 0.020}, safe_at(100), 0.5, "inter-token latency 20 ms", id="the least"
+            {}, safe_at(100), 3 / (1.03 + 3), "100 requests at once", id="n·w / (O·a + w + n·w)"
+        ),
+        pytest.param(
+            {"itl_target_s": 0.0206},
+            safe_at(100),
+            0.5,
+            "inter-token latency 20.6 ms",
+            id="the least",
         ),
         pytest.param({}, safe_at(10_000), 0.95, "0.95 at most", id="a loose one does not bind"),
     ],
@@ -102,6 +112,16 @@ def test_the_safe_rho_is_the_least_of_three(policy, safe, rho, why):
 
     assert law.safe_rho == pytest.approx(rho)
     assert law.why == why
+
+
+def test_requests_that_generate_nothing_have_no_inter_token_latency_to_keep():
+    embedded = [
+        counted(one.at_s, 2 * one.at_s, generation_tokens_total=0.0) for one in steady(buckets=6)
+    ]
+
+    law = learned(embedded, itl_target_s=0.001)
+
+    assert law.safe_rho == 0.95
 
 
 def full(buckets=5, *, finished_per_s=3):
