@@ -102,8 +102,8 @@ class ModelSize:
 class Limits:
     """What the engine is started with."""
 
-    max_num_seqs: int = 64
-    max_num_batched_tokens: int = 512
+    max_num_seqs: int = 128
+    max_num_batched_tokens: int = 2048
     max_model_len: int = 2048
     blocks: int | None = None
     """KV-cache blocks of 128 tokens; None: 1 GiB of them."""
