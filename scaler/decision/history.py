@@ -1,5 +1,5 @@
 """
-Older samples, thinned: of each minute the one with the lowest and the one with the highest demand.
+Older samples, thinned: of each minute the lowest demand, the highest, and the fastest arrivals.
 
 Enough for what looks far back (forecasts, the lending latch), which ask how low and how high a
 minute was; a minute in which demand was not known leaves nothing.
@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 
 from .sample import Sample
+from .work import arrivals
 
 MINUTE_S = 60.0
 
@@ -19,15 +20,37 @@ def minute_of(at_s: float) -> int:
     return math.ceil(at_s / MINUTE_S - 1e-9)
 
 
-def thinned(samples: Iterable[Sample]) -> list[Sample]:
-    """Return two samples a minute, or one where they are the same; ``samples`` oldest first."""
+def thinned(samples: Iterable[Sample], before: Sample | None = None) -> list[Sample]:
+    """
+    Return at most four samples a minute; ``samples`` oldest first, ``before`` the one before them.
+
+    The bucket in which most arrived is kept with the sample that it begins at: arrivals are the
+    difference of the two, and a burst differenced over half a minute would be no burst. Where
+    requests are short, it has come and gone between two samples that both look idle.
+    """
     kept: list[Sample] = []
-    for _, minute in itertools.groupby(samples, key=lambda sample: minute_of(sample.at_s)):
+    for _, group in itertools.groupby(samples, key=lambda sample: minute_of(sample.at_s)):
+        minute = list(group)
         known = [(demand, s) for s in minute if (demand := requests_open(s)) is not None]
         if known:
-            ends = {id(s): s for s in (_lowest(known), _highest(known))}
-            kept += sorted(ends.values(), key=lambda sample: sample.at_s)
+            pairs = itertools.pairwise((*((before,) if before else ()), *minute))
+            ends = {s.at_s: s for s in (_lowest(known), _highest(known), *_busiest(pairs))}
+            last_s = kept[-1].at_s if kept else -math.inf
+            kept += (ends[at_s] for at_s in sorted(ends) if at_s > last_s)
+        before = minute[-1]
     return kept
+
+
+def _busiest(pairs: Iterable[tuple[Sample, Sample]]) -> tuple[Sample, ...]:
+    """Return the two neighbours between which requests arrived fastest; none: nobody knows."""
+    rates = [
+        (came / (after.at_s - before.at_s), before, after)
+        for before, after in pairs
+        if (came := arrivals(before, after)) is not None
+        and requests_open(before) is not None
+        and requests_open(after) is not None
+    ]
+    return max(rates, key=lambda rate: rate[0])[1:] if rates else ()
 
 
 def requests_open(sample: Sample) -> float | None:

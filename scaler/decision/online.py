@@ -16,7 +16,7 @@ from .pool import Member, PoolWindow
 from .window import Window
 
 THINNED_S = 150.0
-"""How long a thinned sample stands: history keeps two a minute, so gaps reach two minutes."""
+"""How long a thinned sample stands: history keeps few a minute, so gaps reach two minutes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

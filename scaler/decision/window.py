@@ -57,8 +57,8 @@ class Window:
     Attributes:
         samples: on the grid, oldest first, at least one, strictly increasing ``at_s``.
         interval_s: the bucket: the scrape interval of the source, at least 1 s.
-        history: older samples, thinned to each minute's lowest and highest demand, oldest first;
-            all before ``samples[0]``. For forecasts and the lending latch.
+        history: older samples, thinned to each minute's lowest and highest demand and its fastest
+            arrivals, oldest first; all before ``samples[0]``. For forecasts and the lending latch.
         lengths: token lengths, refreshed about once a minute.
         startup_s: creation-to-ready times of this workload's own pods, seconds.
         bounds: the ScaledObject's and HPA's bounds where the cluster tells.

@@ -49,6 +49,8 @@ class Scraper:
         self._history: collections.deque[Sample] = collections.deque()
         self._history_s = history_s
         self._minute: list[Sample] = []
+        """Samples too old to be kept one by one, of the minute that is not over yet."""
+        self._before: Sample | None = None
         self._busy_s: dict[str, float] = {}
 
     def scrape(self) -> None:
@@ -74,11 +76,18 @@ class Scraper:
         if not self._history_s:
             return
         if self._minute and minute_of(oldest.at_s) != minute_of(self._minute[0].at_s):
-            self._history.extend(thinned(self._minute))
+            self._history = collections.deque(self._thinned())
+            self._before = self._minute[-1]
             self._minute = []
         self._minute.append(oldest)
         while self._history and self._history[0].at_s < oldest.at_s - self._history_s:
             self._history.popleft()
+
+    def _thinned(self) -> tuple[Sample, ...]:
+        """Return the history; a minute's first sample may follow one that is kept already."""
+        last_s = self._history[-1].at_s if self._history else -math.inf
+        minute = thinned(self._minute, self._before)
+        return (*self._history, *(one for one in minute if one.at_s > last_s))
 
     def window(self, bounds: ScaleBounds | None = None) -> Window | None:
         """Return what can be read by now; None: nothing yet."""
@@ -88,7 +97,7 @@ class Scraper:
             return None
         return Window(
             samples=samples,
-            history=(*self._history, *thinned(self._minute)),
+            history=self._thinned(),
             interval_s=self._interval_s,
             lengths=lengths(self._fleet.replicas.values()),
             startup_s=tuple(self._fleet.startup_s),

@@ -48,11 +48,16 @@ class _Assembled:
     samples: dict[int, Sample] = dataclasses.field(default_factory=dict)
     sampler: tuple[object, Sampler] | None = None
     """What makes the samples, and what it was made for."""
+    left: Sample | None = None
+    """The last sample that was taken out."""
 
     def leave(self, first: int) -> list[Sample]:
-        """Take out the samples before a bucket, oldest first."""
+        """Take out the samples before a bucket, oldest first; return them thinned."""
         self.first = first
-        return [self.samples.pop(bucket) for bucket in sorted(self.samples) if bucket < first]
+        out = [self.samples.pop(bucket) for bucket in sorted(self.samples) if bucket < first]
+        kept = thinned(out, self.left)
+        self.left = out[-1] if out else self.left
+        return kept
 
 
 class Assembly:
@@ -188,6 +193,8 @@ class Assembly:
     def add_history(self, workload: Workload, samples: Sequence[Sample]) -> None:
         """Add thinned samples; what is known of an instant stays."""
         history = self._history.setdefault(workload.key, [])
+        if history and samples and samples[0].at_s == history[-1].at_s:
+            samples = samples[1:]
         if not history or not samples or samples[0].at_s > history[-1].at_s:
             history.extend(samples)
             return
@@ -226,7 +233,7 @@ class Assembly:
             sample = sampler.at(bucket * interval_s, known.samples.get(bucket - 1))
             if sample is not None:
                 known.samples[bucket] = sample
-        self.add_history(workload, thinned(known.leave(first)))
+        self.add_history(workload, known.leave(first))
         known.pods, known.next, known.round = pods, last + 1, self.store.round
         return known.samples
 

@@ -1,4 +1,6 @@
-"""Of each minute, how low and how high demand was."""
+"""Of each minute, how low and how high demand was, and when most arrived."""
+
+import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,22 @@ def test_a_minute_leaves_its_lowest_and_its_highest_sample_in_order_of_time():
     loads = {5: 3.0, 20: 9.0, 40: 1.0, 60: 4.0, 65: 2.0, 120: 2.0}
     kept = thinned(sample(at_s, running=load) for at_s, load in loads.items())
     assert [(one.at_s, requests_open(one)) for one in kept] == [(20, 9), (40, 1), (65, 2)]
+
+
+def _counted(at_s, running, arrived):
+    return sample(at_s, running=running, arrivals_total=arrived)
+
+
+def test_a_minute_leaves_the_two_samples_between_which_most_requests_came_and_went():
+    minute = [_counted(5, 3, 0), _counted(20, 1, 4), _counted(25, 1, 90), _counted(40, 9, 99)]
+    assert [one.at_s for one in thinned(minute)] == [20, 25, 40]
+
+
+def test_arrivals_at_the_start_of_a_minute_are_counted_from_the_last_sample_of_the_one_before():
+    first = [_counted(50, 1, 0), _counted(55, 5, 1), _counted(60, 2, 2)]
+    second = [_counted(65, 2, 90), _counted(70, 4, 91)]
+    assert [one.at_s for one in thinned([*first, *second])] == [50, 55, 60, 65, 70]
+    assert [one.at_s for one in thinned(second, first[-1])] == [60, 65, 70]
 
 
 def test_a_minute_without_known_demand_leaves_nothing():
@@ -31,8 +49,20 @@ def test_in_flight_at_the_gateway_counts_what_the_engines_hold_as_well():
 def test_no_minute_loses_its_extremes(points):
     samples = [sample(float(at_s), running=float(load)) for at_s, load in sorted(points)]
     kept = thinned(samples)
-    assert len(kept) <= 2 * len({minute_of(one.at_s) for one in samples})
+    assert len(kept) <= 4 * len({minute_of(one.at_s) for one in samples})
     for minute in {minute_of(one.at_s) for one in samples}:
         all_of = [requests_open(s) or 0 for s in samples if minute_of(s.at_s) == minute]
         kept_of = [requests_open(s) or 0 for s in kept if minute_of(s.at_s) == minute]
         assert (min(all_of), max(all_of)) == (min(kept_of), max(kept_of))
+
+
+def test_minute_by_minute_leaves_what_all_at_once_does():
+    arrived = itertools.accumulate([0, 1, 0, 9, 0, 0, 7, 2, 0, 0, 30, 0, 1, 1, 4, 0, 0, 0, 25, 1])
+    samples = [_counted(15.0 * n, n * 7 % 5, total) for n, total in enumerate(arrived, 1)]
+    kept, before = [], None
+    for _, minute in itertools.groupby(samples, key=lambda one: minute_of(one.at_s)):
+        part = list(minute)
+        kept += [one for one in thinned(part, before) if one not in kept]
+        before = part[-1]
+
+    assert kept == thinned(samples)
