@@ -14,7 +14,7 @@ from rich.table import Table
 from scaler.decision.policy import InferencePolicy
 from scaler.errors import ConfigurationError, Problem
 from scaler.report.simulation import html, moments_csv
-from scaler.simulation.baselines.catalog import Terms, named
+from scaler.simulation.baselines.catalog import named, terms_of
 from scaler.simulation.baselines.oracle import ROUNDS, oracle
 from scaler.simulation.keda import kvtide
 from scaler.simulation.presets import one_fleet
@@ -36,7 +36,6 @@ from scaler.sources.traces import Trace, TraceRate, open_trace
 
 _PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211, sigma=0.9)
 """Lengths of requests sampled from rates, where the file does not say."""
-_SAFE_RHO = 0.87
 _DEFAULT = ("kvtide", "keda-queue", "knative", "hpa-gpu")
 
 
@@ -147,13 +146,7 @@ def _rates(rates: Iterable[TraceRate]) -> Iterator[Rate]:
 def _policies(
     asked: Iterable[str], setup: Setup, arrivals: list[Arrival], config: pathlib.Path | None
 ) -> Iterator[Autoscaler]:
-    cost = setup.cluster.fleets[0].engine.step_cost
-    work_s = sum(one.prompt_tokens * cost.c_s + one.output_tokens * cost.b_s for one in arrivals)
-    terms = Terms(
-        most=setup.max_replicas,
-        safe_rps=_SAFE_RHO * len(arrivals) / work_s,
-        itl_s=setup.slo.itl_s,
-    )
+    terms = terms_of(setup, arrivals)
     for text in asked:
         path = pathlib.Path(text)
         if path.suffix in (".yaml", ".yml") or path.is_file():

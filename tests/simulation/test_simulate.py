@@ -1,6 +1,6 @@
 import pytest
 
-from scaler.simulation.baselines.catalog import NAMED, Terms, named
+from scaler.simulation.baselines.catalog import NAMED, named, terms_of
 from scaler.simulation.baselines.fixed import FixedFleet
 from scaler.simulation.baselines.oracle import oracle
 from scaler.simulation.presets import one_fleet
@@ -8,7 +8,6 @@ from scaler.simulation.simulate import Setup, repeated, simulate
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled
 
 LENGTH_S = 240.0
-TERMS = Terms(most=6, safe_rps=20.0, itl_s=0.1)
 SETUP = Setup(cluster=one_fleet(gpus=6), length_s=LENGTH_S, max_replicas=6)
 
 
@@ -21,6 +20,9 @@ def traffic(*, per_s: float = 25.0, seed: int = 3, length_s: float = LENGTH_S) -
         output=Lengths(mean_tokens=150, most_tokens=2000),
     )
     return list(sampled([rate], seed))
+
+
+TERMS = terms_of(SETUP, traffic())
 
 
 @pytest.mark.parametrize("name", NAMED)

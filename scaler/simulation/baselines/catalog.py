@@ -5,17 +5,24 @@ The maximum is the same for all of them; the minimum is one replica.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from scaler.decision.policy import Forecast, InferencePolicy
+from scaler.decision.policy import Forecast, InferencePolicy, StepCost
 from scaler.errors import ConfigurationError, Problem
 from scaler.simulation.keda import kvtide
-from scaler.simulation.simulate import Autoscaler
+from scaler.simulation.score import Slo
+from scaler.simulation.simulate import Autoscaler, Setup
+from scaler.simulation.traffic import Arrival
 
 from . import prometheus
 from .fixed import FixedFleet
 from .knative import Knative
+from .loops import Aibrix, RayServe
+from .planner import SloPlanner, ThroughputPlanner
+
+SAFE_RHO = 0.87
+"""Utilisation at which one replica is still safe, on both public Azure traces within a percent."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +32,29 @@ class Terms:
     most: int
     safe_rps: float
     """Requests per second of this traffic that one replica is safe at."""
-    itl_s: float
-    """The objective's inter-token latency."""
+    safe_prompt_tokens_per_s: float
+    """Prompt tokens per second of it."""
+    prefill_tokens_per_s: float
+    """Prompt tokens per second of an idle replica, a whole step's budget at a time."""
+    cost: StepCost
+    slo: Slo
+
+
+def terms_of(setup: Setup, arrivals: Sequence[Arrival]) -> Terms:
+    """Return the terms of a trace with at least one request, as a load test would find them."""
+    engine = setup.cluster.fleets[0].engine
+    cost, budget = engine.step_cost, engine.max_num_batched_tokens
+    prompt = sum(one.prompt_tokens for one in arrivals)
+    output = sum(one.output_tokens for one in arrivals)
+    per_s = SAFE_RHO / (prompt * cost.c_s + output * cost.b_s)
+    return Terms(
+        most=setup.max_replicas,
+        safe_rps=per_s * len(arrivals),
+        safe_prompt_tokens_per_s=per_s * prompt,
+        prefill_tokens_per_s=budget / (cost.a_s + cost.b_s + cost.c_s * budget),
+        cost=cost,
+        slo=setup.slo,
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +71,7 @@ def _kvtide(delay_s: float, terms: Terms) -> Autoscaler:
     policy = InferencePolicy(
         min_replicas=1,
         max_replicas=terms.most,
-        itl_target_s=terms.itl_s,
+        itl_target_s=terms.slo.itl_s,
         scale_down_delay_s=stated,
     )
     suffix = "" if stated is None else f" {delay_s:g} s delay"
@@ -54,7 +82,7 @@ def _kvtide_rise(quantile: float, terms: Terms) -> Autoscaler:
     policy = InferencePolicy(
         min_replicas=1,
         max_replicas=terms.most,
-        itl_target_s=terms.itl_s,
+        itl_target_s=terms.slo.itl_s,
         forecast=Forecast.RISE,
         forecast_quantile=quantile,
     )
@@ -101,6 +129,57 @@ NAMED: Mapping[str, Named] = MappingProxyType(
             make=lambda target, _: Knative(target=target, scale_down_delay_s=300.0),
             knob="concurrency per replica",
             default=lambda _: 100.0,
+        ),
+        "aibrix-apa": Named(
+            make=lambda target, _: Aibrix(target=target),
+            knob="KV usage per replica",
+            default=lambda _: 0.5,
+        ),
+        "token-velocity": Named(
+            make=lambda share, terms: prometheus.token_velocity(
+                target=share * terms.safe_prompt_tokens_per_s, most=terms.most
+            ),
+            knob="share of a replica's velocity",
+            default=lambda _: 1.0,
+        ),
+        "ray-serve": Named(
+            make=lambda target, _: RayServe(target=target),
+            knob="ongoing requests per replica",
+            default=lambda _: 2.0,
+        ),
+        "aibrix-apa-steady": Named(
+            make=lambda target, _: Aibrix(target=target, steady=True),
+            knob="KV usage per replica",
+            default=lambda _: 0.5,
+        ),
+        "llm-d-tokens": Named(
+            make=lambda seconds, terms: prometheus.token_backlog(
+                seconds=seconds, velocity=terms.prefill_tokens_per_s, most=terms.most
+            ),
+            knob="s of backlog per replica",
+            default=lambda _: 1.5,
+        ),
+        "llm-d-tokens-fast": Named(
+            make=lambda seconds, terms: prometheus.token_backlog(
+                seconds=seconds,
+                velocity=terms.prefill_tokens_per_s,
+                most=terms.most,
+                shipped=False,
+            ),
+            knob="s of backlog per replica",
+            default=lambda _: 1.5,
+        ),
+        "slo-planner": Named(
+            make=lambda share, terms: ThroughputPlanner(
+                share=share, cost=terms.cost, slo=terms.slo
+            ),
+            knob="share of the objective",
+            default=lambda _: 1.0,
+        ),
+        "slo-planner-both": Named(
+            make=lambda share, terms: SloPlanner(share=share, cost=terms.cost, slo=terms.slo),
+            knob="share of the objective",
+            default=lambda _: 1.0,
         ),
     }
 )

@@ -9,8 +9,8 @@ ready then. A replica that would be back within a cold start stays, since starti
 much. The margin is bisected with the simulator itself, to the least that meets the objective.
 
 So the hours it returns were really achieved by a schedule: they bound the fewest possible from
-above, not from below. A better schedule may exist; no policy without foresight is expected to find
-it.
+above, not from below. A better schedule may exist, and a policy may beat this one; what none can
+undercut is in :mod:`.bound`.
 """
 
 import itertools
@@ -20,10 +20,11 @@ from collections.abc import Callable, Sequence
 from scaler.simulation.simulate import Run, Setup, View, simulate
 from scaler.simulation.traffic import Arrival
 
+from .catalog import SAFE_RHO
+
 _BUCKET_S = 1.0
 _WINDOWS = (1, 2, 3, 5, 8, 12, 20, 30, 45, 60)
 """In buckets; a minute at most."""
-_SAFE_RHO = 0.87
 ROUNDS = 7
 _MARGINS = (0.5, 2.0)
 
@@ -85,7 +86,7 @@ def _needed(setup: Setup, arrivals: Sequence[Arrival]) -> list[float]:
     for width in _WINDOWS:
         seconds = width * _BUCKET_S + setup.slo.ttft_least_s
         for start in range(buckets - width + 1):
-            rate = (sums[start + width] - sums[start]) / seconds / _SAFE_RHO
+            rate = (sums[start + width] - sums[start]) / seconds / SAFE_RHO
             for place in range(start, start + width):
                 needed[place] = max(needed[place], rate)
     return needed

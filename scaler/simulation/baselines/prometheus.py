@@ -11,10 +11,23 @@ from collections.abc import Callable
 from scaler.decision import demand
 from scaler.decision.rates import total_increase
 from scaler.decision.window import Window
+from scaler.simulation.hpa import Behavior, PolicyKind, ScalingPolicy, ScalingRules
 from scaler.simulation.keda import KedaScaled, Trigger
 from scaler.simulation.scaled_object import ScaledObjectConfig
 
 _RATE_S = 60.0
+_WAIT_S = 2.0
+"""Waiting tokens are to be computed within the time to first token."""
+_LLM_D = Behavior(
+    scale_up=ScalingRules(
+        stabilization_s=0.0,
+        policies=(ScalingPolicy(kind=PolicyKind.PODS, value=1, period_s=180.0),),
+    ),
+    scale_down=ScalingRules(
+        stabilization_s=300.0,
+        policies=(ScalingPolicy(kind=PolicyKind.PODS, value=1, period_s=300.0),),
+    ),
+)
 
 
 def gpu_utilization(*, target: float = 0.8, most: int, least: int = 1) -> KedaScaled:
@@ -76,6 +89,64 @@ def _kv_usage(window: Window) -> float | None:
     return sum(used) if used else None
 
 
+def token_velocity(*, target: float, most: int, least: int = 1) -> KedaScaled:
+    """
+    Return KEDA on prompt tokens per second over a replica's token velocity.
+
+    Source: TokenScale (arXiv 2512.03416): replicas for the tokens that arrive, over the tokens per
+    second that one replica was measured to do. Waiting tokens are to be done within 2 s. One fleet
+    does both phases here, so the velocity is measured while it decodes as well.
+    """
+    return _on(f"token-velocity {target:.4g}/s", _prompt_tokens, target, least=least, most=most)
+
+
+def _prompt_tokens(window: Window) -> float | None:
+    """Return prompt tokens per second: what was computed, and what waits, within the objective."""
+    samples = window.last(_RATE_S + window.interval_s)
+    computed = total_increase(samples, "prompt_tokens_total")
+    span_s = samples[-1].at_s - samples[0].at_s
+    if computed is None or not span_s:
+        return None
+    return computed / span_s + waiting_tokens(window) / _WAIT_S
+
+
+def token_backlog(
+    *, seconds: float = 1.5, velocity: float, most: int, least: int = 1, shipped: bool = True
+) -> KedaScaled:
+    """
+    Return llm-d's token-aware autoscaling: the greater of two triggers.
+
+    Source: llm-d/llm-d, ``guides/workload-autoscaling/keda-epp-token-aware``: seconds of prefill
+    backlog (waiting prompt tokens over the measured velocity) to 1.5 a replica, and KV usage to
+    0.8, polled every 15 s. ``shipped`` is its own behaviour, one pod up per 3 minutes and one down
+    per 5; without it the HPA's default, which answers bursts. Lengths of waiting prompts are taken
+    as the mean, where llm-d's router counts them.
+    """
+
+    def read(window: Window) -> float | None:
+        used = _kv_usage(window)
+        if used is None:
+            return None
+        return max(waiting_tokens(window) / velocity / seconds, used / 0.8)
+
+    name = f"llm-d-tokens{'' if shipped else '-fast'} {seconds:g} s"
+    return _on(
+        name,
+        read,
+        1.0,
+        least=least,
+        most=most,
+        polling_interval_s=15.0,
+        behavior=_LLM_D if shipped else None,
+    )
+
+
+def waiting_tokens(window: Window) -> float:
+    """Return the prompt tokens of requests that wait, each of the mean length of late."""
+    each = demand.mean_prompt_tokens(window.last(_RATE_S + window.interval_s))
+    return demand.backlog(window.latest) * (each or 0.0)
+
+
 def _on(
     name: str,
     read: Callable[[Window], float | None],
@@ -83,7 +154,14 @@ def _on(
     *,
     least: int,
     most: int,
+    polling_interval_s: float = 30.0,
+    behavior: Behavior | None = None,
 ) -> KedaScaled:
     trigger = Trigger(name=name, read=read, target=target, lookback_s=2 * _RATE_S)
-    config = ScaledObjectConfig(min_replica_count=least, max_replica_count=most)
+    config = ScaledObjectConfig(
+        min_replica_count=least,
+        max_replica_count=most,
+        polling_interval_s=polling_interval_s,
+        behavior=behavior,
+    )
     return KedaScaled(name, trigger, config)
