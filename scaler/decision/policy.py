@@ -182,8 +182,8 @@ class InferencePolicy:
     """Load, in replicas, at or below which a workload counts as idle."""
     hpa_tolerance: Auto[Share] = None
     """The HPA's dead band; auto: 0 where the HPA read back carries ours, else 0.1."""
-    forecast: Forecast = Forecast.OFF
-    """Capacity for later load: off; the usual rise within one lead time; the trend."""
+    forecast: Forecast = Forecast.RISE
+    """Capacity for later load: the usual rise within one lead time; the trend; off."""
     forecast_lookback_s: float = 86_400.0
     """How far back a forecast looks for what load does here."""
     forecast_quantile: Share = 0.9

@@ -25,6 +25,7 @@ from tests.builders import inference
 
 NOW_S = 1_000_000 * 60.0
 LEAD_S = 60.0
+OFF = inference(forecast=Forecast.OFF)
 RISE = inference(forecast=Forecast.RISE)
 TREND = inference(forecast=Forecast.TREND)
 
@@ -278,7 +279,7 @@ def test_one_reading_is_averaged_over_the_panic_window():
 @pytest.mark.parametrize(
     ("points", "policy", "lead_s"),
     [
-        pytest.param(minutes(BURSTS), inference(), LEAD_S, id="the forecast is off"),
+        pytest.param(minutes(BURSTS), OFF, LEAD_S, id="the forecast is off"),
         pytest.param(minutes(BURSTS), RISE, None, id="the lead time is not known"),
         pytest.param(minutes(BURSTS), RISE, 0.0, id="a replica is ready at once"),
         pytest.param([], RISE, LEAD_S, id="there are no points"),

@@ -579,6 +579,7 @@ def test_without_a_forecast_the_history_asks_for_nothing():
     )
     calm = steady(600, running=10, spec_replicas=2).samples
 
-    decision = decide(window(*calm, history=hours), inference(lead_time_s=60.0, **FAST))
+    policy = inference(forecast=Forecast.OFF, lead_time_s=60.0, **FAST)
+    decision = decide(window(*calm, history=hours), policy)
 
     assert Reason.FORECAST not in reasons(decision)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from scaler.decision.policy import Forecast
 from scaler.decision.pool import Member, Node, PoolWindow, TierWindow
 from scaler.decision.tier_demand import LATCH_LOOKBACK_S
 from scaler.decision.window import Window
@@ -149,10 +150,11 @@ def test_each_window_is_built_once_per_instant(source):
 
 def test_lookbacks_cover_what_each_policy_reads():
     assert lookback_s(inference()) == inference().lookback_s
+    assert reach_s(inference()) == inference().forecast_lookback_s
     assert lookback_s(lending(min_runtime_s=900)) >= 900
     assert reach_s(lending(latch_lookback_s=7200)) == 7200
-    assert reach_s(inference()) == inference().lookback_s
-    assert reach_s(inference(forecast="rise", forecast_lookback_s=172_800)) == 172_800
+    assert reach_s(inference(forecast=Forecast.OFF)) == inference().lookback_s
+    assert reach_s(inference(forecast=Forecast.RISE, forecast_lookback_s=172_800)) == 172_800
     assert reach_s(inference(tier_group="llm", tier_cost=1.0)) == LATCH_LOOKBACK_S
 
 

@@ -23,7 +23,8 @@ spec:
   scaleTargetRef: {name: chat}
   triggers:
   - type: external-push
-    metadata: {scalerAddress: "kvtide:6000", metrics: concurrency, maxConcurrency: "10"}
+    metadata:
+      {scalerAddress: "kvtide:6000", metrics: concurrency, maxConcurrency: "10", forecast: "off"}
 ---
 kind: ScaledObject
 metadata: {name: train, namespace: batch}
