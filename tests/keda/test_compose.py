@@ -155,7 +155,8 @@ def test_lookbacks_cover_what_each_policy_reads():
     assert reach_s(lending(latch_lookback_s=7200)) == 7200
     assert reach_s(inference(forecast=Forecast.OFF)) == inference().lookback_s
     assert reach_s(inference(forecast=Forecast.RISE, forecast_lookback_s=172_800)) == 172_800
-    assert reach_s(inference(tier_group="llm", tier_cost=1.0)) == LATCH_LOOKBACK_S
+    tier = inference(forecast=Forecast.OFF, tier_group="llm", tier_cost=1.0)
+    assert reach_s(tier) == LATCH_LOOKBACK_S
 
 
 def test_a_fingerprint_differs_when_something_new_is_known(source):
