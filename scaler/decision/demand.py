@@ -12,6 +12,7 @@ import enum
 from collections.abc import Sequence
 
 from .rates import total_increase
+from .remembered import per_sample
 from .sample import Replica, Sample
 
 
@@ -22,6 +23,7 @@ class Fill(enum.IntEnum):
     FULL = 1
 
 
+@per_sample
 def reporting(sample: Sample) -> tuple[Replica, ...]:
     """Return the awake replicas whose engine says how many requests it runs."""
     return tuple(
@@ -31,11 +33,13 @@ def reporting(sample: Sample) -> tuple[Replica, ...]:
     )
 
 
+@per_sample
 def missing_replicas(sample: Sample) -> int:
     """Return how many ready replicas do not report."""
     return max(0, (sample.ready or 0) - len(reporting(sample)))
 
 
+@per_sample
 def speaks(sample: Sample) -> bool:
     """
     Whether an instant says anything about load.
@@ -62,16 +66,19 @@ def has_gateway(sample: Sample) -> bool:
     return sample.gateway_in_flight is not None or sample.gateway_waiting is not None
 
 
+@per_sample
 def running(sample: Sample) -> float:
     """Return the requests that run."""
     return sum(replica.requests_running or 0.0 for replica in reporting(sample))
 
 
+@per_sample
 def waiting(sample: Sample) -> float:
     """Return the requests that wait in the engines."""
     return sum(replica.requests_waiting or 0.0 for replica in reporting(sample))
 
 
+@per_sample
 def held(sample: Sample) -> float:
     """Return the requests that the gateway holds back and no engine knows of yet."""
     if sample.gateway_waiting is not None:

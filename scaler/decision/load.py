@@ -21,7 +21,7 @@ from .concurrency import SafeConcurrency, safe_concurrency
 from .decision import Signal
 from .demand import Fill
 from .policy import InferencePolicy, Phase, SignalName
-from .rates import increase, replica_increase
+from .rates import in_both, increase, replica_increase
 from .sample import Sample
 from .throughput import queued_completions_per_s
 from .window import Window
@@ -188,9 +188,8 @@ def _most_prefilled_per_s(samples: Sequence[Sample]) -> float | None:
     rates = [
         rise / (after.at_s - before.at_s)
         for before, after in itertools.pairwise(samples)
-        for earlier, later in itertools.product(before.replicas, after.replicas)
-        if earlier.name == later.name
-        and (rise := replica_increase(earlier, later, "prompt_tokens_total")) is not None
+        for earlier, later in in_both(before, after)
+        if (rise := replica_increase(earlier, later, "prompt_tokens_total")) is not None
     ]
     return max(rates, default=None)
 

@@ -9,18 +9,36 @@ nothing for that bucket: its past is not this bucket's.
 import itertools
 from collections.abc import Sequence
 
+from .remembered import per_pair
 from .sample import Replica, Sample
 
 
 def increase(before: Sample, after: Sample, counter: str) -> float | None:
     """Return how much a counter rose over the replicas that are in both; None: in none."""
-    earlier = {replica.name: getattr(replica, counter) for replica in before.replicas}
-    rises = [
-        rise
-        for replica in after.replicas
-        if (rise := _rise(earlier.get(replica.name), getattr(replica, counter))) is not None
-    ]
-    return sum(rises) if rises else None
+    known = _increases(before, after)
+    if counter not in known:
+        rises = [
+            rise
+            for earlier, later in in_both(before, after)
+            if (rise := replica_increase(earlier, later, counter)) is not None
+        ]
+        known[counter] = sum(rises) if rises else None
+    return known[counter]
+
+
+@per_pair
+def in_both(before: Sample, after: Sample) -> tuple[tuple[Replica, Replica], ...]:
+    """Return the replicas that are in both samples, each as it was and as it is."""
+    earlier = {replica.name: replica for replica in before.replicas}
+    return tuple(
+        (earlier[replica.name], replica) for replica in after.replicas if replica.name in earlier
+    )
+
+
+@per_pair
+def _increases(before: Sample, after: Sample) -> dict[str, float | None]:  # noqa: ARG001
+    """Return the increases found so far, by counter."""
+    return {}
 
 
 def replica_increase(before: Replica, after: Replica, counter: str) -> float | None:

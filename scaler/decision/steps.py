@@ -18,7 +18,8 @@ import statistics
 from collections.abc import Sequence
 
 from .policy import StepCost
-from .rates import replica_increase
+from .rates import in_both, replica_increase
+from .remembered import per_pair
 from .sample import Replica, Sample
 
 LEAST_BUCKETS = 8
@@ -64,24 +65,23 @@ class Mix:
 
 def busy_buckets(samples: Sequence[Sample]) -> tuple[BusyBucket, ...]:
     """Return what busy replicas did, bucket by bucket; a counter that was reset leaves one out."""
-    buckets = []
-    for before, after in itertools.pairwise(samples):
-        earlier = {replica.name: replica for replica in before.replicas}
-        seconds = after.at_s - before.at_s
-        done = [
-            counts
-            for replica in after.replicas
-            if replica.name in earlier
-            and (counts := _counts(earlier[replica.name], replica, seconds)) is not None
-        ]
-        if done:
-            steps, generated, prompt = (sum(column) for column in zip(*done, strict=True))
-            buckets.append(
-                BusyBucket(
-                    seconds=seconds * len(done), steps=steps, generated=generated, prompt=prompt
-                )
-            )
-    return tuple(buckets)
+    buckets = itertools.starmap(_busy_bucket, itertools.pairwise(samples))
+    return tuple(bucket for bucket in buckets if bucket is not None)
+
+
+@per_pair
+def _busy_bucket(before: Sample, after: Sample) -> BusyBucket | None:
+    """Return what the busy replicas did between two samples; None: none was busy all through."""
+    seconds = after.at_s - before.at_s
+    done = [
+        counts
+        for earlier, later in in_both(before, after)
+        if (counts := _counts(earlier, later, seconds)) is not None
+    ]
+    if not done:
+        return None
+    steps, generated, prompt = (sum(column) for column in zip(*done, strict=True))
+    return BusyBucket(seconds=seconds * len(done), steps=steps, generated=generated, prompt=prompt)
 
 
 def _counts(before: Replica, after: Replica, seconds: float) -> tuple[float, float, float] | None:

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from . import demand
 from .concurrency import SafeConcurrency
 from .policy import InferencePolicy, StepCost
-from .rates import arrived, increase, total_increase
+from .rates import arrived, in_both, increase, total_increase
+from .remembered import per_pair
 from .sample import Sample
 from .steps import Mix, busy_buckets, fit
 from .throughput import queued_completions_per_s
@@ -125,6 +126,7 @@ def loads(
     return (None, *(load(before, after) for before, after in itertools.pairwise(samples)))
 
 
+@per_pair
 def arrivals(before: Sample, after: Sample) -> float | None:
     """
     Return how many requests came in between two samples.
@@ -138,7 +140,7 @@ def arrivals(before: Sample, after: Sample) -> float | None:
     finished = increase(before, after, "requests_finished_total")
     if finished is None:
         return None
-    both = {r.name for r in before.replicas} & {r.name for r in after.replicas}
+    both = {later.name for _, later in in_both(before, after)}
     held = (demand.surely_held(before), demand.surely_held(after))
     rose = 0.0 if held[0] is None or held[1] is None else held[1] - held[0]
     for sample, sign in ((before, -1), (after, 1)):

@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from scaler.decision.policy import InferencePolicy
-from scaler.decision.rates import replica_increase
+from scaler.decision.rates import in_both, replica_increase
 from scaler.decision.sample import Replica, Sample
 
 from .evidence import stride
@@ -87,10 +87,8 @@ def _points(latency: _Latency, samples: Sequence[Sample]) -> Iterator[tuple[floa
     """Yield requests and mean latency, seconds, of each replica between two samples."""
     pairs = itertools.pairwise(samples)
     for before, after in itertools.islice(pairs, 0, None, stride(samples)):
-        earlier = {replica.name: replica for replica in before.replicas}
-        for replica in after.replicas:
-            if replica.name in earlier:
-                yield from _point(latency, earlier[replica.name], replica)
+        for earlier, later in in_both(before, after):
+            yield from _point(latency, earlier, later)
 
 
 def _point(latency: _Latency, before: Replica, after: Replica) -> Iterator[tuple[float, float]]:
