@@ -16,7 +16,7 @@ from .demand import Fill
 from .forecast import forecast, lead_time_s
 from .kpa import KpaAnswer
 from .limits import past_dead_band, reported_value, within_bounds
-from .load import Series, read, wanted
+from .load import Series, read, read_against, wanted
 from .point import LoadPoint
 from .policy import Forecast, InferencePolicy, SignalName
 from .rates import arrived
@@ -42,11 +42,12 @@ class Basis:
     def of(cls, window: Window, policy: InferencePolicy) -> "Basis":
         """Find everything that more than one step needs."""
         chosen = policy.metrics
+        safe = safe_concurrency(window, policy)
         return cls(
             window=window,
             policy=policy,
-            series=read(window, policy),
-            safe=safe_concurrency(window, policy),
+            series=read_against(safe, window, policy),
+            safe=safe,
             lead_time_s=lead_time_s(policy, window.startup_s),
             memory=guards.gpu_memory(window, policy) if SignalName.GPU_MEMORY in chosen else None,
             utilization=guards.gpu_utilization(window, policy)
@@ -62,8 +63,9 @@ class Basis:
 
     def points(self, fill: Fill = Fill.EMPTY) -> tuple[LoadPoint, ...]:
         """Return the load over time, in replicas at the target utilisation, as KPA reads it."""
-        series = self.series if fill is Fill.EMPTY else read(self.window, self.policy, fill)
-        return self._points(self.window, series)
+        if fill is Fill.EMPTY:
+            return self._points(self.window, self.series)
+        return self._points(self.window, read_against(self.safe, self.window, self.policy, fill))
 
     def long_points(self) -> tuple[LoadPoint, ...]:
         """Return the same from the thinned history on: what a forecast looks back over."""

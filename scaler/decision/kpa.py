@@ -12,6 +12,7 @@ The answer is the fold of :func:`step` over the points. It forgets: nothing olde
 import collections.abc
 import dataclasses
 import math
+from typing import NamedTuple
 
 from .decision import Reason, Step
 from .pace import Pace, pace_of
@@ -23,8 +24,7 @@ from .sliding import GapRule, SlidingAverage, SlidingMaximum, bucket_of
 _MILLIONTH = 1e-6
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(NamedTuple):
     """What one point led to, rule by rule; each count is what was left after its rule."""
 
     stable_load: float
@@ -46,8 +46,7 @@ class Proposal:
     """Buckets since the last surge (or start); None: no panic."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RuleState:
+class RuleState(NamedTuple):
     """What the rules need to know of the points before, averages aside."""
 
     panic_maximum: SlidingMaximum
@@ -60,8 +59,7 @@ class RuleState:
     """What the newest point that said enough led to."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class KpaState:
+class KpaState(NamedTuple):
     """Everything the next step needs to know of the points before it."""
 
     stable: SlidingAverage

@@ -113,7 +113,17 @@ class Reader:
 
 def read(window: Window, policy: InferencePolicy, fill: Fill = Fill.EMPTY) -> tuple[Series, ...]:
     """Return the series of every chosen signal that is a load, in the order they were chosen."""
-    reader = Reader(window=window, policy=policy, fill=fill, safe=safe_concurrency(window, policy))
+    return read_against(safe_concurrency(window, policy), window, policy, fill)
+
+
+def read_against(
+    safe: SafeConcurrency | None,
+    window: Window,
+    policy: InferencePolicy,
+    fill: Fill = Fill.EMPTY,
+) -> tuple[Series, ...]:
+    """Return the same where the window's safe concurrency was found already."""
+    reader = Reader(window=window, policy=policy, fill=fill, safe=safe)
     return tuple(SIGNALS[name](reader) for name in policy.metrics if name in SIGNALS)
 
 

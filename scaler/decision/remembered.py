@@ -8,12 +8,13 @@ changes, so that remembering can change no answer. It goes when the sample goes.
 
 import functools
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from .sample import Sample
 
 T = TypeVar("T")
 
+_MARK = "mark"
 _MOST_BEFORE = 4
 """Samples that one is compared with at a time: its neighbour, and those some strides before it."""
 
@@ -24,12 +25,11 @@ def per_sample(work: Callable[[Sample], T]) -> Callable[[Sample], T]:
 
     @functools.wraps(work)
     def recall(sample: Sample) -> T:
-        known = sample.__dict__
         try:
-            return cast("T", known[key])
+            answer: T = sample.__dict__[key]
         except KeyError:
-            known[key] = answer = work(sample)
-            return answer
+            answer = sample.__dict__[key] = work(sample)
+        return answer
 
     return recall
 
@@ -45,23 +45,17 @@ def per_pair(work: Callable[[Sample, Sample], T]) -> Callable[[Sample, Sample], 
 
     @functools.wraps(work)
     def recall(before: Sample, after: Sample) -> T:
-        answers: dict[object, T] = after.__dict__.setdefault(key, {})
-        mark = _mark(before)
         try:
-            return answers[mark]
+            answer: T = after.__dict__[key][before.__dict__[_MARK]]
         except KeyError:
+            answers = after.__dict__.setdefault(key, {})
             if len(answers) >= _MOST_BEFORE:
                 answers.clear()
-            answers[mark] = answer = work(before, after)
-            return answer
+            answer = answers[before.__dict__.setdefault(_MARK, object())] = work(before, after)
+        return answer
 
     return recall
 
 
 def _name(work: Callable[..., object]) -> str:
     return f"{work.__module__}.{work.__qualname__}"
-
-
-@per_sample
-def _mark(_: Sample) -> object:
-    return object()

@@ -8,7 +8,7 @@ nano-units, so that they neither drift nor depend on how long the value has been
 import dataclasses
 import enum
 import math
-from typing import Self
+from typing import NamedTuple, Self
 
 _NANO = 1_000_000_000
 # A grid point may fall a float's error short of its bucket; no scrape is that punctual.
@@ -29,8 +29,7 @@ def bucket_of(at_s: float, bucket_s: float) -> int:
     return math.floor(at_s / bucket_s + _SLACK)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SlidingAverage:
+class SlidingAverage(NamedTuple):
     """
     Average of one value per bucket over the last ``size`` buckets.
 
@@ -59,6 +58,11 @@ class SlidingAverage:
         elapsed = bucket - self.last
         if not self.values or elapsed >= self.size:
             return self._with(bucket, (value,), value)
+        if elapsed == 1:  # the usual case
+            if len(self.values) < self.size:
+                return self._with(bucket, (*self.values, value), self.total + value)
+            total = self.total - self.values[0] + value
+            return self._with(bucket, (*self.values[1:], value), total)
         newest = self.values[-1]
         if elapsed == 0:
             value += newest if self.gap_rule is GapRule.ZERO else 0
@@ -71,6 +75,8 @@ class SlidingAverage:
 
     def at(self, bucket: int) -> float:
         """Return the average as of ``bucket``, not before the newest; 0 once all is silent."""
+        if bucket == self.last and self.values:  # the usual case
+            return self.total / (len(self.values) * _NANO)
         kept = min(len(self.values), self.size - (bucket - self.last))
         if kept <= 0:
             return 0.0

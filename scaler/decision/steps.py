@@ -16,6 +16,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Sequence
+from operator import mul
 
 from .policy import StepCost
 from .rates import in_both, replica_increase
@@ -61,6 +62,10 @@ class Mix:
     def alone_s(self, cost: StepCost) -> float:
         """Return how long one request takes that has the replica to itself, seconds."""
         return self.output_tokens * cost.a_s + self.work_s(cost)
+
+
+Columns = Sequence[Sequence[float]]
+"""What a fit explains its target by: a sequence for each coefficient, one number per bucket."""
 
 
 def busy_buckets(samples: Sequence[Sample]) -> tuple[BusyBucket, ...]:
@@ -123,7 +128,9 @@ def fit(buckets: Sequence[BusyBucket], mix: Mix) -> StepCost | None:
         return None
     target = [bucket.seconds / bucket.steps for bucket in buckets]
     weights = [bucket.steps for bucket in buckets]
-    tokens = [(1.0, b.generated / b.steps, b.prompt / b.steps) for b in buckets]
+    generated = [bucket.generated / bucket.steps for bucket in buckets]
+    prompt = [bucket.prompt / bucket.steps for bucket in buckets]
+    tokens = ([1.0] * len(buckets), generated, prompt)
     whole = _robust(
         tokens, target, weights, uses=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     )
@@ -133,17 +140,21 @@ def fit(buckets: Sequence[BusyBucket], mix: Mix) -> StepCost | None:
 
 
 def _fit_requests(
-    tokens: Sequence[tuple[float, float, float]],
+    tokens: Columns,
     target: Sequence[float],
     weights: Sequence[float],
     mix: Mix,
 ) -> StepCost | None:
     if not mix.prompt_tokens > 0 or not mix.output_tokens > 0:
         return None
-    requests = [
-        (1.0, (generated / mix.output_tokens + prompt / mix.prompt_tokens) / 2)
-        for _, generated, prompt in tokens
-    ]
+    ones, generated, prompt = tokens
+    requests = (
+        ones,
+        [
+            (g / mix.output_tokens + p / mix.prompt_tokens) / 2
+            for g, p in zip(generated, prompt, strict=True)
+        ],
+    )
     line = _robust(requests, target, weights, uses=((1.0, 0.0), (0.0, 1.0)))
     if line is None:
         return None
@@ -152,7 +163,7 @@ def _fit_requests(
 
 
 def _robust(
-    rows: Sequence[tuple[float, ...]],
+    columns: Columns,
     target: Sequence[float],
     weights: Sequence[float],
     uses: Sequence[tuple[float, ...]],
@@ -163,21 +174,21 @@ def _robust(
     ``uses`` are the linear combinations of the coefficients that must be positive with a relative
     standard error of at most LARGEST_ERROR.
     """
-    trust = [1.0] * len(rows)
+    trust = [1.0] * len(target)
     solved: tuple[tuple[float, ...], list[list[float]]] | None = None
     spread = 0.0
     for _ in range(HUBER_ROUNDS):
-        solved = _least_squares(rows, target, [w * t for w, t in zip(weights, trust, strict=True)])
+        solved = _least_squares(columns, target, list(map(mul, weights, trust)))
         if solved is None:
             return None
-        residuals = [
-            y - sum(k * x for k, x in zip(solved[0], row, strict=True))
-            for row, y in zip(rows, target, strict=True)
+        terms = [[k * x for x in column] for k, column in zip(solved[0], columns, strict=True)]
+        distances = [
+            abs(y - sum(row)) for y, row in zip(target, zip(*terms, strict=True), strict=True)
         ]
         # 1.4826 makes the median absolute deviation a standard deviation for normal errors.
-        spread = 1.4826 * statistics.median(abs(residual) for residual in residuals)
+        spread = 1.4826 * statistics.median(distances)
         limit = HUBER_DEVIATIONS * spread
-        trust = [1.0 if abs(r) <= limit else limit / abs(r) for r in residuals]
+        trust = [1.0 if distance <= limit else limit / distance for distance in distances]
     if solved is None or not _determined(solved, spread, weights, uses):
         return None
     return solved[0]
@@ -203,33 +214,23 @@ def _determined(
 
 
 def _least_squares(
-    rows: Sequence[tuple[float, ...]], target: Sequence[float], weights: Sequence[float]
+    columns: Columns, target: Sequence[float], weights: Sequence[float]
 ) -> tuple[tuple[float, ...], list[list[float]]] | None:
     """Return weighted least squares and the inverse normal matrix; None where it is singular."""
-    size = len(rows[0])
+    size = len(columns)
+    weighted = [list(map(mul, weights, column)) for column in columns]
     # Columns are scaled to one, so that the pivots say how well a term is determined.
-    scale = [
-        math.sqrt(sum(w * row[i] ** 2 for w, row in zip(weights, rows, strict=True)))
-        for i in range(size)
-    ]
+    scale = [math.sqrt(sum(map(mul, weights, [x**2 for x in column]))) for column in columns]
     if not all(scale):
         return None
     normal = [
-        [
-            sum(w * row[i] * row[j] for w, row in zip(weights, rows, strict=True))
-            / scale[i]
-            / scale[j]
-            for j in range(size)
-        ]
+        [sum(map(mul, weighted[i], columns[j])) / scale[i] / scale[j] for j in range(size)]
         for i in range(size)
     ]
     inverse = _inverse(normal)
     if inverse is None:
         return None
-    moments = [
-        sum(w * row[i] * y for w, row, y in zip(weights, rows, target, strict=True)) / scale[i]
-        for i in range(size)
-    ]
+    moments = [sum(map(mul, weighted[i], target)) / scale[i] for i in range(size)]
     unscaled = [[inverse[i][j] / scale[i] / scale[j] for j in range(size)] for i in range(size)]
     solution = tuple(
         sum(inverse[i][j] * moments[j] for j in range(size)) / scale[i] for i in range(size)

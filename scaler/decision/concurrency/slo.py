@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.rates import in_both, replica_increase
+from scaler.decision.remembered import per_pair
 from scaler.decision.sample import Replica, Sample
 
 from .evidence import stride
@@ -35,6 +36,8 @@ class _Latency:
     sum_s: str
     count: str
     requests: Callable[[Replica], float | None]
+    seen: Callable[[Sample, Sample], tuple[tuple[float, float], ...]]
+    """Requests and mean latency, seconds, of each replica between two samples."""
 
 
 def _running(replica: Replica) -> float | None:
@@ -47,11 +50,29 @@ def _present(replica: Replica) -> float | None:
     return replica.requests_running + replica.requests_waiting
 
 
+@per_pair
+def _inter_token(before: Sample, after: Sample) -> tuple[tuple[float, float], ...]:
+    return tuple(_seen(INTER_TOKEN, before, after))
+
+
+@per_pair
+def _first_token(before: Sample, after: Sample) -> tuple[tuple[float, float], ...]:
+    return tuple(_seen(FIRST_TOKEN, before, after))
+
+
 INTER_TOKEN = _Latency(
-    name="inter-token latency", sum_s="itl_sum_s", count="itl_count", requests=_running
+    name="inter-token latency",
+    sum_s="itl_sum_s",
+    count="itl_count",
+    requests=_running,
+    seen=_inter_token,
 )
 FIRST_TOKEN = _Latency(
-    name="time to first token", sum_s="ttft_sum_s", count="ttft_count", requests=_present
+    name="time to first token",
+    sum_s="ttft_sum_s",
+    count="ttft_count",
+    requests=_present,
+    seen=_first_token,
 )
 
 
@@ -87,8 +108,12 @@ def _points(latency: _Latency, samples: Sequence[Sample]) -> Iterator[tuple[floa
     """Yield requests and mean latency, seconds, of each replica between two samples."""
     pairs = itertools.pairwise(samples)
     for before, after in itertools.islice(pairs, 0, None, stride(samples)):
-        for earlier, later in in_both(before, after):
-            yield from _point(latency, earlier, later)
+        yield from latency.seen(before, after)
+
+
+def _seen(latency: _Latency, before: Sample, after: Sample) -> Iterator[tuple[float, float]]:
+    for earlier, later in in_both(before, after):
+        yield from _point(latency, earlier, later)
 
 
 def _point(latency: _Latency, before: Replica, after: Replica) -> Iterator[tuple[float, float]]:
