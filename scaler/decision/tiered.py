@@ -28,7 +28,13 @@ def decide_tier(group: TierWindow, policy: InferencePolicy) -> Decision:
     if unknown:
         step = Step(None, Reason.MEMBER_UNKNOWN, f"nothing is known of {', '.join(unknown)}")
         return conclude(basis, (step,), panic=False)
-    tiers = [tier for member in group.members if (tier := _tier(member)) is not None]
+    tiers = [
+        tier
+        for member in group.members
+        if member.window is not None
+        and member.policy is not None
+        and (tier := _tier(member.name, member.window, member.policy)) is not None
+    ]
     if len(tiers) < len(group.members):
         known = {tier.name for tier in tiers}
         blind = ", ".join(one.name for one in group.members if one.name not in known)
@@ -44,25 +50,23 @@ def _silent(group: TierWindow, own: Member) -> Decision:
     return Decision(at_s=max(newest, default=own.silent_since_s or 0.0), steps=(step,))
 
 
-def _tier(member: Member) -> Tier | None:
+def _tier(name: str, window: Window, policy: InferencePolicy) -> Tier | None:
     """Return a member as a tier; None: what one replica of it holds is not known."""
-    if member.window is None or member.policy is None:
-        return None
-    basis = Basis.of(member.window, member.policy)
+    basis = Basis.of(window, policy)
     if basis.safe is None:
         return None
     fine = basis.points()
-    least, most = bounds(member.window, member.policy)
+    least, most = bounds(window, policy)
     return Tier(
-        name=member.name,
-        policy=member.policy,
+        name=name,
+        policy=policy,
         capacity=float(basis.safe.requests),
         minimum=least,
         maximum=most,
         lead_time_s=basis.lead_time_s,
         points=fine,
         history=basis.long_points()[: -len(fine)],
-        unschedulable_s=_unschedulable_s(member.window),
+        unschedulable_s=_unschedulable_s(window),
     )
 
 
