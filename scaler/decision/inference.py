@@ -146,7 +146,7 @@ def _at_zero(basis: Basis) -> Step:
         return Step(0, Reason.KNOWN_ZERO, "at zero replicas, and nothing asks for one")
     asked = [count for point in basis.points()[-1:] if (count := point.load) is not None]
     needed = kpa.whole(max(asked, default=0.0) / basis.policy.target_utilization)
-    count = max(1, basis.policy.activation_scale, needed)
+    count = max(basis.policy.activation_scale, needed)
     what = f"{waiting:g} requests wait" if waiting else f"{came:g} requests arrived"
     return Step(count, Reason.WOKEN, f"at zero replicas, and {what} at the gateway")
 
@@ -171,7 +171,7 @@ def _of_the_few(basis: Basis) -> Decision:
     """
     few, now = basis.of_the_few(), basis.window.latest
     answering = len(demand.reporting(now))
-    if answering and any(one.latest is not None for one in few.series):
+    if answering:
         answer = few.recommend()
         count = answer.steps[-1].replicas
         if count is not None and count > _current(now):
@@ -224,9 +224,9 @@ def _with_history(basis: Basis, count: int) -> Step | None:
 def _with_every_signal(basis: Basis, count: int) -> Step | None:
     """Never scale down while a chosen signal's readings are missing."""
     now = basis.window.latest
-    current = now.spec_replicas if now.spec_replicas is not None else now.ready
+    current = _current(now)
     silent = [one for one in basis.series if one.abstention and one.abstention.missing]
-    if not silent or now.is_known_zero or current is None or count >= current:
+    if not silent or count >= current:
         return None
     why = "; ".join(f"{one.name}: {one.abstention.why}" for one in silent if one.abstention)
     return Step(current, Reason.SIGNAL_MISSING, f"no fewer than now without every signal ({why})")

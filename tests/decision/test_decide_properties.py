@@ -108,9 +108,30 @@ def test_a_shift_of_the_clock_by_whole_buckets_changes_nothing(window, policy, b
     assert here == dataclasses.replace(there, at_s=here.at_s)
 
 
-@given(windows(most=15), windows(most=15), policies())
+def of_load_alone(window):
+    """Return the window with nothing in it that one could learn of the engine."""
+    return dataclasses.replace(
+        window,
+        samples=tuple(
+            dataclasses.replace(
+                sample,
+                replicas=tuple(
+                    Replica(
+                        name=one.name,
+                        requests_running=one.requests_running,
+                        requests_waiting=one.requests_waiting,
+                        sleeping=one.sleeping,
+                    )
+                    for one in sample.replicas
+                ),
+            )
+            for sample in window.samples
+        ),
+    )
+
+
+@given(windows(most=15), windows(most=15).map(of_load_alone), policies())
 def test_what_is_older_than_the_lookback_cannot_change_the_count(window, older, policy):
-    # Long ago, without a trace in what may be learned of the engine: readings of the load alone.
     policy = dataclasses.replace(policy, metrics=(SignalName.CONCURRENCY,), phase=Phase.BOTH)
     gap_s = window.samples[0].at_s - policy.lookback_s - INTERVAL_S - older.now_s
     buckets = int(gap_s // INTERVAL_S) - 1

@@ -55,6 +55,11 @@ def test_loading_replicas_count_as_there():
         ),
         pytest.param(Sample(at_s=10_000), Reason.NO_DATA, id="nothing is known at all"),
         pytest.param(
+            Sample(at_s=10_000, ready_replicas=2, gateway_in_flight=500.0),
+            Reason.NO_DATA,
+            id="nobody reports, whatever the gateway says",
+        ),
+        pytest.param(
             Sample(at_s=10_000, spec_replicas=1, ready_replicas=0, loading_replicas=1),
             Reason.NO_DATA,
             id="the first replica loads",
@@ -162,6 +167,15 @@ def test_a_gateway_wakes_from_zero(held, policy, count):
     decision = decide(window(*zero, asked), inference(**policy))
 
     assert (decision.replicas, decision.reason, decision.woken) == (count, Reason.WOKEN, True)
+
+
+def test_what_waited_before_does_not_ask_again():
+    zero = [
+        Sample(at_s=5.0 * k, spec_replicas=0, ready_replicas=0, gateway_waiting=held)
+        for k, held in enumerate([0.0, 60.0, 1.0])
+    ]
+
+    assert decide(window(*zero), inference()).replicas == 1
 
 
 def test_arrivals_wake_from_zero():
