@@ -12,7 +12,6 @@ import argparse
 import collections
 import dataclasses
 import math
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -204,9 +203,9 @@ def print_memory(told: list[Told | Untold], *, rows: bool) -> None:
                 f"{one.part:9} true {one.true_gib:6.2f} told {one.told_gib:6.2f} "
                 f"({one.low_gib:.2f} to {one.high_gib:.2f})"
             )
-    for one in told:
-        if isinstance(one, Untold):
-            print(f"---- {one.row.id} {one.row.model[:36]:36} {one.why}")
+    for untold in told:
+        if isinstance(untold, Untold):
+            print(f"---- {untold.row.id} {untold.row.model[:36]:36} {untold.why}")
 
 
 def main() -> None:
@@ -223,4 +222,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

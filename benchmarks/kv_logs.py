@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scaler.decision.architecture import ModelArchitecture
-from scaler.decision.kv_cache import GIB, Engine, Serving
+from scaler.decision.kv_cache import GIB, Engine, GpuClass, Serving
 from scaler.errors import ConfigurationError, Problem
 from scaler.sources.gpus import find_gpu
 from scaler.sources.models import architecture_of
@@ -105,7 +105,7 @@ def serving_of(row: Row) -> Serving:
         engine=ENGINES[row.text["engine"]],
         version=_version(row),
         gpu_memory_gib=row.number("gpu_mem_gib") or (gpu.memory_gib if gpu else None),
-        **({"gpu_class": gpu.generation} if gpu else {}),
+        gpu_class=gpu.generation if gpu else GpuClass.OTHER,
         tensor_parallel=ranks,
         pipeline_parallel=row.whole("pp") or int(notes.get("pp_guess", 1)),
         context_parallel=int(notes.get("dcp", 1)),

@@ -221,7 +221,7 @@ def cpu_s(pid: int) -> float:
 
 async def measure(port: int, pid: int, objects: int, seconds: float) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = ExternalScalerStub(channel)
+        stub = ExternalScalerStub(channel)  # type: ignore[no-untyped-call]
         first_s = await register(stub, objects)
         print(f"\n{objects} objects; all answered {first_s:.1f} s after the first call")
         before, started = cpu_s(pid), time.perf_counter()

@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import aiohttp
 
@@ -230,7 +230,7 @@ async def compare(
 
 
 @contextlib.asynccontextmanager
-async def reading(started: Sequence[RealEngine]) -> "contextlib.AsyncIterator[Reader]":
+async def reading(started: Sequence[RealEngine]) -> "AsyncIterator[Reader]":
     """Read engines every second for as long as this lasts."""
     reader = Reader(started, keep_s=3600.0)
     task = asyncio.create_task(reader.run())

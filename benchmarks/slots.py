@@ -63,7 +63,10 @@ Z95 = 1.6448536269514722
 
 def pareto_quantile(share: Floats, exponent: float, low: float, high: float) -> Floats:
     """Return quantiles of a Pareto law between two lengths."""
-    return (low**-exponent - share * (low**-exponent - high**-exponent)) ** (-1 / exponent)
+    lengths: Floats = (low**-exponent - share * (low**-exponent - high**-exponent)) ** (
+        -1 / exponent
+    )
+    return lengths
 
 
 def pareto_lengths(prompt: tuple[float, float, float], output: tuple[float, float, float]) -> Draw:

@@ -60,11 +60,16 @@ def lugannani_rice(law: Footprint, requests: int, blocks: int) -> float:
     held, shares = np.array(law.blocks, dtype=float), np.array(law.shares)
     threshold = (blocks + 0.5) / requests
     low, high = 0.0, 50 / law.blocks[0]
+
+    def tilted(at: float) -> tuple[Floats, float]:
+        weights = shares * np.exp(at * held - at * held[-1])
+        return weights, float(weights @ held / weights.sum())
+
     for _ in range(200):
         at = (low + high) / 2
-        weights = shares * np.exp(at * held - at * held[-1])
-        mean = float(weights @ held / weights.sum())
-        low, high = (at, high) if mean < threshold else (low, at)
+        low, high = (at, high) if tilted(at)[1] < threshold else (low, at)
+    at = (low + high) / 2
+    weights, mean = tilted(at)
     variance = float(weights @ (held - mean) ** 2 / weights.sum())
     log_weight = math.log(float(weights.sum())) + at * held[-1]
     distance = math.sqrt(2 * requests * max(1e-12, at * threshold - log_weight))

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -144,10 +143,11 @@ def test_a_json_line_carries_the_decision():
 
 
 def test_a_traceback_stays_on_its_line():
-    try:
+    with pytest.raises(ValueError, match="invalid literal") as raised:
         int("odd")
-    except ValueError:
-        line = JsonLines().format(record("failed", exc=sys.exc_info()))
+
+    line = JsonLines().format(record("failed", exc=(raised.type, raised.value, raised.tb)))
+
     assert "\n" not in line
     assert "ValueError: invalid literal" in json.loads(line)["traceback"]
 

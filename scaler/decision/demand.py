@@ -9,9 +9,10 @@ what the few ask for alone is asked for (:func:`of_the_few`).
 
 import dataclasses
 import enum
+import itertools
 from collections.abc import Sequence
 
-from .rates import total_increase
+from .rates import increase, total_increase
 from .remembered import per_sample
 from .sample import Replica, Sample
 
@@ -107,14 +108,16 @@ def service_time_s(samples: Sequence[Sample]) -> float | None:
     """
     Return the mean time a request runs, by Little's law: running / completions per second.
 
-    None: nothing was completed in these samples.
+    Time in which completions were not counted says nothing. None: nothing was completed.
     """
-    finished = total_increase(samples, "requests_finished_total")
-    if not finished:
-        return None
-    span_s = samples[-1].at_s - samples[0].at_s
-    mean_running = sum(running(sample) for sample in samples) / len(samples)
-    return mean_running * span_s / finished
+    finished = busy_s = 0.0
+    for before, after in itertools.pairwise(samples):
+        rise = increase(before, after, "requests_finished_total")
+        if rise is None:
+            continue
+        finished += rise
+        busy_s += (running(before) + running(after)) / 2 * (after.at_s - before.at_s)
+    return busy_s / finished if finished else None
 
 
 def mean_prompt_tokens(samples: Sequence[Sample]) -> float | None:

@@ -74,6 +74,16 @@ def test_what_is_held_for_sure_while_a_replica_is_silent(fields, held):
     assert demand.surely_held(sample(running=3, waiting=2, **fields)) == held
 
 
+def test_of_two_gauges_the_one_of_what_waits_counts():
+    both = Sample(at_s=0, ready_replicas=2, gateway_in_flight=9.0, gateway_waiting=4.0)
+
+    assert (demand.held(both), demand.surely_held(both)) == (4, 4)
+
+
+def test_where_nothing_is_known_no_replica_is_missing():
+    assert demand.missing_replicas(Sample(at_s=0)) == 0
+
+
 def test_what_is_held_is_what_no_engine_knows_of():
     assert demand.held(sample(running=3, waiting=2, gateway_in_flight=9.0)) == 4
     assert demand.held(sample(running=3, waiting=2, gateway_in_flight=4.0)) == 0
@@ -90,6 +100,26 @@ def test_service_time_by_littles_law():
     # Eight run at once and 12 finish in 30 s: each runs for 20 s.
     assert demand.service_time_s(counted) == pytest.approx(20)
     assert demand.service_time_s(counted[:1]) is None
+
+
+def test_service_time_is_of_the_time_that_was_counted():
+    counted = [
+        Sample(at_s=10.0 * k, replicas=(replica(running=8, requests_finished_total=4.0 * k),))
+        for k in range(4)
+    ]
+    uncounted = [Sample(at_s=-600, replicas=(replica(running=100),)), Sample(at_s=-300)]
+
+    assert demand.service_time_s([*uncounted, *counted]) == pytest.approx(20)
+
+
+def test_service_time_through_a_rise_and_a_gap():
+    counted = [
+        Sample(at_s=at_s, replicas=(replica(running=running, requests_finished_total=finished),))
+        for at_s, running, finished in [(0, 2, 0.0), (10, 4, 1.0), (40, 6, 10.0)]
+    ]
+
+    # 3 run for 10 s and 5 for 30 s while 10 finish.
+    assert demand.service_time_s(counted) == pytest.approx(18)
 
 
 def test_mean_prompt_tokens_over_a_restart():

@@ -67,6 +67,7 @@ def test_bounds(count, policy, bounds, step):
         (10, 11, 12),
         (20, 22, 23),
         (40, 44, 45),
+        (15, 16, 17),
         (9, 10, None),
         (12, 11, None),
         (0, 1, None),
@@ -98,12 +99,22 @@ def test_the_dead_band_is_said():
         pytest.param(1, 0, None, id="from one to zero as well"),
         pytest.param(2, 1, None, id="far enough: half of them"),
         pytest.param(10, 10, None, id="no change is none to under-report"),
+        pytest.param(5, 5, None, id="nor with few, where less than one would be acted on"),
         pytest.param(10, 11, None, id="nor is a rise"),
         pytest.param(None, 3, None, id="what is there is not known"),
     ],
 )
 def test_down_with_less_than_one_under_reported(spec, count, value):
     assert reported_value(count, at(spec), inference()) == value
+
+
+def test_a_value_that_rounds_up_to_one_less_is_not_reported():
+    # The HPA acts below 8.0015; 8.000, the thousandth that is surely below, means eight.
+    assert reported_value(9, at(10), inference(hpa_tolerance=0.19985)) is None
+
+
+def test_one_of_two_is_under_reported_in_a_wide_dead_band():
+    assert reported_value(1, at(2), inference(hpa_tolerance=0.6)) == 0.799
 
 
 @pytest.mark.parametrize(

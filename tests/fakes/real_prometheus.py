@@ -83,11 +83,13 @@ def _without_docker() -> str | None:
     """Return why Docker cannot run the image, None if it can."""
     if not shutil.which("docker"):
         return "no Docker"
+    why = ""
     for get_it in (["image", "inspect", IMAGE], ["pull", "-q", IMAGE]):
         tried = subprocess.run(["docker", *get_it], capture_output=True, check=False)
         if not tried.returncode:
             return None
-    return tried.stderr.decode().strip()
+        why = tried.stderr.decode().strip()
+    return why
 
 
 def _absent(why: str) -> None:

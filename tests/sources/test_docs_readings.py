@@ -21,7 +21,7 @@ def test_every_name_is_on_the_page(names):
 
 @pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 def test_what_the_page_shows_is_a_configuration(example):
-    assert read_configuration(example)
+    assert read_configuration(example) != read_configuration("")
 
 
 def test_a_gateway_on_the_page_has_the_gauge_that_it_says():

@@ -16,7 +16,7 @@ from scaler.sources.documents.nodes import scalar_text
 from scaler.sources.documents.trigger import parse_trigger
 from scaler.sources.source import Role, Trigger
 
-from . import hpa, inference, keda, training
+from . import hpa, inference, keda, tiers, training
 from .finding import METADATA, Finding, Level, error, warning
 from .scaled_object import OURS, ScaledObject, TriggerSpec, scaled_objects_of
 from .seen import Rule, Seen
@@ -60,29 +60,34 @@ def check(texts: Mapping[str, str], configuration: Configuration) -> Checked:
         raise ConfigurationError(
             Problem(field=names, got="no ScaledObject", allowed="at least one (keda.sh/v1alpha1)")
         )
+    seen: list[Seen] = []
     for scaled in objects:
-        findings += (
-            dataclasses.replace(finding, object=scaled.key, origin=scaled.origin)
-            for finding in _of_one(scaled, configuration)
-        )
+        one, found_of_it = _of_one(scaled, configuration)
+        seen += () if one is None else (one,)
+        findings += (_at(scaled, finding) for finding in found_of_it)
     findings += _of_all(objects)
+    for group in tiers.groups_of(seen):
+        findings += (_at(scaled, finding) for scaled, finding in tiers.findings(group))
     keys = dict.fromkeys([*(scaled.key for scaled in objects), *(f.object for f in findings)])
     return Checked(objects=tuple(key for key in keys if key), findings=tuple(findings))
 
 
-def _of_one(scaled: ScaledObject, configuration: Configuration) -> Iterator[Finding]:
+def _of_one(
+    scaled: ScaledObject, configuration: Configuration
+) -> tuple[Seen | None, tuple[Finding, ...]]:
+    """Return an object with the trigger that is ours, where it has one, and what is found in it."""
     if not scaled.our_triggers:
         types = " or ".join(OURS)
-        yield warning("spec.triggers", f"none of type {types}: kvtide has no say in this object")
-        return
+        why = f"none of type {types}: kvtide has no say in this object"
+        return None, (warning("spec.triggers", why),)
     spec = scaled.our_triggers[0]
-    yield from _metadata_findings(spec)
     trigger, problems = parsed(scaled, spec, configuration)
-    for problem in problems:
-        yield Finding.of(problem, scaled.key, scaled.origin, within=METADATA)
     seen = Seen(object=scaled, spec=spec, trigger=trigger, configuration=configuration)
-    for rule in RULES:
-        yield from rule(seen)
+    return seen, (
+        *_metadata_findings(spec),
+        *(Finding.of(problem, scaled.key, scaled.origin, within=METADATA) for problem in problems),
+        *(finding for rule in RULES for finding in rule(seen)),
+    )
 
 
 def parsed(
