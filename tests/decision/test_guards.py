@@ -241,3 +241,28 @@ def test_one_signal_at_the_target_of_one_replica_is_not_that_of_two():
     signal = guards.gpu_utilization(seen, inference())
 
     assert guards.raise_for_utilization(signal, read(seen, inference()), seen, 2) is None
+
+
+@pytest.mark.parametrize("load", [0.9, 0.5], ids=["at its target", "below it"])
+def test_a_fleet_that_is_not_too_busy_is_not_kept_by_its_gpus(load):
+    seen = busy(0.99, waiting=1)
+    calm = dataclasses.replace(guards.gpu_utilization(seen, inference()), load=load)
+
+    assert guards.raise_for_utilization(calm, read(seen, inference()), seen, 1) is None
+
+
+def test_gpus_were_busy_and_what_is_ready_is_not_known():
+    seen = window(*busy(0.99, waiting=1).samples, Sample(at_s=5))
+    signal = guards.gpu_utilization(seen, inference())
+
+    assert guards.raise_for_utilization(signal, read(seen, inference()), seen, 1) is None
+
+
+def test_utilization_is_brought_to_its_target():
+    seen, policy = busy(0.95, waiting=1, ready=20), inference(metrics=(SignalName.BATCH,))
+    signal = guards.gpu_utilization(seen, policy)
+
+    # 20 that are 95 % busy are 90 % busy as 21.1.
+    step = guards.raise_for_utilization(signal, read(seen, policy), seen, 20)
+    assert step is not None
+    assert step.replicas == 22
