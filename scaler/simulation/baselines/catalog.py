@@ -66,25 +66,26 @@ class Named:
     default: Callable[[Terms], float]
 
 
-def _kvtide(delay_s: float, terms: Terms) -> Autoscaler:
-    stated = None if delay_s < 0 else delay_s
-    policy = InferencePolicy(
+def own_defaults(terms: Terms) -> InferencePolicy:
+    """Return our policy for somebody who states the objective and nothing else."""
+    return InferencePolicy(
         min_replicas=1,
         max_replicas=terms.most,
         itl_target_s=terms.slo.itl_s,
-        scale_down_delay_s=stated,
+        ttft_target_s=terms.slo.ttft_least_s,
     )
+
+
+def _kvtide(delay_s: float, terms: Terms) -> Autoscaler:
+    stated = None if delay_s < 0 else delay_s
+    policy = dataclasses.replace(own_defaults(terms), scale_down_delay_s=stated)
     suffix = "" if stated is None else f" {delay_s:g} s delay"
     return kvtide(f"kvtide{suffix}", policy, max_replicas=terms.most)
 
 
 def _kvtide_rise(quantile: float, terms: Terms) -> Autoscaler:
-    policy = InferencePolicy(
-        min_replicas=1,
-        max_replicas=terms.most,
-        itl_target_s=terms.slo.itl_s,
-        forecast=Forecast.RISE,
-        forecast_quantile=quantile,
+    policy = dataclasses.replace(
+        own_defaults(terms), forecast=Forecast.RISE, forecast_quantile=quantile
     )
     return kvtide(f"kvtide rise {quantile:g}", policy, max_replicas=terms.most)
 

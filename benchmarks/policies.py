@@ -1,0 +1,269 @@
+"""
+Every policy beside ours on real traces: SLO attainment against GPU-hours, swept over its knob.
+
+Run: python -m benchmarks.policies [--quick | --full] [--trace NAME]... [--policy NAME]...
+
+Finished runs are kept in build/policies as JSON and are not played again while the code they
+depend on is the same; an interrupted run goes on where it was. The whole table (no --quick, no
+filter) also writes docs/benchmarks.md between its markers, and the plots beside it.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from benchmarks.policy_report import OWN, Point, print_goals, write_page
+from benchmarks.policy_traces import TRACES, TraceSpec, arrivals_of, shortened
+from scaler.decision.policy import Forecast
+from scaler.simulation.baselines.bound import lower_bound_gpu_hours
+from scaler.simulation.baselines.catalog import NAMED, Terms, named, own_defaults, terms_of
+from scaler.simulation.baselines.oracle import oracle
+from scaler.simulation.keda import kvtide
+from scaler.simulation.presets import one_fleet
+from scaler.simulation.simulate import Autoscaler, Run, Setup, simulate
+
+ROOT = pathlib.Path(__file__).parent.parent
+KEPT = ROOT / "build" / "policies"
+GPUS = 40
+COLD_START_S = 60.0
+
+RIVALS = {
+    "fixed": (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 22, 25, 30),
+    "hpa-gpu": (0.95, 0.9, 0.7, 0.5),
+    "hpa-rps": (1.0, 0.7, 0.5, 0.35, 0.25),
+    "keda-queue": (20.0, 2.0, 1.0),
+    "keda-kv": (0.4, 0.2, 0.1, 0.05),
+    "knative": (10.0, 30.0, 60.0),
+    "knative-300s": (10.0, 20.0, 40.0, 70.0),
+    "aibrix-apa": (0.2, 0.1, 0.05),
+    "aibrix-apa-steady": (0.2, 0.1, 0.05),
+    "token-velocity": (0.8, 0.6, 0.4, 0.25),
+    "llm-d-tokens": (0.5, 0.1),
+    "llm-d-tokens-fast": (0.5, 0.1, 0.02),
+    "ray-serve": (10.0, 25.0, 60.0, 120.0),
+    "slo-planner": (0.5, 0.25, 0.15, 0.11),
+    "slo-planner-both": (0.5, 0.25, 0.15, 0.11),
+}
+"""What each knob is set to beside its default; requests per second as shares of the safe rate."""
+QUICK = ("fixed", "hpa-rps", "knative-300s", "ray-serve", "slo-planner-both")
+OWN_QUANTILES = (0.5, 0.8, 0.9, 0.95, 0.99)
+OWN_DELAYS_S = (60.0, 120.0, 300.0, 600.0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One run; everything in it is what its result depends on, but for the code."""
+
+    trace: str
+    quick: bool
+    policy: str
+    setting: str
+    """The knob as text; ``default``, and for ours ``quantile=0.9`` or ``delay=60``."""
+    seed: int
+
+    @property
+    def path(self) -> pathlib.Path:
+        """Where its result is kept, for the code as it is."""
+        text = json.dumps([dataclasses.asdict(self), _about(self), _code(self.policy)])
+        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return KEPT / f"{self.trace}-{self.policy}-{name}.json"
+
+
+def _spec(task: Task) -> TraceSpec:
+    spec = next(one for one in TRACES if one.name == task.trace)
+    return shortened(spec) if task.quick else spec
+
+
+def _about(task: Task) -> str:
+    spec = _spec(task)
+    return f"{spec.about} {spec.warm_up_s} {spec.length_s} {GPUS} {COLD_START_S}"
+
+
+@functools.cache
+def _code(policy: str) -> str:
+    """Return a fingerprint of the code that a policy's run depends on."""
+    shared = ("demand", "kpa", "pace", "point", "rates", "sample", "sliding", "window")
+    decision = "*" if policy == OWN else None
+    files = sorted((ROOT / "scaler" / "simulation").rglob("*.py"))
+    if decision:
+        files += sorted((ROOT / "scaler" / "decision").rglob("*.py"))
+    else:
+        files += [ROOT / "scaler" / "decision" / f"{name}.py" for name in shared]
+    files.append(ROOT / "benchmarks" / "policy_traces.py")
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _setup(spec: TraceSpec, seed: int) -> Setup:
+    return Setup(
+        cluster=one_fleet(gpus=GPUS, cold_start_s=COLD_START_S, seed=seed),
+        length_s=spec.length_s,
+        warm_up_s=spec.warm_up_s,
+        replicas=4,
+        max_replicas=GPUS,
+    )
+
+
+def play(task: Task) -> dict[str, Any]:
+    """Return the figures of one run, from where they are kept or played now."""
+    if task.path.is_file():
+        return dict(json.loads(task.path.read_text(encoding="utf-8")))
+    spec = _spec(task)
+    setup, arrivals = _setup(spec, task.seed), arrivals_of(spec, task.seed)
+    began_s = time.perf_counter()
+    run: Run | None
+    bound: float | None = None
+    if task.policy == "oracle":
+        run = oracle(setup, arrivals, attainment=float(task.setting))
+        bound = lower_bound_gpu_hours(setup, arrivals, attainment=float(task.setting))
+    else:
+        run = simulate(setup, arrivals, _autoscaler(task, terms_of(setup, arrivals)))
+    found = {
+        **dataclasses.asdict(task),
+        "name": run.name if run else "oracle",
+        "lower_bound_gpu_hours": bound,
+        "score": dataclasses.asdict(run.score) if run else None,
+        "wall_s": round(time.perf_counter() - began_s, 1),
+    }
+    KEPT.mkdir(parents=True, exist_ok=True)
+    part = task.path.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    part.replace(task.path)
+    return found
+
+
+def _autoscaler(task: Task, terms: Terms) -> Autoscaler:
+    if task.policy == OWN:
+        return _own(task.setting, terms)
+    if task.setting == "default":
+        return named(task.policy, terms)
+    knob = float(task.setting)
+    if task.policy == "hpa-rps":
+        knob *= terms.safe_rps
+    return NAMED[task.policy].make(knob, terms)
+
+
+def _own(setting: str, terms: Terms) -> Autoscaler:
+    policy = own_defaults(terms)
+    for part in setting.split(",") if setting != "default" else ():
+        name, _, value = part.partition("=")
+        if name == "delay":
+            policy = dataclasses.replace(policy, scale_down_delay_s=float(value))
+        elif value == "off":
+            policy = dataclasses.replace(policy, forecast=Forecast.OFF)
+        else:
+            policy = dataclasses.replace(
+                policy, forecast=Forecast.RISE, forecast_quantile=float(value)
+            )
+    return kvtide(f"{OWN} {setting}", policy, max_replicas=terms.most)
+
+
+def tasks(asked: argparse.Namespace) -> Iterator[Task]:
+    """Yield the runs, each trace's one after another, the longest first."""
+    chosen = asked.trace or [spec.name for spec in TRACES]
+    seeds = range(1, (asked.seeds or (3 if asked.full else 1 if asked.quick else 2)) + 1)
+    for trace in chosen:
+        for seed in seeds:
+            for policy, setting in _points(asked, sweep=seed == 1 or asked.full):
+                yield Task(
+                    trace=trace, quick=asked.quick, policy=policy, setting=setting, seed=seed
+                )
+
+
+def _points(asked: argparse.Namespace, *, sweep: bool) -> Iterator[tuple[str, str]]:
+    """Yield policies with a setting each; without a sweep, each at its defaults."""
+    rivals = [name for name in RIVALS if not asked.quick or name in QUICK]
+    wanted = asked.policy or ["oracle", OWN, *rivals]
+    for policy in wanted:
+        if policy == "oracle":
+            yield from ((policy, level) for level in (("0.99",) if sweep else ()))
+            continue
+        if policy != "fixed":
+            yield policy, "default"
+        if not sweep:
+            continue
+        if policy == OWN:
+            yield from ((policy, f"quantile={each:g}") for each in OWN_QUANTILES)
+            yield from ((policy, f"delay={each:g}") for each in OWN_DELAYS_S)
+            yield policy, "quantile=off"
+            yield policy, "quantile=off,delay=120"
+            yield policy, "quantile=0.9,delay=120"
+            yield policy, "quantile=0.99,delay=600"
+        else:
+            yield from ((policy, f"{each:g}") for each in RIVALS[policy])
+
+
+def played(chosen: list[Task], processes: int) -> Iterator[dict[str, Any]]:
+    """Yield the results as they come, saying on stderr how far it is."""
+    began_s = time.monotonic()
+    with concurrent.futures.ProcessPoolExecutor(processes) as pool:
+        running = [pool.submit(play, task) for task in chosen]
+        for done, future in enumerate(concurrent.futures.as_completed(running), 1):
+            found = future.result()
+            passed_s = time.monotonic() - began_s
+            print(
+                f"{done}/{len(running)}  {passed_s / 60:.1f} min  {found['trace']}"
+                f"  {found['name']}  ({found['wall_s']:g} s)",
+                file=sys.stderr,
+                flush=True,
+            )
+            yield found
+
+
+def points(found: Iterable[dict[str, Any]]) -> list[Point]:
+    """Return what the report needs of the results, in a fixed order."""
+    each = [
+        Point(
+            trace=one["trace"],
+            policy=one["policy"],
+            setting=one["setting"],
+            name=one["name"],
+            seed=one["seed"],
+            gpu_hours=one["score"]["gpu_hours"],
+            attainment=one["score"]["slo_attainment"] or 0.0,
+            ttft_p99_s=one["score"]["ttft_s"]["p99"],
+            most=one["score"]["max_replicas"],
+            lower_bound_gpu_hours=one["lower_bound_gpu_hours"],
+        )
+        for one in found
+        if one["score"] is not None
+    ]
+    return sorted(each, key=lambda p: (p.trace, p.seed, p.policy, p.gpu_hours, p.setting))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0].strip())
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="20 minutes a trace, the best rivals")
+    size.add_argument("--full", action="store_true", help="every point with three seeds")
+    names = [spec.name for spec in TRACES]
+    parser.add_argument("--trace", action="append", choices=names, help="only these")
+    policies = ["oracle", OWN, *RIVALS]
+    parser.add_argument("--policy", action="append", choices=policies, help="only these")
+    parser.add_argument("--seeds", type=int, help="1 to N; the sweep is played with the first")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--print-only", action="store_true", help="write no page and no plots")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Play, print the goals, and write the page."""
+    asked = _arguments()
+    chosen = list(tasks(asked))
+    every = points(played(chosen, asked.processes))
+    print_goals(every)
+    is_whole = not (asked.quick or asked.trace or asked.policy or asked.print_only)
+    if is_whole:
+        write_page(every, ROOT / "docs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""Fronts, goals and the page of the policy benchmark: from points to text and plots."""
+
+import dataclasses
+import pathlib
+import statistics
+from collections.abc import Iterable, Sequence
+
+from benchmarks.policy_traces import BY_NAME
+from scaler.report.plot import lines
+
+OWN = "kvtide"
+LEVELS = (0.90, 0.95, 0.98, 0.99, 0.995, 0.999)
+_SAVED, _OVER_ORACLE = 0.20, 1.25
+_BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One run: what it cost and what it reached."""
+
+    trace: str
+    policy: str
+    setting: str
+    name: str
+    seed: int
+    gpu_hours: float
+    attainment: float
+    ttft_p99_s: float | None
+    most: int
+    lower_bound_gpu_hours: float | None
+
+
+def cheapest(points: Iterable[Point], level: float) -> Point | None:
+    """Return the point with the fewest GPU-hours that reaches a level; None: none does."""
+    reached = [point for point in points if point.attainment >= level - 1e-9]
+    return min(reached, key=lambda point: point.gpu_hours, default=None)
+
+
+def front(points: Iterable[Point]) -> list[Point]:
+    """Return the points that no other one beats in both respects, by GPU-hours."""
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda one: (one.gpu_hours, -one.attainment)):
+        if not kept or point.attainment > kept[-1].attainment:
+            kept.append(point)
+    return kept
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How our points of one trace stand against the goals."""
+
+    trace: str
+    own: tuple[Point, ...]
+    rivals: tuple[Point, ...]
+    oracle: Point | None
+
+    @classmethod
+    def of(cls, trace: str, points: Iterable[Point]) -> "Standing":
+        """Return the standing in the sweep, which is played with the first seed."""
+        here = [one for one in points if one.trace == trace and one.seed == 1]
+        others = (OWN, "oracle")
+        return cls(
+            trace=trace,
+            own=tuple(one for one in here if one.policy == OWN),
+            rivals=tuple(one for one in here if one.policy not in others),
+            oracle=next((one for one in here if one.policy == "oracle"), None),
+        )
+
+    def beyond(self) -> list[Point]:
+        """Return rivals' points that reach at least 90 % and that no point of ours beats."""
+        return [
+            rival
+            for rival in front(self.rivals)
+            if rival.attainment >= LEVELS[0]
+            and not any(
+                own.attainment >= rival.attainment
+                and own.gpu_hours <= rival.gpu_hours
+                and (own.attainment, own.gpu_hours) != (rival.attainment, rival.gpu_hours)
+                for own in self.own
+            )
+        ]
+
+    def savings(self) -> list[tuple[float, Point, Point | None]]:
+        """Return each level that a rival reaches, with the cheapest rival there and our own."""
+        found = []
+        for level in LEVELS:
+            rival = cheapest(self.rivals, level)
+            if rival is not None:
+                found.append((level, rival, cheapest(self.own, level)))
+        return found
+
+    def over_oracle(self) -> float | None:
+        """Return our GPU-hours at 99 % over the oracle's; None: one of the two is not there."""
+        own = cheapest(self.own, 0.99)
+        return own.gpu_hours / self.oracle.gpu_hours if own and self.oracle else None
+
+
+def goals(standing: Standing) -> list[str]:
+    """Return the three goals on one trace, each said plainly."""
+    beyond = standing.beyond()
+    said = "met: none" if not beyond else "missed: " + "; ".join(f"{_at(one)}" for one in beyond)
+    saved = [f"{100 * level:g} %: {_saved(rival, own)}" for level, rival, own in standing.savings()]
+    is_saved = all(
+        own is not None and own.gpu_hours <= (1 - _SAVED) * rival.gpu_hours
+        for _, rival, own in standing.savings()
+    )
+    ratio = standing.over_oracle()
+    over = (
+        "missed: we do not reach 99 %, or no schedule was found"
+        if ratio is None
+        else f"{'met' if ratio <= _OVER_ORACLE else 'missed'}: {ratio:.2f} x"
+    )
+    return [
+        f"a rival on or beyond our front: {said}",
+        f"20 % fewer GPU-hours at each level: {'met' if is_saved else 'missed'}. "
+        + ("; ".join(saved) or "no rival reaches 90 %"),
+        f"at most 1.25 x the oracle at 99 %: {over}",
+    ]
+
+
+def _at(point: Point) -> str:
+    return f"{point.name} ({100 * point.attainment:.2f} % at {point.gpu_hours:.2f})"
+
+
+def _saved(rival: Point, own: Point | None) -> str:
+    against = f"best rival {rival.name} {rival.gpu_hours:.2f}"
+    if own is None:
+        return f"we do not reach it ({against})"
+    share = 100 * (1 - own.gpu_hours / rival.gpu_hours)
+    return f"{share:+.0f} % fewer, {own.gpu_hours:.2f} [{own.setting}] ({against})"
+
+
+def traces_of(points: Iterable[Point]) -> list[str]:
+    """Return the traces that were played, in the order in which they are written down."""
+    seen = {point.trace for point in points}
+    return [name for name in BY_NAME if name in seen]
+
+
+def print_goals(points: Sequence[Point]) -> None:
+    """Print every trace's points that matter, and how the goals stand."""
+    for trace in traces_of(points):
+        spec, standing = BY_NAME[trace], Standing.of(trace, points)
+        print(f"\n## {trace} ({'tuned on' if spec.tuned_on else 'held out'})")
+        for one in (*sorted(standing.own, key=_cost), *(_best(standing.rivals))):
+            print(f"  {one.gpu_hours:7.2f}  {100 * one.attainment:6.2f} %  {one.name}")
+        if standing.oracle is not None:
+            bound = standing.oracle.lower_bound_gpu_hours or 0.0
+            print(f"  {standing.oracle.gpu_hours:7.2f}  oracle; no policy below {bound:.2f}")
+        for goal in goals(standing):
+            print(f"- {goal}")
+
+
+def _cost(point: Point) -> float:
+    return point.gpu_hours
+
+
+def _best(rivals: Sequence[Point]) -> list[Point]:
+    return [one for one in front(rivals) if one.attainment >= LEVELS[0]]
+
+
+def write_page(points: Sequence[Point], docs: pathlib.Path) -> None:
+    """Write the figures between the page's markers, and a plot of each trace beside it."""
+    page = docs / "benchmarks.md"
+    text = page.read_text(encoding="utf-8")
+    head, rest = text.split(_BEGIN, 1)
+    tail = rest.split(_END, 1)[1]
+    page.write_text(f"{head}{_BEGIN}\n\n{figures(points)}\n{_END}{tail}", encoding="utf-8")
+    for trace in traces_of(points):
+        (docs / f"benchmarks-{trace}.svg").write_text(plot(trace, points), encoding="utf-8")
+
+
+def figures(points: Sequence[Point]) -> str:
+    """Return the tables: the traces, the goals, and every policy at its defaults and best."""
+    parts = ["| trace | for | what is played | scored after |", "|---|---|---|---|"]
+    for trace in traces_of(points):
+        spec = BY_NAME[trace]
+        half = "tuning" if spec.tuned_on else "**held out**"
+        parts.append(f"| {trace} | {half} | {spec.about} | {spec.warm_up_s:.0f} s |")
+    for trace in traces_of(points):
+        standing = Standing.of(trace, points)
+        half = "tuned on" if BY_NAME[trace].tuned_on else "held out"
+        parts += ["", f"### {trace} ({half})", "", f"![front](benchmarks-{trace}.svg)", ""]
+        parts += [f"* {goal}" for goal in goals(standing)]
+        if standing.oracle is not None:
+            bound = standing.oracle.lower_bound_gpu_hours or 0.0
+            parts.append(
+                f"* the oracle: {standing.oracle.gpu_hours:.2f} GPU-hours at "
+                f"{100 * standing.oracle.attainment:.2f} %; no policy can do with fewer than "
+                f"{bound:.2f}"
+            )
+        parts += ["", *_table(trace, points)]
+    return "\n".join(parts) + "\n"
+
+
+def _table(trace: str, points: Sequence[Point]) -> list[str]:
+    """Return each policy at its defaults (all seeds), and its cheapest settings per level."""
+    here = [one for one in points if one.trace == trace and one.policy != "oracle"]
+    rows = [
+        "| policy | defaults: GPU-h | in SLO | TTFT p99 | fewest GPU-h at 95 % | at 99 % |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for policy in sorted({one.policy for one in here}, key=lambda name: (name != OWN, name)):
+        mine = [one for one in here if one.policy == policy]
+        default = [one for one in mine if one.setting == "default"]
+        sweep = [one for one in mine if one.seed == 1]
+        cells = [f"**{policy}**" if policy == OWN else policy]
+        cells += _defaults(default)
+        cells += [_cell(cheapest(sweep, level)) for level in (0.95, 0.99)]
+        rows.append("| " + " | ".join(cells) + " |")
+    return rows
+
+
+def _defaults(points: Sequence[Point]) -> list[str]:
+    if not points:
+        return ["–", "–", "–"]
+    hours = [one.gpu_hours for one in points]
+    shares = [100 * one.attainment for one in points]
+    waits = [one.ttft_p99_s for one in points if one.ttft_p99_s is not None]
+    return [
+        f"{statistics.mean(hours):.2f}{_spread(hours)}",
+        f"{statistics.mean(shares):.2f} %{_spread(shares)}",
+        f"{statistics.mean(waits):.1f} s" if waits else "–",
+    ]
+
+
+def _spread(values: Sequence[float]) -> str:
+    half = (max(values) - min(values)) / 2
+    return f" ± {half:.2f}" if len(values) > 1 else ""
+
+
+def _cell(point: Point | None) -> str:
+    return "–" if point is None else f"{point.gpu_hours:.2f} ({point.setting})"
+
+
+def plot(trace: str, points: Sequence[Point]) -> str:
+    """Return each policy's front on one trace, from 80 % up, and the oracle."""
+    here = [one for one in points if one.trace == trace and one.seed == 1]
+    series = {}
+    for policy in sorted({one.policy for one in here}, key=lambda name: (name != OWN, name)):
+        shown = [one for one in here if one.policy == policy and one.attainment >= 0.8]
+        if shown:
+            series[policy] = [(one.gpu_hours, 100 * one.attainment) for one in front(shown)]
+    default = [one for one in here if one.policy == OWN and one.setting == "default"]
+    if default and default[0].attainment >= 0.8:
+        series[f"{OWN} at its defaults"] = [
+            (one.gpu_hours, 100 * one.attainment) for one in default
+        ]
+    return lines(
+        series,
+        title=f"{trace}: requests in SLO against GPU-hours, each policy swept over its knob",
+        across="GPU-hours",
+        up="% in SLO",
+        size=(860, 420),
+        dots=True,
+    )

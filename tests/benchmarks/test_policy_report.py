@@ -1,0 +1,98 @@
+"""What the policy benchmark makes of its points: fronts, goals, the page."""
+
+import pytest
+
+from benchmarks.policy_report import Point, Standing, cheapest, front, goals, write_page
+
+TRACE = "azure2023-conv"
+
+
+def point(policy, gpu_hours, attainment, *, setting="default", seed=1):
+    return Point(
+        trace=TRACE,
+        policy=policy,
+        setting=setting,
+        name=f"{policy} {setting}",
+        seed=seed,
+        gpu_hours=gpu_hours,
+        attainment=attainment,
+        ttft_p99_s=1.0,
+        most=4,
+        lower_bound_gpu_hours=2.0 if policy == "oracle" else None,
+    )
+
+
+def standing(*points):
+    return Standing.of(TRACE, points)
+
+
+def test_the_front_is_what_no_other_point_beats():
+    dear, cheap, beaten = point("a", 4, 0.99), point("a", 2, 0.9), point("a", 3, 0.85)
+
+    assert front([dear, beaten, cheap]) == [cheap, dear]
+
+
+def test_the_cheapest_at_a_level_reaches_it():
+    points = [point("a", 4, 0.999), point("a", 3, 0.99), point("a", 2, 0.98)]
+
+    assert cheapest(points, 0.99) == points[1]
+    assert cheapest(points, 0.9999) is None
+
+
+@pytest.mark.parametrize(
+    ("rival", "is_beyond"),
+    [
+        pytest.param(point("knative", 5.0, 0.99), False, id="dearer for the same"),
+        pytest.param(point("knative", 4.0, 0.98), False, id="less for the same cost"),
+        pytest.param(point("knative", 4.0, 0.99), True, id="on our front"),
+        pytest.param(point("knative", 3.0, 0.95), True, id="cheaper than any of ours that good"),
+        pytest.param(point("knative", 9.0, 0.999), True, id="better than all of ours"),
+        pytest.param(point("knative", 1.0, 0.50), False, id="too bad to count"),
+    ],
+)
+def test_a_rival_is_beyond_our_front(rival, is_beyond):
+    own = [point("kvtide", 4.0, 0.99), point("kvtide", 2.0, 0.94)]
+
+    assert bool(standing(rival, *own).beyond()) is is_beyond
+
+
+def test_all_goals_met_are_said_to_be():
+    ours, rival = point("kvtide", 4.0, 0.999), point("knative", 5.0, 0.99)
+
+    said = goals(standing(ours, rival, point("oracle", 3.5, 0.99)))
+
+    assert ["missed" in goal for goal in said] == [False, False, False]
+    assert "+20 % fewer" in said[1]
+    assert "1.14 x" in said[2]
+
+
+def test_goals_missed_are_said_with_the_figures():
+    ours, rival = point("kvtide", 4.5, 0.99), point("knative", 4.0, 0.999)
+
+    said = goals(standing(ours, rival, point("oracle", 3.5, 0.99)))
+
+    assert all("missed" in goal for goal in said)
+    assert "knative default (99.90 % at 4.00)" in said[0]
+    assert "we do not reach it" in said[1]
+    assert "1.29 x" in said[2]
+
+
+def test_other_seeds_are_not_in_the_sweep():
+    assert standing(point("kvtide", 1.0, 1.0, seed=2)).own == ()
+
+
+def test_the_page_keeps_what_is_around_its_markers(tmp_path):
+    page = tmp_path / "benchmarks.md"
+    page.write_text("before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n")
+
+    write_page(
+        [point("kvtide", 4.0, 0.99), point("kvtide", 5.0, 0.98, seed=2), point("fixed", 6.0, 1.0)],
+        tmp_path,
+    )
+
+    text = page.read_text()
+    assert text.startswith("before\n<!--")
+    assert text.endswith("-->\nafter\n")
+    assert "old" not in text
+    assert "| **kvtide** | 4.50 ± 0.50 | 98.50 % ± 0.50 |" in text
+    assert (tmp_path / f"benchmarks-{TRACE}.svg").read_text().startswith("<svg")
