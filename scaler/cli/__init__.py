@@ -13,7 +13,7 @@ import typer
 
 from scaler.errors import ConfigurationError, KvtideError
 
-from . import capacity, check, controller, demo, explain, mock, serve, simulate
+from . import backtest, capacity, check, controller, demo, explain, mock, serve, simulate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +29,7 @@ for command in (
     controller.controller,
     mock.mock,
     simulate.simulate,
+    backtest.backtest,
 ):
     app.command()(command)
 

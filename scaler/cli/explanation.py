@@ -54,7 +54,7 @@ def decided_here(
         ConfigurationError: in a flag, a file or a trigger.
     """
     at_s = _instant(at)
-    configuration = _configuration(config, prometheus)
+    configuration = configuration_of(config, prometheus)
     triggers = triggers_in({str(path): read_text(path) for path in files}, configuration)
     named = _named(key, triggers)
     role = str(triggers[named].role)
@@ -77,7 +77,13 @@ def _named(key: str | None, known: Collection[str]) -> str:
     raise ConfigurationError(Problem(field=KEY, got=got, allowed=allowed))
 
 
-def _configuration(path: pathlib.Path | None, url: str | None) -> Configuration:
+def configuration_of(path: pathlib.Path | None, url: str | None) -> Configuration:
+    """
+    Return the configuration of a file, with ``url`` as its default Prometheus where given.
+
+    Raises:
+        ConfigurationError: in the file or the address.
+    """
     configuration = load_configuration(path)
     if url is None:
         return configuration

@@ -14,7 +14,7 @@ from rich.table import Table
 from scaler.decision.policy import InferencePolicy
 from scaler.errors import ConfigurationError, Problem
 from scaler.report.simulation import html, moments_csv
-from scaler.simulation.baselines.catalog import named, terms_of
+from scaler.simulation.baselines.catalog import SAFE_RHO, named, terms_of
 from scaler.simulation.baselines.oracle import ROUNDS, oracle
 from scaler.simulation.keda import kvtide
 from scaler.simulation.presets import one_fleet
@@ -36,6 +36,7 @@ from scaler.sources.traces import Trace, TraceRate, open_trace
 
 _PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211, sigma=0.9)
 """Lengths of requests sampled from rates, where the file does not say."""
+_MINUTE_S = 60.0
 _DEFAULT = ("kvtide", "keda-queue", "knative", "hpa-gpu")
 
 
@@ -92,7 +93,7 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
         "policies": {run.name: _figures(run.score, fewest) for run in runs},
     }
     if output is not None:
-        _write(output, result, runs)
+        _write(output, result, runs, _demand(arrivals, setup))
     return result, _table(runs, fewest, f"{asked.trace.name}, {len(arrivals)} requests")
 
 
@@ -219,9 +220,24 @@ def _seconds(value: float | None) -> str:
     return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
-def _write(folder: pathlib.Path, result: dict[str, Any], runs: list[Run]) -> None:
+def _demand(arrivals: Iterable[Arrival], setup: Setup) -> list[tuple[float, float | None]]:
+    """Return how many replicas the work that arrived in each minute would fill, safely."""
+    cost = setup.cluster.fleets[0].engine.step_cost
+    work_s = [0.0] * math.ceil(setup.length_s / _MINUTE_S)
+    for one in arrivals:
+        minute = min(len(work_s) - 1, int(one.at_s // _MINUTE_S))
+        work_s[minute] += one.prompt_tokens * cost.c_s + one.output_tokens * cost.b_s
+    return [(at * _MINUTE_S, each / _MINUTE_S / SAFE_RHO) for at, each in enumerate(work_s)]
+
+
+def _write(
+    folder: pathlib.Path,
+    result: dict[str, Any],
+    runs: list[Run],
+    demand: list[tuple[float, float | None]],
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     moments = {run.name: [dataclasses.asdict(one) for one in run.moments] for run in runs}
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(html(result, moments), encoding="utf-8")
+    (folder / "report.html").write_text(html(result, moments, demand=demand), encoding="utf-8")
     (folder / "moments.csv").write_text(moments_csv(moments), encoding="utf-8")

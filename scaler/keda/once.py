@@ -35,13 +35,13 @@ async def decide_once(
     trigger = triggers[key]
     policies = [each.policy for each in triggers.values()]
     fine_s, far_s = max(map(lookback_s, policies)), max(map(reach_s, policies))
-    for _ in range(_rounds(far_s - fine_s)):
+    for _ in range(rounds(far_s - fine_s)):
         workloads = [each.workload for each in triggers.values()]
         await source.refresh(workloads, fine_s, at_s, history_s=far_s)
     subject = Readings(source, triggers, at_s).subject(trigger)
     return await asyncio.to_thread(decide, subject, trigger.policy)
 
 
-def _rounds(history_s: float) -> int:
+def rounds(history_s: float) -> int:
     """Return how often a source is asked until it has read its history, an hour at a time."""
     return 1 if history_s <= 0 else 1 + math.ceil(history_s / CHUNK_S)

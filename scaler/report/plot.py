@@ -1,80 +1,190 @@
-"""Line plots as SVG, drawn here: no library, no script, the same bytes for the same figures."""
+"""
+Plots over time as SVG, drawn here: no library, no script, the same bytes for the same figures.
 
+A missing value is a gap in its line, never zero and never bridged. Colours are CSS variables with a
+light fallback, so a plot stands alone and a page may turn it dark.
+"""
+
+import datetime as dt
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-Points = Sequence[tuple[float, float]]
-COLOURS = ("#0b6e99", "#d1622b", "#3f8f3a", "#8a4fa3", "#b8860b", "#555555", "#c2185b", "#00897b")
-_LEFT, _TOP, _BOTTOM, _RIGHT = 56, 28, 36, 12
+Points = Sequence[tuple[float, float | None]]
+"""Across and up, in order; None: not known."""
+COLOURS = ("#1673b1", "#d1622b", "#2f8f4e", "#8a4fa3", "#b8860b", "#6b7280", "#c2185b", "#00897b")
+_LEFT, _TOP, _BOTTOM, _RIGHT = 52, 34, 26, 14
+_MOST_POINTS = 700
+_INK, _GRID, _PAPER = "var(--ink,#1f2933)", "var(--grid,#e3e6ea)", "var(--paper,#ffffff)"
+_STEPS_S = (60, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
 
 
 def lines(
     series: Mapping[str, Points],
     *,
     title: str,
-    across: str,
-    up: str,
-    size: tuple[int, int] = (860, 260),
-    dots: bool = False,
+    up: str = "",
+    filled: str | None = None,
+    clock: bool = True,
+    size: tuple[int, int] = (900, 240),
 ) -> str:
-    """Return a plot of some series by name; ``dots`` marks each point as well."""
-    width, height = size
-    every = [point for points in series.values() for point in points] or [(0.0, 0.0)]
-    low, high = min(x for x, _ in every), max(x for x, _ in every)
-    least, most = min(0.0, *(y for _, y in every)), max(y for _, y in every)
-    if dots:
-        least = min(y for _, y in every)
-    wide, tall = (high - low) or 1.0, (most - least) or 1.0
+    """
+    Return a plot of some series by name, each of them its own colour.
 
-    def place(point: tuple[float, float]) -> str:
-        x = _LEFT + (point[0] - low) / wide * (width - _LEFT - _RIGHT)
-        y = height - _BOTTOM - (point[1] - least) / tall * (height - _TOP - _BOTTOM)
-        return f"{x:.1f},{y:.1f}"
-
+    ``filled`` names the one that is drawn as an area. Across are seconds: of the clock (UTC), or
+    from a beginning.
+    """
+    known = [(x, y) for points in series.values() for x, y in points if y is not None]
+    across = [x for points in series.values() for x, _ in points] or [0.0, 1.0]
+    frame = _Frame(
+        size=size,
+        low=min(across),
+        high=max(across),
+        most=max((y for _, y in known), default=0.0) or 1.0,
+    )
+    colours = {
+        name: f"var(--series-{at % len(COLOURS)},{COLOURS[at % len(COLOURS)]})"
+        for at, name in enumerate(series)
+    }
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"',
-        'font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" role="img"',
+        f'font-family="system-ui,sans-serif" font-size="11" fill="{_INK}">',
         f"<title>{html.escape(title)}</title>",
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="{_LEFT}" y="16" font-size="13">{html.escape(title)}</text>',
-        f'<text x="{width - _RIGHT}" y="{height - 6}" text-anchor="end">',
-        f"{html.escape(across)}</text>",
-        f'<text x="4" y="{_TOP - 4}">{html.escape(up)}</text>',
+        f'<rect width="{size[0]}" height="{size[1]}" rx="6" fill="{_PAPER}"/>',
+        f'<text x="{_LEFT}" y="20" font-size="14" font-weight="600">{html.escape(title)}</text>',
+        *frame.grid(up, clock=clock),
+        *_legend(colours, size[0]),
     ]
-    for mark in _marks(least, most):
-        x, y = place((low, mark)).split(",")
-        parts.append(
-            f'<line x1="{x}" x2="{width - _RIGHT}" y1="{y}" y2="{y}" stroke="#ddd"/>'
-            f'<text x="{_LEFT - 6}" y="{y}" text-anchor="end" dy="4">{mark:g}</text>'
-        )
-    for mark in _marks(low, high):
-        x, _ = place((mark, least)).split(",")
-        parts.append(
-            f'<text x="{x}" y="{height - _BOTTOM + 14}" text-anchor="middle">{mark:g}</text>'
-        )
-    for number, (name, points) in enumerate(series.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        path = " ".join(place(point) for point in points)
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-        )
-        if dots:
-            for point in points:
-                x, y = place(point).split(",")
-                parts.append(f'<circle cx="{x}" cy="{y}" r="3.5" fill="{colour}"/>')
-        parts.append(
-            f'<text x="{width - _RIGHT}" y="{_TOP + 14 * (number + 1)}" text-anchor="end" '
-            f'fill="{colour}">{html.escape(name)}</text>'
-        )
+    drawn = sorted(series.items(), key=lambda one: one[0] != filled)  # an area lies underneath
+    for name, points in drawn:
+        parts += [
+            frame.path(piece, colours[name], area=name == filled)
+            for piece in _pieces(thinned(points, _MOST_POINTS))
+        ]
+    if not known:
+        middle = f'x="{size[0] / 2:g}" y="{size[1] / 2:g}" text-anchor="middle"'
+        parts.append(f"<text {middle}>nothing was recorded</text>")
     return "\n".join((*parts, "</svg>"))
 
 
-def _marks(low: float, high: float) -> list[float]:
-    """Return about five round values between two."""
-    span = (high - low) or 1.0
-    rough = span / 5
+def thinned(points: Points, most: int) -> Points:
+    """
+    Return about ``most`` points with the same peaks, troughs and gaps.
+
+    Of each stretch the lowest and highest remain, in their order; a stretch in which nothing is
+    known remains as one unknown point.
+    """
+    if len(points) <= most:
+        return points
+    size = math.ceil(2 * len(points) / most)
+    kept: list[tuple[float, float | None]] = []
+    for first in range(0, len(points), size):
+        stretch = points[first : first + size]
+        known = [(y, at, x) for at, (x, y) in enumerate(stretch) if y is not None]
+        if not known:
+            kept.append((stretch[0][0], None))
+            continue
+        ends = {min(known)[1:]: min(known)[0], max(known)[1:]: max(known)[0]}
+        kept += [(x, ends[at, x]) for at, x in sorted(ends)]
+    return kept
+
+
+class _Frame:
+    """Where values lie in a plot."""
+
+    def __init__(self, *, size: tuple[int, int], low: float, high: float, most: float) -> None:
+        self._width, self._height = size
+        self._low, self._high, self._most = low, high, most
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        wide, tall = self._width - _LEFT - _RIGHT, self._height - _TOP - _BOTTOM
+        share = (x - self._low) / ((self._high - self._low) or 1.0)
+        return _LEFT + share * wide, self._height - _BOTTOM - y / self._most * tall
+
+    def path(self, piece: Sequence[tuple[float, float]], colour: str, *, area: bool) -> str:
+        placed = [self.place(x, y) for x, y in piece]
+        if len(placed) == 1:  # alone between two gaps: still to be seen
+            placed = [placed[0], (placed[0][0] + 1, placed[0][1])]
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+        line = f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.4"'
+        line += ' stroke-linejoin="round"/>'
+        if not area:
+            return line
+        floor = self._height - _BOTTOM
+        ends = f"{placed[-1][0]:.1f},{floor} {placed[0][0]:.1f},{floor}"
+        return f'<polygon points="{points} {ends}" fill="{colour}" fill-opacity="0.2"/>{line}'
+
+    def grid(self, up: str, *, clock: bool) -> Iterator[str]:
+        yield (
+            f'<text x="{_LEFT - 6}" y="{_TOP - 2}" text-anchor="end" opacity="0.7">'
+            f"{html.escape(up)}</text>"
+        )
+        for mark in _marks(self._most):
+            _, y = self.place(self._low, mark)
+            yield (
+                f'<line x1="{_LEFT}" x2="{self._width - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"'
+                f' stroke="{_GRID}"/>'
+            )
+            if y > _TOP + 8:
+                yield (
+                    f'<text x="{_LEFT - 6}" y="{y:.1f}" text-anchor="end" dy="4" opacity="0.7">'
+                    f"{mark:g}</text>"
+                )
+        for at_s, label in _instants(self._low, self._high, clock=clock):
+            x, _ = self.place(at_s, 0)
+            foot = self._height - _BOTTOM
+            yield (
+                f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{foot}" y2="{foot + 4}" stroke="{_GRID}"/>'
+                f'<text x="{x:.1f}" y="{foot + 16}" text-anchor="middle" opacity="0.7">'
+                f"{label}</text>"
+            )
+
+
+def _legend(colours: Mapping[str, str], width: int) -> Iterator[str]:
+    x = float(width - _RIGHT)
+    for name, colour in reversed(list(colours.items())):
+        yield (
+            f'<text x="{x:g}" y="20" text-anchor="end">{html.escape(name)}</text>'
+            f'<rect x="{x - 6.3 * len(name) - 16:g}" y="13" width="11" height="4" rx="2"'
+            f' fill="{colour}"/>'
+        )
+        x -= 6.3 * len(name) + 30
+
+
+def _pieces(points: Points) -> Iterator[list[tuple[float, float]]]:
+    """Yield the stretches without a gap."""
+    piece: list[tuple[float, float]] = []
+    for x, y in points:
+        if y is not None:
+            piece.append((x, y))
+        elif piece:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+def _marks(most: float) -> list[float]:
+    """Return about four round values from 0 to the most."""
+    rough = most / 4
     scale = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * scale for factor in (1, 2, 5, 10) if factor * scale >= rough)
-    first = math.ceil(low / step)
-    return [round(step * n, 10) for n in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [round(step * n, 10) for n in range(math.floor(most / step + 1e-9) + 1)]
+
+
+def _instants(low: float, high: float, *, clock: bool) -> Iterator[tuple[float, str]]:
+    """Yield about eight round instants, and what they are called."""
+    step = next((one for one in _STEPS_S if one >= (high - low) / 9), _STEPS_S[-1])
+    label: Callable[[float], str] = (lambda at: _date(at, step)) if clock else _since
+    for number in range(math.ceil(low / step), math.floor(high / step) + 1):
+        yield number * step, label(number * step)
+
+
+def _date(at_s: float, step: float) -> str:
+    at = dt.datetime.fromtimestamp(at_s, tz=dt.UTC)
+    return f"{at:%a %d %b}" if step >= 86_400 or (at.hour, at.minute) == (0, 0) else f"{at:%H:%M}"
+
+
+def _since(at_s: float) -> str:
+    hours, rest = divmod(round(at_s), 3600)
+    return f"{hours}:{rest // 60:02d} h"

@@ -1,85 +1,93 @@
 """A simulation's result as one self-contained HTML page, and its moments as CSV."""
 
 import csv
-import html as markup
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .plot import lines
+from .page import heading, number, page, table
+from .plot import Points, lines
 
-Moments = Mapping[str, Sequence[Mapping[str, float]]]
+Moments = Mapping[str, Sequence[Mapping[str, Any]]]
 """By policy: instants since scoring began, and what was seen then."""
-_PLOTS = (
-    ("ready_replicas", "Replicas that serve", "replicas"),
-    ("spec_replicas", "Replicas asked for", "replicas"),
+_COMPARED = (
     ("waiting", "Requests that wait", "requests"),
+    ("ttft_s", "Time to first token (mean of those that finished)", "s"),
     ("in_flight", "Requests in flight", "requests"),
+    ("workers", "GPUs lent to training", "workers"),
 )
-_MOST_POINTS = 600
+_COLUMNS = ("gpu_hours", "slo_attainment", "queue_peak", "max_replicas", "scale_events")
+_LENDING = ("training_gpu_hours", "training_lost_gpu_hours")
 
 
-def html(result: Mapping[str, Any], moments: Moments) -> str:
-    """Return a page with a table of figures and plots over time; it loads nothing."""
-    title = f"kvtide simulate: {result['trace']}"
-    plots = "\n".join(
-        lines(_over_minutes(moments, field), title=name, across="minutes", up=unit)
-        for field, name, unit in _PLOTS
-    )
+def html(result: Mapping[str, Any], moments: Moments, *, demand: Points = ()) -> str:
+    """
+    Return a page with a table of figures and plots over time; it loads nothing.
+
+    ``demand`` is how many replicas the requests that arrived kept busy, over the seconds of the
+    trace: what replicas are drawn against.
+    """
     about = ", ".join(
-        f"{name} {value}" for name, value in result.items() if name != "policies" and value
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in result.items()
+        if name not in ("policies", "trace") and value
     )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{markup.escape(title)}'
-        "</title><style>body{font:14px sans-serif;margin:2em;max-width:960px}"
-        "td,th{padding:2px 10px;text-align:right}"
-        "td:first-child,th:first-child{text-align:left}svg{width:100%}</style>"
-        f"<h1>{markup.escape(title)}</h1><p>{markup.escape(about)}</p>"
-        f"{_table(result['policies'])}\n{plots}</html>\n"
+    return page(
+        f"kvtide simulate: {result['trace']}", about, _parts(result["policies"], moments, demand)
     )
+
+
+def _parts(
+    policies: Mapping[str, Mapping[str, Any]], moments: Moments, demand: Points
+) -> Iterator[str]:
+    yield _table(policies)
+    yield heading("Replicas against demand")
+    for name in moments:
+        series = {
+            "demand": list(demand),
+            "asked for": _over_time(moments[name], "spec_replicas"),
+            "serving": _over_time(moments[name], "ready_replicas"),
+        }
+        yield lines(series, title=name, up="replicas", filled="demand", clock=False)
+    yield heading("What it did to requests")
+    for field, title, up in _COMPARED:
+        each = {name: _over_time(moments[name], field) for name in moments}
+        if any(value for points in each.values() for _, value in points):
+            yield lines(each, title=title, up=up, clock=False)
 
 
 def _table(policies: Mapping[str, Mapping[str, Any]]) -> str:
-    columns = ("gpu_hours", "slo_attainment", "queue_peak", "max_replicas", "scale_events")
-    head = "".join(f"<th>{name}</th>" for name in ("policy", *columns, "ttft p99", "itl p99"))
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{markup.escape(cell)}</td>"
-            for cell in (
-                name,
-                *(_figure(score[column]) for column in columns),
-                _figure(score["ttft_s"]["p99"]),
-                _figure(score["itl_s"]["p99"]),
-            )
+    lent = [name for name in _LENDING if any(score.get(name) for score in policies.values())]
+    columns = (*_COLUMNS, *lent)
+    head = [name.replace("_", " ") for name in ("policy", *columns, "ttft p99", "itl p99")]
+    rows = (
+        (
+            name,
+            *(number(score[column]) for column in columns),
+            _seconds(score["ttft_s"]["p99"]),
+            _seconds(score["itl_s"]["p99"]),
         )
-        + "</tr>"
         for name, score in policies.items()
     )
-    return f"<table><tr>{head}</tr>{rows}</table>"
+    return table(head, rows)
 
 
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
-def _over_minutes(moments: Moments, field: str) -> dict[str, list[tuple[float, float]]]:
-    return {
-        name: [
-            (one["at_s"] / 60, one[field])
-            for one in each[:: max(1, len(each) // _MOST_POINTS)]
-            if one["at_s"] >= 0
-        ]
-        for name, each in moments.items()
-    }
+def _over_time(moments: Sequence[Mapping[str, Any]], field: str) -> Points:
+    return [(one["at_s"], one.get(field)) for one in moments if one["at_s"] >= 0]
 
 
-def moments_csv(moments: Moments) -> str:
-    """Return every moment of every policy as CSV."""
+def moments_csv(moments: Moments, *, of: str = "policy") -> str:
+    """Return every moment of every policy (or what else they are ``of``) as CSV."""
     text = io.StringIO()
     fields = [field for each in moments.values() for one in each[:1] for field in one]
-    writer = csv.DictWriter(text, ["policy", *dict.fromkeys(fields)], lineterminator="\n")
+    writer = csv.DictWriter(text, [of, *dict.fromkeys(fields)], lineterminator="\n")
     writer.writeheader()
     for name, each in moments.items():
-        writer.writerows({"policy": name, **one} for one in each)
+        writer.writerows({of: name, **one} for one in each)
     return text.getvalue()

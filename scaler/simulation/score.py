@@ -39,7 +39,7 @@ class Outcomes:
     Attributes:
         finished, failed: requests; ``within_slo`` of the finished.
         preempted: finished requests that were preempted at least once.
-        ttft_s, itl_s: distributions, seconds.
+        ttft_s, itl_s: distributions, seconds; ``ttft_total_s`` the sum of the first.
     """
 
     def __init__(self, slo: Slo, *, score_from_s: float = 0.0) -> None:
@@ -50,6 +50,7 @@ class Outcomes:
         self.within_slo = 0
         self.preempted = 0
         self.ttft_s = Distribution()
+        self.ttft_total_s = 0.0
         self.itl_s = Distribution()
 
     def finish(self, request: Request) -> None:
@@ -62,6 +63,7 @@ class Outcomes:
             self.preempted += 1
         ttft_s = first_token_s - arrived_s
         self.ttft_s.add(ttft_s)
+        self.ttft_total_s += ttft_s
         in_time = ttft_s <= self.slo.ttft_budget_s(request.prompt_tokens)
         if itl_s is not None:
             self.itl_s.add(itl_s)

@@ -102,6 +102,8 @@ class Moment:
     in_flight: int
     workers: int
     """Training workers that run."""
+    ttft_s: float | None = None
+    """Mean time to first token of the requests that finished since the last one; None: none did."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +188,7 @@ class _Loop:
         )
         self._moments: list[Moment] = []
         self._before: Score | None = None
+        self._seen = (0, 0.0)
         self._tick_s = min(setup.scrape_s, autoscaler.every_s)
         self._due_s = self._scrape_due_s = 0.0
         self._world.start_ready(fleet.name, setup.replicas)
@@ -252,7 +255,14 @@ class _Loop:
             waiting=waiting,
             in_flight=self._fleet.gateway.in_flight,
             workers=0 if job is None else job.running,
+            ttft_s=self._ttft_s(),
         )
+
+    def _ttft_s(self) -> float | None:
+        outcomes = self._world.outcomes
+        before, self._seen = self._seen, (outcomes.finished, outcomes.ttft_total_s)
+        requests = self._seen[0] - before[0]
+        return (self._seen[1] - before[1]) / requests if requests else None
 
     def _begin_scoring(self) -> None:
         self._before = self._world.score()

@@ -1,0 +1,57 @@
+"""Plots: gaps stay gaps, and peaks survive being thinned."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler.report.plot import lines, thinned
+
+
+def strokes(svg):
+    """Return the points of every line that is drawn."""
+    return re.findall('<polyline points="([^"]*)"', svg)
+
+
+def test_a_gap_is_neither_bridged_nor_drawn_as_zero():
+    points = [(0.0, 4.0), (60.0, 4.0), (120.0, None), (180.0, 4.0), (240.0, 4.0)]
+
+    pieces = strokes(lines({"ran": points}, title="Replicas"))
+
+    heights = {re.split("[, ]", piece)[1] for piece in pieces}
+    assert len(pieces) == 2
+    assert len(heights) == 1
+
+
+def test_a_point_alone_between_gaps_is_seen():
+    points = [(0.0, None), (60.0, 3.0), (120.0, None)]
+
+    assert len(strokes(lines({"ran": points}, title="Replicas"))) == 1
+
+
+def test_nothing_recorded_is_said():
+    assert "nothing was recorded" in lines({"ran": [(0.0, None)]}, title="Replicas")
+
+
+def test_names_are_text_and_no_markup():
+    svg = lines({"<b>": [(0.0, 1.0), (1.0, 2.0)]}, title="a & b")
+
+    assert len(strokes(svg)) == 1
+    assert "<b>" not in svg
+
+
+@given(st.lists(st.none() | st.integers(0, 50).map(float), min_size=1, max_size=300))
+def test_thinning_keeps_the_extremes_in_order(values):
+    points = [(float(at), value) for at, value in enumerate(values)]
+
+    kept = thinned(points, 40)
+
+    known = [value for value in values if value is not None]
+    left = [y for _, y in kept if y is not None]
+    assert len(kept) <= 42
+    assert [x for x, _ in kept] == sorted(x for x, _ in kept)
+    assert set(kept) <= set(points)
+    assert (min(left, default=None), max(left, default=None)) == (
+        min(known, default=None),
+        max(known, default=None),
+    )
