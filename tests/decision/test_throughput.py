@@ -35,6 +35,30 @@ def at(at_s, waiting, finished, *, running=28.0, name="llm-0", **more):
             [at(5 * k, 9, 15 * min(k, 4)) for k in range(9)], 3.0, id="the most it did is its limit"
         ),
         pytest.param([at(5 * k, 9, 7) for k in range(9)], None, id="nothing was completed"),
+        pytest.param([at(5 * k, 2, 15 * k) for k in range(4)], 3.0, id="two are a queue"),
+        pytest.param(
+            [at(5 * k, None, 15 * k) for k in range(4)], None, id="what waits is not known"
+        ),
+        pytest.param(
+            [Sample(at_s=5.0 * k, replicas=(replica(waiting=9),)) for k in range(4)],
+            None,
+            id="completions are not known",
+        ),
+        pytest.param(
+            [at(5 * k, 9, n) for k, n in enumerate([90, 0, 60, 120])],
+            None,
+            id="not across a restart, though the counter is past where it was",
+        ),
+        pytest.param(
+            [at(5 * k, 9, n) for k, n in enumerate([0, 15, 15, 30])],
+            2.0,
+            id="a moment without a completion is no restart",
+        ),
+        pytest.param(
+            [at(5 * k, 9, n) for k, n in enumerate([0, 5, 10, 15, 25, 35, 45])],
+            2.0,
+            id="over the last 15 s, however long the queue has stood",
+        ),
     ],
 )
 def test_what_a_replica_completes_while_it_has_a_queue(samples, rate):
