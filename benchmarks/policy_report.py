@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from benchmarks.policy_traces import BY_NAME
-from scaler.report.plot import lines
+from scaler.report.plot import scatter
 
 OWN = "kvtide"
 LEVELS = (0.90, 0.95, 0.98, 0.99, 0.995, 0.999)
@@ -245,11 +245,10 @@ def plot(trace: str, points: Sequence[Point]) -> str:
         series[f"{OWN} at its defaults"] = [
             (one.gpu_hours, 100 * one.attainment) for one in default
         ]
-    return lines(
+    return scatter(
         series,
         title=f"{trace}: requests in SLO against GPU-hours, each policy swept over its knob",
         across="GPU-hours",
         up="% in SLO",
         size=(860, 420),
-        dots=True,
     )
