@@ -5,12 +5,13 @@ import pathlib
 import statistics
 from collections.abc import Iterable, Sequence
 
+from benchmarks.policy_plot import fronts
 from benchmarks.policy_traces import BY_NAME
-from scaler.report.plot import scatter
 
 OWN = "kvtide"
 LEVELS = (0.90, 0.95, 0.98, 0.99, 0.995, 0.999)
 _SAVED, _OVER_ORACLE = 0.20, 1.25
+_LEAST_DRAWN = 0.8
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -235,20 +236,16 @@ def _cell(point: Point | None) -> str:
 def plot(trace: str, points: Sequence[Point]) -> str:
     """Return each policy's front on one trace, from 80 % up, and the oracle."""
     here = [one for one in points if one.trace == trace and one.seed == 1]
-    series = {}
-    for policy in sorted({one.policy for one in here}, key=lambda name: (name != OWN, name)):
-        shown = [one for one in here if one.policy == policy and one.attainment >= 0.8]
-        if shown:
-            series[policy] = [(one.gpu_hours, 100 * one.attainment) for one in front(shown)]
+    here = [one for one in here if one.attainment >= _LEAST_DRAWN]
+    policies = sorted({one.policy for one in here})
+    series = {
+        policy: [_place(one) for one in front(one for one in here if one.policy == policy)]
+        for policy in policies
+    }
     default = [one for one in here if one.policy == OWN and one.setting == "default"]
-    if default and default[0].attainment >= 0.8:
-        series[f"{OWN} at its defaults"] = [
-            (one.gpu_hours, 100 * one.attainment) for one in default
-        ]
-    return scatter(
-        series,
-        title=f"{trace}: requests in SLO against GPU-hours, each policy swept over its knob",
-        across="GPU-hours",
-        up="% in SLO",
-        size=(860, 420),
-    )
+    title = f"{trace}: requests in SLO against GPU-hours, each policy over its knob"
+    return fronts(series, own=OWN, default=[_place(one) for one in default], title=title)
+
+
+def _place(point: Point) -> tuple[float, float]:
+    return point.gpu_hours, point.attainment

@@ -8,7 +8,7 @@ light fallback, so a plot stands alone and a page may turn it dark.
 import datetime as dt
 import html
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Points = Sequence[tuple[float, float | None]]
 """Across and up, in order; None: not known."""
@@ -42,11 +42,17 @@ def lines(
         high=max(across),
         most=max((y for _, y in known), default=0.0) or 1.0,
     )
-    colours = _colours(series)
+    colours = {
+        name: f"var(--series-{at % len(COLOURS)},{COLOURS[at % len(COLOURS)]})"
+        for at, name in enumerate(series)
+    }
     parts = [
-        *_opening(title, size),
-        *frame.ordinates(up),
-        *frame.instants(clock=clock),
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" role="img"',
+        f'font-family="system-ui,sans-serif" font-size="11" fill="{_INK}">',
+        f"<title>{html.escape(title)}</title>",
+        f'<rect width="{size[0]}" height="{size[1]}" rx="6" fill="{_PAPER}"/>',
+        f'<text x="{_LEFT}" y="20" font-size="14" font-weight="600">{html.escape(title)}</text>',
+        *frame.grid(up, clock=clock),
         *_legend(colours, size[0]),
     ]
     drawn = sorted(series.items(), key=lambda one: one[0] != filled)  # an area lies underneath
@@ -58,31 +64,6 @@ def lines(
     if not known:
         middle = f'x="{size[0] / 2:g}" y="{size[1] / 2:g}" text-anchor="middle"'
         parts.append(f"<text {middle}>nothing was recorded</text>")
-    return "\n".join((*parts, "</svg>"))
-
-
-def scatter(
-    series: Mapping[str, Sequence[tuple[float, float]]],
-    *,
-    title: str,
-    across: str,
-    up: str,
-    size: tuple[int, int] = (900, 340),
-) -> str:
-    """Return one figure against another: every point marked, those of a series joined in order."""
-    every = [point for points in series.values() for point in points] or [(0.0, 0.0)]
-    frame = _Frame(
-        size=size,
-        low=min(x for x, _ in every),
-        high=max(x for x, _ in every),
-        least=min(y for _, y in every),
-        most=max(y for _, y in every),
-    )
-    colours = _colours(series)
-    parts = [*_opening(title, size), *frame.ordinates(up), *frame.abscissas(across)]
-    for name, points in series.items():
-        parts += frame.dotted(points, colours[name])
-    parts += _column(colours, size[0])
     return "\n".join((*parts, "</svg>"))
 
 
@@ -108,43 +89,17 @@ def thinned(points: Points, most: int) -> Points:
     return kept
 
 
-def _colours(series: Iterable[str]) -> dict[str, str]:
-    return {
-        name: f"var(--series-{at % len(COLOURS)},{COLOURS[at % len(COLOURS)]})"
-        for at, name in enumerate(series)
-    }
-
-
-def _opening(title: str, size: tuple[int, int]) -> Iterator[str]:
-    yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" role="img"'
-    yield f'font-family="system-ui,sans-serif" font-size="11" fill="{_INK}">'
-    yield f"<title>{html.escape(title)}</title>"
-    yield f'<rect width="{size[0]}" height="{size[1]}" rx="6" fill="{_PAPER}"/>'
-    yield f'<text x="{_LEFT}" y="20" font-size="14" font-weight="600">{html.escape(title)}</text>'
-
-
 class _Frame:
     """Where values lie in a plot."""
 
-    def __init__(
-        self, *, size: tuple[int, int], low: float, high: float, most: float, least: float = 0.0
-    ) -> None:
+    def __init__(self, *, size: tuple[int, int], low: float, high: float, most: float) -> None:
         self._width, self._height = size
-        self._low, self._high = low, high
-        self._least, self._most = least, most if most > least else least + 1.0
+        self._low, self._high, self._most = low, high, most
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         wide, tall = self._width - _LEFT - _RIGHT, self._height - _TOP - _BOTTOM
         share = (x - self._low) / ((self._high - self._low) or 1.0)
-        return _LEFT + share * wide, self._height - _BOTTOM - self._share(y) * tall
-
-    def _share(self, y: float) -> float:
-        return (y - self._least) / (self._most - self._least)
-
-    def dotted(self, points: Sequence[tuple[float, float]], colour: str) -> Iterator[str]:
-        yield self.path(points, colour, area=False)
-        for x, y in (self.place(*point) for point in points):
-            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
+        return _LEFT + share * wide, self._height - _BOTTOM - y / self._most * tall
 
     def path(self, piece: Sequence[tuple[float, float]], colour: str, *, area: bool) -> str:
         placed = [self.place(x, y) for x, y in piece]
@@ -159,12 +114,12 @@ class _Frame:
         ends = f"{placed[-1][0]:.1f},{floor} {placed[0][0]:.1f},{floor}"
         return f'<polygon points="{points} {ends}" fill="{colour}" fill-opacity="0.2"/>{line}'
 
-    def ordinates(self, up: str) -> Iterator[str]:
+    def grid(self, up: str, *, clock: bool) -> Iterator[str]:
         yield (
-            f'<text x="{_LEFT - 6}" y="{_TOP - 4}" text-anchor="end" opacity="0.7">'
+            f'<text x="{_LEFT - 6}" y="{_TOP - 2}" text-anchor="end" opacity="0.7">'
             f"{html.escape(up)}</text>"
         )
-        for mark in _marks(self._least, self._most):
+        for mark in _marks(self._most):
             _, y = self.place(self._low, mark)
             yield (
                 f'<line x1="{_LEFT}" x2="{self._width - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"'
@@ -175,32 +130,14 @@ class _Frame:
                     f'<text x="{_LEFT - 6}" y="{y:.1f}" text-anchor="end" dy="4" opacity="0.7">'
                     f"{mark:g}</text>"
                 )
-
-    def instants(self, *, clock: bool) -> Iterator[str]:
         for at_s, label in _instants(self._low, self._high, clock=clock):
-            yield self._under(at_s, label)
-
-    def abscissas(self, across: str) -> Iterator[str]:
-        for mark in _marks(self._low, self._high):
-            yield self._under(mark, f"{mark:g}")
-        yield (
-            f'<text x="{self._width - _RIGHT}" y="{self._height - _BOTTOM - 6}" text-anchor="end"'
-            f' opacity="0.7">{html.escape(across)}</text>'
-        )
-
-    def _under(self, x: float, label: str) -> str:
-        at, foot = self.place(x, self._least)[0], self._height - _BOTTOM
-        return (
-            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{foot}" y2="{foot + 4}" stroke="{_GRID}"/>'
-            f'<text x="{at:.1f}" y="{foot + 16}" text-anchor="middle" opacity="0.7">{label}</text>'
-        )
-
-
-def _column(colours: Mapping[str, str], width: int) -> Iterator[str]:
-    """Yield the names one under another, for those that would not fit beside each other."""
-    for at, (name, colour) in enumerate(colours.items(), start=1):
-        place = f'x="{width - _RIGHT}" y="{_TOP + 14 * at}" text-anchor="end"'
-        yield f'<text {place} fill="{colour}">{html.escape(name)}</text>'
+            x, _ = self.place(at_s, 0)
+            foot = self._height - _BOTTOM
+            yield (
+                f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{foot}" y2="{foot + 4}" stroke="{_GRID}"/>'
+                f'<text x="{x:.1f}" y="{foot + 16}" text-anchor="middle" opacity="0.7">'
+                f"{label}</text>"
+            )
 
 
 def _legend(colours: Mapping[str, str], width: int) -> Iterator[str]:
@@ -227,13 +164,12 @@ def _pieces(points: Points) -> Iterator[list[tuple[float, float]]]:
         yield piece
 
 
-def _marks(least: float, most: float) -> list[float]:
-    """Return about four round values between two."""
-    rough = ((most - least) or 1.0) / 4
+def _marks(most: float) -> list[float]:
+    """Return about four round values from 0 to the most."""
+    rough = most / 4
     scale = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * scale for factor in (1, 2, 5, 10) if factor * scale >= rough)
-    first, last = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9)
-    return [round(step * n, 10) for n in range(first, last + 1)]
+    return [round(step * n, 10) for n in range(math.floor(most / step + 1e-9) + 1)]
 
 
 def _instants(low: float, high: float, *, clock: bool) -> Iterator[tuple[float, str]]:

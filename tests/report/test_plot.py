@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.report.plot import lines, scatter, thinned
+from scaler.report.plot import lines, thinned
 
 
 def strokes(svg):
@@ -55,10 +55,3 @@ def test_thinning_keeps_the_extremes_in_order(values):
         min(known, default=None),
         max(known, default=None),
     )
-
-
-def test_one_figure_against_another_marks_every_point():
-    svg = scatter({"a": [(8.0, 90.0), (9.0, 99.0)]}, title="t", across="GPU-hours", up="%")
-
-    assert svg.count("<circle") == 2
-    assert len(strokes(svg)) == 1
