@@ -9,7 +9,7 @@ dead band, and last the bounds.
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from . import demand, guards, kpa
+from . import demand, folds, guards, kpa
 from .concurrency import SafeConcurrency, safe_concurrency
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
@@ -17,6 +17,7 @@ from .forecast import forecast, lead_time_s
 from .kpa import KpaAnswer
 from .limits import past_dead_band, reported_value, within_bounds
 from .load import Series, read, read_against, wanted
+from .pace import pace_of
 from .point import LoadPoint
 from .policy import Forecast, InferencePolicy, SignalName
 from .rates import arrived
@@ -91,12 +92,8 @@ class Basis:
 
     def recommend(self, fill: Fill = Fill.EMPTY) -> KpaAnswer:
         """Return what Knative's rules make of the load."""
-        return kpa.recommend(
-            self.points(fill),
-            self.policy,
-            lead_time_s=self.lead_time_s,
-            bucket_s=self.window.interval_s,
-        )
+        pace = pace_of(self.policy, lead_time_s=self.lead_time_s, bucket_s=self.window.interval_s)
+        return kpa.answer(folds.remembered(self.points(fill), pace, self.window.samples), pace)
 
 
 def decide_replicas(window: Window, policy: InferencePolicy) -> Decision:
