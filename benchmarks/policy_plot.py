@@ -1,6 +1,7 @@
 """Fronts as SVG: what each policy reaches against what it costs."""
 
 import html
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -36,25 +37,31 @@ def fronts(series: Mapping[str, Points], *, own: str, default: Points, title: st
         f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 8}" text-anchor="end">GPU-hours</text>',
         *_axes(most),
     ]
-    ordered = sorted(shown, key=lambda name: name == own)
-    for name in ordered:
-        place = sorted(name for name in shown if name != own).index(name) if name != own else 0
-        colour = _OWN_COLOUR if name == own else _COLOURS[place % len(_COLOURS)]
-        parts += _series(shown[name], colour, most, wide=name == own)
-        row = 0 if name == own else place + 1
-        y = _TOP + 10 + 17 * row
-        parts.append(
-            f'<rect x="{_WIDTH - _RIGHT + 16}" y="{y - 8}" width="10" height="10" '
-            f'fill="{colour}"/><text x="{_WIDTH - _RIGHT + 32}" y="{y + 1}">'
-            f"{html.escape(name)}</text>"
-        )
-    for point in default:
-        x, y = _at(point, most)
-        parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="8" fill="none" stroke="{_OWN_COLOUR}" '
-            f'stroke-width="2"><title>{html.escape(own)} at its defaults</title></circle>'
-        )
+    others = sorted(name for name in shown if name != own)
+    colours = dict(zip(others, itertools.cycle(_COLOURS), strict=False)) | {own: _OWN_COLOUR}
+    for name in (*others, *(own for _ in shown.get(own, ())[:1])):
+        parts += _series(shown[name], colours[name], most, wide=name == own)
+    parts += _legend([own, *others], colours)
+    parts += _rings(default, most, f"{own} at its defaults")
     return "\n".join((*parts, "</svg>\n"))
+
+
+def _legend(names: Sequence[str], colours: Mapping[str, str]) -> Iterator[str]:
+    for row, name in enumerate(names):
+        x, y = _WIDTH - _RIGHT + 16, _TOP + 10 + 17 * row
+        yield (
+            f'<rect x="{x}" y="{y - 8}" width="10" height="10" fill="{colours[name]}"/>'
+            f'<text x="{x + 16}" y="{y + 1}">{html.escape(name)}</text>'
+        )
+
+
+def _rings(points: Points, most: float, title: str) -> Iterator[str]:
+    for point in points:
+        x, y = _at(point, most)
+        yield (
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="8" fill="none" stroke="{_OWN_COLOUR}" '
+            f'stroke-width="2"><title>{html.escape(title)}</title></circle>'
+        )
 
 
 def _at(point: tuple[float, float], most: float) -> tuple[float, float]:
