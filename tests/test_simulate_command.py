@@ -9,6 +9,31 @@ FIGURES = {
     *("max_replicas", "preempted_requests", "failed_requests", "training_gpu_hours"),
     *("training_lost_gpu_hours", "reclaim_s", "oracle_gpu_hours"),
 }
+ONLINE = """
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: chat, namespace: llm}
+spec:
+  scaleTargetRef: {name: chat}
+  triggers:
+    - type: external
+      metadata: {scalerAddress: "kvtide:6000", itlTarget: 100ms, minReplicas: "1"}
+"""
+TRAINING = """
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: finetune, namespace: llm}
+spec:
+  scaleTargetRef: {name: finetune}
+  triggers:
+    - type: external
+      metadata:
+        scalerAddress: "kvtide:6000"
+        role: training
+        poolUnits: "6"
+        reservedUnits: "2"
+        poolWorkloads: llm/chat
+"""
 
 
 @pytest.fixture(scope="module")
@@ -46,24 +71,39 @@ def test_json_has_every_figure_of_every_policy(trace, tmp_path):
 
 def test_a_scaled_object_is_played_under_its_own_name(trace, tmp_path):
     manifest = tmp_path / "chat.yaml"
-    manifest.write_text(
-        """
-apiVersion: keda.sh/v1alpha1
-kind: ScaledObject
-metadata: {name: chat, namespace: llm}
-spec:
-  scaleTargetRef: {name: chat}
-  triggers:
-    - type: external
-      metadata: {scalerAddress: "kvtide:6000", itlTarget: 100ms, minReplicas: "1"}
-""",
-        encoding="utf-8",
-    )
+    manifest.write_text(ONLINE, encoding="utf-8")
 
     done = kvtide("--trace", trace, "--policy", manifest, "--no-oracle", "--json")
 
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)["policies"]) == {"llm/chat"}
+
+
+def test_training_borrows_what_the_fleet_leaves_idle(trace, tmp_path):
+    manifest = tmp_path / "finetune.yaml"
+    manifest.write_text(TRAINING, encoding="utf-8")
+
+    done = kvtide(
+        *("--trace", trace, "--policy", "fixed=1", "--training", manifest, "--no-oracle"),
+        *("--warm-up", 120, "--json", "--output", tmp_path),
+    )
+
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["policies"]["fixed 1"]
+    # Four units at most beside the reserved two, for two minutes less the time to start.
+    assert 0 < figures["training_gpu_hours"] <= 4 * 120 / 3600
+    assert figures["gpu_hours"] == pytest.approx(120 / 3600, abs=0.001)
+    assert "GPUs lent to training" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_training_without_a_borrower_is_a_wrong_file(trace, tmp_path):
+    manifest = tmp_path / "chat.yaml"
+    manifest.write_text(ONLINE, encoding="utf-8")
+
+    done = kvtide("--trace", trace, "--training", manifest)
+
+    assert done.returncode == 2
+    assert "a ScaledObject with role: training" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,13 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
             metavar="FILE|NAME",
         ),
     ] = None,
+    training: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="ScaledObject with role: training; it borrows what the fleet leaves idle.",
+            metavar="FILE",
+        ),
+    ] = None,
     output: Annotated[
         pathlib.Path | None,
         typer.Option(help="Folder for report.html, result.json, moments.csv.", metavar="DIR"),
@@ -53,6 +60,7 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
     asked = Asked(
         trace=trace,
         policies=tuple(policy or ()),
+        training=training,
         seed=seed,
         speed_up=speed_up,
         scale=scale,
@@ -63,8 +71,8 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
         config=config,
         clairvoyant=clairvoyant,
     )
-    result, table = played(asked, output=output)
+    result, tables = played(asked, output=output)
     if as_json:
         show(result)
     else:
-        Console().print(table)
+        Console().print(tables)

@@ -7,16 +7,17 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import Progress
 from rich.table import Table
 
-from scaler.decision.policy import InferencePolicy
+from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.errors import ConfigurationError, Problem
 from scaler.report.simulation import html, moments_csv
-from scaler.simulation.baselines.catalog import SAFE_RHO, named, terms_of
+from scaler.simulation.baselines.catalog import SAFE_RHO, named, own_defaults, terms_of
 from scaler.simulation.baselines.oracle import ROUNDS, oracle
 from scaler.simulation.keda import kvtide
+from scaler.simulation.lending import PoolLender
 from scaler.simulation.presets import one_fleet
 from scaler.simulation.score import Score
 from scaler.simulation.simulate import Autoscaler, Run, Setup, repeated, simulate
@@ -29,6 +30,7 @@ from scaler.simulation.traffic import (
     sliced,
     sped_up,
 )
+from scaler.simulation.training import TrainingConfig
 from scaler.sources.check.triggers import triggers_in
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.configuration import load_configuration, read_text
@@ -46,6 +48,7 @@ class Asked:
 
     trace: pathlib.Path
     policies: tuple[str, ...]
+    training: pathlib.Path | None
     seed: int
     speed_up: float
     scale: float
@@ -57,27 +60,33 @@ class Asked:
     clairvoyant: bool
 
 
-def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any], Table]:
+def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any], Group]:
     """
-    Play a trace against policies; return the result as a document and as a table.
+    Play a trace against policies; return the result as a document and as tables.
 
     Raises:
         ConfigurationError: the trace, the slice or a policy cannot be read.
     """
+    lending = _lending(asked.training, asked.config) if asked.training else None
+    gpus = lending.pool_units if lending else asked.gpus
     opened = open_trace(asked.trace)
     arrivals = _arrivals(opened, asked)
     length_s = float(math.ceil(arrivals[-1].at_s + 1e-9) or 1)
     setup = Setup(
-        cluster=one_fleet(gpus=asked.gpus, cold_start_s=asked.cold_start_s, seed=asked.seed),
+        cluster=dataclasses.replace(
+            one_fleet(gpus=gpus, cold_start_s=asked.cold_start_s, seed=asked.seed),
+            jobs=(_job(lending),) if lending else (),
+        ),
         length_s=length_s,
         warm_up_s=min(asked.warm_up_s, length_s),
-        max_replicas=asked.gpus,
+        max_replicas=gpus,
     )
     autoscalers = list(_policies(asked.policies or _DEFAULT, setup, arrivals, asked.config))
     runs, fewest = _run(
         setup,
         repeated(arrivals, length_s, setup.warm_up_s),
         autoscalers,
+        lending=lending,
         clairvoyant=asked.clairvoyant,
     )
     result = {
@@ -90,11 +99,13 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
         "speed_up": asked.speed_up,
         "scale": asked.scale,
         "slice": asked.slice,
+        "training": str(asked.training) if asked.training else None,
         "policies": {run.name: _figures(run.score, fewest) for run in runs},
     }
     if output is not None:
         _write(output, result, runs, _demand(arrivals, setup))
-    return result, _table(runs, fewest, f"{asked.trace.name}, {len(arrivals)} requests")
+    table = _table(runs, fewest, f"{asked.trace.name}, {len(arrivals)} requests")
+    return result, Group(table, *((_lent(runs),) if lending else ()))
 
 
 def _slice(text: str | None) -> tuple[float, float] | None:
@@ -165,11 +176,38 @@ def _from_file(
             yield kvtide(key, trigger.policy, max_replicas=setup.max_replicas)
 
 
+def _lending(path: pathlib.Path, config: pathlib.Path | None) -> LendingPolicy:
+    """Return the policy of the training ScaledObject in a file."""
+    configuration = Configuration() if config is None else load_configuration(config)
+    triggers = triggers_in({str(path): read_text(path)}, configuration)
+    for trigger in triggers.values():
+        if isinstance(trigger.policy, LendingPolicy):
+            return trigger.policy
+    allowed = "a ScaledObject with role: training"
+    raise ConfigurationError(Problem(field="--training", got=", ".join(triggers), allowed=allowed))
+
+
+def _job(lending: LendingPolicy) -> TrainingConfig:
+    return TrainingConfig(
+        name="training",
+        units_per_worker=lending.units_per_worker,
+        grace_s=lending.reclaim_time_s,
+    )
+
+
 def _run(
-    setup: Setup, arrivals: list[Arrival], autoscalers: list[Autoscaler], *, clairvoyant: bool
+    setup: Setup,
+    arrivals: list[Arrival],
+    autoscalers: list[Autoscaler],
+    *,
+    lending: LendingPolicy | None,
+    clairvoyant: bool,
 ) -> tuple[list[Run], float | None]:
+    def lender() -> PoolLender | None:
+        return PoolLender(lending, own_defaults(terms_of(setup, arrivals))) if lending else None
+
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        runs = [_watched(setup, arrivals, one, progress) for one in autoscalers]
+        runs = [_watched(setup, arrivals, one, progress, lender()) for one in autoscalers]
         if not clairvoyant:
             return runs, None
         task = progress.add_task("clairvoyant", total=ROUNDS)
@@ -178,13 +216,18 @@ def _run(
 
 
 def _watched(
-    setup: Setup, arrivals: list[Arrival], autoscaler: Autoscaler, progress: Progress
+    setup: Setup,
+    arrivals: list[Arrival],
+    autoscaler: Autoscaler,
+    progress: Progress,
+    lender: PoolLender | None,
 ) -> Run:
     task = progress.add_task(autoscaler.name, total=setup.end_s)
     return simulate(
         setup,
         arrivals,
         autoscaler,
+        lender=lender,
         progress=lambda done_s: progress.update(task, completed=done_s),
     )
 
@@ -194,10 +237,8 @@ def _figures(score: Score, fewest: float | None) -> dict[str, Any]:
 
 
 def _table(runs: list[Run], fewest: float | None, title: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("policy", no_wrap=True)
-    for column in ("GPU-h", "in SLO %", "TTFT p99", "ITL p99", "queue", "most"):
-        table.add_column(column, justify="right", no_wrap=True)
+    columns = ("GPU-h", "in SLO %", "TTFT p99", "ITL p99", "queue", "most")
+    table = _of_policies(title, columns)
     for run in runs:
         score = run.score
         table.add_row(
@@ -211,6 +252,29 @@ def _table(runs: list[Run], fewest: float | None, title: str) -> Table:
         )
     if fewest is not None:
         table.caption = f"a clairvoyant was seen to reach 99 % with {fewest:.2f} GPU-hours"
+    return table
+
+
+def _lent(runs: list[Run]) -> Table:
+    columns = ("GPU-h kept", "GPU-h lost", "reclaim p50", "reclaim p99")
+    table = _of_policies("lent to training", columns)
+    for run in runs:
+        score = run.score
+        table.add_row(
+            run.name,
+            f"{score.training_gpu_hours:.2f}",
+            f"{score.training_lost_gpu_hours:.2f}",
+            _seconds(score.reclaim_s.p50),
+            _seconds(score.reclaim_s.p99),
+        )
+    return table
+
+
+def _of_policies(title: str, columns: Iterable[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("policy")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 

@@ -123,6 +123,11 @@ class Lender(Protocol):
         """How far back it reads scrapes."""
         ...
 
+    @property
+    def history_s(self) -> float:
+        """How far back it reads thinned scrapes; 0: it does not."""
+        ...
+
     def act(self, now_s: float, window: Window | None, workers: int) -> int | None:
         """Return the workers to write now; None: it leaves them as they are."""
         ...
@@ -178,7 +183,7 @@ class _Loop:
                 interval_s=setup.scrape_s,
                 lag_s=setup.lag_s,
                 keep_s=keep_s,
-                history_s=autoscaler.history_s,
+                history_s=max(autoscaler.history_s, lender.history_s if lender else 0.0),
             )
             if keep_s
             else None

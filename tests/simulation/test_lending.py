@@ -1,0 +1,43 @@
+"""Lending beside a simulated fleet: idle units are lent after a minute, and all go back in load."""
+
+import dataclasses
+
+from scaler.decision.policy import InferencePolicy, LendingPolicy
+from scaler.simulation.baselines.fixed import FixedFleet
+from scaler.simulation.lending import PoolLender
+from scaler.simulation.presets import one_fleet
+from scaler.simulation.simulate import Setup, simulate
+from scaler.simulation.traffic import Arrival
+from scaler.simulation.training import TrainingConfig
+
+ONLINE = InferencePolicy(min_replicas=1, max_replicas=8, max_concurrency=64)
+POLICY = LendingPolicy(pool_units=8, headroom_units=0)
+CLUSTER = dataclasses.replace(one_fleet(gpus=8), jobs=(TrainingConfig(name="training"),))
+
+
+def played(arrivals, *, replicas=2):
+    setup = Setup(cluster=CLUSTER, length_s=600.0, replicas=replicas, max_replicas=8)
+    lender = PoolLender(POLICY, ONLINE)
+    return simulate(setup, arrivals, FixedFleet(replicas=replicas), lender=lender)
+
+
+def test_an_idle_fleet_lends_what_it_does_not_hold_after_a_stable_minute():
+    run = played([Arrival(float(n), 100, 20) for n in range(600)])
+
+    lent = [(one.at_s, one.workers) for one in run.moments]
+    first_s = next(at_s for at_s, workers in lent if workers)
+    assert 60 <= first_s <= 90
+    assert max(workers for _, workers in lent) == 6
+    assert run.score.training_gpu_hours > 0
+
+
+def test_load_over_the_upper_threshold_takes_everything_back():
+    calm = [Arrival(float(n), 100, 20) for n in range(300)]
+    rush = [Arrival(300 + n / 40, 2000, 400) for n in range(12_000)]
+    run = played([*calm, *rush])
+
+    before = [one.workers for one in run.moments if 200 <= one.at_s < 300]
+    after = [one.workers for one in run.moments if one.at_s >= 400]
+    assert min(before) == 6
+    assert max(after) == 0
+    assert run.score.reclaim_s.p99 is not None
