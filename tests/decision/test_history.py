@@ -2,11 +2,13 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.decision.history import minute_of, requests_open, thinned
-from tests.builders import sample
+from scaler.decision.sample import Sample
+from tests.builders import replica, sample, sample_of
 
 
 def test_a_minute_leaves_its_lowest_and_its_highest_sample_in_order_of_time():
@@ -31,6 +33,58 @@ def test_arrivals_at_the_start_of_a_minute_are_counted_from_the_last_sample_of_t
     assert [one.at_s for one in thinned(second, first[-1])] == [60, 65, 70]
 
 
+def test_fastest_is_by_the_second_and_not_by_the_bucket():
+    minute = [_counted(5, 3, 0), _counted(20, 3, 60), _counted(22, 3, 80)]
+    minute += [_counted(40, 9, 81), _counted(41, 1, 82)]
+    assert [one.at_s for one in thinned(minute)] == [20, 22, 40, 41]
+
+
+def test_arrivals_next_to_a_sample_without_known_demand_do_not_count():
+    silent = Sample(at_s=10, ready_replicas=1, arrivals_total=90)
+    minute = [_counted(5, 3, 0), silent, _counted(15, 4, 91), _counted(20, 9, 95)]
+    minute += [_counted(25, 1, 99)]
+    assert [one.at_s for one in thinned(minute)] == [15, 20, 25]
+
+
+def test_what_a_minute_left_is_not_left_again_by_the_next():
+    samples = [_counted(50, 1, 0), _counted(55, 5, 1), _counted(60, 9, 2), _counted(65, 2, 90)]
+    assert [one.at_s for one in thinned(samples)] == [50, 55, 60, 65]
+
+
+@pytest.mark.parametrize(
+    ("at_s", "minute"),
+    [
+        pytest.param(0, 0, id="the end of the minute before the first"),
+        pytest.param(0.5, 1, id="within the first"),
+        pytest.param(60, 1, id="its end"),
+        pytest.param(60 + 3e-8, 1, id="its end, but for a float's error"),
+        pytest.param(60.1, 2, id="after it"),
+        pytest.param(600, 10, id="the end of the tenth"),
+    ],
+)
+def test_a_minute_is_named_by_its_end(at_s, minute):
+    assert minute_of(at_s) == minute
+
+
+@pytest.mark.parametrize(
+    ("replicas", "held"),
+    [
+        pytest.param([replica(running=6, waiting=2)], 8, id="what runs and what waits"),
+        pytest.param([replica(running=6, waiting=None)], 6, id="only what runs is known"),
+        pytest.param([replica(running=None, waiting=3)], 3, id="only what waits is known"),
+        pytest.param([replica(running=None, waiting=None)], None, id="neither is"),
+        pytest.param(
+            [replica("a", running=None, waiting=None), replica("b", running=5)],
+            5,
+            id="of one replica neither is",
+        ),
+        pytest.param([replica()], 0, id="nothing is held"),
+    ],
+)
+def test_what_engines_hold(replicas, held):
+    assert requests_open(sample_of(*replicas)) == held
+
+
 def test_a_minute_without_known_demand_leaves_nothing():
     assert thinned([sample(5, replicas=0, ready_replicas=2)]) == []
 
@@ -38,6 +92,7 @@ def test_a_minute_without_known_demand_leaves_nothing():
 def test_a_workload_at_zero_has_no_demand_but_what_waits_before_it():
     assert requests_open(sample(replicas=0, spec_replicas=0)) == 0
     assert requests_open(sample(replicas=0, spec_replicas=0, gateway_waiting=4)) == 4
+    assert requests_open(sample(replicas=0, spec_replicas=0, gateway_in_flight=4)) == 4
 
 
 def test_in_flight_at_the_gateway_counts_what_the_engines_hold_as_well():

@@ -68,6 +68,23 @@ def test_how_long_a_thinned_sample_stands(gap_s, load):
     assert loads_of(old, other)[5_000] == load
 
 
+@pytest.mark.parametrize("unknown", ["window", "policy"])
+def test_a_workload_that_nobody_heard_of_may_hold_anything(unknown):
+    quiet = dataclasses.replace(member([2.0], name="prod/b"), **{unknown: None})
+    for base, least in ((LoadBase.POOL, 1 / 8), (LoadBase.SERVICE, 1.0)):
+        (point,) = online_load(pool(member([1.0]), quiet), lending(load_base=base))
+
+        assert (point.load, point.least) == (None, least)
+
+
+@pytest.mark.parametrize("end_s", [9_900.0, 10_005.0], ids=["stale", "not there yet"])
+def test_replicas_of_another_time_are_not_ready_now(end_s):
+    other = member([2.0], name="prod/b", end_s=end_s)
+    seen = online_load(pool(member([1.0]), other), lending(load_base=LoadBase.SERVICE))
+
+    assert {point.at_s: point.least for point in seen}[10_000] == 1.0
+
+
 def test_history_counts_with_the_samples():
     old = with_history(member([1.0]), sample(5_000, running=20))
 

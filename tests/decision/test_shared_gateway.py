@@ -51,6 +51,24 @@ def test_what_one_gateway_holds_is_counted_once(reading, parts):
 
 
 @pytest.mark.parametrize(
+    ("reading", "in_flight", "waiting"),
+    [
+        pytest.param({"gateway_in_flight": 130.0}, 65.0, None, id="of all in flight"),
+        pytest.param({"gateway_waiting": 30.0}, None, 15.0, id="of those that wait"),
+        pytest.param({}, None, None, id="none: silence stays silence"),
+    ],
+)
+def test_the_gauge_stays_what_it_is(reading, in_flight, waiting):
+    fleet = [tier(name, sample(**RUNNING, **reading)) for name in ("t4", "a10")]
+
+    (here, _) = count_held_once(fleet)
+
+    assert here.window is not None
+    newest = here.window.latest
+    assert (newest.gateway_in_flight, newest.gateway_waiting) == (in_flight, waiting)
+
+
+@pytest.mark.parametrize(
     ("gateways", "parts"),
     [
         pytest.param(("edge", "core"), [75, 75], id="two gateways: each its own"),
