@@ -68,9 +68,17 @@ def test_how_long_a_thinned_sample_stands(gap_s, load):
     assert loads_of(old, other)[5_000] == load
 
 
-@pytest.mark.parametrize("unknown", ["window", "policy"])
-def test_a_workload_that_nobody_heard_of_may_hold_anything(unknown):
-    quiet = dataclasses.replace(member([2.0], name="prod/b"), **{unknown: None})
+HEARD = member([2.0], name="prod/b")
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        pytest.param(dataclasses.replace(HEARD, window=None), id="without readings"),
+        pytest.param(dataclasses.replace(HEARD, policy=None), id="without metadata"),
+    ],
+)
+def test_a_workload_that_nobody_heard_of_may_hold_anything(quiet):
     for base, least in ((LoadBase.POOL, 1 / 8), (LoadBase.SERVICE, 1.0)):
         (point,) = online_load(pool(member([1.0]), quiet), lending(load_base=base))
 
