@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from benchmarks.policy_report import OWN, Point, print_goals, write_page
-from benchmarks.policy_traces import TRACES, TraceSpec, arrivals_of, shortened
+from benchmarks.policy_traces import BY_NAME, QUICK, TRACES, TraceSpec, arrivals_of
 from scaler.decision.policy import Forecast
 from scaler.simulation.baselines.bound import lower_bound_gpu_hours
 from scaler.simulation.baselines.catalog import NAMED, Terms, named, own_defaults, terms_of
@@ -54,7 +54,7 @@ RIVALS = {
     "slo-planner-both": (0.5, 0.25, 0.15, 0.11),
 }
 """What each knob is set to beside its default; requests per second as shares of the safe rate."""
-QUICK = ("fixed", "hpa-rps", "knative-300s", "ray-serve", "slo-planner-both")
+QUICK_RIVALS = ("fixed", "hpa-rps", "knative-300s", "ray-serve", "slo-planner-both")
 OWN_QUANTILES = (0.5, 0.8, 0.9, 0.95, 0.99)
 OWN_DELAYS_S = (60.0, 120.0, 300.0, 600.0)
 
@@ -64,7 +64,6 @@ class Task:
     """One run; everything in it is what its result depends on, but for the code."""
 
     trace: str
-    quick: bool
     policy: str
     setting: str
     """The knob as text; ``default``, and for ours ``quantile=0.9`` or ``delay=60``."""
@@ -78,13 +77,8 @@ class Task:
         return KEPT / f"{self.trace}-{self.policy}-{name}.json"
 
 
-def _spec(task: Task) -> TraceSpec:
-    spec = next(one for one in TRACES if one.name == task.trace)
-    return shortened(spec) if task.quick else spec
-
-
 def _about(task: Task) -> str:
-    spec = _spec(task)
+    spec = BY_NAME[task.trace]
     return f"{spec.about} {spec.warm_up_s} {spec.length_s} {GPUS} {COLD_START_S}"
 
 
@@ -116,7 +110,7 @@ def play(task: Task) -> dict[str, Any]:
     """Return the figures of one run, from where they are kept or played now."""
     if task.path.is_file():
         return dict(json.loads(task.path.read_text(encoding="utf-8")))
-    spec = _spec(task)
+    spec = BY_NAME[task.trace]
     setup, arrivals = _setup(spec, task.seed), arrivals_of(spec, task.seed)
     began_s = time.process_time()
     run: Run | None
@@ -168,19 +162,17 @@ def _own(setting: str, terms: Terms) -> Autoscaler:
 
 def tasks(asked: argparse.Namespace) -> Iterator[Task]:
     """Yield the runs, each trace's one after another, the longest first."""
-    chosen = asked.trace or [spec.name for spec in TRACES]
+    chosen = asked.trace or (QUICK if asked.quick else [spec.name for spec in TRACES])
     seeds = range(1, (asked.seeds or (3 if asked.full else 1 if asked.quick else 2)) + 1)
     for trace in chosen:
         for seed in seeds:
             for policy, setting in _points(asked, sweep=seed == 1 or asked.full):
-                yield Task(
-                    trace=trace, quick=asked.quick, policy=policy, setting=setting, seed=seed
-                )
+                yield Task(trace=trace, policy=policy, setting=setting, seed=seed)
 
 
 def _points(asked: argparse.Namespace, *, sweep: bool) -> Iterator[tuple[str, str]]:
     """Yield policies with a setting each; without a sweep, each at its defaults."""
-    rivals = [name for name in RIVALS if not asked.quick or name in QUICK]
+    rivals = [name for name in RIVALS if not asked.quick or name in QUICK_RIVALS]
     wanted = asked.policy or ["oracle", OWN, *rivals]
     for policy in wanted:
         if policy == "oracle":
@@ -242,7 +234,7 @@ def points(found: Iterable[dict[str, Any]]) -> list[Point]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0].strip())
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="20 minutes a trace, the best rivals")
+    size.add_argument("--quick", action="store_true", help="three traces, the best rivals")
     size.add_argument("--full", action="store_true", help="every point with three seeds")
     names = [spec.name for spec in TRACES]
     parser.add_argument("--trace", action="append", choices=names, help="only these")

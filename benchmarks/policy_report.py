@@ -101,6 +101,10 @@ def goals(standing: Standing) -> list[str]:
     beyond = standing.beyond()
     said = "met: none" if not beyond else "missed: " + "; ".join(f"{_at(one)}" for one in beyond)
     saved = [f"{100 * level:g} %: {_saved(rival, own)}" for level, rival, own in standing.savings()]
+    best = cheapest(standing.rivals, 0.99)
+    if standing.oracle and best:
+        share = 100 * (1 - standing.oracle.gpu_hours / best.gpu_hours)
+        saved.append(f"the oracle itself saves {share:.0f} % at 99 %")
     is_saved = all(
         own is not None and own.gpu_hours <= (1 - _SAVED) * rival.gpu_hours
         for _, rival, own in standing.savings()

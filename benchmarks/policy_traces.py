@@ -2,8 +2,8 @@
 The traces that policies are compared on: which part, how many times as many, what precedes it.
 
 Half of them are for choosing defaults, half are only ever reported; which is which is written here,
-before any run. The first part of each is a warm-up: played, learnt from, not scored. No request of
-it is among the scored ones.
+before any run. Each begins with a warm-up: played, learnt from, not scored. It is the first part of
+the trace; for the hour-long ones that are scored whole, their own end, as a yesterday like today.
 """
 
 import csv
@@ -13,6 +13,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator
 
+from scaler.simulation.simulate import repeated
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
 from scaler.sources.traces import open_trace
 
@@ -35,6 +36,8 @@ class TraceSpec:
     warm_up_s: float
     length_s: float
     """Seconds that are scored."""
+    like_yesterday: bool = False
+    """The warm-up is the end of what is scored, played before it; else the trace's first part."""
     arrivals: Callable[[pathlib.Path, int], Iterator[Arrival]]
     """From its file and a seed."""
 
@@ -49,12 +52,14 @@ def folder() -> pathlib.Path:
 @functools.lru_cache(maxsize=2)
 def arrivals_of(spec: TraceSpec, seed: int) -> list[Arrival]:
     """Return the requests of a trace, those of the warm-up first, from 0 on."""
-    end_s = spec.warm_up_s + spec.length_s
     cut = (
         one._replace(prompt_tokens=min(_LONGEST_PROMPT, one.prompt_tokens))
         for one in spec.arrivals(folder() / spec.file, seed)
     )
-    return [one for one in cut if one.at_s < end_s]
+    if spec.like_yesterday:
+        scored = [one for one in cut if one.at_s < spec.length_s]
+        return repeated(scored, spec.length_s, spec.warm_up_s)
+    return [one for one in cut if one.at_s < spec.warm_up_s + spec.length_s]
 
 
 def _requests(scale: float) -> Callable[[pathlib.Path, int], Iterator[Arrival]]:
@@ -125,8 +130,9 @@ TRACES = (
         file="azure2023_conv.csv.gz",
         tuned_on=True,
         about="chat, all 58 min, x15",
-        warm_up_s=1000.0,
-        length_s=2500.0,
+        warm_up_s=1800.0,
+        length_s=3500.0,
+        like_yesterday=True,
         arrivals=_requests(15),
     ),
     TraceSpec(
@@ -134,8 +140,9 @@ TRACES = (
         file="azure2023_code.csv.gz",
         tuned_on=True,
         about="code completion in on/off bursts, all 57 min, x10",
-        warm_up_s=1000.0,
-        length_s=2400.0,
+        warm_up_s=1800.0,
+        length_s=3430.0,
+        like_yesterday=True,
         arrivals=_requests(10),
     ),
     TraceSpec(
@@ -183,9 +190,4 @@ TRACES = (
     ),
 )
 BY_NAME = {spec.name: spec for spec in TRACES}
-
-
-def shortened(spec: TraceSpec) -> TraceSpec:
-    """Return a trace for a look in minutes: its warm-up, and at most 20 minutes that are scored."""
-    short_s = min(spec.length_s, 1200.0)
-    return dataclasses.replace(spec, length_s=short_s, about=f"{spec.about}, first {short_s:.0f} s")
+QUICK = ("azure2023-conv", "azure2023-code", "azure2024-code")
