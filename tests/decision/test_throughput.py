@@ -1,8 +1,12 @@
 """Throughput at the limit: what prefill-bound engines say that no count of requests does."""
 
+import dataclasses
+
 import pytest
 
 from scaler.decision.decide import decide
+from scaler.decision.demand import Fill
+from scaler.decision.load import read
 from scaler.decision.policy import SignalName
 from scaler.decision.sample import Sample
 from scaler.decision.throughput import queued_completions_per_s
@@ -99,3 +103,20 @@ def test_work_says_what_it_was_measured_on():
     (signal,) = decide(collapsing(), policy).signals
 
     assert "a replica with a queue completes 3 a second" in signal.detail
+
+
+def test_a_replica_that_does_not_report_is_empty_or_full_of_work():
+    policy = inference(metrics=(SignalName.WORK,), max_concurrency=512)
+    seen = collapsing()
+    two = dataclasses.replace(
+        seen, samples=tuple(dataclasses.replace(one, ready_replicas=2) for one in seen.samples)
+    )
+
+    (alone,), (empty,), (full,) = (
+        read(seen, policy),
+        read(two, policy),
+        read(two, policy, Fill.FULL),
+    )
+
+    assert alone.latest is not None
+    assert (empty.latest, full.latest) == (alone.latest, alone.latest + 1)

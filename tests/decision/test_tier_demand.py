@@ -278,3 +278,59 @@ def test_a_shift_by_whole_buckets_changes_nothing(loads, shift):
     group = Group.of((cheap(there), idle))
 
     assert is_peak(group, points_of(group, BUCKET_S), BUCKET_S, 1) is peaks(loads)
+
+
+@pytest.mark.parametrize(
+    ("point", "ready", "loading", "silent"),
+    [
+        pytest.param(LoadPoint(at_s=0, load=1.0, ready=2, loading=3), 2, 3, False, id="serving"),
+        pytest.param(LoadPoint(at_s=0, load=None, ready=2), 2, 0, True, id="serving in silence"),
+        pytest.param(LoadPoint(at_s=0, load=None, ready=0), 0, 0, False, id="nothing to say"),
+        pytest.param(LoadPoint(at_s=0, load=None), None, 0, False, id="its replicas not known"),
+        pytest.param(None, None, 0, False, id="never heard of"),
+    ],
+)
+def test_what_a_tier_is_at_now(point, ready, loading, silent):
+    one = cheap([] if point is None else [LoadPoint(at_s=-10, load=9.0, ready=9), point])
+
+    assert (one.ready, one.loading, one.is_silent) == (ready, loading, silent)
+
+
+@pytest.mark.parametrize(
+    ("waits_s", "lead_time_s", "available"),
+    [
+        pytest.param(0.0, None, True, id="no pod waits"),
+        pytest.param(300.0, None, True, id="five minutes where the lead time is not known"),
+        pytest.param(300.5, None, False, id="and no longer"),
+        pytest.param(60.0, 60.0, True, id="as long as its lead time"),
+        pytest.param(61.0, 60.0, False, id="for longer"),
+    ],
+)
+def test_a_tier_without_nodes_is_given_its_lead_time(waits_s, lead_time_s, available):
+    one = cheap(unschedulable_s=waits_s, lead_time_s=lead_time_s)
+
+    assert one.is_available is available
+
+
+def test_at_the_peak_the_preferred_comes_first():
+    group = Group.of((fast(), cheap()))
+
+    assert [one.name for one in group.ordered(peak=False)] == ["cheap", "fast"]
+    assert [one.name for one in group.ordered(peak=True)] == ["fast", "cheap"]
+
+
+def test_a_minute_of_the_history_ends_where_the_samples_begin():
+    def since(load: float, history: float) -> dict[str, Any]:
+        past = series([history], start_s=START_S + 10)
+        return {"points": series([load] * 3, start_s=START_S + 30), "history": past}
+
+    group = Group.of((cheap(**since(HOLD, ABOVE)), fast(**since(0.0, 0.0))))
+
+    # Half a minute above is not a stable window.
+    assert not is_peak(group, points_of(group, BUCKET_S), BUCKET_S, 1)
+
+
+def test_of_two_tiers_at_one_cost_the_preferred_comes_first():
+    group = Group.of((tier("a"), tier("b", policy={"tier_preference": 1}), tier("c")))
+
+    assert [one.name for one in group.tiers] == ["b", "a", "c"]

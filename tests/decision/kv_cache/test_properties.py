@@ -1,6 +1,6 @@
 """What must hold for any model, engine and memory."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.decision.architecture import Cache, ModelArchitecture, StateCache
@@ -23,7 +23,6 @@ versions = st.sampled_from(("0.9.2", "0.12.0", "0.19.1", "0.20.2", "0.26.0", "0.
 memories = st.integers(0, 2**36)
 
 
-@settings(max_examples=50)
 @given(model=models(), version=versions, memory=memories, more=memories)
 def test_more_memory_never_fits_less(
     model: ModelArchitecture, version: str, memory: int, more: int
@@ -37,7 +36,6 @@ def test_more_memory_never_fits_less(
     assert (small.max_concurrency or 0) <= (large.max_concurrency or 0)
 
 
-@settings(max_examples=50)
 @given(model=models(), version=versions, tokens=st.integers(1, 32_768), more=st.integers(0, 32_768))
 def test_a_longer_request_never_holds_less(
     model: ModelArchitecture, version: str, tokens: int, more: int
@@ -47,7 +45,6 @@ def test_a_longer_request_never_holds_less(
     assert layout.footprint_blocks(tokens) <= layout.footprint_blocks(tokens + more)
 
 
-@settings(max_examples=50)
 @given(model=models(), version=versions, tokens=st.integers(1, 32_768))
 def test_a_decoding_request_holds_no_more_than_the_engine_counts_for_it(
     model: ModelArchitecture, version: str, tokens: int
@@ -61,7 +58,6 @@ def test_a_decoding_request_holds_no_more_than_the_engine_counts_for_it(
     assert capacity.layout.footprint_blocks(tokens) <= counted
 
 
-@settings(max_examples=50)
 @given(model=models(), engine=st.sampled_from((Engine.VLLM, Engine.SGLANG)))
 def test_blocks_fill_the_memory_and_no_more(model: ModelArchitecture, engine: Engine) -> None:
     memory = 2**33
@@ -71,7 +67,6 @@ def test_blocks_fill_the_memory_and_no_more(model: ModelArchitecture, engine: En
     assert capacity.num_blocks * capacity.layout.bytes_per_block_per_gpu <= memory
 
 
-@settings(max_examples=50)
 @given(model=models(), ranks=st.sampled_from((1, 2, 4, 8)))
 def test_more_ranks_never_cost_more_per_gpu(model: ModelArchitecture, ranks: int) -> None:
     one, many = (kv_capacity(model, Serving(tensor_parallel=count), 2**33) for count in (1, ranks))
