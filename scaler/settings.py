@@ -61,6 +61,13 @@ class Settings(BaseSettings):
     """A ScaledObject that nobody asked about for so long is dropped."""
     most_objects: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Most ScaledObjects that are served; one more is refused."""
+    kubernetes: Literal["auto", "on", "off"] = "auto"
+    """Whether the Kubernetes API is watched for what kube-state-metrics tells later or not at all;
+    auto: in a pod with a service account, or with KUBECONFIG set."""
+    kubernetes_namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] | (
+        None
+    ) = None
+    """Watch this namespace alone, for rights in it alone; nodes are then not known."""
     drain_delay: Annotated[float, _duration(0, 3600)] = 5.0
     """From SIGTERM (not ready any more) until streams end: endpoints take as long to go."""
     drain_grace: Annotated[float, _duration(0, 3600)] = 5.0

@@ -88,6 +88,8 @@ class Standing:
     """Why the last read of the source failed; None: it did not."""
     ticked_s: float
     """When the last round of reading and deciding ended, Unix seconds."""
+    cluster: str | None = None
+    """How the Kubernetes API is heard, in a sentence; None: it is of no concern here."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

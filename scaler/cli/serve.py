@@ -25,6 +25,8 @@ def serve(  # noqa: PLR0913 -- one flag per setting
     tick: Flag = None,
     idle: Flag = None,
     most_objects: Flag = None,
+    kubernetes: Flag = None,
+    kubernetes_namespace: Flag = None,
     drain_delay: Flag = None,
     drain_grace: Flag = None,
 ) -> None:

@@ -4,8 +4,10 @@ import asyncio
 
 import aiohttp
 
+from scaler.sources.kubernetes.api import Manifest, at_path
+
 from .kinds import kind_of
-from .kube import Kube, Manifest
+from .kube import Kube
 from .plan import (
     Action,
     Activate,
@@ -17,7 +19,7 @@ from .plan import (
     Suspend,
     ZeroReplicas,
 )
-from .seen import CHECKPOINT_REQUESTED, at_path, format_time
+from .seen import CHECKPOINT_REQUESTED, format_time
 
 CHECKPOINT_PORT = "kvtide.io/checkpoint-port"
 """Annotation of a pod: where its trainer takes ``POST /checkpoint``."""

@@ -13,7 +13,9 @@ import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 
-from .kube import FAULTS, Kube, Manifest, refusal
+from scaler.sources.kubernetes.api import FAULTS, Manifest, refusal
+
+from .kube import Kube
 from .seen import format_time
 
 logger = logging.getLogger("kvtide.controller")

@@ -7,45 +7,17 @@ Lease.) Every write names the field manager, so that ``kubectl get --show-manage
 who did what.
 """
 
-import asyncio
-import dataclasses
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from aiohttp import ClientError
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
 
-logger = logging.getLogger("kvtide.controller")
+from scaler.sources.kubernetes.api import Key, Kind, Manifest, as_it_is, follow, refusal
 
 MANAGER = "kvtide-controller"
 MERGE_PATCH = "application/merge-patch+json"
-WATCH_S = 300
-"""A watch is renewed after so long, so that a dead connection cannot outlive it."""
-PAUSE_S = 2.0
-
-FAULTS = (ApiException, DynamicApiError, ClientError, TimeoutError, OSError)
-"""What the API answers when it refuses, is away or restarts."""
-
-Manifest = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """An API call that failed: its HTTP status (None: the API was not reached), and why."""
-
-    status: int | None
-    message: str
-
-
-def refusal(error: BaseException) -> Refusal:
-    """Return what a fault of the API says."""
-    status = getattr(error, "status", None)
-    reason = getattr(error, "summary", None)
-    text = reason() if callable(reason) else str(getattr(error, "reason", None) or error)
-    return Refusal(status=status if isinstance(status, int) else None, message=text.strip())
 
 
 class Kube:
@@ -151,57 +123,14 @@ class Kube:
         self,
         api_version: str,
         kind: str,
-        on_list: Callable[[dict[tuple[str, str], Manifest]], Awaitable[None] | None],
+        on_list: Callable[[Mapping[Key, Manifest]], Awaitable[None] | None],
     ) -> None:
-        """
-        Keep a list of a kind current and hand it over at each change; never returns.
-
-        A watch that ends, expires (410) or breaks is answered by a new list: nothing is lost.
-        """
-        while True:
-            try:
-                async for listed in self._listed(api_version, kind):
-                    result = on_list(listed)
-                    if result is not None:
-                        await result
-            except ResourceNotFoundError:
-                logger.warning("no such kind", extra={"fields": {"kind": kind}})
-                await asyncio.sleep(10 * PAUSE_S)
-            except FAULTS as error:
-                why = refusal(error)
-                fields = {"kind": kind, "status": why.status, "why": why.message}
-                logger.warning("lost a watch", extra={"fields": fields})
-                await asyncio.sleep(PAUSE_S)
-
-    async def _listed(
-        self, api_version: str, kind: str
-    ) -> AsyncIterator[dict[tuple[str, str], Manifest]]:
-        resource = await self._resource(api_version, kind)
-        found = _plain(await self._client.get(resource, namespace=self.namespace))
-        held = {_key(one): one for one in found["items"]}
-        yield held
-        events = self._client.watch(
-            resource,
-            namespace=self.namespace,
-            resource_version=found["metadata"]["resourceVersion"],
-            timeout=WATCH_S,
-        )
-        async for event in events:
-            one = event["raw_object"]
-            if event["type"] == "DELETED":
-                held.pop(_key(one), None)
-            elif event["type"] in {"ADDED", "MODIFIED"}:
-                held[_key(one)] = one
-            else:
-                return
-            yield held
+        """Keep a list of a kind current and hand it over at each change; never returns."""
+        listed = Kind(api_version=api_version, kind=kind, namespace=self.namespace)
+        await follow(self._client, listed, on_list, parse=as_it_is)
 
     async def _resource(self, api_version: str, kind: str) -> Any:  # noqa: ANN401
         return await self._client.resources.get(api_version=api_version, kind=kind)
-
-
-def _key(manifest: Manifest) -> tuple[str, str]:
-    return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
 
 
 def _plain(found: Any) -> Manifest:  # noqa: ANN401

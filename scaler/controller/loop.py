@@ -9,17 +9,18 @@ its Job and pods. A write that conflicts is dropped: the next look starts from w
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
 
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub
+from scaler.sources.kubernetes.api import FAULTS, Manifest, refusal
 
 from .carry_out import carry_out
 from .follow import Following, lent_word
 from .kinds import JobKind
-from .kube import FAULTS, Kube, Manifest, refusal
+from .kube import Kube
 from .plan import Event, Plan
 from .reconcile import reconcile
 from .seen import Borrower, Job, Seen, borrower, format_time, job, pods
@@ -93,14 +94,14 @@ class Controller:
         finally:
             await self._following.close()
 
-    def _on_borrowers(self, listed: dict[Key, Manifest]) -> None:
+    def _on_borrowers(self, listed: Mapping[Key, Manifest]) -> None:
         for key, manifest in listed.items():
             if _version(manifest) != _version(self._borrowers.get(key)):
                 self._look_at(key)
         self._borrowers = dict(listed)
         self._due = {key: due for key, due in self._due.items() if key in listed}
 
-    def _on_scaled_objects(self, listed: dict[Key, Manifest]) -> None:
+    def _on_scaled_objects(self, listed: Mapping[Key, Manifest]) -> None:
         self._drivers = {
             (namespace, target["name"]): name
             for (namespace, name), manifest in listed.items()

@@ -8,11 +8,10 @@ import socket
 from collections.abc import AsyncIterator, Callable
 
 import grpc
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.sources.kubernetes.api import connect
 
 from . import pages
 from .elect import Elector
@@ -57,7 +56,7 @@ async def run(options: Options, outside: Outside) -> None:
         ConfigurationError: there is no cluster to be found, or a TLS file cannot be read.
     """
     async with contextlib.AsyncExitStack() as ends:
-        client = await ends.enter_async_context(await _client())
+        client = await ends.enter_async_context(await connect())
         channel = await ends.enter_async_context(_channel(options))
         runner = await pages.start(
             options.http_address,
@@ -80,23 +79,6 @@ async def run(options: Options, outside: Outside) -> None:
             identity = f"{socket.gethostname()}-{os.getpid()}"
             elector = Elector(kube, options.lease_namespace, identity, clock=outside.clock)
             await elector.lead(work)
-
-
-async def _client() -> ApiClient:
-    try:
-        config.load_incluster_config()
-    except config.ConfigException:
-        try:
-            await config.load_kube_config()
-        except config.ConfigException as error:
-            raise ConfigurationError(
-                Problem(
-                    field="KUBECONFIG",
-                    got=str(error),
-                    allowed="a kubeconfig, or a pod's service account",
-                )
-            ) from error
-    return ApiClient()
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,8 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scaler.sources.kubernetes.api import at_path
+
 from .kinds import JobKind, kind_of
 
 Json = Mapping[str, Any]
@@ -198,16 +200,6 @@ def job(manifest: Json, kind: JobKind, workload: Json | None) -> Job:
         checkpoint_done=notes.get(CHECKPOINT_DONE),
         shuts_down=kind.kind != "RayJob" or bool(manifest["spec"].get("shutdownAfterJobFinishes")),
     )
-
-
-def at_path(value: Json, path: Sequence[str], default: Any = None) -> Any:  # noqa: ANN401
-    """Return what lies at a path of keys, or the default."""
-    found: Any = value
-    for key in path:
-        if not isinstance(found, Mapping) or found.get(key) is None:
-            return default
-        found = found[key]
-    return found
 
 
 def _is_finished(status: Json) -> bool:

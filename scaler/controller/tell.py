@@ -2,7 +2,9 @@
 
 import logging
 
-from .kube import FAULTS, Kube, Manifest, refusal
+from scaler.sources.kubernetes.api import FAULTS, Manifest, refusal
+
+from .kube import Kube
 from .plan import Event
 from .seen import format_time
 

@@ -225,7 +225,7 @@ def _member_units(member: Member) -> int:
     now = member.window.latest
     exist = (now.ready or 0) + (now.loading_replicas or 0) + (now.terminating_replicas or 0)
     wanted = decide_replicas(member.window, member.policy).replicas or 0
-    return max(exist, now.spec_replicas or 0, wanted) * member.policy.units_per_replica
+    return max(exist, now.spec_replicas or 0, wanted) * member.units_per_replica
 
 
 def _decision(

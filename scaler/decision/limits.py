@@ -14,7 +14,13 @@ MILLI = 0.001
 
 
 def bounds(window: Window, policy: InferencePolicy) -> tuple[int, int | None]:
-    """Return the least and the most replicas: the policy's, else the ScaledObject's, else 0, ∞."""
+    """
+    Return the least and the most replicas: the policy's, else the ScaledObject's, else 0, ∞.
+
+    A paused object counts as what it is, since nobody changes it.
+    """
+    if window.bounds.paused and window.latest.spec_replicas is not None:
+        return window.latest.spec_replicas, window.latest.spec_replicas
     least = window.bounds.min_replicas if policy.min_replicas is None else policy.min_replicas
     most = window.bounds.max_replicas if policy.max_replicas is None else policy.max_replicas
     return least or 0, most
@@ -24,10 +30,14 @@ def within_bounds(count: int, window: Window, policy: InferencePolicy) -> Step |
     """Clamp to the bounds; with crossed ones (stated in two places) the maximum wins."""
     least, most = bounds(window, policy)
     if most is not None and count > most:
-        return Step(most, Reason.TOO_MANY_REPLICAS, f"the maximum is {most}")
+        return Step(most, Reason.TOO_MANY_REPLICAS, f"{_it(window)} maximum is {most}")
     if count < least and (most is None or least <= most):
-        return Step(least, Reason.TOO_FEW_REPLICAS, f"the minimum is {least}")
+        return Step(least, Reason.TOO_FEW_REPLICAS, f"{_it(window)} minimum is {least}")
     return None
+
+
+def _it(window: Window) -> str:
+    return "the object is paused: its" if window.bounds.paused else "the"
 
 
 def tolerance(window: Window, policy: InferencePolicy) -> float:

@@ -62,7 +62,7 @@ def online_load(pool: PoolWindow, policy: LendingPolicy) -> tuple[OnlinePoint, .
 def _track(member: Member) -> Track | None:
     if member.window is None or member.policy is None:
         return None
-    window, units = member.window, member.policy.units_per_replica
+    window, units = member.window, member.units_per_replica
     samples = (*window.history, *window.samples)
     return Track(
         times_s=tuple(sample.at_s for sample in samples),

@@ -130,8 +130,9 @@ class InferencePolicy:
     """Longest request, tokens; worst-case mode needs it."""
     max_num_seqs: int | None = None
     """The engine's limit on running requests (``--max-num-seqs``)."""
-    units_per_replica: int = 1
-    """GPUs (or MIG slices) that one replica holds; not stated: its parallel ranks, where stated."""
+    units_per_replica: Auto[int] = None
+    """GPUs (or MIG slices) that one replica holds; not stated: its parallel ranks, where stated,
+    else what its pods ask for, else 1."""
     prompt_tokens: TokenLength | None = None
     """How long prompts are, for want of the engine's own histogram."""
     output_tokens: TokenLength | None = None

@@ -20,6 +20,13 @@ class Member:
     """Since when its readings have been missing, Unix seconds; None: they are fresh, or it was
     never heard of."""
 
+    @property
+    def units_per_replica(self) -> int:
+        """Units that one replica holds: stated, else what its pods ask for, else 1."""
+        stated = None if self.policy is None else self.policy.units_per_replica
+        asked = None if self.window is None else self.window.units_per_replica
+        return stated or asked or 1
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Node:

@@ -64,6 +64,7 @@ class Window:
         bounds: the ScaledObject's and HPA's bounds where the cluster tells.
         allocates_up_front: whether the engine takes its GPU memory at start (its profile says
             so), so that memory in use says nothing about load.
+        units_per_replica: GPUs (or MIG slices) that the pods of one replica ask for.
         gateway: which series the gateway's readings come from, in words of the source's own: the
             same in windows that read the same ones; None: no gateway is named.
     """
@@ -75,6 +76,7 @@ class Window:
     startup_s: tuple[float, ...] = ()
     bounds: ScaleBounds = dataclasses.field(default_factory=ScaleBounds)
     allocates_up_front: bool = False
+    units_per_replica: int | None = None
     gateway: str | None = None
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from scaler.errors import (
     ConfigurationError,
@@ -29,6 +29,9 @@ from .evaluation import Evaluation
 from .rounds import Rounds, refusal
 
 logger = logging.getLogger("kvtide.board")
+
+Named = Callable[[Collection[str]], Iterable[tuple[str, str, Mapping[str, str]]]]
+"""Addresses of this scaler to (namespace, name, metadata) of the ScaledObjects that name one."""
 
 Parse = Callable[[str, str, Mapping[str, str]], Trigger]
 """(namespace, name, metadata) to a Trigger, or a ConfigurationError with all problems."""
@@ -62,7 +65,21 @@ class Board:
         clock: Callable[[], float],
         telemetry: Telemetry,
         limits: Limits | None = None,
+        named: Named | None = None,
     ) -> None:
+        """
+        Begin with no object.
+
+        Args:
+            source: the readings.
+            parse: metadata to a trigger.
+            decide: the one decision function.
+            clock: Unix seconds.
+            telemetry: what is said of each answer.
+            limits: times and bounds.
+            named: the ScaledObjects that the cluster has; None: only KEDA says.
+        """
+        self._named = named
         self._parse = parse
         self._clock = clock
         self._telemetry = telemetry
@@ -102,6 +119,7 @@ class Board:
 
     async def tick(self) -> None:
         """Read once, decide on every object, and drop the idle ones."""
+        self._learn()
         await self._rounds.read()
         await self._decide()
 
@@ -110,6 +128,7 @@ class Board:
         while True:
             self._wake.clear()
             due_s = loop.time() + self._limits.tick_s
+            self._learn()
             await self._rounds.read()
             if all(entry.read for entry in self._entries.values() if entry.trigger):
                 await self._pause(due_s - loop.time())
@@ -253,6 +272,25 @@ class Board:
             self._rounds.stir()
         else:
             self._wake.set()
+
+    def _learn(self) -> None:
+        """
+        Take up objects that KEDA has not asked about yet: others share a pool or tiers with them.
+
+        They name an address that KEDA called this scaler by; what KEDA says of an object counts
+        from its first call on.
+        """
+        if self._named is None:
+            return
+        said = (entry.metadata or {} for entry in self._entries.values())
+        addresses = {one["scalerAddress"] for one in said if "scalerAddress" in one}
+        for namespace, name, metadata in self._named(addresses):
+            entry = self._entries.get(f"{namespace}/{name}")
+            if entry is None and len(self._entries) < self._limits.most_objects:
+                entry = self._admit(namespace, name)
+                self._take(entry, dict(metadata))
+            if entry is not None:
+                entry.asked_s = max(entry.asked_s, self._clock())
 
     def _evict(self) -> None:
         oldest_s = self._clock() - self._limits.idle_s

@@ -38,8 +38,11 @@ def answer_text(answer: Mapping[str, Any]) -> str:
     """
     Return the explanation of an answer as ``answer_json`` made it: its decision, or its error.
 
-    An error is told with its problems, since for the reader it is the reason.
+    An error is told with its problems, since for the reader it is the reason. A server also says
+    how it hears of the cluster.
     """
+    if answer.get("cluster"):
+        return f"{answer_text({**answer, 'cluster': None})}\n\n{answer['cluster']}"
     if answer["decision"] is not None:
         return decision_text(answer["object"], decision_from_json(answer["decision"]))
     wrong = answer["error"] or {"kind": "no-data", "problems": ["not decided yet"]}

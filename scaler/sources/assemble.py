@@ -18,12 +18,14 @@ from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, NoDataError, Problem
 
 from . import cluster, dcgm, nodes
-from .attribution import Attribution, attribute
+from .attribution import Attribution, attribute, replica_of
 from .cluster import ClusterFacts
 from .engines.known import KnownEngines
 from .engines.profile import EngineProfile
 from .gateways.known import KnownGateways
 from .gateways.profile import GatewayProfile
+from .kubernetes.known import KnownCluster
+from .kubernetes.stated import Stated
 from .lengths import LengthBook
 from .nodes import Nodes
 from .sampling import UP, Sampler
@@ -69,8 +71,19 @@ class Assembly:
         profiles: Mapping[str, EngineProfile],
         timing: Timing,
         gateways: Mapping[str, GatewayProfile] | None = None,
+        known: KnownCluster | None = None,
         max_series: int = 1_000_000,
     ) -> None:
+        """
+        Begin with nothing.
+
+        Args:
+            profiles: engines by name.
+            timing: what is stated about the time of readings.
+            gateways: gateways by name.
+            known: what the Kubernetes API says, the fresher word on the cluster.
+            max_series: more is an error.
+        """
         self.store = SeriesStore(max_series=max_series)
         self.engines = KnownEngines(profiles, self.store)
         self.gateways = KnownGateways(gateways or {}, self.store)
@@ -83,6 +96,8 @@ class Assembly:
         self._timing = timing
         self._cluster = ClusterFacts(self.store)
         self._nodes = Nodes(self.store)
+        self._known = known or KnownCluster()
+        self._stated = Stated(self._known)
         self._attribution = Attribution(pods={}, rivals={})
         self._assembled: dict[str, _Assembled] = {}
         self._history: dict[str, list[Sample]] = {}
@@ -114,6 +129,16 @@ class Assembly:
         subject = wanted.subject(labels)
         if subject is not None:
             self.store.merge(metric, subject, labels, points)
+
+    def hear(self, workloads: Collection[Workload], now_s: float) -> None:
+        """
+        Take in what the Kubernetes API says of the workloads' namespaces now.
+
+        Raises:
+            SourceError: kind ``limit``, more series than may be kept.
+        """
+        namespaces = {workload.namespace for workload in workloads}
+        self._stated.into(self.store, namespaces, now_s)
 
     def settle(self, workloads: Collection[Workload]) -> None:
         """After a round of reading: find out whose pods are whose, and how often they report."""
@@ -169,10 +194,20 @@ class Assembly:
             history=tuple(history),
             lengths=self.lengths.of(workload.key),
             startup_s=self._cluster.startup_s(self._pods(workload)),
-            bounds=self._cluster.bounds(workload),
+            bounds=self._known.bounds(workload, self._cluster.bounds(workload)),
+            units_per_replica=self._units_per_replica(workload, samples[-1].at_s),
             allocates_up_front=self._profile(workload).allocates_up_front,
             gateway=self.gateways.origin(workload),
         )
+
+    def _units_per_replica(self, workload: Workload, at_s: float) -> int | None:
+        """Return what a replica's pods ask for, else what the template of its pods does."""
+        replicas: dict[str, list[Subject]] = {}
+        for pod in self._pods(workload):
+            replicas.setdefault(replica_of(workload, pod[1]), []).append(pod)
+        stale_after_s = self.intervals.stale_after_s(Exporter.CLUSTER)
+        units = self._nodes.units_per_replica(replicas, at_s=at_s, stale_after_s=stale_after_s)
+        return nodes.one_resource(self._known.template_units(workload)) if units is None else units
 
     def between(self, workload: Workload, since_s: float, until_s: float) -> list[Sample]:
         """Return the samples of the buckets in ``(since, until]``, of which there may be none."""

@@ -17,11 +17,12 @@ from .attribution import Owner, deployment_of, replica_of
 from .promql import Matcher
 from .series import SeriesStore, Subject
 from .source import Workload
+from .spoken import word
 from .wanted import Exporter, Wanted
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Counts:
+class Counts:
     """Names of a kind's replica counts, and the label that names the object."""
 
     label: str
@@ -30,32 +31,39 @@ class _Counts:
     ready: str
 
 
-_DEPLOYMENT = _Counts(
+_DEPLOYMENT = Counts(
     label="deployment",
     spec="kube_deployment_spec_replicas",
     exist="kube_deployment_status_replicas",
     ready="kube_deployment_status_replicas_ready",
 )
-_STATEFUL_SET = _Counts(
+_STATEFUL_SET = Counts(
     label="statefulset",
     spec="kube_statefulset_replicas",
     exist="kube_statefulset_status_replicas",
     ready="kube_statefulset_status_replicas_ready",
 )
-_COUNTS: Mapping[str, _Counts] = {
+COUNTS: Mapping[str, Counts] = {
     "Deployment": _DEPLOYMENT,
     "StatefulSet": _STATEFUL_SET,
     # The leaders of a LeaderWorkerSet are a StatefulSet of its name, and a group counts when its
     # leader does (sigs.k8s.io/lws, pkg/controllers/leaderworkerset_controller.go).
     "LeaderWorkerSet": _STATEFUL_SET,
+    "ReclaimableJob": Counts(
+        label="reclaimablejob",
+        spec="kube_reclaimablejob_spec_replicas",
+        exist="kube_reclaimablejob_status_replicas",
+        ready="kube_reclaimablejob_status_replicas_ready",
+    ),
 }
+"""By kind of scale target. Of ReclaimableJobs only the API tells."""
 
-_CREATED = "kube_pod_created"
-_READY_TIME = "kube_pod_status_ready_time"
-_READY = "kube_pod_status_ready"
-_UNSCHEDULABLE = "kube_pod_status_unschedulable"
-_DELETION = "kube_pod_deletion_timestamp"
-_POD_OWNER = "kube_pod_owner"
+CREATED = "kube_pod_created"
+READY_TIME = "kube_pod_status_ready_time"
+READY = "kube_pod_status_ready"
+UNSCHEDULABLE = "kube_pod_status_unschedulable"
+DELETION = "kube_pod_deletion_timestamp"
+POD_OWNER = "kube_pod_owner"
 _SET_OWNER = "kube_replicaset_owner"
 _HPA_MIN = "kube_horizontalpodautoscaler_spec_min_replicas"
 _HPA_MAX = "kube_horizontalpodautoscaler_spec_max_replicas"
@@ -77,12 +85,12 @@ WANTED = (
         for counts in (_DEPLOYMENT, _STATEFUL_SET)
         for metric in (counts.spec, counts.exist, counts.ready)
     ),
-    _wanted(_UNSCHEDULABLE, "pod"),
-    _wanted(_DELETION, "pod"),
-    _wanted(_READY, "pod", ("condition", "=", "true")),
-    _wanted(_CREATED, "pod", once_a_minute=True),
-    _wanted(_READY_TIME, "pod", once_a_minute=True),
-    _wanted(_POD_OWNER, "pod", once_a_minute=True),
+    _wanted(UNSCHEDULABLE, "pod"),
+    _wanted(DELETION, "pod"),
+    _wanted(READY, "pod", ("condition", "=", "true")),
+    _wanted(CREATED, "pod", once_a_minute=True),
+    _wanted(READY_TIME, "pod", once_a_minute=True),
+    _wanted(POD_OWNER, "pod", once_a_minute=True),
     _wanted(_SET_OWNER, "replicaset", once_a_minute=True),
     _wanted(_HPA_MIN, "horizontalpodautoscaler", once_a_minute=True),
     _wanted(_HPA_MAX, "horizontalpodautoscaler", once_a_minute=True),
@@ -100,7 +108,7 @@ class Scale:
     unschedulable_since_s: float | None = None
 
 
-PROBES = (_DEPLOYMENT.spec, _STATEFUL_SET.spec, _CREATED)
+PROBES = (_DEPLOYMENT.spec, _STATEFUL_SET.spec, CREATED)
 """One of these is there for every workload, where there is kube-state-metrics."""
 
 SILENT = Scale()
@@ -137,7 +145,7 @@ class ClusterFacts:
 
     def owner_of(self, pod: Subject) -> Owner | None:
         """Return the controller of a pod; a ReplicaSet's Deployment in place of the set."""
-        owner = self._owner(_POD_OWNER, pod)
+        owner = self._owner(POD_OWNER, pod)
         if owner is None or owner.kind != "ReplicaSet":
             return owner
         above = self._owner(_SET_OWNER, (pod[0], owner.name))
@@ -155,8 +163,8 @@ class ClusterFacts:
         """
         found = []
         for pod in pods:
-            created_s = self._earliest(_CREATED, pod)
-            ready_s = self._earliest(_READY_TIME, pod)
+            created_s = self._earliest(CREATED, pod)
+            ready_s = self._earliest(READY_TIME, pod)
             if ready_s is None:
                 ready_s = self._seen_ready_s(pod)
             if created_s is not None and ready_s is not None and ready_s >= created_s > 0:
@@ -177,12 +185,12 @@ class ClusterFacts:
         )
 
     def _counts(self, workload: Workload, at_s: float, stale_after_s: float) -> dict[str, float]:
-        names = _COUNTS.get(workload.kind)
+        names = COUNTS.get(workload.kind)
         if names is None:
             return {}
         target = (workload.namespace, workload.name)
         found = {
-            field: self._store.value(metric, target, at_s, stale_after_s)
+            field: word(self._store, metric, target, at_s, stale_after_s)
             for field, metric in (
                 ("spec", names.spec),
                 ("exist", names.exist),
@@ -198,7 +206,7 @@ class ClusterFacts:
         return {
             replica_of(workload, pod[1])
             for pod in pods
-            if self._store.value(_DELETION, pod, at_s, stale_after_s) is not None
+            if word(self._store, DELETION, pod, at_s, stale_after_s)
         }
 
     def _unschedulable_since(
@@ -208,14 +216,14 @@ class ClusterFacts:
         since = [
             created_s
             for pod in pods
-            if self._store.value(_UNSCHEDULABLE, pod, at_s, stale_after_s)
-            and (created_s := self._newest(_CREATED, pod)) is not None
+            if word(self._store, UNSCHEDULABLE, pod, at_s, stale_after_s)
+            and (created_s := self._newest(CREATED, pod)) is not None
             and created_s <= at_s
         ]
         return min(since, default=None)
 
     def _seen_ready_s(self, pod: Subject) -> float | None:
-        for track in self._store.tracks(_READY, pod):
+        for track in self._store.tracks(READY, pod):
             points = zip(track.times, track.values, strict=True)
             for (_, before), (at_s, now) in itertools.pairwise(points):
                 if now > 0 and not before:

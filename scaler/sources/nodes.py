@@ -7,20 +7,21 @@ ready, or about to be taken away by its cloud or autoscaler takes no worker.
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from scaler.decision.pool import Node
 
 from .promql import Matcher, any_of
 from .series import SeriesStore, Subject
+from .spoken import spoken, word
 from .wanted import Exporter, Wanted
 
-_ALLOCATABLE = "kube_node_status_allocatable"
-_CORDONED = "kube_node_spec_unschedulable"
-_CONDITION = "kube_node_status_condition"
-_TAINT = "kube_node_spec_taint"
-_REQUESTS = "kube_pod_container_resource_requests"
-_PHASE = "kube_pod_status_phase"
+ALLOCATABLE = "kube_node_status_allocatable"
+CORDONED = "kube_node_spec_unschedulable"
+CONDITION = "kube_node_status_condition"
+TAINT = "kube_node_spec_taint"
+REQUESTS = "kube_pod_container_resource_requests"
+PHASE = "kube_pod_status_phase"
 
 LEAVING_TAINTS = frozenset(
     {
@@ -54,14 +55,14 @@ def _of_nodes(metric: str, *where: Matcher) -> Wanted:
 
 
 WANTED = (
-    _of_nodes(_ALLOCATABLE, _EXTENDED),
-    _of_nodes(_CORDONED),
-    _of_nodes(_CONDITION, ("condition", "=", "Ready"), ("status", "=", "true")),
-    _of_nodes(_TAINT, ("key", "=~", any_of(LEAVING_TAINTS))),
+    _of_nodes(ALLOCATABLE, _EXTENDED),
+    _of_nodes(CORDONED),
+    _of_nodes(CONDITION, ("condition", "=", "Ready"), ("status", "=", "true")),
+    _of_nodes(TAINT, ("key", "=~", any_of(LEAVING_TAINTS))),
     # Every round, unlike what else a pod has for life: the units of a pod that is gone are free.
-    Wanted(metrics=(_REQUESTS,), exporter=Exporter.CLUSTER, where=(_EXTENDED,)),
+    Wanted(metrics=(REQUESTS,), exporter=Exporter.CLUSTER, where=(_EXTENDED,)),
     Wanted(
-        metrics=(_PHASE,),
+        metrics=(PHASE,),
         exporter=Exporter.CLUSTER,
         where=(("phase", "=~", "Failed|Succeeded"),),
         once_a_minute=True,
@@ -101,39 +102,78 @@ class Nodes:
                 schedulable=self._is_schedulable(subject, at_s, stale_after_s),
                 units_in_use=int(in_use.get(subject[1], 0)),
             )
-            for subject in sorted(self._store.subjects(_ALLOCATABLE))
+            for subject in sorted(self._store.subjects(ALLOCATABLE))
             if (units := self._units(subject, name, at_s, stale_after_s)) > 0
         )
 
+    def units_per_replica(
+        self,
+        replicas: Mapping[str, Collection[Subject]],
+        *,
+        at_s: float,
+        stale_after_s: float,
+    ) -> int | None:
+        """
+        Return the units that the pods of one replica ask for; the most, where they differ.
+
+        None where they ask for none, or for several resources that might be the pool's.
+        """
+        found = [
+            units
+            for pods in replicas.values()
+            if (units := one_resource(self._asked_for(pods, at_s, stale_after_s))) is not None
+        ]
+        return max(found, default=None)
+
+    def _asked_for(
+        self, pods: Collection[Subject], at_s: float, stale_after_s: float
+    ) -> dict[str, int]:
+        asked: dict[str, int] = {}
+        for pod in pods:
+            rows = spoken(self._store, REQUESTS, pod, at_s, stale_after_s)
+            # Two replicas of the exporter repeat one another.
+            of_pod = {(row.get("resource", ""), row.get("container")): n for row, n in rows}
+            for (resource, _), units in of_pod.items():
+                asked[resource] = asked.get(resource, 0) + int(units)
+        return asked
+
     def _units(self, node: Subject, resource: str, at_s: float, stale_after_s: float) -> int:
-        tracks = self._store.fresh(_ALLOCATABLE, node, at_s, stale_after_s)
-        of_it = (t.values[-1] for t in tracks if t.labels.get("resource") == resource)
+        rows = spoken(self._store, ALLOCATABLE, node, at_s, stale_after_s)
+        of_it = (units for labels, units in rows if labels.get("resource") == resource)
         return int(max(of_it, default=0))
 
     def _held(
         self, pod: Subject, resource: str, at_s: float, stale_after_s: float
     ) -> dict[tuple[str, str], float]:
         """Return what a pod's containers hold, by node and container; a finished pod nothing."""
-        if self._store.value(_PHASE, pod, at_s, math.inf):
+        if word(self._store, PHASE, pod, at_s, math.inf):
             return {}
         return {
-            (track.labels["node"], track.labels.get("container", "")): track.values[-1]
-            for track in self._store.fresh(_REQUESTS, pod, at_s, stale_after_s)
-            if track.labels.get("resource") == resource and track.labels.get("node")
+            (labels["node"], labels.get("container", "")): units
+            for labels, units in spoken(self._store, REQUESTS, pod, at_s, stale_after_s)
+            if labels.get("resource") == resource and labels.get("node")
         }
 
     def _is_schedulable(self, node: Subject, at_s: float, stale_after_s: float) -> bool:
-        cordoned = self._store.value(_CORDONED, node, at_s, stale_after_s)
+        cordoned = word(self._store, CORDONED, node, at_s, stale_after_s)
         ready = [
-            track.values[-1]
-            for track in self._store.fresh(_CONDITION, node, at_s, stale_after_s)
-            if (track.labels.get("condition"), track.labels.get("status")) == ("Ready", "true")
+            value
+            for labels, value in spoken(self._store, CONDITION, node, at_s, stale_after_s)
+            if (labels.get("condition"), labels.get("status")) == ("Ready", "true")
         ]
         leaving = any(
-            track.labels.get("key") in LEAVING_TAINTS
-            for track in self._store.fresh(_TAINT, node, at_s, stale_after_s)
+            labels.get("key") in LEAVING_TAINTS
+            for labels, _ in spoken(self._store, TAINT, node, at_s, stale_after_s)
         )
         return not cordoned and min(ready, default=1.0) > 0 and not leaving
+
+
+def one_resource(asked: Mapping[str, int]) -> int | None:
+    """Return the units of the GPU or MIG resource, or of the only one; None: it is not clear."""
+    gpus = [units for name, units in asked.items() if re.search("gpu|mig", name) and units]
+    every = [units for units in asked.values() if units]
+    found = gpus or every
+    return found[0] if len(found) == 1 else None
 
 
 def exporter_name(resource: str) -> str:

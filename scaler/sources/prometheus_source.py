@@ -20,6 +20,7 @@ from .configuration import PrometheusServer
 from .engines.profile import EngineProfile
 from .gateways.known import ARRIVALS
 from .gateways.profile import GatewayProfile
+from .kubernetes.known import KnownCluster
 from .past import Past, read_recording
 from .reader import Place, Reader, Round
 from .series import Subject
@@ -46,11 +47,25 @@ class PrometheusSource:
         profiles: Mapping[str, EngineProfile],
         gateways: Mapping[str, GatewayProfile] | None = None,
         queries: Mapping[str, str] | None = None,
+        known: KnownCluster | None = None,
     ) -> None:
+        """
+        Read a server; nothing is asked of it before the first refresh.
+
+        Args:
+            server: where it is and how it is asked.
+            profiles: engines by name.
+            gateways: gateways by name.
+            queries: named queries that count arrivals.
+            known: what the Kubernetes API says, the fresher word on the cluster.
+        """
         self._url = server.url
         self._reader = Reader(server)
         self._timing = timing_of(server)
-        self._assembly = Assembly(profiles=profiles, gateways=gateways, timing=self._timing)
+        self._known = known or KnownCluster()
+        self._assembly = Assembly(
+            profiles=profiles, gateways=gateways, timing=self._timing, known=self._known
+        )
         self._profiles, self._gateways = profiles, gateways
         self._queries = queries or {}
         self._plan = Plan()
@@ -77,11 +92,13 @@ class PrometheusSource:
         if not workloads:
             self._past.is_complete = True
             return
+        workloads = [self._known.resolved(workload) for workload in workloads]
         patience_s = MINUTE_S if self._reader.found_all else ABSENT_S
         if now_s - self._probed_s >= patience_s:
             await self._probe(workloads, now_s)
         round_ = self._reader.begin()
         self._assembly.store.next_round()
+        self._assembly.hear(workloads, now_s)
         await self._read(workloads, round_, now_s=now_s, lookback_s=lookback_s)
         await self._count_arrivals(workloads, round_, now_s)
         if now_s - self._measured_s >= MINUTE_S:
@@ -109,6 +126,7 @@ class PrometheusSource:
             SourceError: some of it could not be read.
             NoDataError: there is nothing in it.
         """
+        workload = self._known.resolved(workload)
         assembly = Assembly(profiles=self._profiles, gateways=self._gateways, timing=self._timing)
         engines = assembly.engines.live_metrics([workload])
         await self._reader.probe(engines, {workload.namespace}, until_s)
@@ -123,6 +141,7 @@ class PrometheusSource:
         Raises:
             NoDataError: with why its namespace could not be read, where that is the cause.
         """
+        workload = self._known.resolved(workload)
         try:
             return self._assembly.window(workload, lookback_s, now_s)
         except NoDataError as error:
@@ -133,7 +152,8 @@ class PrometheusSource:
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource; see :class:`~scaler.sources.source.Source`."""
-        return self._assembly.nodes(resource, online, now_s)
+        resolved = [self._known.resolved(workload) for workload in online]
+        return self._assembly.nodes(resource, resolved, now_s)
 
     async def close(self) -> None:
         """Drop the connections."""

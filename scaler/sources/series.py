@@ -68,6 +68,11 @@ class Track:
             return None
         return self.values[place]
 
+    def last(self, at_s: float) -> Point | None:
+        """Return the last point at or before an instant, however old."""
+        place = bisect.bisect_right(self.times, at_s) - 1
+        return None if place < 0 else (self.times[place], self.values[place])
+
     def recent(self, at_s: float, back_s: float) -> Sequence[float]:
         """Return the values of the last point at an instant and of those up to back_s before it."""
         end = bisect.bisect_right(self.times, at_s)

@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 
 from .series import SeriesStore
+from .spoken import is_api
 from .wanted import Exporter, Wanted
 
 STALE_INTERVALS = 2.5
@@ -60,7 +61,8 @@ class Intervals:
         for one in wanted:
             if one.exporter not in self._stated and not one.once_a_minute:
                 for metric in one.metrics:
-                    some = itertools.islice(store.all_tracks(metric), _SERIES_MEASURED)
+                    scraped = (t for t in store.all_tracks(metric) if not is_api(t.labels))
+                    some = itertools.islice(scraped, _SERIES_MEASURED)
                     found = gaps.setdefault(one.exporter, [])
                     found += [gap for track in some for gap in track.gaps()]
         for exporter, found in gaps.items():

@@ -112,7 +112,8 @@ class _Pages:
 
     async def decisions(self, request: web.Request) -> web.Response:
         answers = [answer(one) for one in self._view.observations()]
-        return web.json_response({"at": instant(self._view.clock()), "decisions": answers})
+        told = {"at": instant(self._view.clock()), "cluster": self._view.standing().cluster}
+        return web.json_response({**told, "decisions": answers})
 
     async def decision(self, request: web.Request) -> web.Response:
         key = f"{request.match_info['namespace']}/{request.match_info['name']}"
@@ -123,7 +124,7 @@ class _Pages:
             return web.json_response(body, status=404)
         if "at" in request.query:
             return await self._answer_then(found, request.query["at"])
-        return web.json_response(answer(found))
+        return web.json_response({**answer(found), "cluster": self._view.standing().cluster})
 
     async def _answer_then(self, found: Observation, at: str) -> web.Response:
         """Answer as of a time: the one page that reads the source, one request at a time."""

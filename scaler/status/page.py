@@ -69,6 +69,7 @@ def page(seen: Sequence[Observation], standing: Standing, *, version: str, now_s
     parts = (
         f"<h1>kvtide <span class=dim>{escape(version)}</span></h1>",
         _standing(seen, held, standing, now_s),
+        "" if standing.cluster is None else f"<p class=dim>{escape(standing.cluster)}</p>",
         _held(held, now_s),
         _answers("Inference", [one for one in seen if one.role == "inference"], now_s),
         _answers(

@@ -26,6 +26,7 @@ from scaler.sources.source import Source, Trigger
 from scaler.status.app import View, start
 from scaler.telemetry import Telemetry, version
 
+from .cluster import Hearing, hearing
 from .past import explain
 from .sources import prometheus
 from .stopping import on_stop
@@ -59,9 +60,12 @@ async def serving(
     parse: Parse,
     clock: Callable[[], float] = time.time,
     past: Past | None = None,
+    cluster: Hearing | None = None,
 ) -> AsyncIterator[Serving]:
     """
     Serve gRPC and HTTP over ``source`` until left, then drain; ``past`` answers for other times.
+
+    ``cluster`` is what the Kubernetes API says, where it is asked.
 
     Raises:
         ConfigurationError: an address is taken, or a TLS file cannot be read.
@@ -74,12 +78,15 @@ async def serving(
         clock=clock,
         telemetry=telemetry,
         limits=_limits(settings),
+        named=None if cluster is None else cluster.known.triggers_of,
     )
     telemetry.show_objects(board.observations, clock)
     server = Server(board, telemetry, rng=random.Random(), options=_options(settings))
     view = View(
         observations=board.observations,
-        standing=lambda: board.standing,
+        standing=lambda: dataclasses.replace(
+            board.standing, cluster=None if cluster is None else cluster.standing()
+        ),
         exposition=telemetry.exposition,
         clock=clock,
         past=None if past is None else lambda key, at_s: past(board.triggers(), key, at_s),
@@ -118,14 +125,17 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
     """
     parse = functools.partial(parse_trigger, configuration=configuration)
     past = functools.partial(explain, configuration=configuration)
-    async with prometheus(configuration) as source:
-        await _until_told(settings, source=source, parse=parse, past=past)
+    async with hearing(settings) as cluster, prometheus(configuration, cluster.known) as source:
+        await _until_told(settings, source=source, parse=parse, past=past, cluster=cluster)
 
 
-async def _until_told(settings: Settings, *, source: Source, parse: Parse, past: Past) -> None:
+async def _until_told(
+    settings: Settings, *, source: Source, parse: Parse, past: Past, cluster: Hearing
+) -> None:
     stop = asyncio.Event()
     on_stop(stop.set)
-    async with serving(settings, source=source, parse=parse, past=past) as made:
+    server = serving(settings, source=source, parse=parse, past=past, cluster=cluster)
+    async with server as made:
         fields = {"version": version(), "grpc": made.grpc_port, "http": made.http_port}
         logger.info("serving", extra={"fields": fields})
         stopped = asyncio.create_task(stop.wait())

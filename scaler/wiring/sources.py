@@ -7,15 +7,20 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.engines import engine_profiles
 from scaler.sources.documents.gateways import gateway_profiles
+from scaler.sources.kubernetes.known import KnownCluster
 from scaler.sources.prometheus_source import PrometheusSource
 from scaler.sources.several import SeveralSources
 from scaler.sources.source import Source
 
 
 @contextlib.asynccontextmanager
-async def prometheus(configuration: Configuration) -> AsyncIterator[Source]:
+async def prometheus(
+    configuration: Configuration, known: KnownCluster | None = None
+) -> AsyncIterator[Source]:
     """
     Yield the servers of a configuration as one source; their connections close after.
+
+    ``known`` is what the Kubernetes API says, where it is asked.
 
     Raises:
         ConfigurationError: no server is named, or an engine is described wrongly.
@@ -26,7 +31,11 @@ async def prometheus(configuration: Configuration) -> AsyncIterator[Source]:
     profiles, gateways = engine_profiles(configuration), gateway_profiles(configuration)
     servers = {
         name: PrometheusSource(
-            server, profiles=profiles, gateways=gateways, queries=configuration.queries
+            server,
+            profiles=profiles,
+            gateways=gateways,
+            queries=configuration.queries,
+            known=known,
         )
         for name, server in configuration.prometheus.items()
     }

@@ -10,15 +10,16 @@ read with it, so that nobody's write is lost; a write that conflicts is thought 
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import grpc
 
 from scaler.controller.follow import Following
-from scaler.controller.kube import FAULTS, Kube, Manifest, refusal
+from scaler.controller.kube import Kube
 from scaler.controller.plan import Event
 from scaler.controller.tell import tell
 from scaler.keda._pb.kvtide_pb2_grpc import ScalingStub
+from scaler.sources.kubernetes.api import FAULTS, Manifest, refusal
 
 from .deletion_cost import ANNOTATION, Written, due
 from .plan import may_act, raised
@@ -86,7 +87,7 @@ class FastPath:
         finally:
             await self._following.close()
 
-    def _on_scaled_objects(self, listed: dict[Key, Manifest]) -> None:
+    def _on_scaled_objects(self, listed: Mapping[Key, Manifest]) -> None:
         before = self._targets
         self._targets = {
             key: (manifest, found)

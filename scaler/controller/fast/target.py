@@ -8,8 +8,8 @@ HPA arrive at another count than the scaler's forbids the fast path.
 import dataclasses
 from collections.abc import Iterator
 
-from scaler.controller.kube import Manifest
-from scaler.controller.seen import Json, at_path
+from scaler.controller.seen import Json
+from scaler.sources.kubernetes.api import Manifest, at_path
 
 KEDA = "autoscaling.keda.sh"
 SWITCHES = (f"{KEDA}/paused", f"{KEDA}/paused-scale-out")

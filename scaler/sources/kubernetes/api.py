@@ -1,0 +1,248 @@
+"""
+The Kubernetes API: how it is reached, what it answers when it refuses, and lists kept current.
+
+A list is read in pages and then watched from its version on. A watch that ends is resumed where it
+stood; one that has expired (410) or breaks is answered by a new list, so that nothing is lost.
+Half a minute is the most that a dead connection can go unnoticed.
+"""
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from aiohttp import ClientError
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.dynamic import DynamicClient
+from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
+from kubernetes.aio.dynamic.resource import Resource
+
+from scaler.errors import ConfigurationError, Problem
+
+logger = logging.getLogger("kvtide.kubernetes")
+
+WATCH_S = 30
+"""A watch is resumed after so long, so that a dead connection cannot outlive it."""
+_LATE_S = 5.0
+PAGE = 250
+"""Objects in one answer: a cluster's pods at once are a hundred megabytes."""
+LEAST_PAUSE_S = 1.0
+MOST_PAUSE_S = 30.0
+GONE = 410
+
+FAULTS = (ApiException, DynamicApiError, ClientError, TimeoutError, OSError)
+"""What the API answers when it refuses, is away or restarts."""
+
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 -- a path
+"""Where a pod finds its service account's token."""
+
+UNREADABLE = (ValueError, KeyError, TypeError)
+"""What an answer makes of a parser that cannot read it: the fault of one kind, not of all."""
+
+Manifest = dict[str, Any]
+Key = tuple[str, str]
+"""Namespace (empty: of the cluster) and name."""
+
+Parsed = TypeVar("Parsed")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An API call that failed: its HTTP status (None: the API was not reached), and why."""
+
+    status: int | None
+    message: str
+
+
+def refusal(error: BaseException) -> Refusal:
+    """Return what a fault of the API says."""
+    status = getattr(error, "status", None)
+    reason = getattr(error, "summary", None)
+    text = reason() if callable(reason) else str(getattr(error, "reason", None) or error)
+    return Refusal(status=status if isinstance(status, int) else None, message=text.strip())
+
+
+def is_in_cluster() -> bool:
+    """Return whether this process is in a pod with a service account's token."""
+    host = os.environ.get("KUBERNETES_SERVICE_HOST")
+    return bool(host) and pathlib.Path(TOKEN).is_file()
+
+
+async def connect() -> ApiClient:
+    """
+    Return a client of the cluster that this process stands in, else of the kubeconfig's.
+
+    Raises:
+        ConfigurationError: there is neither.
+    """
+    try:
+        config.load_incluster_config()
+    except config.ConfigException:
+        try:
+            await config.load_kube_config()
+        except config.ConfigException as error:
+            raise ConfigurationError(
+                Problem(
+                    field="KUBECONFIG",
+                    got=str(error),
+                    allowed="a kubeconfig, or a pod's service account",
+                )
+            ) from error
+    return ApiClient()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What is listed: a kind of object, in one namespace or (None) all of them."""
+
+    api_version: str
+    kind: str
+    namespace: str | None = None
+
+
+def as_it_is(manifest: Manifest) -> Manifest:
+    """Return an object as the API's JSON."""
+    return manifest
+
+
+async def follow(
+    client: DynamicClient,
+    kind: Kind,
+    on_list: Callable[[Mapping[Key, Parsed]], Awaitable[None] | None],
+    *,
+    parse: Callable[[Manifest], Parsed],
+    on_trouble: Callable[[Refusal], None] = lambda _: None,
+) -> None:
+    """
+    Keep a list current and hand it over at each change; never returns.
+
+    Args:
+        client: of the API server.
+        kind: what is listed.
+        on_list: called with every object as parsed, by key; the mapping is the same each time.
+        parse: an object's JSON to what is kept of it.
+        on_trouble: called when a list or watch fails, and tried again after a pause that doubles.
+    """
+    pause_s, told = LEAST_PAUSE_S, None
+    while True:
+        try:
+            async for listed in _listed(client, kind, parse):
+                pause_s, told = LEAST_PAUSE_S, None
+                if (result := on_list(listed)) is not None:
+                    await result
+        except (*FAULTS, ResourceNotFoundError, *UNREADABLE) as error:
+            why = _why(error, kind)
+            on_trouble(why)
+            if why != told:
+                fields = {"kind": kind.kind, "status": why.status, "why": why.message}
+                logger.warning("lost a watch", extra={"fields": fields})
+            told = why
+            await asyncio.sleep(pause_s)
+            pause_s = min(MOST_PAUSE_S, 2 * pause_s)
+
+
+def _why(error: Exception, kind: Kind) -> Refusal:
+    if isinstance(error, ResourceNotFoundError):
+        return Refusal(status=404, message=f"the cluster has no kind {kind.kind}")
+    return refusal(error)
+
+
+async def _listed(
+    client: DynamicClient, kind: Kind, parse: Callable[[Manifest], Parsed]
+) -> AsyncIterator[Mapping[Key, Parsed]]:
+    """Yield a list, and again after each change, until it must be made anew."""
+    resource = await client.resources.get(api_version=kind.api_version, kind=kind.kind)
+    held, version = await _list(client, resource, kind, parse)
+    yield held
+    while True:
+        async for change, manifest in _changes(client, resource, kind, version):
+            if change == "ERROR":
+                if manifest.get("code") == GONE:
+                    return
+                raise ApiException(status=manifest.get("code"), reason=manifest.get("message"))
+            version = manifest["metadata"]["resourceVersion"]
+            if change == "DELETED":
+                held.pop(key_of(manifest), None)
+            elif change in {"ADDED", "MODIFIED"}:
+                held[key_of(manifest)] = parse(manifest)
+            else:
+                continue
+            yield held
+
+
+async def _list(
+    client: DynamicClient, resource: Resource, kind: Kind, parse: Callable[[Manifest], Parsed]
+) -> tuple[dict[Key, Parsed], str]:
+    """Return every object of a list by key, and the version to watch from."""
+    held: dict[Key, Parsed] = {}
+    onward: dict[str, Any] = {}
+    while True:
+        answer = await client.get(
+            resource, namespace=kind.namespace, limit=PAGE, serialize=False, **onward
+        )
+        page = json.loads(await answer.read())
+        for one in page["items"]:
+            held[key_of(one)] = parse({"apiVersion": kind.api_version, "kind": kind.kind, **one})
+        rest = page["metadata"].get("continue")
+        if not rest:
+            return held, page["metadata"]["resourceVersion"]
+        onward = {"_continue": rest}
+
+
+async def _changes(
+    client: DynamicClient, resource: Resource, kind: Kind, version: str
+) -> AsyncIterator[tuple[str, Manifest]]:
+    """Yield what happens after a version, for a while."""
+    async with asyncio.timeout(WATCH_S + _LATE_S):
+        answer = await client.get(
+            resource,
+            namespace=kind.namespace,
+            resource_version=version,
+            watch="true",
+            timeout_seconds=WATCH_S,
+            serialize=False,
+        )
+    try:
+        async for line in _lines(answer.content.iter_any()):
+            event = json.loads(line)
+            yield event["type"], event["object"]
+    finally:
+        answer.close()
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream, however long; a last one that was cut is dropped."""
+    rest, begun_s = b"", asyncio.get_running_loop().time()
+    stream = aiter(chunks)
+    while True:
+        left_s = begun_s + WATCH_S + _LATE_S - asyncio.get_running_loop().time()
+        async with asyncio.timeout(max(0.0, left_s)):
+            chunk = await anext(stream, b"")
+        if not chunk:
+            return
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if line:
+                yield line
+
+
+def key_of(manifest: Manifest) -> Key:
+    """Return an object's namespace (empty: of the cluster) and name."""
+    meta = manifest["metadata"]
+    return meta.get("namespace", ""), meta["name"]
+
+
+def at_path(value: Mapping[str, Any], path: Sequence[str], default: Any = None) -> Any:  # noqa: ANN401
+    """Return what lies at a path of keys, or the default."""
+    found: Any = value
+    for key in path:
+        if not isinstance(found, Mapping) or found.get(key) is None:
+            return default
+        found = found[key]
+    return found

@@ -1,0 +1,58 @@
+"""Hears of a cluster: a watch for each kind of object, none of which waits for another."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.dynamic import DynamicClient
+
+from .api import FAULTS, MOST_PAUSE_S, Kind, Manifest, Refusal, follow, refusal
+from .known import Heard, KnownCluster
+from .objects import autoscaler, counts, node, pod, scaled_object, workers
+
+logger = logging.getLogger("kvtide.kubernetes")
+
+ONE_NAMESPACE = Refusal(status=None, message="only one namespace is watched")
+
+
+async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) -> None:
+    """Keep what is known of a cluster (None: every namespace of it) current; never returns."""
+    dynamic = await _discovered(known, client)
+    of_nodes = ("v1", "Node", known.nodes, node)
+    kinds: tuple[tuple[str, str, Heard[Any], Callable[[Manifest], Any]], ...] = (
+        ("keda.sh/v1alpha1", "ScaledObject", known.scaled_objects, scaled_object),
+        ("autoscaling/v2", "HorizontalPodAutoscaler", known.autoscalers, autoscaler),
+        ("v1", "Pod", known.pods, pod),
+        ("apps/v1", "Deployment", known.counts["Deployment"], counts),
+        ("apps/v1", "StatefulSet", known.counts["StatefulSet"], counts),
+        ("kvtide.io/v1alpha1", "ReclaimableJob", known.counts["ReclaimableJob"], workers),
+        *([of_nodes] if namespace is None else []),
+    )
+    if namespace is not None:
+        known.nodes.lose(ONE_NAMESPACE)
+    async with asyncio.TaskGroup() as watches:
+        for api_version, kind, heard, parse in kinds:
+            listed = Kind(api_version=api_version, kind=kind, namespace=namespace)
+            watches.create_task(
+                follow(dynamic, listed, heard.take, parse=parse, on_trouble=heard.lose)
+            )
+
+
+async def _discovered(known: KnownCluster, client: ApiClient) -> DynamicClient:
+    """Return a client that knows the API's kinds, once the API answers."""
+    pause_s = 1.0
+    while True:
+        try:
+            found: DynamicClient = await DynamicClient(client)
+        except FAULTS as error:
+            why = refusal(error)
+            for heard in known.heard.values():
+                if heard.trouble != why:
+                    heard.lose(why)
+            logger.warning("the Kubernetes API does not answer: %s", why.message)
+            await asyncio.sleep(pause_s)
+            pause_s = min(MOST_PAUSE_S, 2 * pause_s)
+        else:
+            return found

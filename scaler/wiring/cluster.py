@@ -1,0 +1,79 @@
+"""The cluster that a serving process hears of beside its Prometheus, if there is one to hear."""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+
+from scaler.errors import ConfigurationError
+from scaler.settings import Settings
+from scaler.sources.kubernetes.api import connect, is_in_cluster
+from scaler.sources.kubernetes.known import KnownCluster
+from scaler.sources.kubernetes.watch import hear
+
+logger = logging.getLogger("kvtide.kubernetes")
+
+FIRST_LISTS_S = 5.0
+"""So long a start waits for them: the first answers then know their targets."""
+ALONE = "the cluster is known by kube-state-metrics alone"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """What is known of the cluster, and how that is going."""
+
+    known: KnownCluster
+    standing: Callable[[], str]
+    """One sentence for people: what is heard, and what is not and why."""
+
+
+@contextlib.asynccontextmanager
+async def hearing(settings: Settings) -> AsyncIterator[Hearing]:
+    """
+    Hear of the cluster until left, as the settings say.
+
+    Raises:
+        ConfigurationError: ``on``, and there is no cluster to be found.
+    """
+    known = KnownCluster()
+    why_not = _why_not(settings)
+    if why_not is not None:
+        logger.info("%s", why_not)
+        yield Hearing(known=known, standing=lambda: why_not)
+        return
+    try:
+        client = await connect()
+    except ConfigurationError as error:
+        if settings.kubernetes == "on":
+            raise
+        told = f"Kubernetes API: {error}; {ALONE}."
+        logger.warning("%s", told)
+        yield Hearing(known=known, standing=lambda: told)
+        return
+    async with client:
+        task = asyncio.create_task(hear(known, client, settings.kubernetes_namespace))
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_LISTS_S):
+                    await known.first_lists()
+            logger.info("%s", _standing(known))
+            yield Hearing(known=known, standing=lambda: _standing(known))
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def _why_not(settings: Settings) -> str | None:
+    """Return why the API is not asked; None: it is."""
+    if settings.kubernetes == "off":
+        return f"Kubernetes API: not asked (kubernetes: off); {ALONE}."
+    if settings.kubernetes == "auto" and not (is_in_cluster() or os.environ.get("KUBECONFIG")):
+        return f"Kubernetes API: this process is in no cluster and has no KUBECONFIG; {ALONE}."
+    return None
+
+
+def _standing(known: KnownCluster) -> str:
+    troubles = known.troubles()
+    return f"Kubernetes API: watched{', but not ' if troubles else ''}{'; '.join(troubles)}."
