@@ -14,6 +14,7 @@ from scaler.sources.check.files import check as check_files
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.configuration import read_configuration
 from scaler.sources.documents.trigger import parse_trigger
+from scaler.sources.kubernetes.known import KnownCluster
 
 from .helm import (
     CHARTS,
@@ -33,6 +34,7 @@ CHART = "kvtide"
 SCALER = "release-kvtide"
 CONTROLLER = "release-kvtide-controller"
 NO_CONTROLLER = "--set=controller.enabled=false"
+NO_API = "--set=kubernetes.enabled=false"
 WITH_OPERATOR = (PROMETHEUS_OPERATOR,)
 BY_CERT_MANAGER = ("--set=tls.enabled=true", "--set=tls.certManager.issuerRef.name=internal")
 
@@ -85,8 +87,8 @@ def test_by_default_there_is_nothing_that_needs_another_project():
     }
 
 
-def test_without_the_controller_nothing_has_any_right():
-    manifests = rendered(CHART, NO_CONTROLLER)
+def test_without_the_controller_and_the_api_nothing_has_any_right():
+    manifests = rendered(CHART, NO_CONTROLLER, NO_API)
     assert {manifest["kind"] for manifest in manifests} == {
         "ConfigMap",
         "Deployment",
@@ -109,10 +111,31 @@ class TestPod:
             "capabilities": {"drop": ["ALL"]},
         }
 
-    def test_has_no_token_of_the_api(self):
-        account = named(rendered(CHART), "ServiceAccount", SCALER)
-        assert pod()["automountServiceAccountToken"] is False
-        assert account["automountServiceAccountToken"] is False
+    @pytest.mark.parametrize(
+        ("switches", "watches", "says"),
+        [((), True, "on"), ((NO_API,), False, "off")],
+        ids=["by default", "switched off"],
+    )
+    def test_has_a_token_of_the_api_only_where_it_watches_it(self, switches, watches, says):
+        account = named(rendered(CHART, *switches), "ServiceAccount", SCALER)
+        assert pod(*switches)["automountServiceAccountToken"] is watches
+        assert account["automountServiceAccountToken"] is watches
+        assert environment(*switches)["KVTIDE_KUBERNETES"] == says
+
+    def test_may_read_what_it_watches_and_nothing_else(self):
+        granted = rights(of=SCALER)
+        assert {verb for _, _, verb in granted} == {"get", "list", "watch"}
+        assert {resource for _, resource, _ in granted} == {
+            f"{kind.lower()}s" for kind in KnownCluster().heard
+        }
+
+    def test_of_one_namespace_has_rights_there_alone(self):
+        switches = ("--set=kubernetes.namespace=serve", NO_CONTROLLER)
+        role = named(rendered(CHART, *switches), "Role", SCALER)
+        assert "ClusterRole" not in kinds(*switches)
+        assert role["metadata"]["namespace"] == "serve"
+        assert all("nodes" not in rule["resources"] for rule in role["rules"])
+        assert environment(*switches)["KVTIDE_KUBERNETES_NAMESPACE"] == "serve"
 
     @pytest.mark.parametrize("name", [SCALER, CONTROLLER])
     def test_does_not_get_variables_named_like_its_settings_from_the_service(self, name):
@@ -137,7 +160,8 @@ class TestPod:
 
     def test_is_told_about_itself_in_words_that_it_knows(self):
         switch = "--set=tls.enabled=true,tls.mutual=true,tls.existingSecret=mine"
-        stated = environment(switch, NO_CONTROLLER)
+        one_namespace = "--set=kubernetes.namespace=serve"
+        stated = environment(switch, one_namespace, NO_CONTROLLER)
         assert {name.removeprefix("KVTIDE_").lower() for name in stated} <= set(
             Settings.model_fields
         )
@@ -262,10 +286,10 @@ class TestTls:
             rendered(CHART, "--set=tls.enabled=true")
 
 
-def rights(*arguments: str) -> set[tuple[str, str, str]]:
+def rights(*arguments: str, of: str = CONTROLLER) -> set[tuple[str, str, str]]:
     return {
         (group, resource, verb)
-        for rule in only(rendered(CHART, *arguments), "ClusterRole")["rules"]
+        for rule in named(rendered(CHART, *arguments), "ClusterRole", of)["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
@@ -292,7 +316,7 @@ class TestController:
         assert controller_pod()["automountServiceAccountToken"] is True
 
     def test_may_set_every_kind_of_job_that_can_borrow_and_no_more(self):
-        rules = only(rendered(CHART), "ClusterRole")["rules"]
+        rules = named(rendered(CHART), "ClusterRole", CONTROLLER)["rules"]
         groups = {rule["apiGroups"][0] for rule in rules if rule["verbs"] == ["get", "patch"]}
         assert groups - {"kvtide.io"} == {kind.group for kind in KINDS}
         assert all("*" not in rule["verbs"] + rule["resources"] for rule in rules)
@@ -332,7 +356,7 @@ class TestController:
     def test_of_one_namespace_has_rights_there_alone(self):
         switch = "--set=controller.namespace=training"
         role = named(rendered(CHART, switch), "Role", CONTROLLER)
-        assert "ClusterRole" not in kinds(switch)
+        assert "ClusterRole" not in kinds(switch, NO_API)
         assert role["metadata"]["namespace"] == "training"
         assert "--namespace=training" in controller(switch)["args"]
 

@@ -27,6 +27,16 @@ def at(spec, **bounds):
             9, {"max_replicas": 6}, {"max_replicas": 4}, (6, Reason.TOO_MANY_REPLICAS), id="stated"
         ),
         pytest.param(
+            3, {}, {"paused": True}, (7, Reason.TOO_FEW_REPLICAS), id="paused: it is what it is"
+        ),
+        pytest.param(
+            9,
+            {"max_replicas": 20},
+            {"paused": True},
+            (7, Reason.TOO_MANY_REPLICAS),
+            id="paused, and asked for more",
+        ),
+        pytest.param(
             1, {"max_replicas": 2}, {"min_replicas": 5}, None, id="crossed: the maximum wins"
         ),
         pytest.param(0, {}, {}, None, id="zero is a count where no minimum is known"),

@@ -18,6 +18,8 @@ from aiohttp import web
 
 RESOURCES = {
     ("v1", "Pod"): "pods",
+    ("v1", "Node"): "nodes",
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): "horizontalpodautoscalers",
     ("batch/v1", "Job"): "jobs",
     ("events.k8s.io/v1", "Event"): "events",
     ("kvtide.io/v1alpha1", "ReclaimableJob"): "reclaimablejobs",
@@ -51,12 +53,18 @@ class FakeKubernetes:
     """(version, type, plural, manifest), for watches."""
     oldest: int = 0
     """Watches from before this version expire."""
+    calls: int = 0
+    """Times that watches were ended."""
+    page: int = 1000
+    """Most objects in one answer to a list, whatever it asks for."""
+    asked: list[str] = dataclasses.field(default_factory=list)
+    """Path and query of every list and watch."""
     changed: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
     def put(self, plural: str, manifest: Manifest) -> Manifest:
         """Create or replace an object, as anybody with kubectl would."""
         meta = manifest["metadata"]
-        key = (plural, meta["namespace"], meta["name"])
+        key = (plural, meta.get("namespace", ""), meta["name"])
         before = self.objects.get(key)
         new: Manifest = {"uid": f"uid-{meta['name']}", "generation": 1}
         kept = before["metadata"] if before else new
@@ -70,6 +78,11 @@ class FakeKubernetes:
         """Delete an object."""
         gone = self.objects.pop((plural, namespace, name))
         self._tell("DELETED", plural, gone)
+
+    def hang_up(self) -> None:
+        """End every watch that runs, as a server does from time to time."""
+        self.calls += 1
+        self._wake()
 
     def of(self, plural: str) -> list[Manifest]:
         """Return every object of a kind."""
@@ -129,6 +142,7 @@ class FakeKubernetes:
             meta = body["metadata"]
             meta.setdefault("name", f"{meta.get('generateName', '')}{self.version}")
             return web.json_response(self.put(plural, body), status=201)
+        self.asked.append(request.path_qs)
         if "watch" in request.query:
             return await self._watch(request, plural, namespace)
         wanted = dict(
@@ -137,18 +151,23 @@ class FakeKubernetes:
         items = [
             one
             for one in self.of(plural)
-            if namespace in (None, one["metadata"]["namespace"])
+            if namespace in (None, one["metadata"].get("namespace"))
             and wanted.items() <= (one["metadata"].get("labels") or {}).items()
         ]
+        start = int(request.query.get("continue", "0"))
         kind = next(kind for (_, kind), name in RESOURCES.items() if name == plural)
         return web.json_response(
             {
                 "kind": f"{kind}List",
                 "apiVersion": match["core"] or match["group"],
-                "metadata": {"resourceVersion": str(self.version)},
-                "items": items,
+                "metadata": {"resourceVersion": str(self.version), **self._onward(items, start)},
+                "items": items[start : start + self.page],
             }
         )
+
+    def _onward(self, items: list[Manifest], start: int) -> dict[str, str]:
+        end = start + self.page
+        return {"continue": str(end)} if end < len(items) else {}
 
     async def _watch(
         self, request: web.Request, plural: str, namespace: str | None
@@ -156,7 +175,8 @@ class FakeKubernetes:
         response = web.StreamResponse()
         await response.prepare(request)
         seen = int(request.query.get("resourceVersion", "0"))
-        while True:
+        calls = self.calls
+        while self.calls == calls:
             changed = self.changed
             if seen < self.oldest:
                 gone = {"code": 410, "reason": "Expired", "message": "too old resource version"}
@@ -166,9 +186,13 @@ class FakeKubernetes:
                 if version <= seen:
                     continue
                 seen = version
-                if kind == plural and namespace in (None, manifest["metadata"]["namespace"]):
+                if kind == plural and namespace in (
+                    None,
+                    manifest["metadata"].get("namespace"),
+                ):
                     await _send(response, change, manifest)
             await changed.wait()
+        return response
 
     def _one(
         self, request: web.Request, match: re.Match[str], body: Manifest
@@ -268,7 +292,7 @@ async def _resources(request: web.Request) -> web.Response:
                     "name": name,
                     "kind": kind,
                     "singularName": kind.lower(),
-                    "namespaced": True,
+                    "namespaced": kind != "Node",
                     "verbs": verbs,
                 }
                 for kind, plural in mine.items()

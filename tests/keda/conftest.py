@@ -12,7 +12,7 @@ import pytest
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub, ScalingStub
-from scaler.keda.board import Board, Limits
+from scaler.keda.board import Board, Limits, Named
 from scaler.keda.compose import Decide
 from scaler.keda.server import Server, ServerOptions
 from scaler.telemetry import Telemetry
@@ -91,6 +91,7 @@ async def serve(
     options: ServerOptions = OPTIONS,
     clock: Clock | None = None,
     decide: Decide = decide,
+    named: Named | None = None,
 ) -> AsyncIterator[Bench]:
     source, clock, telemetry = FakeSource(), clock or Clock(), Telemetry()
     board = Board(
@@ -100,6 +101,7 @@ async def serve(
         clock=clock,
         telemetry=telemetry,
         limits=limits,
+        named=named,
     )
     telemetry.show_objects(board.observations, clock)
     server = Server(board, telemetry, rng=random.Random(1), options=options)

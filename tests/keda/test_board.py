@@ -252,3 +252,43 @@ async def test_a_decision_under_old_metadata_is_dropped():
         await round_
         with refused(grpc.StatusCode.INVALID_ARGUMENT, "nonsense"):
             await bench.metrics(ref(nonsense="1"))
+
+
+def cluster_with(*listed):
+    """Return what a cluster with these ScaledObjects says of them: address, name, metadata."""
+
+    def named(addresses):
+        return [
+            ("prod", name, {"scalerAddress": address, **metadata})
+            for address, name, metadata in listed
+            if address in addresses
+        ]
+
+    return named
+
+
+async def test_members_of_a_pool_are_known_before_keda_asks_about_them():
+    named = cluster_with(("kvtide:6000", "llm", {}), ("other:6000", "foreign", {}))
+    async with serve(named=named) as bench:
+        bench.runs("prod/llm", 3)
+        training = ref("train", scalerAddress="kvtide:6000", **TRAINING)
+        with refused(grpc.StatusCode.UNAVAILABLE, "MemberUnknown"):
+            await bench.metrics(training)
+        await bench.tick()
+        assert await bench.count(training) == 5
+        assert set(bench.board.triggers()) == {"prod/train", "prod/llm"}
+
+
+async def test_what_keda_says_of_an_object_counts_before_what_the_cluster_does():
+    named = cluster_with(("kvtide:6000", "llm", {"target": "as-written"}))
+    async with serve(named=named) as bench:
+        bench.runs("prod/llm", 3)
+        await bench.metrics(ref("llm", scalerAddress="kvtide:6000", target="as-resolved"))
+        await bench.tick()
+        assert bench.board.triggers()["prod/llm"].workload.name == "as-resolved"
+
+
+async def test_before_keda_has_called_no_address_is_this_scalers():
+    async with serve(named=cluster_with(("kvtide:6000", "llm", {}))) as bench:
+        await bench.tick()
+        assert bench.board.triggers() == {}

@@ -182,7 +182,7 @@ def test_a_model_that_cannot_fit_is_no_capacity_rather_than_none_at_all():
 @pytest.mark.parametrize(
     ("metadata", "units"),
     [
-        pytest.param({}, 1, id="nothing stated"),
+        pytest.param({}, None, id="nothing stated: its pods say"),
         pytest.param({"tensorParallel": "4"}, 4, id="tensor-parallel ranks"),
         pytest.param({"tensorParallel": "4", "pipelineParallel": "2"}, 8, id="stages of them"),
         pytest.param({"tensorParallel": "2", "dataParallel": "2"}, 4, id="engines of them"),

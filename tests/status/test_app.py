@@ -248,3 +248,11 @@ async def test_text_from_outside_stays_text():
 async def test_the_first_sentence_is_how_the_process_is(seen, standing, words):
     async with site(*seen, standing=standing) as session:
         assert words in (await get(session, "/"))[1]
+
+
+async def test_how_the_cluster_is_heard_is_said_at_every_door():
+    words = "Kubernetes API: watched, but not Node (forbidden): it would tell the nodes of a pool."
+    standing = dataclasses.replace(WELL, cluster=words)
+    async with site(ANSWERED, standing=standing) as session:
+        for path in ("/", "/api/decisions", "/api/decisions/prod/chat"):
+            assert words in (await get(session, path))[1]

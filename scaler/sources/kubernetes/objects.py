@@ -172,9 +172,12 @@ def node(manifest: Manifest) -> NodeState:
 
 
 def _asked_for(spec: Mapping[str, Any]) -> dict[str, int]:
+    """Return what containers ask for; in a template a limit alone stands for the request too."""
     asked: dict[str, int] = {}
     for container in spec.get("containers") or ():
-        for name, units in _extended(at_path(container, ("resources", "requests"), {})).items():
+        resources = container.get("resources") or {}
+        both = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+        for name, units in _extended(both).items():
             asked[name] = asked.get(name, 0) + units
     return asked
 
@@ -204,16 +207,15 @@ _SUFFIXES = {
     "n": 1e-9,
     "u": 1e-6,
     "m": 1e-3,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
-    "Ki": 2**10,
-    "Mi": 2**20,
+    **{letter: 1000.0**power for power, letter in enumerate("kMGTPE", start=1)},
+    **{f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)},
 }
 
 
 def quantity(text: object) -> float:
     """Read a Kubernetes quantity such as ``100m``, ``8`` or ``2k``."""
     written = str(text)
-    number = written.rstrip("numkKMGi")
-    return float(number) * _SUFFIXES.get(written[len(number) :], 1.0)
+    suffix = written.lstrip("+-.0123456789")
+    if suffix and suffix in _SUFFIXES:
+        return float(written.removesuffix(suffix)) * _SUFFIXES[suffix]
+    return float(written)  # 8, or 1e3
