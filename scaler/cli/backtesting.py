@@ -109,7 +109,7 @@ def _instant(flag: str, text: str) -> float:
 def _figures(trigger: Trigger, moments: list[Moment], every_s: float) -> dict[str, Any]:
     of: Callable[..., dict[str, Any]]
     if isinstance(trigger.policy, InferencePolicy):
-        of, units = figures, trigger.policy.units_per_replica
+        of, units = figures, trigger.policy.units_per_replica or 1
     else:
         of, units = lending_figures, trigger.policy.units_per_worker
     return {"role": trigger.role.value, "units": units} | of(moments, every_s=every_s, units=units)

@@ -27,13 +27,13 @@ def at(spec, **bounds):
             9, {"max_replicas": 6}, {"max_replicas": 4}, (6, Reason.TOO_MANY_REPLICAS), id="stated"
         ),
         pytest.param(
-            3, {}, {"paused": True}, (7, Reason.TOO_FEW_REPLICAS), id="paused: it is what it is"
+            0, {}, {"paused": True}, (1, Reason.TOO_FEW_REPLICAS), id="paused: it is what it is"
         ),
         pytest.param(
             9,
-            {"max_replicas": 20},
+            {"min_replicas": 2, "max_replicas": 20},
             {"paused": True},
-            (7, Reason.TOO_MANY_REPLICAS),
+            (1, Reason.TOO_MANY_REPLICAS),
             id="paused, and asked for more",
         ),
         pytest.param(

@@ -272,9 +272,6 @@ async def test_members_of_a_pool_are_known_before_keda_asks_about_them():
     async with serve(named=named) as bench:
         bench.runs("prod/llm", 3)
         training = ref("train", scalerAddress="kvtide:6000", **TRAINING)
-        with refused(grpc.StatusCode.UNAVAILABLE, "MemberUnknown"):
-            await bench.metrics(training)
-        await bench.tick()
         assert await bench.count(training) == 5
         assert set(bench.board.triggers()) == {"prod/train", "prod/llm"}
 

@@ -39,7 +39,7 @@ async def test_outside_a_cluster_it_says_so_and_goes_on(mode, words):
         assert not any(heard.is_current for heard in cluster.known.heard.values())
 
 
-async def test_where_it_must_be_heard_a_cluster_that_is_not_there_is_an_error(monkeypatch, tmp_path):
+async def test_where_it_must_be_heard_a_missing_cluster_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
     with pytest.raises(ConfigurationError, match="KUBECONFIG"):
         async with asked(kubernetes="on"):

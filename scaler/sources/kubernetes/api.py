@@ -85,7 +85,7 @@ async def connect() -> ApiClient:
         config.load_incluster_config()
     except config.ConfigException:
         try:
-            await config.load_kube_config()
+            await config.load_kube_config(config_file=os.environ.get("KUBECONFIG"))
         except config.ConfigException as error:
             raise ConfigurationError(
                 Problem(
