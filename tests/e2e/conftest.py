@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -52,6 +53,7 @@ class Cluster:
     stage: Stage
     scaler: Process
     prometheus: Process
+    prometheus_port: int
     grpc_port: int
     http_port: int
 
@@ -218,8 +220,13 @@ async def kube() -> AsyncIterator[DynamicClient]:
 
 @pytest.fixture
 async def cluster(
-    kube: DynamicClient, tmp_path: pathlib.Path, record_property: Any
+    kube: DynamicClient,
+    tmp_path: pathlib.Path,
+    record_property: Callable[[str, object], None],
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[Cluster]:
+    """A namespace, and the programs beside it; a parameter says how often its state is scraped."""
+    interval = getattr(request, "param", "1s")
     namespace = f"kvtide-e2e-{secrets.token_hex(3)}"
     spaces = await kube.resources.get(api_version="v1", kind="Namespace")
     await kube.create(
@@ -230,20 +237,42 @@ async def cluster(
     async with contextlib.AsyncExitStack() as ends:
         ends.push_async_callback(kube.delete, spaces, name=namespace)
         await ends.enter_async_context(stage.serving())
-        watcher = prometheus(tmp_path, stage, ports[0])
+        watcher = prometheus(tmp_path, stage, ports[0], cluster_interval=interval)
         await watcher.start(f"http://127.0.0.1:{ports[0]}/-/ready")
         ends.push_async_callback(watcher.stop)
-        serving = scaler(tmp_path, grpc_port=ports[1], http_port=ports[2], prometheus_port=ports[0])
+        serving = scaler(
+            tmp_path,
+            grpc_port=ports[1],
+            http_port=ports[2],
+            prometheus_port=ports[0],
+            cluster_interval=interval,
+        )
         await serving.start(f"http://127.0.0.1:{ports[2]}/healthz")
         ends.push_async_callback(serving.stop)
+        ends.push_async_callback(count_rpcs, ports[2], record_property)
         yield Cluster(
             kube=kube,
             stage=stage,
             scaler=serving,
             prometheus=watcher,
+            prometheus_port=ports[0],
             grpc_port=ports[1],
             http_port=ports[2],
         )
+
+
+async def count_rpcs(http_port: int, record_property: Callable[[str, object], None]) -> None:
+    """Record how often each RPC was answered since the scaler started, by code where not OK."""
+    url = f"http://127.0.0.1:{http_port}/metrics"
+    with contextlib.suppress(aiohttp.ClientError):
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            text = await response.text()
+        for labels, value in re.findall(
+            r"^kvtide_rpc_seconds_count\{(.*)\} (.*)$", text, re.MULTILINE
+        ):
+            named = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+            code = "" if named["code"] == "OK" else f"_{named['code']}"
+            record_property(f"rpc_{named['method']}{code}", int(float(value)))
 
 
 @pytest.fixture

@@ -52,6 +52,8 @@ class Stage:
         self.loads: dict[str, Load] = {}
         self.silent = False
         """Whether the engines refuse to be scraped."""
+        self.unexported = False
+        """Whether nobody exports the cluster's state, as without kube-state-metrics."""
         self._objects: dict[str, list[Manifest]] = {"Pod": [], "ReplicaSet": [], "Deployment": []}
         self.url = ""
 
@@ -143,9 +145,10 @@ class Stage:
 
     async def _cluster(self, _: web.Request) -> web.Response:
         page = Page()
-        _deployments(page, self._objects["Deployment"])
-        _pods(page, self._objects["Pod"])
-        _owners(page, "kube_replicaset_owner", "replicaset", self._objects["ReplicaSet"])
+        if not self.unexported:
+            _deployments(page, self._objects["Deployment"])
+            _pods(page, self._objects["Pod"])
+            _owners(page, "kube_replicaset_owner", "replicaset", self._objects["ReplicaSet"])
         page.family(
             "e2e_gateway_in_flight",
             "gauge",
@@ -289,8 +292,33 @@ class Process:
         return self._log.read_text() if self._log.exists() else ""
 
 
-def prometheus(folder: pathlib.Path, stage: Stage, port: int) -> Process:
-    """Return a Prometheus that scrapes the stage every second."""
+@contextlib.asynccontextmanager
+async def relay(port: int, ports: list[int]) -> AsyncIterator[None]:
+    """Pass each connection to ``port`` on to the first of ``ports`` that listens, as a Service."""
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(65_536):
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for behind in ports:
+            with contextlib.suppress(OSError):
+                from_it, to_it = await asyncio.open_connection(HOST, behind)
+                await asyncio.gather(pour(reader, to_it), pour(from_it, writer))
+                return
+        writer.close()
+
+    async with await asyncio.start_server(take, HOST, port):
+        yield
+
+
+def prometheus(
+    folder: pathlib.Path, stage: Stage, port: int, *, cluster_interval: str = "1s"
+) -> Process:
+    """Return a Prometheus that scrapes engines every second, and the cluster's state as told."""
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "900ms"},
         "scrape_configs": [
@@ -303,6 +331,7 @@ def prometheus(folder: pathlib.Path, stage: Stage, port: int) -> Process:
             {
                 "job_name": "kube-state-metrics",
                 "metrics_path": "/cluster",
+                "scrape_interval": cluster_interval,
                 "honor_labels": True,
                 "static_configs": [{"targets": [stage.url]}],
             },
@@ -321,7 +350,12 @@ def prometheus(folder: pathlib.Path, stage: Stage, port: int) -> Process:
 
 
 def scaler(
-    folder: pathlib.Path, *, grpc_port: int, http_port: int, prometheus_port: int
+    folder: pathlib.Path,
+    *,
+    grpc_port: int,
+    http_port: int,
+    prometheus_port: int,
+    cluster_interval: str = "1s",
 ) -> Process:
     """Return ``kvtide serve`` over that Prometheus."""
     config = {
@@ -330,7 +364,7 @@ def scaler(
                 "url": f"http://127.0.0.1:{prometheus_port}",
                 "ingestionDelay": "0s",
                 "timeout": "2s",
-                "scrapeInterval": {"engine": "1s", "cluster": "1s"},
+                "scrapeInterval": {"engine": "1s", "cluster": cluster_interval},
             }
         },
         "gateways": {
