@@ -14,7 +14,8 @@ from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
 
-from scaler.sources.kubernetes.api import Key, Kind, Manifest, as_it_is, follow, refusal
+from scaler.sources.kubernetes.api import Kind, as_it_is, follow, refusal
+from scaler.sources.kubernetes.manifest import Key, Manifest
 
 MANAGER = "kvtide-controller"
 MERGE_PATCH = "application/merge-patch+json"

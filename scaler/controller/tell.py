@@ -2,7 +2,8 @@
 
 import logging
 
-from scaler.sources.kubernetes.api import FAULTS, Manifest, refusal
+from scaler.sources.kubernetes.api import FAULTS, refusal
+from scaler.sources.kubernetes.manifest import Manifest
 
 from .kube import Kube
 from .plan import Event

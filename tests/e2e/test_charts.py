@@ -3,17 +3,20 @@
 import pytest
 from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
 
+from tests.charts.helm import CHARTS as FOLDER
 from tests.charts.helm import rendered
 from tests.e2e.conftest import install_crd
 
 pytestmark = pytest.mark.cluster
 
-EXTERNAL = {"v1", "apps/v1", "batch/v1", "policy/v1", "rbac.authorization.k8s.io/v1"}
+EXAMPLES = FOLDER / "llm-on-kvtide/examples"
+BUILT_IN = {"v1", "apps/v1", "batch/v1", "policy/v1", "rbac.authorization.k8s.io/v1"}
 CHARTS = (
     ("kvtide", ()),
     ("kvtide", ("--set=kubernetes.namespace=serve", "--set=networkPolicy.enabled=true")),
-    ("llm-on-kvtide", ()),
-    ("llm-on-kvtide", ("--set=training.kind=Job",)),
+    ("llm-on-kvtide", (f"--values={EXAMPLES}/whole-gpus.yaml",)),
+    ("llm-on-kvtide", (f"--values={EXAMPLES}/mig-a100.yaml", "--set=training.kind=Job")),
+    ("llm-on-kvtide", (f"--values={EXAMPLES}/tiers-a10-t4.yaml",)),
 )
 
 
@@ -52,4 +55,4 @@ async def test_a_server_side_dry_run_takes_it(cluster, chart, switches, record_p
     record_property("taken", " ".join(sorted(taken)))
     record_property("absent", " ".join(sorted(absent)))
     assert refused == []
-    assert {kind.rpartition("/")[0] for kind in absent} & EXTERNAL == set()
+    assert {kind.rpartition("/")[0] for kind in absent} & BUILT_IN == set()

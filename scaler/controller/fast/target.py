@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from scaler.controller.seen import Json
-from scaler.sources.kubernetes.api import Manifest, at_path
+from scaler.sources.kubernetes.manifest import Manifest, at_path
 
 KEDA = "autoscaling.keda.sh"
 SWITCHES = (f"{KEDA}/paused", f"{KEDA}/paused-scale-out")

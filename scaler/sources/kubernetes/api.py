@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import pathlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from aiohttp import ClientError
@@ -24,6 +24,8 @@ from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundE
 from kubernetes.aio.dynamic.resource import Resource
 
 from scaler.errors import ConfigurationError, Problem
+
+from .manifest import Key, Manifest, Refusal, key_of
 
 logger = logging.getLogger("kvtide.kubernetes")
 
@@ -45,19 +47,7 @@ TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 -- a
 UNREADABLE = (ValueError, KeyError, TypeError)
 """What an answer makes of a parser that cannot read it: the fault of one kind, not of all."""
 
-Manifest = dict[str, Any]
-Key = tuple[str, str]
-"""Namespace (empty: of the cluster) and name."""
-
 Parsed = TypeVar("Parsed")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """An API call that failed: its HTTP status (None: the API was not reached), and why."""
-
-    status: int | None
-    message: str
 
 
 def refusal(error: BaseException) -> Refusal:
@@ -230,19 +220,3 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         for line in whole:
             if line:
                 yield line
-
-
-def key_of(manifest: Manifest) -> Key:
-    """Return an object's namespace (empty: of the cluster) and name."""
-    meta = manifest["metadata"]
-    return meta.get("namespace", ""), meta["name"]
-
-
-def at_path(value: Mapping[str, Any], path: Sequence[str], default: Any = None) -> Any:  # noqa: ANN401
-    """Return what lies at a path of keys, or the default."""
-    found: Any = value
-    for key in path:
-        if not isinstance(found, Mapping) or found.get(key) is None:
-            return default
-        found = found[key]
-    return found

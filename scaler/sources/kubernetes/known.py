@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from scaler.decision.window import ScaleBounds
 from scaler.sources.source import Workload
 
-from .api import Key, Refusal
+from .manifest import Key, Refusal
 from .objects import Autoscaler, Counts, NodeState, Pod, ScaledObject
 
 Parsed = TypeVar("Parsed")

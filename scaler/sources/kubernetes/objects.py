@@ -13,7 +13,7 @@ from typing import Any
 from scaler.sources.attribution import Owner
 from scaler.sources.nodes import LEAVING_TAINTS
 
-from .api import Manifest, at_path
+from .manifest import Manifest, at_path
 
 KEDA = "autoscaling.keda.sh"
 PAUSED = f"{KEDA}/paused"

@@ -8,8 +8,9 @@ from typing import Any
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
 
-from .api import FAULTS, MOST_PAUSE_S, Kind, Manifest, Refusal, follow, refusal
+from .api import FAULTS, MOST_PAUSE_S, Kind, follow, refusal
 from .known import Heard, KnownCluster
+from .manifest import Manifest, Refusal
 from .objects import autoscaler, counts, node, pod, scaled_object, workers
 
 logger = logging.getLogger("kvtide.kubernetes")

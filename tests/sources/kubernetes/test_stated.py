@@ -9,8 +9,8 @@ from scaler.decision.window import ScaleBounds
 from scaler.sources.assemble import Assembly
 from scaler.sources.engines.profile import shipped_profiles
 from scaler.sources.kubernetes import objects
-from scaler.sources.kubernetes.api import Refusal, key_of
 from scaler.sources.kubernetes.known import KnownCluster
+from scaler.sources.kubernetes.manifest import Refusal, key_of
 from scaler.sources.source import Workload
 from scaler.sources.timing import Timing
 from scaler.sources.wanted import Exporter
