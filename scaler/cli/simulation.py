@@ -291,7 +291,11 @@ def _demand(arrivals: Iterable[Arrival], setup: Setup) -> list[tuple[float, floa
     for one in arrivals:
         minute = min(len(work_s) - 1, int(one.at_s // _MINUTE_S))
         work_s[minute] += one.prompt_tokens * cost.c_s + one.output_tokens * cost.b_s
-    return [(at * _MINUTE_S, each / _MINUTE_S / SAFE_RHO) for at, each in enumerate(work_s)]
+    ends_s = [min((at + 1) * _MINUTE_S, setup.length_s) for at in range(len(work_s))]
+    return [
+        (at * _MINUTE_S, each / (end_s - at * _MINUTE_S) / SAFE_RHO)
+        for (at, each), end_s in zip(enumerate(work_s), ends_s, strict=True)
+    ]
 
 
 def _write(

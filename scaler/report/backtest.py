@@ -49,8 +49,8 @@ def _parts(result: Mapping[str, Any], moments: Moments) -> Iterator[str]:
     yield paragraph(_WARNING)
     for key, figures in result["objects"].items():
         yield heading(f"{key} ({figures['role']})")
-        yield _plots(figures["role"], moments[key])
         yield _table(figures)
+        yield _plots(figures["role"], moments[key])
         yield table(
             ("reason", "share of polls"),
             ((name, f"{100 * share:.2f} %") for name, share in figures["reasons"].items()),

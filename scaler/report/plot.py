@@ -15,6 +15,7 @@ Points = Sequence[tuple[float, float | None]]
 COLOURS = ("#1673b1", "#d1622b", "#2f8f4e", "#8a4fa3", "#b8860b", "#6b7280", "#c2185b", "#00897b")
 _LEFT, _TOP, _BOTTOM, _RIGHT = 52, 34, 26, 14
 _MOST_POINTS = 700
+_HEADROOM = 1.08
 _INK, _GRID, _PAPER = "var(--ink,#1f2933)", "var(--grid,#e3e6ea)", "var(--paper,#ffffff)"
 _STEPS_S = (60, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
 
@@ -40,7 +41,7 @@ def lines(
         size=size,
         low=min(across),
         high=max(across),
-        most=max((y for _, y in known), default=0.0) or 1.0,
+        most=_HEADROOM * max((y for _, y in known), default=0.0) or 1.0,
     )
     colours = {
         name: f"var(--series-{at % len(COLOURS)},{COLOURS[at % len(COLOURS)]})"
@@ -116,7 +117,7 @@ class _Frame:
 
     def grid(self, up: str, *, clock: bool) -> Iterator[str]:
         yield (
-            f'<text x="{_LEFT - 6}" y="{_TOP - 2}" text-anchor="end" opacity="0.7">'
+            f'<text x="{self._width - _RIGHT}" y="{_TOP + 2}" text-anchor="end" opacity="0.7">'
             f"{html.escape(up)}</text>"
         )
         for mark in _marks(self._most):
@@ -133,22 +134,25 @@ class _Frame:
         for at_s, label in _instants(self._low, self._high, clock=clock):
             x, _ = self.place(at_s, 0)
             foot = self._height - _BOTTOM
+            anchor = "end" if x > self._width - _RIGHT - 20 else "middle"
             yield (
                 f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{foot}" y2="{foot + 4}" stroke="{_GRID}"/>'
-                f'<text x="{x:.1f}" y="{foot + 16}" text-anchor="middle" opacity="0.7">'
+                f'<text x="{x:.1f}" y="{foot + 16}" text-anchor="{anchor}" opacity="0.7">'
                 f"{label}</text>"
             )
 
 
 def _legend(colours: Mapping[str, str], width: int) -> Iterator[str]:
+    if len(colours) == 1:
+        return  # the title says what it is
     x = float(width - _RIGHT)
     for name, colour in reversed(list(colours.items())):
         yield (
             f'<text x="{x:g}" y="20" text-anchor="end">{html.escape(name)}</text>'
-            f'<rect x="{x - 6.3 * len(name) - 16:g}" y="13" width="11" height="4" rx="2"'
+            f'<rect x="{x - 6.8 * len(name) - 20:g}" y="13" width="11" height="4" rx="2"'
             f' fill="{colour}"/>'
         )
-        x -= 6.3 * len(name) + 30
+        x -= 6.8 * len(name) + 36
 
 
 def _pieces(points: Points) -> Iterator[list[tuple[float, float]]]:
