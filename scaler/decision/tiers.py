@@ -158,8 +158,15 @@ def _kept(
 
     Ready replicas are kept first, then loading ones in place of what the *other* tiers lack: those
     are ready before any that were asked for now. A tier that finds no nodes has none of them.
+    While one that serves does not say what, nobody shrinks: what it took over may be missing from
+    the demand, whose average is older than its replicas.
     """
     counts = dict(planned)
+    if any(tier.is_silent for tier in order):
+        return {
+            tier.name: max(counts[tier.name], _at_most(_ready(tier), tier.maximum))
+            for tier in order
+        }
     serving = sum(min(_ready(tier), planned[tier.name]) * group.units(tier) for tier in order)
     lacking = {
         tier.name: max(0, planned[tier.name] - _ready(tier)) * group.units(tier) for tier in order
@@ -193,7 +200,9 @@ def _steps(group: Group, own: Tier, demand: Demand, dealt: Deal) -> tuple[Step, 
     )
     steps = [Step(dealt.planned[name], Reason.TIER_SHARE, detail)]
     if dealt.kept[name] > dealt.planned[name]:
-        detail = f"{dealt.kept[name]} stay until the others have their shares ready"
+        silent = ", ".join(tier.name for tier in group.tiers if tier.is_silent)
+        until = f"{silent} reports" if silent else "the others have their shares ready"
+        detail = f"{dealt.kept[name]} stay until {until}"
         steps.append(Step(dealt.kept[name], Reason.TIER_SHARE, detail))
     if dealt.missed.get(name, 0) > dealt.kept[name]:
         detail = (

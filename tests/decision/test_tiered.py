@@ -97,6 +97,23 @@ def test_a_tier_without_nodes_probes():
     assert (decision.replicas, decision.reason) == (1, Reason.TIER_PROBE)
 
 
+@pytest.mark.parametrize(
+    ("ready", "t4s"),
+    [(1, 5), (0, 4)],
+    ids=["it serves: what it took over is not in the demand yet", "it serves nothing yet"],
+)
+def test_nobody_shrinks_while_a_tier_that_serves_does_not_report(ready, t4s):
+    t4, a10 = at(24, replicas=5), at(0, replicas=0)
+    started = tuple(
+        dataclasses.replace(one, ready_replicas=ready, spec_replicas=1) for one in a10.samples[-2:]
+    )
+    a10 = dataclasses.replace(a10, samples=(*a10.samples[:-2], *started))
+
+    decision = decided("t4", t4, a10)
+    assert decision.replicas == t4s
+    assert ("stay until prod/a10 reports" in decision.detail) is (ready > 0)
+
+
 def test_tiers_behind_one_gateway_do_not_take_each_others_requests_for_held():
     t4, a10 = at(28, replicas=4), at(84, replicas=4)
     behind = [

@@ -83,6 +83,23 @@ async def test_the_idlest_replica_goes_first(cluster, follower, record_property)
     await cluster.until(gone)
 
 
+@pytest.mark.parametrize("follower", [("--pod-deletion-cost",)], indirect=True)
+async def test_no_request_is_cut_by_a_scale_down(cluster, follower, record_property):
+    load = await cluster.serve("chat", replicas=4)
+    load.running = 36
+    await cluster.scale("chat", metadata=FAST, minReplicaCount=1)
+    await cluster.until(lambda: pods_ready(cluster, 4))
+    busy, *idle = sorted(await costs(cluster))
+    load.pods = {busy: 9.0, **dict.fromkeys(idle, 0.0)}
+
+    record_property("to_one_s", await cluster.until_replicas("chat", 1))
+
+    async def alone():
+        return set(await costs(cluster)) == {busy}
+
+    await cluster.until(alone)
+
+
 async def stays(cluster, count, seconds):
     """Expect no other count for a time: the HPA finds what it would have set."""
     with pytest.raises(TimeoutError):

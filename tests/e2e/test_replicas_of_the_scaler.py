@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.e2e.conftest import count_rpcs
 from tests.e2e.stage import HOST, free_port, relay, scaler
 
 pytestmark = pytest.mark.cluster
@@ -34,6 +35,7 @@ async def test_the_second_replica_takes_over_in_mid_poll(cluster, tmp_path, reco
             record_property("taken_over_s", await cluster.until_replicas("chat", 6))
             fewest.cancel()
             assert await fewest == 3
+            await count_rpcs(ports[1], record_property)
     finally:
         await second.stop()
 
