@@ -191,6 +191,12 @@ class Fleet:
             key=lambda r: (rank[r.phase], 0.0 if r.ready_s is None else -r.ready_s),
         )
 
+    @property
+    def held_units(self) -> int:
+        """Units that its pods hold, loading and draining ones included."""
+        placed = sum(1 for replica in self.replicas.values() if replica.node is not None)
+        return placed * self.config.units_per_replica
+
     def held_unit_seconds(self, now_s: float) -> float:
         """Return the unit-seconds that pods have held up to an instant."""
         held = self.unit_seconds

@@ -102,6 +102,8 @@ class Moment:
     in_flight: int
     workers: int
     """Training workers that run."""
+    inference_units: int
+    """Units that inference pods hold, loading and draining ones included."""
     ttft_s: float | None = None
     """Mean time to first token of the requests that finished since the last one; None: none did."""
 
@@ -260,6 +262,7 @@ class _Loop:
             waiting=waiting,
             in_flight=self._fleet.gateway.in_flight,
             workers=0 if job is None else job.running,
+            inference_units=self._fleet.held_units,
             ttft_s=self._ttft_s(),
         )
 

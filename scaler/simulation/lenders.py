@@ -1,0 +1,103 @@
+"""
+Who lends the units that inference leaves free: ours, the clock, and whoever takes all there is.
+
+Each plays :class:`.simulate.Lender`. Ours calls the decision that the server calls, on the readings
+that the server would have.
+
+What must stay true: a count goes down at once and up only at a sync, as the controller and KEDA do.
+"""
+
+import dataclasses
+
+from scaler.decision.decide import decide
+from scaler.decision.online import OnlinePoint
+from scaler.decision.policy import InferencePolicy, LendingPolicy
+from scaler.decision.pool import Member, PoolWindow
+from scaler.decision.window import Window
+
+_SYNC_S = 15.0
+"""The HPA's period: a higher count waits for it, a lower one comes by the stream."""
+
+
+class Kvtide:
+    """
+    The 30/70 decision on one workload's readings.
+
+    Attributes:
+        seen: the online load at each instant it was asked, as it was read.
+    """
+
+    def __init__(
+        self, lending: LendingPolicy, inference: InferencePolicy, *, lends: bool = True
+    ) -> None:
+        self._lending, self._inference, self._lends = lending, inference, lends
+        self._size, self._since_s, self._rise_due_s = 0, 0.0, 0.0
+        self.seen: list[OnlinePoint] = []
+
+    @property
+    def lookback_s(self) -> float:
+        """What the workload's own decision reads."""
+        return self._inference.lookback_s
+
+    @property
+    def history_s(self) -> float:
+        """What the latch reads."""
+        return self._lending.latch_lookback_s
+
+    def act(self, now_s: float, window: Window | None, workers: int) -> int | None:
+        """Return the workers that may run; None: hold, or a rise that waits for its sync."""
+        if window is None:
+            return None
+        if workers != self._size:
+            self._size, self._since_s = workers, window.now_s
+        member = Member(name="default/llm", policy=self._inference, window=window)
+        pool = PoolWindow(
+            at_s=window.now_s,
+            members=(member,),
+            workers=workers,
+            workers_since_s=self._since_s,
+        )
+        decision = decide(pool, self._lending)
+        load = decision.load
+        self.seen.append(OnlinePoint(at_s=window.now_s, load=load, least=load or 0.0))
+        wanted = decision.replicas
+        if not self._lends or wanted is None:
+            return None
+        if wanted > workers:
+            if now_s < self._rise_due_s:
+                return None
+            self._rise_due_s = now_s + _SYNC_S
+        return wanted
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """So many workers between two hours of the day, none outside them; it reads nothing."""
+
+    workers: int
+    start_h: float
+    length_h: float
+    hour_s: float = 3600.0
+    """Seconds that one hour of the trace's day takes."""
+    shift_s: float = 0.0
+    """Where midnight lies, seconds from the start."""
+    lookback_s: float = 0.0
+    history_s: float = 0.0
+
+    def act(self, now_s: float, window: Window | None, workers: int) -> int | None:  # noqa: ARG002
+        """Return the count of the hour."""
+        hour = (now_s - self.shift_s) / self.hour_s % 24
+        return self.workers if (hour - self.start_h) % 24 < self.length_h else 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Everything:
+    """A low-priority job that asks for the whole pool and takes what the scheduler leaves it."""
+
+    workers: int
+    lookback_s: float = 0.0
+    history_s: float = 0.0
+
+    def act(self, now_s: float, window: Window | None, workers: int) -> int | None:  # noqa: ARG002
+        """Return the same count."""
+        return self.workers
