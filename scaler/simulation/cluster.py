@@ -80,18 +80,12 @@ class Cluster:
 
     def advance(self, until_s: float) -> None:
         """Let the world run up to and including an instant."""
-        events = self._events
-        arrivals = self._next
-        while True:
-            event_s = events.next_s
-            arrival_s = arrivals[0][0] if arrivals else math.inf
-            if min(event_s, arrival_s) > until_s or event_s == arrival_s == math.inf:
-                break
-            if event_s <= arrival_s:
-                events.step()
-            else:
-                events.now_s = arrival_s
-                self._arrive(*self._pull())
+        events, arrivals = self._events, self._next
+        while arrivals and (arrival_s := arrivals[0][0]) <= until_s:
+            events.run(arrival_s)
+            events.now_s = arrival_s
+            self._arrive(*self._pull())
+        events.run(until_s)
         if until_s < math.inf:
             events.now_s = until_s
 
@@ -156,10 +150,11 @@ class Cluster:
         if engine.due_s != at_s:
             return
         engine.turn()
-        if replica.phase is Phase.DRAINING and not engine.open_requests:
+        due_s = engine.due_s
+        if due_s < math.inf:
+            self._events.at(due_s, replica.turn)
+        elif replica.phase is Phase.DRAINING:
             self._gone(replica)
-        else:
-            self._watch(replica)
 
     def _finished(self, replica: Replica, request: Request) -> None:
         self.fleets[replica.fleet.name].gateway.done(replica)

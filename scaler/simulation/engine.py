@@ -20,6 +20,7 @@ exceed what there is and are exactly those of the running requests.
 import dataclasses
 import heapq
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 
@@ -212,19 +213,19 @@ class Engine:
     def _begin(self, now_s: float) -> None:
         """Schedule the next step, and how often it repeats."""
         self._from_s = now_s
-        if not self.running and not self.waiting:
+        running = self.running
+        if not running and not self.waiting:
             self._steps = 0
             self.due_s = math.inf
             return
-        place = (self._step + 1) % self._block
         preempted = False
-        while self._needs_block[place] > self._free:
+        while self._needs_block[(self._step + 1) % self._block] > self._free:
             self._preempt(now_s)
             preempted = True
         prompt_tokens = 0
         if self._partial is not None or (self.waiting and not preempted):
             prompt_tokens = self._schedule_prompts(now_s, admit=not preempted)
-        step_s = self._a_s + self._b_s * len(self.running)
+        step_s = self._a_s + self._b_s * len(running)
         if prompt_tokens:
             step_s += self._c_s * prompt_tokens
             steps = 1
@@ -292,7 +293,7 @@ class Engine:
             if -(-length // size) > free:
                 break
             waiting.popleft()
-            chunk = min(length, left)
+            chunk = length if length < left else left
             blocks = -(-chunk // size)
             free -= blocks
             self._free -= blocks
@@ -329,13 +330,20 @@ class Engine:
 
     def _end(self, now_s: float) -> None:
         """Apply every step of the stretch: tokens, blocks, and whoever is done."""
-        steps = self._steps
+        steps, step_s = self._steps, self._step_s
         output_tokens = self._decoding
-        self.busy_s_total += steps * self._step_s
+        self.busy_s_total += steps * step_s
         if output_tokens:
-            self._free -= self._blocks_over(steps)
-            self.generation_tokens_total += steps * output_tokens
-            self.itl_s.observe(self._step_s, steps * output_tokens)
+            times = steps * output_tokens
+            if steps == 1:
+                self._free -= self._needs_block[(self._step + 1) % self._block]
+            else:
+                self._free -= self._blocks_over(steps)
+            self.generation_tokens_total += times
+            # Buckets.observe, written out: this is every step of every engine.
+            itl_s = self.itl_s
+            itl_s.counts[bisect_left(ITL_S, step_s)] += times
+            itl_s.total += step_s * times
         self._step = step = self._step + steps
         heap = self._finishing
         while heap and heap[0][0] <= step:
@@ -347,7 +355,9 @@ class Engine:
             output_tokens += self._end_prefills(now_s)
         if output_tokens:
             # vLLM counts a step only when something comes out of it, prompts in full then.
-            self.step_tokens.observe(output_tokens, steps)
+            step_tokens = self.step_tokens
+            step_tokens.counts[bisect_left(STEP_TOKENS, output_tokens)] += steps
+            step_tokens.total += output_tokens * steps
 
     def _end_prefills(self, now_s: float) -> int:
         """Hand each fully computed prompt its next token; return what vLLM counts for them."""
@@ -395,8 +405,9 @@ class Engine:
         del self.running[request]
         request.finished_s = now_s
         admitted_s = now_s if request.admitted_s is None else request.admitted_s
-        self.e2e_s.observe(now_s - request.arrived_s)
-        self.queue_s.observe(admitted_s - request.arrived_s)
+        arrived_s = request.arrived_s
+        self.e2e_s.observe(now_s - arrived_s)
+        self.queue_s.observe(admitted_s - arrived_s)
         self.request_prompt_tokens.observe(request.prompt_tokens)
         self.request_generation_tokens.observe(request.output_tokens)
         self._on_finish(request)
@@ -416,8 +427,6 @@ class Engine:
         size = self._block
         needs = self._needs_block
         first = (self._step + 1) % size
-        if steps == 1:
-            return needs[first]
         cycles, rest = divmod(steps, size)
         end = first + rest
         part = sum(needs[first:end])

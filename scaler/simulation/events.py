@@ -7,7 +7,6 @@ nothing but its seed.
 
 import heapq
 import itertools
-import math
 from collections.abc import Callable
 
 Happen = Callable[[float], None]
@@ -35,12 +34,9 @@ class Events:
         """Let something happen at this instant, after what is under way."""
         self.at(self.now_s, happen)
 
-    @property
-    def next_s(self) -> float:
-        """When the next call is due; ``inf``: never."""
-        return self._queue[0][0] if self._queue else math.inf
-
-    def step(self) -> None:
-        """Go to the next call and make it."""
-        self.now_s, _, happen = heapq.heappop(self._queue)
-        happen(self.now_s)
+    def run(self, until_s: float) -> None:
+        """Make every call that is due up to and including an instant; end where the last was."""
+        queue, pop = self._queue, heapq.heappop
+        while queue and queue[0][0] <= until_s:
+            self.now_s, _, happen = pop(queue)
+            happen(self.now_s)

@@ -42,7 +42,8 @@ class Lengths:
         median = self.mean_tokens * exp(-(sigma**2) / 2)
 
         def draw() -> int:
-            return max(1, min(most, round(median * exp(gauss(0.0, sigma)))))
+            length = round(median * exp(gauss(0.0, sigma)))
+            return 1 if length < 1 else most if length > most else length
 
         return draw
 
