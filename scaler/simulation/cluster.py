@@ -157,7 +157,7 @@ class Cluster:
             self._gone(replica)
 
     def _finished(self, replica: Replica, request: Request) -> None:
-        self.fleets[replica.fleet.name].gateway.done(replica)
+        self.gateways[replica.fleet.service].done(replica)
         self.outcomes.finish(request)
 
     def waiting(self) -> int:

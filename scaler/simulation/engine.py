@@ -293,7 +293,7 @@ class Engine:
             if -(-length // size) > free:
                 break
             waiting.popleft()
-            chunk = length if length < left else left
+            chunk = min(left, length)
             blocks = -(-chunk // size)
             free -= blocks
             self._free -= blocks
@@ -363,12 +363,12 @@ class Engine:
         """Hand each fully computed prompt its next token; return what vLLM counts for them."""
         counted = 0
         for request, chunk in self._prefills:
-            request.computed_tokens += chunk
-            if request.computed_tokens < request.length_tokens:
+            request.computed_tokens = computed = request.computed_tokens + chunk
+            if computed < request.length_tokens:
                 continue
             request.generated_tokens += 1
-            self.generation_tokens_total += 1
             counted += 1
+            self.generation_tokens_total += 1
             if request.first_token_s is None:
                 counted += request.prompt_tokens
                 request.first_token_s = now_s
@@ -406,10 +406,14 @@ class Engine:
         request.finished_s = now_s
         admitted_s = now_s if request.admitted_s is None else request.admitted_s
         arrived_s = request.arrived_s
-        self.e2e_s.observe(now_s - arrived_s)
-        self.queue_s.observe(admitted_s - arrived_s)
-        self.request_prompt_tokens.observe(request.prompt_tokens)
-        self.request_generation_tokens.observe(request.output_tokens)
+        for buckets, value in (
+            (self.e2e_s, now_s - arrived_s),
+            (self.queue_s, admitted_s - arrived_s),
+            (self.request_prompt_tokens, request.prompt_tokens),
+            (self.request_generation_tokens, request.output_tokens),
+        ):
+            buckets.counts[bisect_left(buckets.upper, value)] += 1
+            buckets.total += value
         self._on_finish(request)
 
     # Counting

@@ -27,9 +27,8 @@ class Slo:
 
     def ttft_budget_s(self, prompt_tokens: int) -> float:
         """Return the longest allowed time to first token, seconds."""
-        return max(
-            self.ttft_least_s, self.ttft_base_s + prompt_tokens * self.ttft_per_prompt_token_s
-        )
+        by_length_s = self.ttft_base_s + prompt_tokens * self.ttft_per_prompt_token_s
+        return max(self.ttft_least_s, by_length_s)
 
 
 class Outcomes:
@@ -55,7 +54,7 @@ class Outcomes:
 
     def finish(self, request: Request) -> None:
         """Count a request that was answered in full."""
-        arrived_s, first_token_s, itl_s = request.arrived_s, request.first_token_s, request.itl_s
+        arrived_s, first_token_s = request.arrived_s, request.first_token_s
         if arrived_s < self.score_from_s or first_token_s is None:
             return
         self.finished += 1
@@ -65,7 +64,7 @@ class Outcomes:
         self.ttft_s.add(ttft_s)
         self.ttft_total_s += ttft_s
         in_time = ttft_s <= self.slo.ttft_budget_s(request.prompt_tokens)
-        if itl_s is not None:
+        if (itl_s := request.itl_s) is not None:
             self.itl_s.add(itl_s)
             in_time = in_time and itl_s <= self.slo.itl_s
         if in_time:

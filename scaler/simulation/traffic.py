@@ -43,7 +43,7 @@ class Lengths:
 
         def draw() -> int:
             length = round(median * exp(gauss(0.0, sigma)))
-            return 1 if length < 1 else most if length > most else length
+            return 1 if length < 1 else min(length, most)
 
         return draw
 
