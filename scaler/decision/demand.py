@@ -11,6 +11,7 @@ import dataclasses
 import enum
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .rates import increase, total_increase
 from .remembered import per_sample
@@ -102,6 +103,22 @@ def surely_held(sample: Sample) -> float | None:
 def backlog(sample: Sample) -> float:
     """Return the requests that wait, wherever they do."""
     return waiting(sample) + held(sample)
+
+
+class Asked(NamedTuple):
+    """Requests of one instant, and the ready replicas of which nothing is known."""
+
+    running: float
+    backlog: float
+    missing: int
+
+
+@per_sample
+def asked(sample: Sample) -> Asked | None:
+    """Return what an instant asks for; None: it says nothing about load."""
+    if not speaks(sample):
+        return None
+    return Asked(running(sample), backlog(sample), missing_replicas(sample))
 
 
 def service_time_s(samples: Sequence[Sample]) -> float | None:

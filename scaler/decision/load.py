@@ -13,6 +13,7 @@ sample.)
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -162,8 +163,12 @@ def _concurrency(reader: Reader) -> Series:
         return _not_applicable(reader, name, target, "no safe concurrency is known")
     safe, weight = reader.safe.requests, reader.drain_weight
     per_waiting = max(weight / safe, reader.drain_load)
-    loads = reader.each(
-        lambda sample: demand.running(sample) / safe + per_waiting * demand.backlog(sample)
+    fill = reader.fill
+    loads = tuple(
+        None
+        if (asked := demand.asked(sample)) is None
+        else asked.running / safe + per_waiting * asked.backlog + asked.missing * fill
+        for sample in reader.window.samples
     )
     now = reader.window.latest
     detail = (
@@ -339,10 +344,11 @@ def wanted(series: Sequence[Series]) -> Loads:
 
     None where every signal abstains.
     """
-    return tuple(
-        max(
-            (load / one.target for one in series if (load := one.loads[at]) is not None),
-            default=None,
-        )
-        for at in range(len(series[0].loads))
-    )
+    asked = ([None if load is None else load / one.target for load in one.loads] for one in series)
+    return tuple(functools.reduce(lambda these, those: list(map(_more, these, those)), asked))
+
+
+def _more(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

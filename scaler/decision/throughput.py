@@ -40,7 +40,8 @@ def _queued_runs(samples: Sequence[Sample]) -> Iterator[list[tuple[float, float]
             if run and finished < run[-1][1]:  # restarted
                 yield run
                 run = []
-            going[replica.name] = [*run, (sample.at_s, finished)]
+            run.append((sample.at_s, finished))
+            going[replica.name] = run
         yield from open_runs.values()
         open_runs = going
     yield from open_runs.values()

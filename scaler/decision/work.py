@@ -115,18 +115,26 @@ def loads(
     it within ``backlog_drain_s`` (at 0, within one service time).
     """
     drain_s = policy.backlog_drain_s or work.service_s
-
-    def load(before: Sample, after: Sample) -> float | None:
-        came = 0.0 if after.is_known_zero else arrivals(before, after)
-        if came is None or not demand.speaks(after):
-            return None
-        per_s = max(0.0, came) / (after.at_s - before.at_s) + _backlog(after) / drain_s
-        return per_s * work.request_s / work.safe_rho
-
-    return (None, *(load(before, after) for before, after in itertools.pairwise(samples)))
+    request_s, safe_rho = work.request_s, work.safe_rho
+    offers = itertools.starmap(_offered, itertools.pairwise(samples))
+    return (
+        None,
+        *(
+            None if offered is None else (offered[0] + offered[1] / drain_s) * request_s / safe_rho
+            for offered in offers
+        ),
+    )
 
 
 @per_pair
+def _offered(before: Sample, after: Sample) -> tuple[float, float] | None:
+    """Return arrivals per second between two samples, and the backlog then; None: not known."""
+    came = 0.0 if after.is_known_zero else arrivals(before, after)
+    if came is None or not demand.speaks(after):
+        return None
+    return max(0.0, came) / (after.at_s - before.at_s), _backlog(after)
+
+
 def arrivals(before: Sample, after: Sample) -> float | None:
     """
     Return how many requests came in between two samples.

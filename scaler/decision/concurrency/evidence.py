@@ -22,5 +22,5 @@ def earlier(window: Window) -> tuple[Sample, ...]:
 
 def stride(samples: Sequence[Sample]) -> int:
     """Return how many samples to go on by, for about as many readings as are worth their time."""
-    readings = sum(len(sample.replicas) for sample in samples)
+    readings = sum([len(sample.replicas) for sample in samples])
     return max(1, math.ceil(readings / MOST_READINGS))
