@@ -10,6 +10,7 @@ GetMetrics, IsActive in turn, six RPCs per object and 15 s), and as fast as one 
 
 import argparse
 import asyncio
+import collections
 import functools
 import math
 import multiprocessing
@@ -49,11 +50,16 @@ Call = Callable[[ExternalScalerStub, int], Awaitable[Any]]
 
 
 class MovingSource:
-    """Two replicas per workload whose load moves; every sample is made once and shared."""
+    """
+    Two replicas per workload whose load moves.
+
+    Replicas are made once and shared; samples are each workload's own, as what is worked out from
+    a sample is kept with it.
+    """
 
     def __init__(self) -> None:
-        self._samples: dict[int, Sample] = {}
-        self._windows: dict[tuple[int, int], Window] = {}
+        self._replicas: dict[int, tuple[Replica, ...]] = {}
+        self._samples: dict[Workload, collections.deque[Sample]] = {}
 
     @property
     def is_complete(self) -> bool:
@@ -69,15 +75,13 @@ class MovingSource:
     ) -> None:
         """Read nothing: samples are a function of the time."""
 
-    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:  # noqa: ARG002
+    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         newest = math.floor(now_s / INTERVAL_S)
         count = math.ceil(lookback_s / INTERVAL_S)
-        key = (newest, count)
-        if key not in self._windows:
-            numbers = range(newest - count + 1, newest + 1)
-            samples = tuple(self._sample(number) for number in numbers)
-            self._windows = {key: Window(samples=samples, interval_s=INTERVAL_S)}
-        return self._windows[key]
+        kept = self._samples.setdefault(workload, collections.deque(maxlen=count))
+        done = round(kept[-1].at_s / INTERVAL_S) if kept else newest - count
+        kept.extend(self._sample(number) for number in range(done + 1, newest + 1))
+        return Window(samples=tuple(kept), interval_s=INTERVAL_S)
 
     def nodes(
         self,
@@ -88,16 +92,18 @@ class MovingSource:
         return ()
 
     def _sample(self, number: int) -> Sample:
-        if number not in self._samples:
+        if number not in self._replicas:
             running = 8 + 6 * math.sin(number / 40)
-            replicas = tuple(
+            self._replicas[number] = tuple(
                 Replica(name=f"llm-{k}", requests_running=running, requests_waiting=0.0)
                 for k in range(2)
             )
-            self._samples[number] = Sample(
-                at_s=number * INTERVAL_S, replicas=replicas, ready_replicas=2, spec_replicas=2
-            )
-        return self._samples[number]
+        return Sample(
+            at_s=number * INTERVAL_S,
+            replicas=self._replicas[number],
+            ready_replicas=2,
+            spec_replicas=2,
+        )
 
 
 def serve(pipe: Connection) -> None:

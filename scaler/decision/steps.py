@@ -175,10 +175,11 @@ def _robust(
     standard error of at most LARGEST_ERROR.
     """
     trust = [1.0] * len(target)
+    squares = [[x**2 for x in column] for column in columns]
     solved: tuple[tuple[float, ...], list[list[float]]] | None = None
     spread = 0.0
     for _ in range(HUBER_ROUNDS):
-        solved = _least_squares(columns, target, list(map(mul, weights, trust)))
+        solved = _least_squares(columns, squares, target, list(map(mul, weights, trust)))
         if solved is None:
             return None
         terms = [[k * x for x in column] for k, column in zip(solved[0], columns, strict=True)]
@@ -214,13 +215,13 @@ def _determined(
 
 
 def _least_squares(
-    columns: Columns, target: Sequence[float], weights: Sequence[float]
+    columns: Columns, squares: Columns, target: Sequence[float], weights: Sequence[float]
 ) -> tuple[tuple[float, ...], list[list[float]]] | None:
     """Return weighted least squares and the inverse normal matrix; None where it is singular."""
     size = len(columns)
     weighted = [list(map(mul, weights, column)) for column in columns]
     # Columns are scaled to one, so that the pivots say how well a term is determined.
-    scale = [math.sqrt(sum(map(mul, weights, [x**2 for x in column]))) for column in columns]
+    scale = [math.sqrt(sum(map(mul, weights, square))) for square in squares]
     if not all(scale):
         return None
     normal = [

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from . import demand
 from .concurrency import SafeConcurrency
 from .policy import InferencePolicy, StepCost
-from .rates import arrived, in_both, increase, total_increase
+from .rates import arrived, in_both, increase
 from .remembered import per_pair
 from .sample import Sample
 from .steps import Mix, busy_buckets, fit
@@ -81,12 +81,24 @@ def _at_the_limit(samples: Sequence[Sample]) -> Work | None:
 
 def mean_request(samples: Sequence[Sample]) -> Mix | None:
     """Return the mean request that finished in these samples; None: none did."""
-    finished = total_increase(samples, "requests_finished_total")
-    prompt = total_increase(samples, "prompt_tokens_total")
-    output = total_increase(samples, "generation_tokens_total")
-    if not finished or prompt is None or output is None:
+    columns = zip(*itertools.starmap(_done, itertools.pairwise(samples)), strict=True)
+    rises = [[rise for rise in column if rise is not None] for column in columns]
+    if not rises or not all(rises):
+        return None
+    finished, prompt, output = map(sum, rises)
+    if not finished:
         return None
     return Mix(prompt_tokens=prompt / finished, output_tokens=output / finished)
+
+
+@per_pair
+def _done(before: Sample, after: Sample) -> tuple[float | None, float | None, float | None]:
+    """Return requests finished, and prompt and generated tokens, between two samples."""
+    return (
+        increase(before, after, "requests_finished_total"),
+        increase(before, after, "prompt_tokens_total"),
+        increase(before, after, "generation_tokens_total"),
+    )
 
 
 def _safe_rho(
