@@ -241,6 +241,21 @@ def test_partial_data_by_the_rule_of_the_hpa(running, spec, count):
     assert decide(full, inference(**FAST)).replicas == count
 
 
+def test_partial_data_that_changes_nothing_is_no_step():
+    seen = steady(600, running=21, replicas=2, ready_replicas=3, spec_replicas=3)
+
+    decision = decide(seen, inference(**FAST))
+
+    assert (decision.replicas, decision.reason) == (3, Reason.DEMAND)
+
+
+def test_gpu_readings_alone_do_not_keep_a_workload_asleep():
+    zero = Sample(at_s=10_000, spec_replicas=0, ready_replicas=0, gateway_waiting=3.0)
+    policy = inference(metrics=(SignalName.GPU_MEMORY,))
+
+    assert decide(window(zero), policy).replicas == 1
+
+
 def test_partial_data_names_the_span():
     seen = steady(600, running=14, replicas=2, ready_replicas=3, spec_replicas=3)
 

@@ -335,6 +335,12 @@ def test_batch_counts_against_the_least_limit():
     assert only(SignalName.BATCH, [batches]).detail == "max_num_seqs 16"
 
 
+def test_queue_counts_no_replica_as_more_than_busy():
+    samples = [sample(0, running=10, waiting=1), sample(5, running=30)]
+
+    assert only(SignalName.QUEUE, samples, queue_target=5.0).latest == 1
+
+
 def test_queue_says_what_a_replica_runs():
     samples = [counted(0, running=16, waiting=3), counted(5, running=8)]
 

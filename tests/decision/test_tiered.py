@@ -150,6 +150,13 @@ def test_a_hold_is_no_panic_and_names_the_blind_alone():
     assert decision.detail == "prod/t4: no safe concurrency is known"
 
 
+def test_a_silent_tier_is_as_old_as_the_newest_of_the_others():
+    early, late = window(sample(9_000.0)), window(sample(9_500.0))
+    members = (tier("t4", T4, late), tier("l4", T4, early), tier("a10", A10, None))
+
+    assert decide(TierWindow(member="prod/a10", members=members), A10).at_s == 9_500
+
+
 def test_an_unheard_tier_is_named():
     lone = TierWindow(
         member="prod/t4",
