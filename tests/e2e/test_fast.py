@@ -90,8 +90,13 @@ async def test_no_request_is_cut_by_a_scale_down(cluster, follower, record_prope
     await cluster.scale("chat", metadata=FAST, minReplicaCount=1)
     await cluster.until(lambda: pods_ready(cluster, 4))
     busy, *idle = sorted(await costs(cluster))
-    load.pods = {busy: 9.0, **dict.fromkeys(idle, 0.0)}
+    load.pods = {busy: 27.0, **dict.fromkeys(idle, 3.0)}
 
+    async def priced():
+        return await costs(cluster) == {busy: "27", **dict.fromkeys(idle, "3")}
+
+    await cluster.until(priced)
+    load.pods = {busy: 9.0, **dict.fromkeys(idle, 0.0)}
     record_property("to_one_s", await cluster.until_replicas("chat", 1))
 
     async def alone():
