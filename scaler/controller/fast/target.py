@@ -10,16 +10,17 @@ from collections.abc import Iterator
 
 from scaler.controller.seen import Json
 from scaler.sources.kubernetes.manifest import Manifest, at_path
+from scaler.sources.kubernetes.objects import (
+    EXTERNAL,
+    FALSE,
+    KEDA,
+    KEDA_MAX_REPLICAS,
+    PAUSED,
+    PAUSED_REPLICAS,
+)
 
-KEDA = "autoscaling.keda.sh"
-SWITCHES = (f"{KEDA}/paused", f"{KEDA}/paused-scale-out")
+SWITCHES = (PAUSED, f"{KEDA}/paused-scale-out")
 """Annotations that a Go boolean switches; anything but a false one counts."""
-PAUSED_REPLICAS = f"{KEDA}/paused-replicas"
-FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
-"""What Go's strconv.ParseBool reads as false."""
-EXTERNAL = frozenset({"external", "external-push"})
-DEFAULT_MAX_REPLICAS = 100
-"""KEDA's, where maxReplicaCount is not stated."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ def target(scaled_object: Json) -> Target | None:
         kind=scaled.get("kind") or "Deployment",
         name=scaled["name"],
         min_replicas=spec.get("minReplicaCount") or 0,
-        max_replicas=spec.get("maxReplicaCount", DEFAULT_MAX_REPLICAS),
+        max_replicas=spec.get("maxReplicaCount", KEDA_MAX_REPLICAS),
         hindrance=next(_hindrances(scaled_object, trigger), None),
     )
 
