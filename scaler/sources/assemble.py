@@ -130,7 +130,7 @@ class Assembly:
         if subject is not None:
             self.store.merge(metric, subject, labels, points)
 
-    def hear(self, workloads: Collection[Workload], now_s: float) -> None:
+    async def hear(self, workloads: Collection[Workload], now_s: float) -> None:
         """
         Take in what the Kubernetes API says of the workloads' namespaces now.
 
@@ -138,7 +138,7 @@ class Assembly:
             SourceError: kind ``limit``, more series than may be kept.
         """
         namespaces = {workload.namespace for workload in workloads}
-        self._stated.into(self.store, namespaces, now_s)
+        await self._stated.into(self.store, namespaces, now_s)
 
     def settle(self, workloads: Collection[Workload]) -> None:
         """After a round of reading: find out whose pods are whose, and how often they report."""

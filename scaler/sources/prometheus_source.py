@@ -98,7 +98,7 @@ class PrometheusSource:
             await self._probe(workloads, now_s)
         round_ = self._reader.begin()
         self._assembly.store.next_round()
-        self._assembly.hear(workloads, now_s)
+        await self._assembly.hear(workloads, now_s)
         await self._read(workloads, round_, now_s=now_s, lookback_s=lookback_s)
         await self._count_arrivals(workloads, round_, now_s)
         if now_s - self._measured_s >= MINUTE_S:

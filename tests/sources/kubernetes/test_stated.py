@@ -1,5 +1,6 @@
 """Where the API's word and kube-state-metrics' meet in one window: whoever spoke last is right."""
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -49,7 +50,7 @@ class Listener(Observer):
         super().__init__(workload, assembly=assembly)
 
     def at(self, at_s, *exported):
-        self.assembly.hear(self.workloads, at_s)
+        asyncio.run(self.assembly.hear(self.workloads, at_s))
         self.round(at_s, {POD: busy()}, *exported)
         return self.window(at_s)
 
@@ -163,7 +164,7 @@ def test_the_interval_of_the_exporters_is_not_the_apis():
     assembly = Assembly(profiles=shipped_profiles(), timing=Timing(), known=known_cluster())
     listener = Observer(CHAT, assembly=assembly)
     for age in range(8, 0, -1):
-        listener.assembly.hear(listener.workloads, NOW_S - 5 * age)
+        asyncio.run(assembly.hear(listener.workloads, NOW_S - 5 * age))
         exported = (replicas(2, 2, 2),) if age % 4 == 0 else ()
         listener.round(NOW_S - 5 * age, {POD: busy()}, *exported)
     assert assembly.intervals.interval_s(Exporter.CLUSTER) == 20
