@@ -189,6 +189,7 @@ def _points(asked: argparse.Namespace, *, sweep: bool) -> Iterator[tuple[str, st
             yield policy, "quantile=off,delay=120"
             yield policy, "quantile=0.9,delay=120"
             yield policy, "quantile=0.99,delay=600"
+            yield policy, "quantile=0.99,delay=1200"
         else:
             yield from ((policy, f"{each:g}") for each in RIVALS[policy])
 

@@ -132,7 +132,8 @@ def _saved(rival: Point, own: Point | None) -> str:
     if own is None:
         return f"we do not reach it ({against})"
     share = 100 * (1 - own.gpu_hours / rival.gpu_hours)
-    return f"{share:+.0f} % fewer, {own.gpu_hours:.2f} [{own.setting}] ({against})"
+    word = "fewer" if share >= 0 else "more"
+    return f"{abs(share):.0f} % {word}, {own.gpu_hours:.2f} [{own.setting}] ({against})"
 
 
 def traces_of(points: Iterable[Point]) -> list[str]:

@@ -62,7 +62,7 @@ def test_all_goals_met_are_said_to_be():
     said = goals(standing(ours, rival, point("oracle", 3.5, 0.99)))
 
     assert ["missed" in goal for goal in said] == [False, False, False]
-    assert "+20 % fewer" in said[1]
+    assert "99 %: 20 % fewer, 4.00" in said[1]
     assert "1.14 x" in said[2]
 
 
