@@ -98,6 +98,8 @@ class Standing:
 
 def goals(standing: Standing) -> list[str]:
     """Return the three goals on one trace, each said plainly."""
+    if not standing.rivals or not standing.own:
+        return ["goals: not to be told, since ours or every rival was left out"]
     beyond = standing.beyond()
     said = "met: none" if not beyond else "missed: " + "; ".join(f"{_at(one)}" for one in beyond)
     saved = [f"{100 * level:g} %: {_saved(rival, own)}" for level, rival, own in standing.savings()]

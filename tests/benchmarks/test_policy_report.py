@@ -96,3 +96,8 @@ def test_the_page_keeps_what_is_around_its_markers(tmp_path):
     assert "old" not in text
     assert "| **kvtide** | 4.50 ± 0.50 | 98.50 % ± 0.50 |" in text
     assert (tmp_path / f"benchmarks-{TRACE}.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("one", [point("kvtide", 1.0, 1.0), point("knative", 1.0, 1.0)])
+def test_without_both_sides_no_goal_is_said_to_be_met(one):
+    assert "met" not in " ".join(goals(standing(one, point("oracle", 1.0, 1.0))))
