@@ -106,12 +106,33 @@ def test_training_without_a_borrower_is_a_wrong_file(trace, tmp_path):
     assert "a ScaledObject with role: training" in done.stderr
 
 
+def test_measured_steps_and_a_stated_cache_make_the_replica(trace, tmp_path):
+    steps = tmp_path / "steps.csv"
+    rows = (f"{n},{p},{0.02 + 1e-4 * n + 5e-5 * p}" for n in (1, 8, 64) for p in (0, 99, 900))
+    steps.write_text("\n".join(("batch,prompt_tokens,latency_s", *rows)), encoding="utf-8")
+
+    done = kvtide(
+        *("--trace", trace, "--policy", "fixed=2", "--no-oracle", "--json"),
+        *("--latency", steps, "--kv-tokens", 8000, "--max-num-seqs", 16),
+    )
+
+    assert done.returncode == 0, done.stderr
+    replica = json.loads(done.stdout)["replica"]
+    assert replica["step_cost"]["a_s"] == pytest.approx(0.02)
+    assert replica["step_cost"]["b_s"] == pytest.approx(1e-4)
+    assert replica["step_cost"]["c_s"] == pytest.approx(5e-5)
+    assert replica["fit"]["rows"] == 9
+    assert (replica["max_num_seqs"], replica["max_model_len"]) == (16, 8000)
+    assert 8000 <= (replica["num_blocks"] - 1) * replica["block_tokens"] < 8032
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--policy", "magic"), "one of kvtide, kvtide-rise, fixed"),
         (("--policy", "fixed=many"), "fixed=NUMBER (replicas)"),
         (("--slice", "9:3"), "--slice"),
+        (("--latency", "none.csv"), "none.csv: got No such file"),
         (("--slice", "900:"), "a trace with requests in the slice"),
     ],
 )

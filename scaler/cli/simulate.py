@@ -42,6 +42,19 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
     ] = 0.0,
     gpus: Annotated[int, typer.Option(help="Most replicas.", min=1, max=1000)] = 40,
     cold_start: Annotated[float, typer.Option(help="Seconds.", min=0, max=7200)] = 60.0,
+    latency: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Measured steps of a replica: CSV of batch, prompt_tokens, latency_s.",
+            metavar="FILE",
+        ),
+    ] = None,
+    kv_tokens: Annotated[
+        int | None, typer.Option(help="KV cache of a replica, in tokens.", min=16)
+    ] = None,
+    max_num_seqs: Annotated[
+        int | None, typer.Option(help="Most requests that a replica runs at once.", min=1)
+    ] = None,
     clairvoyant: Annotated[
         bool, typer.Option("--oracle/--no-oracle", help="Find oracle_gpu_hours.")
     ] = True,
@@ -49,7 +62,9 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
     as_json: Json = False,
 ) -> None:
     """
-    Play a trace against policies, side by side, in simulated time: an 8B model on H100s.
+    Play a trace against policies, side by side, in simulated time.
+
+    Replicas are an 8B model on an H100 each, or as --latency and --kv-tokens say.
 
     Example: kvtide simulate --trace azure2023_conv.csv.gz --scale 5 --policy kvtide
     """
@@ -68,6 +83,9 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
         warm_up_s=warm_up,
         gpus=gpus,
         cold_start_s=cold_start,
+        latency=latency,
+        kv_tokens=kv_tokens,
+        max_num_seqs=max_num_seqs,
         config=config,
         clairvoyant=clairvoyant,
     )

@@ -16,9 +16,10 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.report.simulation import html, moments_csv
 from scaler.simulation.baselines.catalog import SAFE_RHO, named, own_defaults, terms_of
 from scaler.simulation.baselines.oracle import ROUNDS, oracle
+from scaler.simulation.engine import EngineConfig
 from scaler.simulation.keda import kvtide
 from scaler.simulation.lending import PoolLender
-from scaler.simulation.presets import one_fleet
+from scaler.simulation.presets import ENGINE_8B_H100, one_fleet
 from scaler.simulation.score import Score
 from scaler.simulation.simulate import Autoscaler, Run, Setup, repeated, simulate
 from scaler.simulation.traffic import (
@@ -34,6 +35,7 @@ from scaler.simulation.training import TrainingConfig
 from scaler.sources.check.triggers import triggers_in
 from scaler.sources.configuration import Configuration
 from scaler.sources.documents.configuration import load_configuration, read_text
+from scaler.sources.latency import measured_steps
 from scaler.sources.traces import Trace, TraceRate, open_trace
 
 _PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211, sigma=0.9)
@@ -56,6 +58,9 @@ class Asked:
     warm_up_s: float
     gpus: int
     cold_start_s: float
+    latency: pathlib.Path | None
+    kv_tokens: int | None
+    max_num_seqs: int | None
     config: pathlib.Path | None
     clairvoyant: bool
 
@@ -72,9 +77,10 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
     opened = open_trace(asked.trace)
     arrivals = _arrivals(opened, asked)
     length_s = float(math.ceil(arrivals[-1].at_s + 1e-9) or 1)
+    engine, fitted = _engine(asked)
     setup = Setup(
         cluster=dataclasses.replace(
-            one_fleet(gpus=gpus, cold_start_s=asked.cold_start_s, seed=asked.seed),
+            one_fleet(gpus=gpus, cold_start_s=asked.cold_start_s, engine=engine, seed=asked.seed),
             jobs=(_job(lending),) if lending else (),
         ),
         length_s=length_s,
@@ -100,12 +106,35 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
         "scale": asked.scale,
         "slice": asked.slice,
         "training": str(asked.training) if asked.training else None,
+        "replica": {**dataclasses.asdict(engine), "fit": fitted},
         "policies": {run.name: _figures(run.score, fewest) for run in runs},
     }
     if output is not None:
         _write(output, result, runs, _demand(arrivals, setup))
     table = _table(runs, fewest, f"{asked.trace.name}, {len(arrivals)} requests")
     return result, Group(table, *((_lent(runs),) if lending else ()))
+
+
+def _engine(asked: Asked) -> tuple[EngineConfig, dict[str, Any] | None]:
+    """Return the replica that was asked for, and how well measured steps fit, where there are."""
+    engine, fitted = ENGINE_8B_H100, None
+    if asked.latency is not None:
+        measured = measured_steps(asked.latency)
+        engine = dataclasses.replace(engine, step_cost=measured.cost)
+        fitted = {
+            "rows": measured.rows,
+            "median_error": measured.median_error,
+            "largest_error": measured.largest_error,
+        }
+    if asked.kv_tokens is not None:  # no request can be longer than what the cache holds
+        engine = dataclasses.replace(
+            engine,
+            num_blocks=asked.kv_tokens // engine.block_tokens + 2,  # and the null block
+            max_model_len=min(engine.max_model_len, asked.kv_tokens),
+        )
+    if asked.max_num_seqs is not None:
+        engine = dataclasses.replace(engine, max_num_seqs=asked.max_num_seqs)
+    return engine, fitted
 
 
 def _slice(text: str | None) -> tuple[float, float] | None:

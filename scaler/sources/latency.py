@@ -1,0 +1,117 @@
+"""
+What a step of an engine costs, fitted from a file of measured steps: batch, tokens, latency.
+
+A CSV with the header ``batch, prompt_tokens, latency_s`` and, if rows are means, ``steps``: how
+many steps a row is the mean of. ``batch`` counts the requests that got a token in the step,
+``prompt_tokens`` the prompt tokens computed in it (0 while only decoding), ``latency_s`` is the
+time from step to step. The fit is the decision's own (:func:`scaler.decision.steps.fit`), so that
+a simulated engine and the law of work mean the same by a, b and c.
+
+What must stay true: measurements that cannot tell the three costs apart give an error, not a guess.
+"""
+
+import csv
+import dataclasses
+import math
+import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
+
+from scaler.decision.policy import StepCost
+from scaler.decision.steps import LEAST_BUCKETS, BusyBucket, Mix, fit
+from scaler.errors import ConfigurationError, Problem
+
+_COLUMNS = ("batch", "prompt_tokens", "latency_s")
+_NO_MIX = Mix(prompt_tokens=0.0, output_tokens=0.0)
+_APART = (
+    f"at least {LEAST_BUCKETS} rows that tell a + b·batch + c·prompt_tokens apart: small and large "
+    "batches with and without prompt tokens, and latencies that rise with both"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredSteps:
+    """The costs that a file of measured steps tells, and how well they fit it."""
+
+    cost: StepCost
+    rows: int
+    median_error: float
+    """Half of the rows are off by less than this share of their latency."""
+    largest_error: float
+
+
+def measured_steps(path: pathlib.Path) -> MeasuredSteps:
+    """
+    Fit the cost of a step to a file of measured steps.
+
+    Raises:
+        ConfigurationError: it cannot be read, or does not tell the costs apart.
+    """
+    rows = _rows(path)
+    cost = fit(rows, _NO_MIX)
+    if cost is None:
+        got = f"{len(rows)} rows"
+        raise ConfigurationError(Problem(field=str(path), got=got, allowed=_APART))
+    errors = [abs(_expected_s(cost, one) / one.seconds - 1) for one in rows]
+    return MeasuredSteps(
+        cost=cost,
+        rows=len(rows),
+        median_error=statistics.median(errors),
+        largest_error=max(errors),
+    )
+
+
+def _expected_s(cost: StepCost, row: BusyBucket) -> float:
+    return cost.a_s * row.steps + cost.b_s * row.generated + cost.c_s * row.prompt
+
+
+def _rows(path: pathlib.Path) -> Sequence[BusyBucket]:
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            reader = csv.DictReader(lines)
+            columns = reader.fieldnames or ()
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        problem = Problem(field=str(path), got=reason, allowed="a readable CSV file")
+        raise ConfigurationError(problem) from error
+    if missing := [name for name in _COLUMNS if name not in columns]:
+        got = f"a header without {', '.join(missing)}"
+        allowed = "columns batch, prompt_tokens, latency_s, and steps if rows are means"
+        raise ConfigurationError(Problem(field=str(path), got=got, allowed=allowed))
+    problems = [
+        Problem(field=f"{path}, row {number}, {name}", got=repr(row[name]), allowed=allowed)
+        for number, row in enumerate(rows, start=1)
+        for name, allowed in (*_ALLOWED.items(), *(_STEPS.items() if "steps" in columns else ()))
+        if not _is_allowed(row[name], name)
+    ]
+    if problems:
+        raise ConfigurationError(*problems)
+    return [_bucket(row) for row in rows]
+
+
+_ALLOWED = {
+    "batch": "requests in the step, above 0",
+    "prompt_tokens": "prompt tokens computed in the step, 0 or more",
+    "latency_s": "seconds of the step, above 0",
+}
+_STEPS = {"steps": "steps that the row is the mean of, above 0"}
+
+
+def _is_allowed(text: str | None, name: str) -> bool:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return False
+    return math.isfinite(value) and (value > 0 or (name == "prompt_tokens" and value == 0))
+
+
+def _bucket(row: Mapping[str, str]) -> BusyBucket:
+    steps = float(row.get("steps", "1"))
+    batch, prompt_tokens, latency_s = (float(row[name]) for name in _COLUMNS)
+    return BusyBucket(
+        seconds=latency_s * steps,
+        steps=steps,
+        generated=batch * steps,
+        prompt=prompt_tokens * steps,
+    )
