@@ -611,8 +611,8 @@ SLOW_STEP, QUICK_STEP = "a=20ms,b=1ms,c=0.1ms", "a=8ms,b=0.5ms,c=0.05ms"  # full
         pytest.param(
             {},
             {"maxConcurrency": "40"},
-            [("llm/a10", "maxConcurrency", "40 here and 16 in t4")],
-            id="sizes that an even router does not know of",
+            [],
+            id="sizes that differ, as GPUs do",
         ),
         pytest.param(
             {"stepCost": SLOW_STEP},
@@ -636,7 +636,7 @@ SLOW_STEP, QUICK_STEP = "a=20ms,b=1ms,c=0.1ms", "a=8ms,b=0.5ms,c=0.05ms"  # full
         pytest.param({"tierPeakAbove": "0.8"}, {}, [], id="thresholds of the cheapest"),
         pytest.param({}, {"tierPeakAbove": "0.6"}, [], id="the same thresholds once more"),
         pytest.param(
-            {}, {"maxConcurrency": "40", "tierGroup": "code"}, [], id="tiers of two groups"
+            {}, {"tierPeakAbove": "0.8", "tierGroup": "code"}, [], id="tiers of two groups"
         ),
     ],
 )

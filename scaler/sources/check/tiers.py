@@ -44,26 +44,8 @@ def groups_of(seen: Iterable[Seen]) -> tuple[tuple[Tier, ...], ...]:
 
 def findings(tiers: Sequence[Tier]) -> Iterator[tuple[ScaledObject, Finding]]:
     """Yield what is unwise in one group, with the object it is told of."""
-    yield from _even_router(tiers)
     yield from _turning_back(tiers)
     yield from _unused_thresholds(tiers)
-
-
-def _even_router(tiers: Sequence[Tier]) -> Iterator[tuple[ScaledObject, Finding]]:
-    stated = [tier for tier in tiers if tier.policy.max_concurrency is not None]
-    by_size = sorted(stated, key=lambda tier: tier.policy.max_concurrency or 0)
-    if not stated or by_size[0].policy.max_concurrency == by_size[-1].policy.max_concurrency:
-        return
-    least, most = by_size[0], by_size[-1]
-    yield (
-        most.object,
-        warning(
-            f"{METADATA}maxConcurrency",
-            f"{most.policy.max_concurrency} here and {least.policy.max_concurrency} in "
-            f"{least.object.name}: a router that spreads requests evenly over replicas fills the "
-            "smaller ones first. Weigh by tier in the router, or give every tier the least",
-        ),
-    )
 
 
 def _turning_back(tiers: Sequence[Tier]) -> Iterator[tuple[ScaledObject, Finding]]:
