@@ -22,7 +22,7 @@ def source_of(fake, **more):
     server = PrometheusServer(
         url=fake.url,
         scrape_interval=ScrapeIntervals(engine_s=STEP_S),
-        **{"ingestion_delay_s": 0.0, "timeout_s": 2.0, **more},
+        **{"ingestion_delay_s": 0.0, "timeout_s": 5.0, **more},
     )
     return PrometheusSource(server, profiles=shipped_profiles())
 
@@ -123,7 +123,7 @@ async def test_an_outage_is_filled_from_what_the_server_kept(fake):
 @pytest.mark.parametrize(
     ("ill", "says"),
     [
-        pytest.param({"delay_s": 10.0}, "timeout: .* took more than 2 s", id="slow"),
+        pytest.param({"delay_s": 10.0}, "timeout: .* took more than 5 s", id="slow"),
         pytest.param({"answer": web.Response(text="<html>")}, "format: ", id="HTML"),
         pytest.param({"warnings": ["a store is down"]}, "partial: .*store is down", id="partial"),
     ],
