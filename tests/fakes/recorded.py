@@ -8,7 +8,6 @@ outage in which nothing was scraped.
 import contextlib
 import math
 import pathlib
-import shutil
 import socket
 import subprocess
 import time
@@ -16,6 +15,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
+
+from tests.programs import program
 
 SAFE = 8
 """Requests that a replica of the story may hold."""
@@ -78,9 +79,10 @@ def _family(out, name: str, labels: str, times, value) -> None:
 @contextlib.contextmanager
 def recorded_prometheus(folder: pathlib.Path, text: pathlib.Path) -> Iterator[str]:
     """Run a Prometheus on the blocks of a text; yield its address."""
-    program, tool = shutil.which("prometheus"), shutil.which("promtool")
-    if not program or not tool:
-        pytest.skip("no programs prometheus and promtool (Debian: apt-get install prometheus)")
+    prometheus, tool = (
+        program(name, get_it="Debian: apt-get install prometheus")
+        for name in ("prometheus", "promtool")
+    )
     data, config = folder / "data", folder / "prometheus.yml"
     command = [tool, "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)]
     subprocess.run(command, check=True, capture_output=True)
@@ -90,7 +92,7 @@ def recorded_prometheus(folder: pathlib.Path, text: pathlib.Path) -> Iterator[st
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     server = subprocess.Popen(
         [
-            program,
+            prometheus,
             f"--config.file={config}",
             f"--storage.tsdb.path={data}",
             f"--web.listen-address={address}",
