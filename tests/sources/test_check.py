@@ -2,115 +2,23 @@ import copy
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.errors import ConfigurationError
-from scaler.sources.check.files import Checked, check
+from scaler.sources.check.files import check
 from scaler.sources.check.findings import findings_json, findings_text
-from scaler.sources.configuration import Configuration, PrometheusServer, ScrapeIntervals
-
-OPEN = {
-    "scaleUp": {
-        "tolerance": "0",
-        "stabilizationWindowSeconds": 0,
-        "policies": [{"type": "Percent", "value": 900, "periodSeconds": 15}],
-    },
-    "scaleDown": {
-        "tolerance": "0",
-        "stabilizationWindowSeconds": 0,
-        "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
-    },
-}
-CHAT: dict[str, Any] = {
-    "apiVersion": "keda.sh/v1alpha1",
-    "kind": "ScaledObject",
-    "metadata": {"name": "chat", "namespace": "llm"},
-    "spec": {
-        "scaleTargetRef": {"name": "chat"},
-        "pollingInterval": 15,
-        "minReplicaCount": 1,
-        "maxReplicaCount": 20,
-        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": OPEN}},
-        "triggers": [
-            {
-                "type": "external-push",
-                "metadata": {"scalerAddress": "kvtide:6000", "maxConcurrency": "16"},
-            }
-        ],
-    },
-}
-TRAIN: dict[str, Any] = {
-    "apiVersion": "keda.sh/v1alpha1",
-    "kind": "ScaledObject",
-    "metadata": {"name": "train", "namespace": "llm"},
-    "spec": {
-        "scaleTargetRef": {
-            "apiVersion": "kvtide.io/v1alpha1",
-            "kind": "ReclaimableJob",
-            "name": "train",
-        },
-        "pollingInterval": 5,
-        "cooldownPeriod": 0,
-        "minReplicaCount": 0,
-        "maxReplicaCount": 4,
-        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": OPEN}},
-        "triggers": [
-            {
-                "type": "external-push",
-                "metadata": {
-                    "scalerAddress": "kvtide:6000",
-                    "role": "training",
-                    "workload": "ReclaimableJob/train",
-                    "poolUnits": "7",
-                    "reservedUnits": "3",
-                    "poolWorkloads": "llm/chat",
-                },
-            }
-        ],
-    },
-}
-SLOW_SCRAPES = Configuration(
-    prometheus={
-        "default": PrometheusServer(
-            url="http://prometheus:9090", scrape_interval=ScrapeIntervals(engine_s=15.0)
-        )
-    },
-    gateways={"edge": {}},
+from scaler.sources.configuration import Configuration
+from tests.sources.check_manifests import (
+    ABSENT,
+    BEHAVIOR,
+    CHAT,
+    HOUSE,
+    TRAIN,
+    changed,
+    checked,
+    metadata,
 )
-HOUSE = Configuration(
-    gateways={"edge": {}},
-    engines={"house": {"extends": "vllm", "allocates_up_front": False}},
-)
-ABSENT = object()
-BEHAVIOR = "advanced.horizontalPodAutoscalerConfig.behavior"
-
-
-def changed(scaled: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a manifest with other values at some paths within its spec."""
-    document = copy.deepcopy(scaled)
-    for path, value in changes.items():
-        *above, last = path.split(".")
-        node: Any = document["spec"]
-        for name in above:
-            node = node[int(name)] if name.isdigit() else node.setdefault(name, {})
-        if value is ABSENT:
-            del node[last]
-        else:
-            node[last] = value
-    return document
-
-
-def checked(*documents: dict[str, Any], configuration: Configuration | None = None) -> Checked:
-    return check(
-        {"objects.yaml": yaml.safe_dump_all(documents)},
-        SLOW_SCRAPES if configuration is None else configuration,
-    )
-
-
-def metadata(**more: str) -> dict[str, Any]:
-    return {f"triggers.0.metadata.{key}": text for key, text in more.items()}
 
 
 @pytest.mark.parametrize("document", [CHAT, TRAIN], ids=["inference", "training"])
@@ -586,68 +494,6 @@ def test_a_tier_at_zero_is_woken_by_its_groups_demand():
     tier = metadata(tierGroup="chat", tierCost="1")
     sleeping = changed(CHAT, {"minReplicaCount": 0, **tier})
     assert not checked(sleeping, configuration=Configuration()).errors
-
-
-CHEAP = {"tierGroup": "chat", "tierCost": "0.35"}
-FAST = {"tierGroup": "chat", "tierCost": "1.1", "tierPreference": "1"}
-
-
-def tiers(cheap, fast):
-    """Return a cheap tier and a fast one, each with more metadata."""
-    pair = [changed(CHAT, metadata(**CHEAP | cheap)), changed(CHAT, metadata(**FAST | fast))]
-    for name, document in zip(["t4", "a10"], pair, strict=True):
-        document["metadata"]["name"] = name
-        document["spec"]["scaleTargetRef"]["name"] = name
-    return pair
-
-
-SLOW_STEP, QUICK_STEP = "a=20ms,b=1ms,c=0.1ms", "a=8ms,b=0.5ms,c=0.05ms"  # full: 36 and 16 ms
-
-
-@pytest.mark.parametrize(
-    ("cheap", "fast", "found"),
-    [
-        pytest.param({}, {}, [], id="alike"),
-        pytest.param(
-            {},
-            {"maxConcurrency": "40"},
-            [],
-            id="sizes that differ, as GPUs do",
-        ),
-        pytest.param(
-            {"stepCost": SLOW_STEP},
-            {"stepCost": QUICK_STEP},
-            [("llm/t4", "tierPeakBelow", "2.2 times as long")],
-            id="thresholds closer together than the GPUs",
-        ),
-        pytest.param(
-            {"stepCost": SLOW_STEP, "tierPeakBelow": "0.2"},
-            {"stepCost": QUICK_STEP},
-            [],
-            id="thresholds farther apart",
-        ),
-        pytest.param({"stepCost": SLOW_STEP}, {}, [], id="one tier's cost says nothing"),
-        pytest.param(
-            {},
-            {"tierPeakAbove": "0.8"},
-            [("llm/a10", "tierPeakAbove", "the cheapest tier (t4)")],
-            id="thresholds that nobody reads",
-        ),
-        pytest.param({"tierPeakAbove": "0.8"}, {}, [], id="thresholds of the cheapest"),
-        pytest.param({}, {"tierPeakAbove": "0.6"}, [], id="the same thresholds once more"),
-        pytest.param(
-            {}, {"tierPeakAbove": "0.8", "tierGroup": "code"}, [], id="tiers of two groups"
-        ),
-    ],
-)
-def test_tiers_of_one_demand_measure_it_alike(cheap, fast, found):
-    findings = checked(*tiers(cheap, fast), configuration=HOUSE).findings
-
-    assert [(f.object, f.field.rpartition(".")[2]) for f in findings] == [
-        (scaled, key) for scaled, key, _ in found
-    ]
-    for finding, (_, _, why) in zip(findings, found, strict=True):
-        assert why in finding.why
 
 
 def test_a_deployment_of_batch_inference_may_borrow():
