@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 from benchmarks.real_engine import (
+    PACE,
     Limits,
     ModelSize,
     RealEngine,
@@ -24,7 +25,7 @@ from benchmarks.real_engine import (
     new_session,
     table,
 )
-from benchmarks.work_law import PACE, Load
+from benchmarks.work_law import Load
 
 HELD, HELD_S = 16, 20.0
 

@@ -26,6 +26,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 import aiohttp
 
 from benchmarks.real_engine import (
+    PACE,
     Answer,
     Limits,
     ModelSize,
@@ -51,8 +52,6 @@ from scaler.simulation.scrape import sample
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled
 from scaler.sources.latency import MeasuredSteps, measured_steps
 
-PACE = StepCost(a_s=0.03, b_s=0.0004, c_s=0.0002)
-"""With ``--paced``: four times the steps of an 8B model on an H100, for less load on the server."""
 PROMPT = Lengths(mean_tokens=150, sigma=0.8, most_tokens=1200)
 OUTPUT = Lengths(mean_tokens=40, sigma=0.8, most_tokens=300)
 HELD = ((1, 5.0), (4, 6.0), (12, 8.0), (32, 10.0), (64, 12.0), (110, 14.0))

@@ -27,6 +27,7 @@ import aiohttp
 import numpy as np
 
 from benchmarks.real_engine import (
+    PACE,
     Limits,
     ModelSize,
     Reader,
@@ -44,8 +45,6 @@ from scaler.decision.steps import Mix, busy_buckets, fit
 from scaler.decision.window import Window
 from scaler.decision.work import Work
 
-PACE = StepCost(a_s=0.03, b_s=0.0004, c_s=0.0002)
-"""With ``--paced``: four times the steps of an 8B model on an H100, for less load on the server."""
 MIXES = {"chat": (96, 48), "code": (384, 12)}
 """Mean prompt and output tokens; both are exponential, at least 2 tokens."""
 HELD = (1, 2, 4, 8, 16, 32)
