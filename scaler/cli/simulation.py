@@ -18,7 +18,7 @@ from scaler.simulation.baselines.catalog import SAFE_RHO, named, own_defaults, t
 from scaler.simulation.baselines.oracle import ROUNDS, oracle
 from scaler.simulation.engine import EngineConfig
 from scaler.simulation.keda import kvtide
-from scaler.simulation.lending import PoolLender
+from scaler.simulation.lenders import Kvtide
 from scaler.simulation.presets import ENGINE_8B_H100, one_fleet
 from scaler.simulation.score import Score
 from scaler.simulation.simulate import Autoscaler, Run, Setup, repeated, simulate
@@ -232,8 +232,8 @@ def _run(
     lending: LendingPolicy | None,
     clairvoyant: bool,
 ) -> tuple[list[Run], float | None]:
-    def lender() -> PoolLender | None:
-        return PoolLender(lending, own_defaults(terms_of(setup, arrivals))) if lending else None
+    def lender() -> Kvtide | None:
+        return Kvtide(lending, own_defaults(terms_of(setup, arrivals))) if lending else None
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         runs = [_watched(setup, arrivals, one, progress, lender()) for one in autoscalers]
@@ -249,7 +249,7 @@ def _watched(
     arrivals: list[Arrival],
     autoscaler: Autoscaler,
     progress: Progress,
-    lender: PoolLender | None,
+    lender: Kvtide | None,
 ) -> Run:
     task = progress.add_task(autoscaler.name, total=setup.end_s)
     return simulate(

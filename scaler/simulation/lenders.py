@@ -31,13 +31,17 @@ class Kvtide:
         self, lending: LendingPolicy, inference: InferencePolicy, *, lends: bool = True
     ) -> None:
         self._lending, self._inference, self._lends = lending, inference, lends
-        self._size, self._since_s, self._rise_due_s = 0, 0.0, 0.0
+        self._workers = 0
+        self._workers_since_s: float | None = None
+        self._silent_since_s: float | None = None
+        self._rise_due_s = 0.0
         self.seen: list[OnlinePoint] = []
 
     @property
     def lookback_s(self) -> float:
-        """What the workload's own decision reads."""
-        return self._inference.lookback_s
+        """What the workload's own decision and the thresholds read."""
+        stable_s, panic_s = self._lending.stable_window_s, self._lending.panic_window_s
+        return max(self._inference.lookback_s, stable_s + panic_s)
 
     @property
     def history_s(self) -> float:
@@ -46,28 +50,39 @@ class Kvtide:
 
     def act(self, now_s: float, window: Window | None, workers: int) -> int | None:
         """Return the workers that may run; None: hold, or a rise that waits for its sync."""
-        if window is None:
-            return None
-        if workers != self._size:
-            self._size, self._since_s = workers, window.now_s
-        member = Member(name="default/llm", policy=self._inference, window=window)
-        pool = PoolWindow(
-            at_s=window.now_s,
-            members=(member,),
-            workers=workers,
-            workers_since_s=self._since_s,
-        )
+        pool = self._pool(now_s, window, workers)
         decision = decide(pool, self._lending)
-        load = decision.load
-        self.seen.append(OnlinePoint(at_s=window.now_s, load=load, least=load or 0.0))
+        if window is not None:
+            load = decision.load
+            self.seen.append(OnlinePoint(at_s=pool.at_s, load=load, least=load or 0.0))
         wanted = decision.replicas
-        if not self._lends or wanted is None:
+        if not self._lends or wanted is None or (wanted > workers and now_s < self._rise_due_s):
             return None
         if wanted > workers:
-            if now_s < self._rise_due_s:
-                return None
             self._rise_due_s = now_s + _SYNC_S
         return wanted
+
+    def _pool(self, now_s: float, window: Window | None, workers: int) -> PoolWindow:
+        """Return what the server would compose; the time is that of the readings."""
+        at_s = now_s if window is None else window.now_s
+        if workers != self._workers:
+            self._workers, self._workers_since_s = workers, at_s
+        if window is not None:
+            self._silent_since_s = None
+        elif self._silent_since_s is None:
+            self._silent_since_s = now_s
+        member = Member(
+            name="default/llm",
+            policy=self._inference,
+            window=window,
+            silent_since_s=self._silent_since_s,
+        )
+        return PoolWindow(
+            at_s=at_s,
+            members=(member,),
+            workers=workers,
+            workers_since_s=self._workers_since_s,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

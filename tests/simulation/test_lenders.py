@@ -4,7 +4,7 @@ import dataclasses
 
 from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.simulation.baselines.fixed import FixedFleet
-from scaler.simulation.lending import PoolLender
+from scaler.simulation.lenders import Kvtide
 from scaler.simulation.presets import one_fleet
 from scaler.simulation.simulate import Setup, simulate
 from scaler.simulation.traffic import Arrival
@@ -17,7 +17,7 @@ CLUSTER = dataclasses.replace(one_fleet(gpus=8), jobs=(TrainingConfig(name="trai
 
 def played(arrivals, *, replicas=2):
     setup = Setup(cluster=CLUSTER, length_s=600.0, replicas=replicas, max_replicas=8)
-    lender = PoolLender(POLICY, ONLINE)
+    lender = Kvtide(POLICY, ONLINE)
     return simulate(setup, arrivals, FixedFleet(replicas=replicas), lender=lender)
 
 
