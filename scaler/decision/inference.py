@@ -15,7 +15,7 @@ from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
 from .forecast import forecast, lead_time_s
 from .kpa import KpaAnswer
-from .limits import past_dead_band, reported_value, within_bounds
+from .limits import bounds, past_dead_band, reported_value, within_bounds
 from .load import Series, read, read_against, wanted
 from .pace import pace_of
 from .point import LoadPoint
@@ -317,4 +317,8 @@ def _notes(basis: Basis) -> tuple[str, ...]:
             "The scale target is not known (neither kube-state-metrics nor the API): "
             "ready replicas are those with a live engine series."
         )
+    if basis.policy.forecast is not Forecast.OFF and basis.lead_time_s is None:
+        notes.append("No cold start was seen and leadTime is not stated: the forecast rests.")
+    if bounds(basis.window, basis.policy)[1] is None:
+        notes.append("maxReplicas is not known: the count has no bound here, KEDA's still holds.")
     return (*notes, *(basis.safe.notes if basis.safe else ()))

@@ -426,11 +426,29 @@ NO_TARGET = (
 )
 
 
+NO_LEAD_TIME = "No cold start was seen and leadTime is not stated: the forecast rests."
+NO_MAXIMUM = "maxReplicas is not known: the count has no bound here, KEDA's still holds."
+
+
 @pytest.mark.parametrize(
-    ("spec", "notes"), [(None, (NO_TARGET,)), (2, ())], ids=["not known", "known"]
+    ("spec", "changes", "notes"),
+    [
+        pytest.param(2, {}, (), id="all is known"),
+        pytest.param(None, {}, (NO_TARGET,), id="the scale target is not"),
+        pytest.param(2, {"lead_time_s": None}, (NO_LEAD_TIME,), id="no cold start is"),
+        pytest.param(
+            2,
+            {"lead_time_s": None, "forecast": Forecast.OFF},
+            (),
+            id="no cold start is, and no forecast asks for one",
+        ),
+        pytest.param(2, {"max_replicas": None}, (NO_MAXIMUM,), id="the maximum is not"),
+    ],
 )
-def test_a_scale_target_that_is_not_known_is_noted(spec, notes):
-    decision = decide(steady(600, running=14, replicas=2, spec_replicas=spec), inference(**FAST))
+def test_what_is_not_known_is_noted_with_what_rests(spec, changes, notes):
+    known = {"lead_time_s": 60.0, "max_replicas": 20}
+    policy = inference(**FAST | known | changes)
+    decision = decide(steady(600, running=14, replicas=2, spec_replicas=spec), policy)
 
     assert decision.notes == notes
 
