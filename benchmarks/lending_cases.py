@@ -1,0 +1,130 @@
+"""The traces and pools that lending is measured on: what is played, how fast, on which units."""
+
+import csv
+import dataclasses
+import gzip
+import os
+import pathlib
+from collections.abc import Iterable
+
+from scaler.decision.policy import InferencePolicy, LendingPolicy, LoadBase, StepCost
+from scaler.simulation.engine import EngineConfig
+from scaler.simulation.simulate import repeated
+from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
+
+DATA = pathlib.Path(os.environ.get("KVTIDE_DATA", "../shared/data")) / "traces"
+L40S_8B = EngineConfig(
+    step_cost=StepCost(a_s=0.023, b_s=0.00019, c_s=0.00007),
+    num_blocks=11_900,
+    max_num_seqs=256,
+    max_num_batched_tokens=2048,
+    max_model_len=16_384,
+)
+"""8B, bf16: 16 GB and 131 kB a token at 0.7 TB/s, 16 GFLOP a token at 230 TFLOP/s; rooflines."""
+MIG_1G = EngineConfig(
+    step_cost=StepCost(a_s=0.019, b_s=0.000185, c_s=0.000113),
+    num_blocks=1_500,
+    max_num_seqs=64,
+    max_num_batched_tokens=2048,
+    max_model_len=8_192,
+)
+"""1.5B, bf16, on a seventh of an A100 (5 GB): an 8B model's weights would not fit; rooflines."""
+CODE = (Lengths(mean_tokens=2540, sigma=1.0, most_tokens=7700), Lengths(mean_tokens=28))
+CHAT = (Lengths(mean_tokens=1155, sigma=0.9, most_tokens=7000), Lengths(mean_tokens=211, sigma=0.9))
+WARM_UP_S = 1800.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """One trace on one pool."""
+
+    name: str
+    speed: float
+    """How much faster than in the field its day passes."""
+    length_s: float
+    scrape_s: float = 15.0
+    units: int = 8
+    reserved: int = 0
+    fixed: int | None = None
+    """Replicas of a fleet of fixed size; None: kvtide scales it."""
+    engine: EngineConfig = L40S_8B
+    peak: float = 0.72
+    """Work of the busiest span over what the pool may safely do."""
+
+    @property
+    def lending(self) -> LendingPolicy:
+        """The defaults, with the six hours of the latch as fast as the day."""
+        return LendingPolicy(
+            pool_units=self.units,
+            reserved_units=max(self.reserved, self.fixed or 0),
+            latch_lookback_s=21_600 / self.speed,
+            load_base=LoadBase.POOL if self.fixed is None else LoadBase.SERVICE,
+        )
+
+    @property
+    def inference(self) -> InferencePolicy:
+        """The defaults; the delay is what auto comes to at this cold start."""
+        return InferencePolicy(
+            min_replicas=max(1, self.reserved),
+            max_replicas=self.units,
+            itl_target_s=0.1,
+            scale_down_delay_s=300.0,
+        )
+
+
+DAY_S = 86_400.0
+CASES = {
+    "week": Case(name="week", speed=7.0, length_s=DAY_S),
+    "monday": Case(name="monday", speed=7.0, length_s=DAY_S / 7),
+    "deepseek": Case(name="deepseek", speed=6.0, length_s=DAY_S / 6),
+    "burst": Case(name="burst", speed=1.0, length_s=3436.0, scrape_s=5.0, units=16),
+    "fixed": Case(name="fixed", speed=7.0, length_s=DAY_S / 7, fixed=6),
+    "mig": Case(name="mig", speed=6.0, length_s=DAY_S / 6, units=7, reserved=3, engine=MIG_1G),
+}
+"""monday and fixed are a day of the week trace, mig the deepseek day on 3 + 4 slices."""
+
+
+def trace(case: Case) -> list[Arrival]:
+    """Return the requests of a case with its warm-up before them."""
+    if case.name == "burst":
+        with gzip.open(DATA / "azure2023_code.csv.gz", "rt") as file:
+            rows = csv.DictReader(file)
+            read = [
+                Arrival(float(r["arrival_s"]), int(r["prompt_tokens"]), int(r["output_tokens"]))
+                for r in rows
+            ]
+        arrivals = list(scaled(read, 2, seed=1))
+    else:
+        arrivals = list(sampled(_rates(case), seed=1))
+    return repeated(arrivals, case.length_s, WARM_UP_S)
+
+
+def _rates(case: Case) -> Iterable[Rate]:
+    chat = case.name in {"deepseek", "mig"}
+    prompt, output = CHAT if chat else CODE
+    shape = _shape(chat=chat)
+    cost = case.engine.step_cost
+    request_s = prompt.mean_tokens * cost.c_s + output.mean_tokens * cost.b_s
+    full = case.peak * case.units * 0.87 / request_s / max(shape)
+    span_s = (900.0 if chat else 600.0) / case.speed
+    if case.name in {"monday", "fixed"}:
+        shape = shape[3 * 144 : 4 * 144]
+    for number, share in enumerate(shape):
+        yield Rate(
+            start_s=number * span_s,
+            end_s=(number + 1) * span_s,
+            per_s=share * full,
+            prompt=prompt,
+            output=output,
+        )
+
+
+def _shape(*, chat: bool) -> list[float]:
+    name, column = (
+        ("deepseek_v3r1_24h_15min.csv", "load_rel_to_peak_hour")
+        if chat
+        else ("azure2024_code_1week_10min_digitized.csv.gz", "requests_per_min")
+    )
+    raw = (DATA / name).read_bytes()
+    text = (gzip.decompress(raw) if name.endswith("gz") else raw).decode()
+    return [float(row[column]) for row in csv.DictReader(text.splitlines())]
