@@ -3,16 +3,15 @@
 import csv
 import dataclasses
 import gzip
-import os
-import pathlib
 from collections.abc import Iterable
 
+from benchmarks.policy_traces import folder
 from scaler.decision.policy import InferencePolicy, LendingPolicy, LoadBase, StepCost
 from scaler.simulation.engine import EngineConfig
 from scaler.simulation.simulate import repeated
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
+from scaler.sources.traces import open_trace
 
-DATA = pathlib.Path(os.environ.get("KVTIDE_DATA", "../shared/data")) / "traces"
 L40S_8B = EngineConfig(
     step_cost=StepCost(a_s=0.023, b_s=0.00019, c_s=0.00007),
     num_blocks=11_900,
@@ -87,12 +86,7 @@ CASES = {
 def trace(case: Case) -> list[Arrival]:
     """Return the requests of a case with its warm-up before them."""
     if case.name == "burst":
-        with gzip.open(DATA / "azure2023_code.csv.gz", "rt") as file:
-            rows = csv.DictReader(file)
-            read = [
-                Arrival(float(r["arrival_s"]), int(r["prompt_tokens"]), int(r["output_tokens"]))
-                for r in rows
-            ]
+        read = [Arrival(*one) for one in open_trace(folder() / "azure2023_code.csv.gz").requests()]
         arrivals = list(scaled(read, 2, seed=1))
     else:
         arrivals = list(sampled(_rates(case), seed=1))
@@ -125,6 +119,6 @@ def _shape(*, chat: bool) -> list[float]:
         if chat
         else ("azure2024_code_1week_10min_digitized.csv.gz", "requests_per_min")
     )
-    raw = (DATA / name).read_bytes()
+    raw = (folder() / name).read_bytes()
     text = (gzip.decompress(raw) if name.endswith("gz") else raw).decode()
     return [float(row[column]) for row in csv.DictReader(text.splitlines())]
