@@ -360,18 +360,43 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         pytest.param(
             CHAT,
             {"scaleTargetRef": {"kind": "StatefulSet", "name": "llama"}},
-            "error",
+            "warning",
             "spec.triggers.metadata.workload",
-            "takes Deployment/chat. State workload: StatefulSet/llama",
-            id="a target that cannot be guessed",
+            "takes Deployment/chat and finds no engine of yours. State workload: StatefulSet/llama",
+            id="a target that only the API tells",
+        ),
+        pytest.param(
+            CHAT,
+            {"scaleTargetRef.kind": "LeaderWorkerSet", **metadata(workload="LeaderWorkerSet/chat")},
+            "error",
+            "spec.scaleTargetRef.apiVersion",
+            "not stated: KEDA takes apps/v1, which has no LeaderWorkerSet to scale: KEDA refuses "
+            "the object. State leaderworkerset.x-k8s.io/v1",
+            id="a kind that KEDA looks for in apps/v1",
+        ),
+        pytest.param(
+            CHAT,
+            {"scaleTargetRef.kind": "Serving", **metadata(selector="app=chat")},
+            "error",
+            "spec.scaleTargetRef.apiVersion",
+            "has no Serving to scale: KEDA refuses the object. State the group and version",
+            id="a kind of somebody's without its group",
+        ),
+        pytest.param(
+            TRAIN,
+            {"scaleTargetRef.apiVersion": "batch/v1"},
+            "error",
+            "spec.scaleTargetRef.apiVersion",
+            "batch/v1, which has no ReclaimableJob to scale",
+            id="a kind in another group than its own",
         ),
         pytest.param(
             TRAIN,
             {"triggers.0.metadata.workload": ABSENT},
             "warning",
             "spec.triggers.metadata.workload",
-            "State workload: ReclaimableJob/train",
-            id="a borrower that cannot be guessed",
+            "does not know how many workers run. State workload: ReclaimableJob/train",
+            id="a borrower that only the API tells",
         ),
         pytest.param(
             CHAT,
@@ -542,6 +567,22 @@ def test_two_objects_cannot_scale_one_target():
     assert "has 2 ScaledObjects (chat, chat-too)" in finding.why
 
 
+def test_targets_of_one_name_in_two_groups_are_two():
+    second = changed(
+        CHAT,
+        {
+            "scaleTargetRef": {"apiVersion": "x/v1", "kind": "StatefulSet", "name": "chat"},
+            **metadata(workload="StatefulSet/chat"),
+        },
+    )
+    second["metadata"]["name"] = "chat-too"
+    first = changed(
+        CHAT, {"scaleTargetRef.kind": "StatefulSet", **metadata(workload="StatefulSet/chat")}
+    )
+
+    assert not checked(first, second, configuration=Configuration()).findings
+
+
 def test_the_same_object_twice_is_told():
     (finding,) = checked(CHAT, CHAT, configuration=Configuration()).findings
 
@@ -564,6 +605,40 @@ def test_objects_of_a_list_and_other_kinds_beside_them_are_read():
     objects = {"apiVersion": "v1", "kind": "List", "items": [CHAT, {"kind": "Service"}, TRAIN]}
 
     assert checked(objects, {"kind": "Deployment"}).objects == ("llm/chat", "llm/train")
+
+
+def scaled_job(*triggers: dict[str, Any]) -> dict[str, Any]:
+    spec = {"jobTargetRef": {"template": {}}, "maxReplicaCount": 4, "triggers": list(triggers)}
+    return {"kind": "ScaledJob", "metadata": {"name": "batch", "namespace": "llm"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("trigger", "why"),
+    [
+        pytest.param(
+            {"type": "external", "metadata": {"role": "training"}},
+            "never ends one: GPUs come back only as Jobs end",
+            id="training: nothing is given back",
+        ),
+        pytest.param(
+            {"type": "external-push", "metadata": {"maxConcurrency": "16"}},
+            "never ends one: the fleet never shrinks",
+            id="inference: nothing shrinks",
+        ),
+        pytest.param({"type": "external"}, "the fleet never shrinks", id="without metadata"),
+    ],
+)
+def test_a_scaled_job_is_refused(trigger, why):
+    (finding,) = checked(scaled_job({"type": "cron"}, trigger)).findings
+
+    assert (finding.level, finding.object, finding.field) == ("error", "llm/batch", "kind")
+    assert why in finding.why
+
+
+def test_a_scaled_job_of_somebody_else_is_passed_by():
+    found = checked(CHAT, scaled_job({"type": "cron"}, "?"), {"kind": "ScaledJob", "spec": 3})
+
+    assert found.objects == ("llm/chat",)
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,37 @@ def test_what_only_the_cluster_knows_cannot_be_decided_on():
 
     with pytest.raises(ConfigurationError, match="maxConcurrencyFromEnv: got a value that only"):
         triggers_in({"a.yaml": text}, Configuration())
+
+
+TARGET = "{apiVersion: apps/v1, kind: StatefulSet, name: llama}"
+
+
+@pytest.mark.parametrize(
+    ("more", "target"),
+    [
+        pytest.param("", ("StatefulSet", "llama"), id="the object's own target"),
+        pytest.param('workload: "Deployment/x", ', ("Deployment", "x"), id="unless it is stated"),
+    ],
+)
+def test_the_target_of_the_object_is_what_is_scaled(more, target):
+    text = GOOD.replace("{name: chat}", TARGET, 1).replace(
+        "maxConcurrency", f"{more}maxConcurrency"
+    )
+
+    workload = triggers_in({"a.yaml": text}, Configuration())["llm/chat"].workload
+
+    assert (workload.kind, workload.name, workload.target_stated) == (*target, True)
+
+
+SERVING = GOOD.replace("{name: chat}", "{apiVersion: x/v1, kind: Serving, name: chat}", 1)
+
+
+def test_pods_of_a_kind_that_nobody_knows_are_told_by_a_selector():
+    text = SERVING.replace("maxConcurrency", "selector: app=chat, maxConcurrency")
+
+    assert triggers_in({"a.yaml": text}, Configuration())["llm/chat"].workload.kind == "Serving"
+
+
+def test_without_one_the_target_is_what_is_wrong():
+    with pytest.raises(ConfigurationError, match=r"llm/chat: spec\.scaleTargetRef: got 'Serving/"):
+        triggers_in({"a.yaml": SERVING}, Configuration())

@@ -16,7 +16,7 @@ from scaler.sources.documents.nodes import scalar_text
 from scaler.sources.documents.trigger import parse_trigger
 from scaler.sources.source import Role, Trigger
 
-from . import hpa, inference, keda, tiers, training
+from . import hpa, inference, keda, scaled_job, tiers, training
 from .finding import METADATA, Finding, Level, error, warning
 from .scaled_object import OURS, ScaledObject, TriggerSpec, scaled_objects_of
 from .seen import Rule, Seen
@@ -55,6 +55,7 @@ def check(texts: Mapping[str, str], configuration: Configuration) -> Checked:
         found, misshapen = scaled_objects_of(text, origin)
         objects += found
         findings += (Finding.of(problem, key, origin) for key, problem in misshapen)
+        findings += scaled_job.findings(text, origin)
     if not objects and not findings:
         names = ", ".join(texts)
         raise ConfigurationError(
@@ -131,13 +132,13 @@ def _metadata_findings(spec: TriggerSpec) -> Iterator[Finding]:
 
 def _of_all(objects: Iterable[ScaledObject]) -> Iterator[Finding]:
     """Yield what is wrong between objects."""
-    by_target: dict[tuple[str, str], list[ScaledObject]] = collections.defaultdict(list)
+    by_target: dict[tuple[str, str, str], list[ScaledObject]] = collections.defaultdict(list)
     by_key: dict[str, list[ScaledObject]] = collections.defaultdict(list)
     for scaled in objects:
-        target = scaled.spec.scale_target_ref.target
-        by_target[scaled.namespace, str(target)].append(scaled)
+        ref = scaled.spec.scale_target_ref
+        by_target[scaled.namespace, ref.group, str(ref.target)].append(scaled)
         by_key[scaled.key].append(scaled)
-    for (namespace, name), owners in by_target.items():
+    for (namespace, _, name), owners in by_target.items():
         names = sorted({owner.name for owner in owners})
         if len(names) > 1:
             yield _at(

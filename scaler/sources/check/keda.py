@@ -5,8 +5,17 @@ from collections.abc import Iterator
 from scaler.sources.documents.names import INFERENCE_KINDS, ScaleTarget
 
 from .finding import METADATA, Finding, error, warning
-from .scaled_object import MAX_REPLICAS, POLLING_INTERVAL_S
+from .scaled_object import APPS, MAX_REPLICAS, POLLING_INTERVAL_S
 from .seen import Seen
+
+HOMES = {
+    "LeaderWorkerSet": "leaderworkerset.x-k8s.io/v1",
+    "Rollout": "argoproj.io/v1alpha1",
+    "ReclaimableJob": "kvtide.io/v1alpha1",
+}
+"""Where kinds that are known here are at home: certain of the group, usual of the version."""
+IN_APPS = ("Deployment", "StatefulSet", "ReplicaSet")
+"""What can be scaled of apps/v1; other groups may have kinds of these names as well."""
 
 
 def scaled_kind(seen: Seen) -> Iterator[Finding]:
@@ -30,19 +39,38 @@ def scaled_kind(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def home_of_kind(seen: Seen) -> Iterator[Finding]:
+    """Yield a kind that KEDA looks for where there is none: unstated, that is apps/v1."""
+    ref = seen.object.spec.scale_target_ref
+    if ref.kind in {*IN_APPS, "Job"}:
+        return
+    home = HOMES.get(ref.kind)
+    if ref.group != "apps" if home is None else ref.group == home.partition("/")[0]:
+        return
+    got = ref.api_version or f"not stated: KEDA takes {APPS}"
+    state = "State the group and version of its kind" if home is None else f"State {home}"
+    yield error(
+        "spec.scaleTargetRef.apiVersion",
+        f"{got}, which has no {ref.kind} to scale: KEDA refuses the object. {state}",
+    )
+
+
 def unstated_target(seen: Seen) -> Iterator[Finding]:
-    """Yield a target that the scaler cannot guess: it is told metadata, and not the object."""
+    """Yield a target that KEDA does not tell, since it sends metadata and not the object."""
     target = seen.object.spec.scale_target_ref.target
     guess = ScaleTarget("Deployment", seen.object.name)
     if target == guess or target.kind == "Job":
         return
     if {"workload", "selector"} & seen.spec.metadata.keys():
         return
-    told = f"kvtide is not told the target and takes {guess}. State workload: {target}"
-    if seen.is_training:
-        yield warning(f"{METADATA}workload", f"{told}, or it does not know how many workers run")
-    elif target.kind in INFERENCE_KINDS:
-        yield error(f"{METADATA}workload", f"{told}, or it finds no engine of yours")
+    if not seen.is_training and target.kind not in INFERENCE_KINDS:
+        return
+    harm = "does not know how many workers run" if seen.is_training else "finds no engine of yours"
+    yield warning(
+        f"{METADATA}workload",
+        f"not stated: without the Kubernetes API kvtide is not told the target, takes {guess} and "
+        f"{harm}. State workload: {target}",
+    )
 
 
 def kind_of_metric(seen: Seen) -> Iterator[Finding]:
@@ -139,6 +167,7 @@ def fallback(seen: Seen) -> Iterator[Finding]:
 
 RULES = (
     scaled_kind,
+    home_of_kind,
     unstated_target,
     kind_of_metric,
     cached_metrics,

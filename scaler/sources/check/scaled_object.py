@@ -8,7 +8,7 @@ below, since "the default" and "stated as such" read differently in a finding.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scaler.errors import Problem
@@ -16,10 +16,11 @@ from scaler.sources.documents.names import ScaleTarget
 from scaler.sources.documents.nodes import read_known
 from scaler.sources.documents.yaml_text import documents_of
 
+APPS = "apps/v1"
 POLLING_INTERVAL_S = 30
 COOLDOWN_S = 300
 MAX_REPLICAS = 100
-"""KEDA's defaults (apis/keda/v1alpha1/scaledobject_types.go, withtriggers_types.go)."""
+"""KEDA's defaults (apis/keda/v1alpha1/scaledobject_types.go, withtriggers_types.go, gvkr.go)."""
 OURS = ("external", "external-push")
 """Types of triggers that an external scaler answers."""
 
@@ -103,6 +104,11 @@ class ScaleTargetRef:
     def target(self) -> ScaleTarget:
         return ScaleTarget(self.kind, self.name)
 
+    @property
+    def group(self) -> str:
+        """API group of the target; the empty one is Kubernetes' core."""
+        return (self.api_version or APPS).rpartition("/")[0]
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
@@ -174,12 +180,30 @@ def scaled_objects_of(
     """
     found: list[ScaledObject] = []
     misshapen: list[tuple[str, Problem]] = []
-    for node in (part for document in documents_of(text, origin) for part in _items(document)):
-        if isinstance(node, dict) and node.get("kind") == "ScaledObject":
-            scaled, problems = _scaled_object(node, origin)
-            found += () if scaled is None else (scaled,)
-            misshapen += ((_key(node), problem) for problem in problems)
+    for node in objects_of(text, origin, "ScaledObject"):
+        scaled, problems = _scaled_object(node, origin)
+        found += () if scaled is None else (scaled,)
+        misshapen += ((key_of(node), problem) for problem in problems)
     return tuple(found), tuple(misshapen)
+
+
+def objects_of(text: str, origin: str, kind: str) -> Iterator[Mapping[str, Any]]:
+    """
+    Yield the objects of one kind in a (multi-document) YAML text, whatever their shape.
+
+    Raises:
+        ConfigurationError: the text is not YAML; ``origin`` names the file.
+    """
+    for node in (part for document in documents_of(text, origin) for part in _items(document)):
+        if isinstance(node, dict) and node.get("kind") == kind:
+            yield node
+
+
+def key_of(node: Mapping[str, Any]) -> str:
+    """Return an object's ``namespace/name`` as far as it states them."""
+    meta = node.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
+    return f"{meta.get('namespace') or 'default'}/{meta.get('name') or '?'}"
 
 
 def _items(document: Any) -> list[Any]:  # noqa: ANN401 - whatever a YAML document is
@@ -187,12 +211,6 @@ def _items(document: Any) -> list[Any]:  # noqa: ANN401 - whatever a YAML docume
     if isinstance(document, dict) and str(document.get("kind", "")).endswith("List"):
         return list(document.get("items") or [])
     return [document]
-
-
-def _key(node: Mapping[str, Any]) -> str:
-    meta = node.get("metadata")
-    meta = meta if isinstance(meta, dict) else {}
-    return f"{meta.get('namespace') or 'default'}/{meta.get('name') or '?'}"
 
 
 def _scaled_object(
