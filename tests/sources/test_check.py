@@ -607,7 +607,7 @@ def test_objects_of_a_list_and_other_kinds_beside_them_are_read():
     assert checked(objects, {"kind": "Deployment"}).objects == ("llm/chat", "llm/train")
 
 
-def scaled_job(*triggers: dict[str, Any]) -> dict[str, Any]:
+def scaled_job(*triggers: Any) -> dict[str, Any]:
     spec = {"jobTargetRef": {"template": {}}, "maxReplicaCount": 4, "triggers": list(triggers)}
     return {"kind": "ScaledJob", "metadata": {"name": "batch", "namespace": "llm"}, "spec": spec}
 
