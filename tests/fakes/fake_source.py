@@ -44,6 +44,11 @@ class FakeSource:
         while not self.reads or key not in self.reads[-1][0]:
             await self._began.wait()
 
+    async def until_reads(self, count: int) -> None:
+        """Wait for the beginning of the read that is the ``count``-th."""
+        while len(self.reads) < count:
+            await self._began.wait()
+
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         found = self.windows.get(workload.key)
         if found is None:
