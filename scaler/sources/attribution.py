@@ -89,12 +89,6 @@ def replica_of(workload: Workload, pod: str) -> str:
     return pod
 
 
-def deployment_of(replica_set: str) -> str | None:
-    """Return the Deployment that a ReplicaSet's name says it belongs to."""
-    match = _REPLICA_SET.fullmatch(replica_set)
-    return match["name"] if match else None
-
-
 def _by_target(workloads: Collection[Workload]) -> dict[tuple[str, str, str], list[Workload]]:
     found: dict[tuple[str, str, str], list[Workload]] = {}
     for workload in workloads:
@@ -116,8 +110,15 @@ def _by_owner_or_name(
 
 
 def _targets_of_owner(owner: Owner) -> Iterator[tuple[str, str]]:
-    """Yield the targets an owner stands for: a group's leader and workers have StatefulSets."""
+    """
+    Yield the targets an owner stands for.
+
+    A ReplicaSet is a Deployment's or a Rollout's; a group's leader and workers have StatefulSets.
+    """
     yield owner.kind, owner.name
+    if owner.kind == "ReplicaSet" and (match := _REPLICA_SET.fullmatch(owner.name)):
+        yield "Deployment", match["name"]
+        yield "Rollout", match["name"]
     if owner.kind == "StatefulSet":
         yield "LeaderWorkerSet", owner.name
         if match := re.fullmatch(r"(?P<name>.+)-\d+", owner.name):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from scaler.decision.window import ScaleBounds
 
-from .attribution import Owner, deployment_of, replica_of
+from .attribution import Owner, replica_of
 from .promql import Matcher
 from .series import SeriesStore, Subject
 from .source import Workload
@@ -55,8 +55,14 @@ COUNTS: Mapping[str, Counts] = {
         exist="kube_reclaimablejob_status_replicas",
         ready="kube_reclaimablejob_status_replicas_ready",
     ),
+    "Rollout": Counts(
+        label="rollout",
+        spec="kube_rollout_spec_replicas",
+        exist="kube_rollout_status_replicas",
+        ready="kube_rollout_status_replicas_ready",
+    ),
 }
-"""By kind of scale target. Of ReclaimableJobs only the API tells."""
+"""By kind of scale target. Of ReclaimableJobs and of Argo's Rollouts only the API tells."""
 
 CREATED = "kube_pod_created"
 READY_TIME = "kube_pod_status_ready_time"
@@ -144,15 +150,11 @@ class ClusterFacts:
         return ((workload.namespace, workload.name),)
 
     def owner_of(self, pod: Subject) -> Owner | None:
-        """Return the controller of a pod; a ReplicaSet's Deployment in place of the set."""
+        """Return the controller of a pod; where that is a ReplicaSet, the set's where known."""
         owner = self._owner(POD_OWNER, pod)
         if owner is None or owner.kind != "ReplicaSet":
             return owner
-        above = self._owner(_SET_OWNER, (pod[0], owner.name))
-        if above is not None:
-            return above
-        deployment = deployment_of(owner.name)
-        return owner if deployment is None else Owner(kind="Deployment", name=deployment)
+        return self._owner(_SET_OWNER, (pod[0], owner.name)) or owner
 
     def startup_s(self, pods: Iterable[Subject]) -> tuple[float, ...]:
         """

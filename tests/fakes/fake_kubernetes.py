@@ -26,6 +26,7 @@ RESOURCES = {
     ("keda.sh/v1alpha1", "ScaledObject"): "scaledobjects",
     ("apps/v1", "Deployment"): "deployments",
     ("apps/v1", "StatefulSet"): "statefulsets",
+    ("argoproj.io/v1alpha1", "Rollout"): "rollouts",
     ("coordination.k8s.io/v1", "Lease"): "leases",
     ("kueue.x-k8s.io/v1beta1", "Workload"): "workloads",
 }

@@ -63,6 +63,16 @@ def test_an_owner_beats_the_name():
     assert found == {"serve/llm": [], "serve/other": ["llm-6d5f8b9c7d-x2x4z"]}
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "Rollout"])
+def test_a_replica_set_of_which_no_more_is_known_tells_by_its_name(kind):
+    owners = {
+        "odd": Owner(kind="ReplicaSet", name="llm-6d5f8b9c7d"),
+        "llm-6d5f8b9c7d-x2x4z": Owner(kind="ReplicaSet", name="llm"),
+    }
+    found, _ = pods_of(list(owners), workload("llm", kind), owners=owners)
+    assert found["serve/llm"] == ["odd"]
+
+
 def test_a_group_s_pods_belong_to_its_stateful_sets():
     owners = {
         "llm-0": Owner(kind="StatefulSet", name="llm"),

@@ -61,6 +61,7 @@ class KnownCluster:
             "Deployment": Heard("replicas of Deployments"),
             "StatefulSet": Heard("replicas of StatefulSets"),
             "ReclaimableJob": Heard("workers of ReclaimableJobs", optional=True),
+            "Rollout": Heard("replicas of Rollouts", optional=True),
         }
 
     @property

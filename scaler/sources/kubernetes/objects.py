@@ -126,7 +126,7 @@ def autoscaler(manifest: Manifest) -> Autoscaler:
 
 
 def counts(manifest: Manifest) -> Counts:
-    """Parse a Deployment or a StatefulSet; what its status leaves out is 0."""
+    """Parse a Deployment, a StatefulSet or a Rollout; what its status leaves out is 0."""
     status = manifest.get("status") or {}
     return Counts(
         spec=at_path(manifest, ("spec", "replicas"), 1),

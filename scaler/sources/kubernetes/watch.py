@@ -29,6 +29,7 @@ async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) ->
         ("apps/v1", "Deployment", known.counts["Deployment"], counts),
         ("apps/v1", "StatefulSet", known.counts["StatefulSet"], counts),
         ("kvtide.io/v1alpha1", "ReclaimableJob", known.counts["ReclaimableJob"], workers),
+        ("argoproj.io/v1alpha1", "Rollout", known.counts["Rollout"], counts),
         *([of_nodes] if namespace is None else []),
     )
     if namespace is not None:

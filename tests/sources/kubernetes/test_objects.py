@@ -46,6 +46,13 @@ def test_a_status_that_leaves_replicas_out_says_none():
     assert (found.spec, found.exist, found.ready) == (0, 0, 0)
 
 
+def test_a_rollout_is_counted_as_a_deployment_is():
+    status = {"replicas": 3, "readyReplicas": 2, "HPAReplicas": 3}
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"}
+    rollout = {"spec": {"replicas": 4, "workloadRef": reference}, "status": status}
+    assert objects.counts(rollout) == objects.Counts(spec=4, exist=3, ready=2)
+
+
 def test_a_worker_that_exists_holds_its_gpus():
     found = objects.workers({"spec": {"replicas": 8}, "status": {"replicas": 3}})
     assert (found.spec, found.exist, found.ready) == (8, 3, 3)

@@ -73,6 +73,16 @@ def test_without_kube_state_metrics_the_api_alone_tells():
     assert latest.terminating_replicas == 0
 
 
+def test_of_a_rollout_the_api_alone_tells():
+    known = known_cluster()
+    known.counts["Deployment"].take({})
+    known.counts["Rollout"].take({("serve", "llm"): objects.Counts(spec=3, exist=3, ready=2)})
+    rollout = dataclasses.replace(CHAT, kind="Rollout")
+    latest = Listener(known, rollout).at(NOW_S).latest
+    assert scale(latest) == (3, 2, 1)
+    assert [one.name for one in latest.replicas] == [POD]
+
+
 def test_a_ready_replica_that_the_api_knows_first_counts():
     listener = Listener(known_cluster())
     listener.at(NOW_S - STEP_S, replicas(2, 2, 1))
