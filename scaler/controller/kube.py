@@ -14,7 +14,7 @@ from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
 
-from scaler.sources.kubernetes.api import Kind, as_it_is, follow, refusal
+from scaler.sources.kubernetes.api import Kind, Kinds, as_it_is, follow, refusal
 from scaler.sources.kubernetes.manifest import Key, Manifest
 
 MANAGER = "kvtide-controller"
@@ -27,6 +27,7 @@ class Kube:
     def __init__(self, client: DynamicClient, namespace: str | None) -> None:
         """Use one namespace, or all of them where it is None."""
         self._client = client
+        self._kinds = Kinds(client)
         self.namespace = namespace
 
     async def get(self, api_version: str, kind: str, namespace: str, name: str) -> Manifest | None:
@@ -128,10 +129,10 @@ class Kube:
     ) -> None:
         """Keep a list of a kind current and hand it over at each change; never returns."""
         listed = Kind(api_version=api_version, kind=kind, namespace=self.namespace)
-        await follow(self._client, listed, on_list, parse=as_it_is)
+        await follow(self._kinds, listed, on_list, parse=as_it_is)
 
     async def _resource(self, api_version: str, kind: str) -> Any:  # noqa: ANN401
-        return await self._client.resources.get(api_version=api_version, kind=kind)
+        return await self._kinds.find(api_version, kind)
 
 
 def _plain(found: Any) -> Manifest:  # noqa: ANN401

@@ -45,6 +45,8 @@ class FakeKubernetes:
     objects: dict[tuple[str, str, str], Manifest] = dataclasses.field(default_factory=dict)
     writes: list[tuple[str, str, Manifest]] = dataclasses.field(default_factory=list)
     """(method, path, body) of every write, refused ones too."""
+    absent: set[str] = dataclasses.field(default_factory=set)
+    """Plurals of kinds that the cluster does not serve."""
     refuse: dict[str, int] = dataclasses.field(default_factory=dict)
     """Path endings that are answered with a status."""
     interfere: dict[str, Callable[[], object]] = dataclasses.field(default_factory=dict)
@@ -113,11 +115,54 @@ class FakeKubernetes:
         app = web.Application()
         app.router.add_get("/version", _version)
         app.router.add_get("/api", _core)
-        app.router.add_get("/apis", _groups)
-        app.router.add_get("/api/v1", _resources)
-        app.router.add_get("/apis/{group}/{version}", _resources)
+        app.router.add_get("/apis", self._groups)
+        app.router.add_get("/api/v1", self._resources)
+        app.router.add_get("/apis/{group}/{version}", self._resources)
         app.router.add_route("*", "/{path:.*}", self._serve)
         return app
+
+    def _served(self) -> dict[tuple[str, str], str]:
+        return {kind: name for kind, name in RESOURCES.items() if name not in self.absent}
+
+    async def _groups(self, _: web.Request) -> web.Response:
+        groups = sorted({version for version, _ in self._served() if "/" in version})
+        return web.json_response(
+            {
+                "kind": "APIGroupList",
+                "apiVersion": "v1",
+                "groups": [
+                    {
+                        "name": one.split("/")[0],
+                        "versions": [{"groupVersion": one, "version": one.split("/")[1]}],
+                        "preferredVersion": {"groupVersion": one, "version": one.split("/")[1]},
+                    }
+                    for one in groups
+                ],
+            }
+        )
+
+    async def _resources(self, request: web.Request) -> web.Response:
+        version = request.path.removeprefix("/apis/").removeprefix("/api/")
+        mine = {kind: plural for (of, kind), plural in self._served().items() if of == version}
+        verbs = ["create", "delete", "get", "list", "patch", "watch"]
+        return web.json_response(
+            {
+                "kind": "APIResourceList",
+                "apiVersion": "v1",
+                "groupVersion": version,
+                "resources": [
+                    {
+                        "name": name,
+                        "kind": kind,
+                        "singularName": kind.lower(),
+                        "namespaced": kind != "Node",
+                        "verbs": verbs,
+                    }
+                    for kind, plural in mine.items()
+                    for name in (plural, f"{plural}/status", f"{plural}/scale")
+                ],
+            }
+        )
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         match = PATH.match(request.path)
@@ -259,45 +304,3 @@ async def _version(_: web.Request) -> web.Response:
 
 async def _core(_: web.Request) -> web.Response:
     return web.json_response({"kind": "APIVersions", "versions": ["v1"]})
-
-
-async def _groups(_: web.Request) -> web.Response:
-    groups = sorted({version for version, _ in RESOURCES if "/" in version})
-    return web.json_response(
-        {
-            "kind": "APIGroupList",
-            "apiVersion": "v1",
-            "groups": [
-                {
-                    "name": one.split("/")[0],
-                    "versions": [{"groupVersion": one, "version": one.split("/")[1]}],
-                    "preferredVersion": {"groupVersion": one, "version": one.split("/")[1]},
-                }
-                for one in groups
-            ],
-        }
-    )
-
-
-async def _resources(request: web.Request) -> web.Response:
-    version = request.path.removeprefix("/apis/").removeprefix("/api/")
-    mine = {kind: plural for (of, kind), plural in RESOURCES.items() if of == version}
-    verbs = ["create", "delete", "get", "list", "patch", "watch"]
-    return web.json_response(
-        {
-            "kind": "APIResourceList",
-            "apiVersion": "v1",
-            "groupVersion": version,
-            "resources": [
-                {
-                    "name": name,
-                    "kind": kind,
-                    "singularName": kind.lower(),
-                    "namespaced": kind != "Node",
-                    "verbs": verbs,
-                }
-                for kind, plural in mine.items()
-                for name in (plural, f"{plural}/status", f"{plural}/scale")
-            ],
-        }
-    )

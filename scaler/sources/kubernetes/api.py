@@ -87,6 +87,30 @@ async def connect() -> ApiClient:
     return ApiClient()
 
 
+class Kinds:
+    """
+    The kinds that a cluster serves, looked up one at a time.
+
+    The library replaces its cache of them whenever it does not find a kind, and whoever searched
+    the old one meanwhile fails (KeyError, kubernetes/aio/dynamic/discovery.py).
+    """
+
+    def __init__(self, client: DynamicClient) -> None:
+        self.client = client
+        self._lookup = asyncio.Lock()
+
+    async def find(self, api_version: str, kind: str) -> Resource:
+        """
+        Return a kind as the client takes it.
+
+        Raises:
+            ResourceNotFoundError: the cluster does not serve it.
+        """
+        async with self._lookup:
+            found: Resource = await self.client.resources.get(api_version=api_version, kind=kind)
+            return found
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """What is listed: a kind of object, in one namespace or (None) all of them."""
@@ -102,7 +126,7 @@ def as_it_is(manifest: Manifest) -> Manifest:
 
 
 async def follow(
-    client: DynamicClient,
+    kinds: Kinds,
     kind: Kind,
     on_list: Callable[[Mapping[Key, Parsed]], Awaitable[None] | None],
     *,
@@ -113,7 +137,7 @@ async def follow(
     Keep a list current and hand it over at each change; never returns.
 
     Args:
-        client: of the API server.
+        kinds: those of the API server.
         kind: what is listed.
         on_list: called with every object as parsed, by key; the mapping is the same each time.
         parse: an object's JSON to what is kept of it.
@@ -122,7 +146,7 @@ async def follow(
     pause_s, told = LEAST_PAUSE_S, None
     while True:
         try:
-            async for listed in _listed(client, kind, parse):
+            async for listed in _listed(kinds, kind, parse):
                 pause_s, told = LEAST_PAUSE_S, None
                 if (result := on_list(listed)) is not None:
                     await result
@@ -144,10 +168,10 @@ def _why(error: Exception, kind: Kind) -> Refusal:
 
 
 async def _listed(
-    client: DynamicClient, kind: Kind, parse: Callable[[Manifest], Parsed]
+    kinds: Kinds, kind: Kind, parse: Callable[[Manifest], Parsed]
 ) -> AsyncIterator[Mapping[Key, Parsed]]:
     """Yield a list, and again after each change, until it must be made anew."""
-    resource = await client.resources.get(api_version=kind.api_version, kind=kind.kind)
+    client, resource = kinds.client, await kinds.find(kind.api_version, kind.kind)
     held, version = await _list(client, resource, kind, parse)
     yield held
     while True:

@@ -8,7 +8,7 @@ from typing import Any
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
 
-from .api import FAULTS, MOST_PAUSE_S, Kind, follow, refusal
+from .api import FAULTS, MOST_PAUSE_S, Kind, Kinds, follow, refusal
 from .known import Heard, KnownCluster
 from .manifest import Manifest, Refusal
 from .objects import autoscaler, counts, node, pod, scaled_object, workers
@@ -20,7 +20,7 @@ ONE_NAMESPACE = Refusal(status=None, message="only one namespace is watched")
 
 async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) -> None:
     """Keep what is known of a cluster (None: every namespace of it) current; never returns."""
-    dynamic = await _discovered(known, client)
+    found = Kinds(await _discovered(known, client))
     of_nodes = ("v1", "Node", known.nodes, node)
     kinds: tuple[tuple[str, str, Heard[Any], Callable[[Manifest], Any]], ...] = (
         ("keda.sh/v1alpha1", "ScaledObject", known.scaled_objects, scaled_object),
@@ -38,7 +38,7 @@ async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) ->
         for api_version, kind, heard, parse in kinds:
             listed = Kind(api_version=api_version, kind=kind, namespace=namespace)
             watches.create_task(
-                follow(dynamic, listed, heard.take, parse=parse, on_trouble=heard.lose)
+                follow(found, listed, heard.take, parse=parse, on_trouble=heard.lose)
             )
 
 

@@ -108,6 +108,24 @@ async def test_what_may_not_be_listed_is_said_and_the_rest_is_heard(api):
         assert known.troubles() == []
 
 
+async def test_a_cluster_may_well_be_without_some_kinds(api, caplog):
+    api.absent = {"rollouts", "reclaimablejobs"}
+    async with heard(api) as known:
+        assert not known.counts["Rollout"].is_current
+        assert known.troubles() == []
+    # Whoever looks a kind up in vain takes nothing away from those who find theirs.
+    lost = {record.fields["why"] for record in caplog.records if record.name == "kvtide.kubernetes"}
+    assert lost == {f"the cluster has no kind {kind}" for kind in ("Rollout", "ReclaimableJob")}
+
+
+async def test_a_kind_that_is_there_and_forbidden_is_told(api):
+    api.refuse["/rollouts"] = 403
+    async with heard(api) as known:
+        (trouble,) = known.troubles()
+        assert trouble.startswith("Rollout (")
+        assert trouble.endswith("it would tell replicas of Rollouts")
+
+
 async def test_one_namespace_is_watched_alone_and_without_nodes(api):
     other = recorded("Pod")
     other["metadata"]["namespace"] = "other"
