@@ -534,13 +534,31 @@ def test_a_minimum_in_the_metadata_keeps_one_replica_awake():
     assert not checked(awake, configuration=Configuration()).findings
 
 
-def test_a_paused_object_is_told():
+@pytest.mark.parametrize(
+    ("annotation", "text", "why"),
+    [
+        ("paused", "true", "nothing scales"),
+        ("paused-replicas", "0", "nothing scales"),
+        ("paused-scale-in", "", "never scales down"),
+        ("paused-scale-out", "True", "never scales up"),
+    ],
+)
+def test_a_paused_object_is_told(annotation, text, why):
     paused = copy.deepcopy(CHAT)
-    paused["metadata"]["annotations"] = {"autoscaling.keda.sh/paused": "true"}
+    paused["metadata"]["annotations"] = {f"autoscaling.keda.sh/{annotation}": text}
 
     (finding,) = checked(paused, configuration=Configuration()).findings
 
-    assert finding.field == "metadata.annotations.autoscaling.keda.sh/paused"
+    assert finding.field == f"metadata.annotations.autoscaling.keda.sh/{annotation}"
+    assert why in finding.why
+
+
+def test_a_pause_that_is_switched_off_is_none():
+    going = copy.deepcopy(CHAT)
+    notes = ("paused", "paused-scale-in", "paused-scale-out")
+    going["metadata"]["annotations"] = {f"autoscaling.keda.sh/{one}": "false" for one in notes}
+
+    assert not checked(going, configuration=Configuration()).findings
 
 
 def test_an_object_with_wrong_metadata_is_still_checked_as_an_object():

@@ -13,13 +13,14 @@ from scaler.sources.kubernetes.manifest import Manifest, at_path
 from scaler.sources.kubernetes.objects import (
     EXTERNAL,
     FALSE,
-    KEDA,
     KEDA_MAX_REPLICAS,
     PAUSED,
     PAUSED_REPLICAS,
+    PAUSED_SCALE_OUT,
+    is_switched,
 )
 
-SWITCHES = (PAUSED, f"{KEDA}/paused-scale-out")
+SWITCHES = (PAUSED, PAUSED_SCALE_OUT)
 """Annotations that a Go boolean switches; anything but a false one counts."""
 
 
@@ -85,7 +86,7 @@ def _paused(metadata: Json) -> Iterator[str]:
     if PAUSED_REPLICAS in notes:
         yield f"annotation {PAUSED_REPLICAS}"
     for switch in SWITCHES:
-        if notes.get(switch, "false") not in FALSE:
+        if is_switched(notes, switch):
             yield f"annotation {switch}"
 
 

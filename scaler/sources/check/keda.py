@@ -3,6 +3,13 @@
 from collections.abc import Iterator
 
 from scaler.sources.documents.names import INFERENCE_KINDS, ScaleTarget
+from scaler.sources.kubernetes.objects import (
+    PAUSED,
+    PAUSED_REPLICAS,
+    PAUSED_SCALE_IN,
+    PAUSED_SCALE_OUT,
+    is_switched,
+)
 
 from .finding import METADATA, Finding, error, warning
 from .scaled_object import APPS, MAX_REPLICAS, POLLING_INTERVAL_S
@@ -14,6 +21,14 @@ HOMES = {
     "ReclaimableJob": "kvtide.io/v1alpha1",
 }
 """Where kinds that are known here are at home: certain of the group, usual of the version."""
+_PAUSES = {
+    PAUSED: "the object is paused: nothing scales",
+    PAUSED_REPLICAS: "the object is paused: nothing scales",
+    PAUSED_SCALE_IN: "scale-in is paused: the HPA never scales down and KEDA not to zero, so that "
+    "nothing is saved, and what is lent does not come back through KEDA",
+    PAUSED_SCALE_OUT: "scale-out is paused: the HPA never scales up and KEDA not from zero",
+}
+"""What an annotation of KEDA's does (controllers/keda/hpa.go, scale_scaledobjects.go)."""
 IN_APPS = ("Deployment", "StatefulSet", "ReplicaSet")
 """What can be scaled of apps/v1; other groups may have kinds of these names as well."""
 
@@ -133,9 +148,10 @@ def modified_scaling(seen: Seen) -> Iterator[Finding]:
 
 
 def paused(seen: Seen) -> Iterator[Finding]:
-    for name in seen.object.annotations:
-        if name.startswith("autoscaling.keda.sh/paused"):
-            yield warning(f"metadata.annotations.{name}", "the object is paused: nothing scales")
+    notes = seen.object.annotations
+    for name, why in _PAUSES.items():
+        if name in notes and (name == PAUSED_REPLICAS or is_switched(notes, name)):
+            yield warning(f"metadata.annotations.{name}", why)
 
 
 def fallback(seen: Seen) -> Iterator[Finding]:

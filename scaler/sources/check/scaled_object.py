@@ -9,9 +9,10 @@ below, since "the default" and "stated as such" read differently in a finding.
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from scaler.errors import Problem
+from scaler.sources.documents.forms import Form
 from scaler.sources.documents.names import ScaleTarget
 from scaler.sources.documents.nodes import read_known
 from scaler.sources.documents.yaml_text import documents_of
@@ -21,6 +22,8 @@ POLLING_INTERVAL_S = 30
 COOLDOWN_S = 300
 MAX_REPLICAS = 100
 """KEDA's defaults (apis/keda/v1alpha1/scaledobject_types.go, withtriggers_types.go, gvkr.go)."""
+ANYTHING = Form(read=str, write=str, noun="text", allowed="text", pattern=".*")
+"""What an annotation may hold: the empty text, too, which KEDA takes for a yes."""
 OURS = ("external", "external-push")
 """Types of triggers that an external scaler answers."""
 
@@ -132,7 +135,7 @@ class ObjectMeta:
 
     name: str
     namespace: str = "default"
-    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    annotations: Mapping[str, Annotated[str, ANYTHING]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

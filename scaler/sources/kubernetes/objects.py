@@ -18,6 +18,8 @@ from .manifest import Manifest, at_path
 KEDA = "autoscaling.keda.sh"
 PAUSED = f"{KEDA}/paused"
 PAUSED_REPLICAS = f"{KEDA}/paused-replicas"
+PAUSED_SCALE_IN = f"{KEDA}/paused-scale-in"
+PAUSED_SCALE_OUT = f"{KEDA}/paused-scale-out"
 FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 """What Go's strconv.ParseBool reads as false; KEDA takes anything else for a pause."""
 EXTERNAL = frozenset({"external", "external-push"})
@@ -111,7 +113,12 @@ def scaled_object(manifest: Manifest) -> ScaledObject:
 
 
 def _is_paused(notes: Mapping[str, str]) -> bool:
-    return PAUSED_REPLICAS in notes or notes.get(PAUSED, "false") not in FALSE
+    return PAUSED_REPLICAS in notes or is_switched(notes, PAUSED)
+
+
+def is_switched(notes: Mapping[str, str], annotation: str) -> bool:
+    """Return whether KEDA takes an annotation for a yes: it is there, and not false."""
+    return notes.get(annotation, "false") not in FALSE
 
 
 def autoscaler(manifest: Manifest) -> Autoscaler:
