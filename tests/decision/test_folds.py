@@ -76,6 +76,13 @@ def test_a_fold_over_other_points_is_of_no_use():
     assert fold(points, PACE, other).end == whole(points)
 
 
+def test_a_fold_that_ended_before_all_points_is_of_no_use():
+    points = points_of([2.0] * 40, first=3_000)
+    other = fold(points_of([1.0] * 40), PACE)
+
+    assert fold(points, PACE, other).end == whole(points)
+
+
 def test_a_fold_keeps_few_states():
     assert len(fold(points_of([1.0] * 320), PACE).marks) == 320 // MARK_BUCKETS
 
@@ -99,4 +106,4 @@ def test_only_the_newest_fold_is_kept_however_the_window_moves():
         ended = remembered(points[:end], PACE, samples[:end])
 
         assert ended == whole(points[:end])
-        assert len(kept(samples)) == 1
+        assert len(kept(samples)) == len(kept(samples[end - 1 : end])) == 1

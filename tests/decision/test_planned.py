@@ -3,12 +3,12 @@
 import pytest
 
 from scaler.decision.alternatives import alternatives, length_table
-from scaler.decision.architecture import Parameters
+from scaler.decision.architecture import Parameters, StateCache
 from scaler.decision.concurrency import Limit
 from scaler.decision.concurrency.lengths import fixed
 from scaler.decision.kv_cache import Engine, Serving
 from scaler.decision.planned import MemoryTerms, RequestLengths, plan
-from tests.builders import architecture
+from tests.builders import architecture, attention
 
 LLAMA = architecture(
     parameters=Parameters(
@@ -27,6 +27,59 @@ def test_without_lengths_every_request_is_as_long_as_it_may_be() -> None:
 
     assert planned.requests == 5_119 // 512 == 9
     assert planned.safe.binding is Limit.KV
+
+
+def test_every_bound_says_what_it_rests_on() -> None:
+    lengths = RequestLengths(prompt=fixed(1_600), output=fixed(320))
+    one, four = Serving(max_model_len=8_192), Serving(max_model_len=8_192, data_parallel=4)
+
+    (kv, engine), (kvs, engines) = (
+        plan(LLAMA, serving, TEN_GIB, lengths).safe.bounds for serving in (one, four)
+    )
+
+    assert kv.detail == (
+        "45 requests of 110.4 ± 5.5 blocks overflow 5,119 blocks at most 1.00% of the time; "
+        "prompt and output lengths are taken as independent"
+    )
+    assert kvs.detail == f"{kv.detail}; 4 engines in a replica"
+    assert (kv.requests, kvs.requests) == (45, 180)
+    assert (engine.requests, engines.requests) == (256, 1_024)
+    assert engine.detail == (
+        "the engine runs at most 256 requests at once, vLLM's default for this GPU and version"
+    )
+
+
+def test_what_is_stated_of_the_engine_is_said_as_such() -> None:
+    planned = plan(LLAMA, Serving(max_num_seqs=8, data_parallel=2), TEN_GIB)
+
+    assert planned.safe.bounds[1].detail == (
+        "the engine runs at most 16 requests at once, as stated"
+    )
+
+
+def test_without_any_length_one_request_fits_where_there_is_a_block() -> None:
+    endless = architecture(max_position_embeddings=None)
+
+    requests = [plan(endless, Serving(), MemoryTerms(available_kv_gib=gib)) for gib in (0.0, 0.01)]
+
+    assert [one.kv_requests for one in requests] == [0, 1]
+    assert requests[1].safe.bounds[0].detail == "neither lengths nor a max_model_len are known"
+
+
+def test_a_pool_of_states_may_be_full_before_the_blocks_are() -> None:
+    states = StateCache(kind="mamba2", channels=1024, kernel=4, heads=32, per_head=8_192)
+    hybrid = architecture(*(states,) * 4, attention())
+    serving = Serving(engine=Engine.SGLANG, max_model_len=100, data_parallel=2)
+
+    planned = plan(hybrid, serving, MemoryTerms(available_kv_gib=1.0))
+
+    slots = planned.capacity.request_slots
+    assert slots is not None
+    assert planned.requests == 2 * slots
+    assert planned.safe.bounds[0].detail == (
+        f"the pool of states or windows has room for {slots} requests; 2 engines in a replica"
+    )
+    assert {row.requests["bfloat16"] for row in length_table(planned)} == {2 * slots}
 
 
 def test_alike_requests_fit_as_a_pencil_says() -> None:

@@ -94,6 +94,26 @@ def test_a_pair_is_told_by_both_of_its_samples():
         assert [gap_s(before, after) for before in befores] == [30.0 - k for k in range(20)]
 
 
+def test_work_is_done_once_for_a_pair_and_few_pairs_are_remembered():
+    asked = []
+
+    @per_pair
+    def gap_s(before: Sample, after: Sample) -> float:
+        asked.append(before.at_s)
+        return after.at_s - before.at_s
+
+    after = sample(30.0)
+    befores = [sample(float(second)) for second in range(9)]
+    for before in (*befores[:4], *befores[:4]):
+        gap_s(before, after)
+    assert asked == [0.0, 1.0, 2.0, 3.0]
+
+    for before in befores[4:]:
+        gap_s(before, after)
+    (answers,) = (kept for kept in after.__dict__.values() if isinstance(kept, dict))
+    assert len(answers) == 1  # the ninth: after four and four more the memory begins anew
+
+
 def test_an_equal_sample_of_another_time_is_not_mistaken_for_the_one_before():
     after = sample_of(replica(requests_finished_total=9.0), at_s=10.0)
 

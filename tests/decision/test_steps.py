@@ -202,6 +202,15 @@ def test_of_one_mix_the_work_is_shared_evenly():
     assert cost.b_s * CHAT.output_tokens == pytest.approx(cost.c_s * CHAT.prompt_tokens)
 
 
+def test_a_mix_of_one_token_is_a_mix():
+    scores = Mix(prompt_tokens=400, output_tokens=1)
+
+    cost = fit([bucket(n, scores) for n in range(1, 40)], scores)
+
+    assert cost is not None
+    assert scores.work_s(cost) == pytest.approx(scores.work_s(TRUE), rel=1e-6)
+
+
 def test_a_mix_of_outputs_alone_is_nothing_to_share_work_with():
     pooled = [bucket(n, CHAT) for n in range(5, 40)]
 

@@ -138,6 +138,12 @@ def test_without_costs_a_replica_with_a_queue_shows_what_it_can_do():
     assert law.why == "a replica with a queue completes 3 a second"
 
 
+def test_where_it_is_not_known_what_runs_a_request_runs_as_long_as_one_alone():
+    law = learned(steady(3, 5, waiting=9.0), step_cost=None)
+
+    assert (law.request_s, law.service_s) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
+
+
 def test_without_costs_and_without_a_queue_there_is_no_law_yet():
     assert learned(step_cost=None) is None
 
@@ -209,7 +215,10 @@ def test_what_runs_in_a_silent_replica_is_no_backlog():
     [
         pytest.param({}, {}, 10, id="what finished"),
         pytest.param({"running": 3}, {"running": 8}, 15, id="and what runs now beside it"),
+        pytest.param({}, {"running": 5}, 15, id="where nothing ran before"),
+        pytest.param({}, {"waiting": 4}, 14, id="and nothing waited"),
         pytest.param({"waiting": 8}, {"waiting": 3}, 5, id="less what waited before"),
+        pytest.param({"waiting": None}, {"waiting": 4}, 14, id="an unknown queue is none"),
         pytest.param({"running": None}, {"running": 4}, 14, id="which reading was missing is none"),
         pytest.param({"name": "llm-9"}, {}, None, id="a replica without a past"),
         pytest.param({"requests_finished_total": None}, {}, None, id="not counted before"),
