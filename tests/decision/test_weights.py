@@ -25,6 +25,12 @@ MIXTURE = Parameters(
         pytest.param(DENSE, "awq", 6 * (4 + 20 / 128) / 8 + 2, id="AWQ: scale and zero per 128"),
         pytest.param(DENSE, "nvfp4", 4 * 4.5 / 8 + 4 + 2, id="ModelOpt leaves attention in 16"),
         pytest.param(MIXTURE, "mxfp4", 100 * 4.25 / 8 + 2 + 2, id="MXFP4: experts alone"),
+        pytest.param(DENSE, "int8", 6 + 2, id="int8 likewise"),
+        pytest.param(DENSE, "w4a16", 6 * (4 + 16 / 128) / 8 + 2, id="compressed-tensors: per 128"),
+        pytest.param(MIXTURE, "int4-g32", 100 * 4.5 / 8 + 2 + 2, id="Kimi: experts alone, per 32"),
+        pytest.param(DENSE, "nvfp4-all", 6 * 4.5 / 8 + 2, id="NVFP4 of attention as well: per 16"),
+        pytest.param(DENSE, "bnb", 6 * 4.5 / 8 + 2, id="NF4: 32 bits per 64"),
+        pytest.param(DENSE, "gguf", 7 * 8.5 / 8, id="Q8_0 takes the tables, too"),
         pytest.param(DENSE, "gptq_marlin", 6 * (4 + 20 / 128) / 8 + 2, id="a kernel's name"),
     ],
 )
@@ -32,6 +38,71 @@ def test_bits_per_weight(counted: Parameters, quantization: str | None, gigabyte
     model = architecture(parameters=counted, quantization=quantization)
 
     assert weights_on_gpu(model, Serving()).gpu_bytes == pytest.approx(gigabytes * 1e9, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("quantization", "mixers", "gigabytes"),
+    [
+        pytest.param("nvfp4", True, 6 * 4.5 / 8 + 2, id="attention is quantized as well"),
+        pytest.param("fp8", False, 4 + 4 + 2, id="attention is left out"),
+        pytest.param(None, False, 14.0, id="nothing is quantized: nothing to leave out"),
+    ],
+)
+def test_a_checkpoint_says_whether_it_quantizes_attention(
+    quantization: str | None, mixers: bool, gigabytes: float
+) -> None:
+    model = architecture(parameters=DENSE, quantization=quantization, quantized_mixers=mixers)
+
+    assert weights_on_gpu(model, Serving()).gpu_bytes == pytest.approx(gigabytes * 1e9, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("counted", "model", "slack"),
+    [
+        pytest.param(DENSE, {}, 0.01 * 14e9, id="16 bits: little"),
+        pytest.param(DENSE, {"quantization": "fp8"}, 0.03 * 8e9, id="a quantized checkpoint: more"),
+        pytest.param(
+            dataclasses.replace(DENSE, stated=True), {}, 0.06 * 14e9, id="the split is a guess"
+        ),
+        pytest.param(
+            dataclasses.replace(DENSE, other=BILLION),
+            {"multimodal": True},
+            0.01 * 16e9 + 2e9,
+            id="a tower may be whole on every rank",
+        ),
+    ],
+)
+def test_how_far_the_truth_may_be_off(
+    counted: Parameters, model: dict[str, object], slack: float
+) -> None:
+    told = weights_on_gpu(architecture(parameters=counted, **model), Serving())
+
+    assert told.slack_bytes == pytest.approx(slack, rel=1e-6)
+
+
+def test_the_weights_are_explained() -> None:
+    model = architecture(parameters=DENSE, quantization="fp8")
+
+    assert weights_on_gpu(model, Serving(tensor_parallel=4)).why == (
+        "7.00 billion parameters, fp8: 7.45 GiB in all, 25.0% of it on the fullest of 4 GPU(s)"
+    )
+
+
+def test_a_kind_of_a_format_is_the_checkpoints_own() -> None:
+    declared = architecture(parameters=DENSE, quantization="nvfp4-all")
+
+    assert weights_on_gpu(declared, Serving(), "nvfp4").gpu_bytes == (
+        weights_on_gpu(declared, Serving()).gpu_bytes
+    )
+
+
+@pytest.mark.parametrize("pipeline", [1, 2])
+def test_one_table_for_input_and_output_is_held_by_either_end(pipeline: int) -> None:
+    tied = dataclasses.replace(DENSE, tables=1)
+
+    told = weights_on_gpu(architecture(parameters=tied), Serving(pipeline_parallel=pipeline))
+
+    assert told.gpu_bytes == pytest.approx(2 * (6e9 / pipeline + 0.5e9), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +125,12 @@ def test_data_parallel_attention_shares_experts() -> None:
     alone, shared = (weights_on_gpu(model, Serving(data_parallel=ranks)) for ranks in (1, 4))
 
     assert (alone.gpu_bytes - shared.gpu_bytes) == pytest.approx(150e9, rel=1e-6)
+
+    alone, shared = (
+        weights_on_gpu(model, Serving(data_parallel=ranks, pipeline_parallel=2)) for ranks in (1, 4)
+    )
+
+    assert (alone.gpu_bytes - shared.gpu_bytes) == pytest.approx(75e9, rel=1e-6)
 
 
 def test_what_every_rank_holds_whole_is_not_divided() -> None:
