@@ -10,17 +10,13 @@ scalers, or one before and after a restart, agree.
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 from .decision import Decision, Reason, Signal, Step
 from .inference import decide_replicas
-from .online import OnlinePoint, averages, online_load, upper_rise
+from .online import OnlinePoint, averages, held_replicas, online_load, upper_rise
 from .policy import LendingPolicy, LoadBase
 from .pool import Member, PoolWindow
-
-FLOAT_ERROR = 1e-6
-"""Less than a millionth of a unit is arithmetic, not load."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,8 +208,7 @@ def _need(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy
     units = sum(_member_units(member) for member in pool.members)
     headroom = policy.headroom_units
     if headroom is None:
-        rise = upper_rise(points, policy.reclaim_time_s, policy.forecast_quantile)
-        headroom = math.ceil(rise * policy.pool_units - FLOAT_ERROR)
+        headroom = upper_rise(points, policy.reclaim_time_s, policy.forecast_quantile)
     kept = max(policy.reserved_units, units + headroom)
     return Need(units=units, headroom=headroom, kept=kept)
 
@@ -222,10 +217,9 @@ def _member_units(member: Member) -> int:
     """Return the units a workload holds (starting, surging and terminating pods too) or is owed."""
     if member.window is None or member.policy is None:
         return 0
-    now = member.window.latest
-    exist = (now.ready or 0) + (now.loading_replicas or 0) + (now.terminating_replicas or 0)
+    held = held_replicas(member.window.latest) or 0
     wanted = decide_replicas(member.window, member.policy).replicas or 0
-    return max(exist, now.spec_replicas or 0, wanted) * member.units_per_replica
+    return max(held, wanted) * member.units_per_replica
 
 
 def _decision(

@@ -1,6 +1,8 @@
 """
 Online load of a pool: what the inference workloads that live on it need of it, over time.
 
+Load is what traffic would fill; need, in whole units, what the workloads hold for it or are owed.
+
 Against the whole pool by default, since a well-scaled service always sits near its own target;
 against what the services have ready for a fleet of fixed size (``loadBase: service``).
 """
@@ -8,15 +10,20 @@ against what the services have ready for a fleet of fixed size (``loadBase: serv
 import bisect
 import collections
 import dataclasses
+import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .load import Loads, read
 from .policy import InferencePolicy, LendingPolicy, LoadBase
 from .pool import Member, PoolWindow
+from .sample import Sample
 from .window import Window
 
 THINNED_S = 150.0
 """How long a thinned sample stands: history keeps few a minute, so gaps reach two minutes."""
+_CLOCK_ERROR_S = 1e-6
+"""Less than a microsecond is arithmetic, not time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,28 +34,37 @@ class OnlinePoint:
     load: float | None
     least: float
     """The same with the unknown workloads at zero: the load is at least this."""
+    needed_units: int | None = None
+    """Units that all workloads held or were owed; None: not known of some."""
+
+
+class Reading(NamedTuple):
+    """One workload at one instant."""
+
+    units: float | None = None
+    """Units it would fill; None: not known."""
+    ready_units: float = 0.0
+    needed_units: int | None = None
+    """Units it holds or is owed; None: not known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """One workload's load over time: units it would fill, and units it has ready."""
+    """One workload's load over time."""
 
     times_s: tuple[float, ...]
-    units: Loads
-    ready_units: tuple[float, ...]
+    readings: tuple[Reading, ...]
     fine_from_s: float
     fine_stands_s: float
 
-    def at(self, at_s: float) -> tuple[float | None, float]:
-        """Return (units of load, ready units) at an instant; a sample stands until it is stale."""
+    def at(self, at_s: float) -> Reading:
+        """Return what is known of an instant; a sample stands until it is stale."""
         index = bisect.bisect_right(self.times_s, at_s) - 1
         if index < 0:
-            return None, 0.0
+            return Reading()
         age_s = at_s - self.times_s[index]
         stands_s = self.fine_stands_s if self.times_s[index] >= self.fine_from_s else THINNED_S
-        if age_s > stands_s:
-            return None, 0.0
-        return self.units[index], self.ready_units[index]
+        return Reading() if age_s > stands_s else self.readings[index]
 
 
 def online_load(pool: PoolWindow, policy: LendingPolicy) -> tuple[OnlinePoint, ...]:
@@ -66,13 +82,31 @@ def _track(member: Member) -> Track | None:
     samples = (*window.history, *window.samples)
     return Track(
         times_s=tuple(sample.at_s for sample in samples),
-        units=tuple(
-            None if load is None else load * units for load in full_loads(window, member.policy)
+        readings=tuple(
+            Reading(
+                units=None if load is None else load * units,
+                ready_units=float((sample.ready or 0) * units),
+                needed_units=None if (held := held_replicas(sample)) is None else held * units,
+            )
+            for sample, load in zip(samples, full_loads(window, member.policy), strict=True)
         ),
-        ready_units=tuple(float((sample.ready or 0) * units) for sample in samples),
         fine_from_s=window.samples[0].at_s,
         fine_stands_s=2.5 * window.interval_s,
     )
+
+
+def held_replicas(sample: Sample) -> int | None:
+    """
+    Return the replicas that exist (starting, surging and terminating ones too) or are asked for.
+
+    None: neither is known.
+    """
+    if sample.ready is None and sample.spec_replicas is None:
+        return None
+    exist = (
+        (sample.ready or 0) + (sample.loading_replicas or 0) + (sample.terminating_replicas or 0)
+    )
+    return max(exist, sample.spec_replicas or 0)
 
 
 def full_loads(window: Window, policy: InferencePolicy) -> Loads:
@@ -85,15 +119,21 @@ def full_loads(window: Window, policy: InferencePolicy) -> Loads:
 
 
 def _point(tracks: Sequence[Track | None], at_s: float, policy: LendingPolicy) -> OnlinePoint:
-    readings = [track.at(at_s) if track else (None, 0.0) for track in tracks]
-    known = [units for units, _ in readings if units is not None]
+    readings = [track.at(at_s) if track else Reading() for track in tracks]
+    known = [one.units for one in readings if one.units is not None]
+    needed = [one.needed_units for one in readings if one.needed_units is not None]
     base = float(policy.pool_units)
     if policy.load_base is LoadBase.SERVICE:
-        base = sum(ready for _, ready in readings)
+        base = sum(one.ready_units for one in readings)
     # A service with nothing ready and no load is idle; with load it is past full.
     least = sum(known) / base if base else float(sum(known) > 0)
     whole = len(known) == len(tracks)
-    return OnlinePoint(at_s=at_s, load=least if whole else None, least=least)
+    return OnlinePoint(
+        at_s=at_s,
+        load=least if whole else None,
+        least=least,
+        needed_units=sum(needed) if len(needed) == len(tracks) else None,
+    )
 
 
 def averages(points: Sequence[OnlinePoint], window_s: float) -> tuple[float | None, ...]:
@@ -113,23 +153,35 @@ def averages(points: Sequence[OnlinePoint], window_s: float) -> tuple[float | No
     return tuple(means)
 
 
-def upper_rise(points: Sequence[OnlinePoint], within_s: float, quantile: float) -> float:
+def upper_rise(points: Sequence[OnlinePoint], within_s: float, quantile: float) -> int:
     """
-    Return how much the load rises within ``within_s``, at an upper quantile over all instants.
+    Return how many more units the workloads come to need within ``within_s``.
 
-    The rise from an instant is the most the load stood above it in the time that follows; 0 where
-    nothing is known.
+    The least number that was enough for ``quantile`` of the time. What is needed from an instant on
+    is the most that follows it; an instant stands until the next one. 0 where nothing is known.
     """
-    known = [(point.at_s, point.load) for point in points if point.load is not None]
-    rises = []
-    highest: collections.deque[tuple[float, float]] = collections.deque()
-    for at_s, load in reversed(known):
+    known = [(one.at_s, one.needed_units) for one in points if one.needed_units is not None]
+    rises: list[tuple[int, float]] = []  # (units, seconds)
+    highest: collections.deque[tuple[float, int]] = collections.deque()
+    for at_s, units in reversed(known):
         while highest and highest[0][0] > at_s + within_s:
             highest.popleft()
-        while highest and highest[-1][1] <= load:
+        while highest and highest[-1][1] <= units:
             highest.pop()
-        highest.append((at_s, load))
-        rises.append(highest[0][1] - load)
-    if not rises:
-        return 0.0
-    return sorted(rises)[min(len(rises) - 1, int(quantile * len(rises)))]
+        highest.append((at_s, units))
+        rises.append((highest[0][1] - units, at_s))
+    return _upper(rises[::-1], quantile)
+
+
+def _upper(rises: Sequence[tuple[int, float]], quantile: float) -> int:
+    """Return the quantile over time of (value, instant), oldest first; the last weighs nothing."""
+    spans = sorted(
+        (value, min(THINNED_S, after_s - at_s))
+        for (value, at_s), (_, after_s) in itertools.pairwise(rises)
+    )
+    left_s = quantile * sum(seconds for _, seconds in spans)
+    for value, seconds in spans:
+        left_s -= seconds
+        if left_s <= _CLOCK_ERROR_S:
+            return value
+    return 0

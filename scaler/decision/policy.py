@@ -342,7 +342,7 @@ class LendingPolicy:
     resizable: bool = True
     """Whether the borrower takes any count from min_workers up; else 0 or max_workers."""
     headroom_units: Auto[int] = None
-    """Units kept free; auto: what online load rises within one reclaim time."""
+    """Units kept free; auto: what inference comes to need in addition within one reclaim time."""
     blind_reclaim_after_s: float = 300.0
     """Online load unknown for so long: everything goes back."""
     stable_window_s: float = 60.0
@@ -352,7 +352,7 @@ class LendingPolicy:
     reclaim_time_s: float = 30.0
     """From "give back" to free units: the checkpoint grace; sizes the automatic headroom."""
     forecast_quantile: Share = 0.9
-    """How rarely online load may rise by more than the automatic headroom."""
+    """Share of the time in which the automatic headroom was enough."""
 
     def __post_init__(self) -> None:
         """Check every field; all problems in one error."""

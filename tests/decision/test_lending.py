@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scaler.decision.decide import decide
 from scaler.decision.decision import Reason
 from scaler.decision.lending import latch
-from scaler.decision.online import averages, online_load, upper_rise
+from scaler.decision.online import averages, online_load
 from scaler.decision.policy import LoadBase
 from scaler.decision.pool import Member, Node, PoolWindow
 from scaler.decision.sample import Sample
@@ -34,12 +34,50 @@ def test_what_a_borrower_takes_is_said():
     assert gang.detail == "the borrower takes 0 or 4 workers"
 
 
-def test_a_rise_is_headroom_in_units_of_the_pool():
-    up_and_down = [*[0.0, 0.0, 1.6] * 20, *[0.0] * 13]
+def scaled(counts, loads=QUIET):
+    """Return a workload whose replicas are asked for one after another, a count per bucket."""
+    quiet = member([*loads, *loads][-len(counts) :])
+    assert quiet.window is not None
+    asked = [
+        dataclasses.replace(one, spec_replicas=count)
+        for one, count in zip(quiet.window.samples, counts, strict=True)
+    ]
+    return dataclasses.replace(quiet, window=window(*asked))
 
-    decision = decide(pool(member(up_and_down, replicas=2)), lending(forecast_quantile=0.5))
 
-    assert "headroom 2)" in decision.steps[0].detail  # 1.6 of 8, in whole units
+def test_what_inference_comes_to_need_within_a_reclaim_is_headroom():
+    up_and_down = pool(scaled([*[1, 1, 3] * 20, *[1] * 10]))
+
+    decision = decide(up_and_down, lending(forecast_quantile=0.5))
+
+    assert decision.replicas == 4
+    assert "inference 2 + headroom 2)" in decision.steps[0].detail
+
+
+@pytest.mark.parametrize(
+    ("reclaim_s", "headroom"),
+    [
+        pytest.param(0, 0, id="units free at once need none"),
+        pytest.param(15, 0, id="the rise is too rare"),
+        pytest.param(60, 2, id="a long checkpoint meets it oftener"),
+    ],
+)
+def test_the_longer_a_reclaim_takes_the_more_is_kept(reclaim_s, headroom):
+    fleet = scaled([*[1] * 12, *[3] * 4, *[1] * 12, *[3] * 4, *[1] * 13])
+
+    decision = decide(pool(fleet), lending(reclaim_time_s=reclaim_s, forecast_quantile=0.5))
+
+    assert f"headroom {headroom})" in decision.steps[0].detail
+
+
+def test_load_that_held_replicas_take_up_is_no_headroom():
+    # Load goes up and down between a tenth and a quarter of the pool, in replicas that are there.
+    waves = member([0.8, 2.0] * 20, replicas=3)
+
+    decision = decide(pool(waves), lending(forecast_quantile=0.9))
+
+    assert decision.replicas == 5
+    assert "headroom 0)" in decision.steps[0].detail
 
 
 def test_a_quiet_pool_lends_what_inference_does_not_need():
@@ -492,21 +530,6 @@ def test_the_average_of_a_panic_window_is_of_two_points_at_least():
     points = online_load(pool(member([0.0, 0.0, 8.0])), lending())
 
     assert list(averages(points, 1.0)) == [0.0, 0.0, pytest.approx(0.5)]
-
-
-@pytest.mark.parametrize(
-    ("loads", "quantile", "rise"),
-    [
-        pytest.param([1.0] * 20, 0.9, 0.0, id="flat"),
-        pytest.param([1.0, 1.0, 5.0, 1.0], 0.99, 0.5, id="the largest rise"),
-        pytest.param([5.0, 3.0, 1.0], 0.99, 0.0, id="falling"),
-        pytest.param([None], 0.9, 0.0, id="nothing is known"),
-    ],
-)
-def test_what_load_rises_within_a_reclaim(loads, quantile, rise):
-    points = online_load(pool(member(loads)), lending())
-
-    assert upper_rise(points, 10.0, quantile) == pytest.approx(rise)
 
 
 LOADS = st.lists(st.none() | st.floats(0, 9).map(lambda x: round(x, 2)), min_size=1, max_size=60)
