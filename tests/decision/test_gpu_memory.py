@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scaler.decision.architecture import Parameters
+from scaler.decision.architecture import LatentCache, Parameters
 from scaler.decision.gpu_memory import MemoryEstimate, estimate_memory, overhead_gib
 from scaler.decision.kv_cache import Engine, Serving
 from scaler.errors import ConfigurationError
@@ -107,6 +107,20 @@ ALONE = 5.58 + 0.13
             id="V0 chunks beyond 32 k",
         ),
         pytest.param(
+            {"version": "0.7.0", "max_model_len": 32_768},
+            5.31 + 0.13,
+            f"{A_STEP} 256 rows of 151,936 logits (1.39) and a pass of 32,768 tokens (5.31); "
+            "outside torch 0.13",
+            id="and not up to there",
+        ),
+        pytest.param(
+            {"version": "0.7.0", "max_model_len": 1_000},
+            1.39 + 0.13,
+            f"{A_STEP} 256 rows of 151,936 logits (1.39) and a pass of 2,048 tokens (0.33); "
+            "outside torch 0.13",
+            id="V0 with a short context",
+        ),
+        pytest.param(
             {"version": "0.7.0", "max_num_batched_tokens": 4_096},
             1.39 + 0.13,
             f"{A_STEP} 256 rows of 151,936 logits (1.39) and a pass of 4,096 tokens (0.66); "
@@ -122,6 +136,32 @@ def test_what_a_step_needs(more: dict[str, Any], gib: float, why: str) -> None:
 
     assert told == pytest.approx(gib, abs=0.006)
     assert said == why
+
+
+def test_v0_never_chunks_latent_attention() -> None:
+    latent = architecture(
+        LatentCache(rank=512, rope_dim=64, heads=128, nope_dim=128), hidden_size=1_024
+    )
+    serving = Serving(gpu_memory_gib=79.18, version="0.7.0", max_model_len=65_536)
+
+    assert "a pass of 65,536 tokens" in overhead_gib(latent, serving)[1]
+
+
+def test_an_inner_width_that_nobody_states_is_four_hidden_ones() -> None:
+    serving = Serving(gpu_memory_gib=79.18, max_num_seqs=1, max_num_batched_tokens=8_192)
+    stated = architecture(hidden_size=4_096, intermediate_size=16_384, vocab_size=1_000)
+
+    told = overhead_gib(stated, serving)
+
+    assert overhead_gib(dataclasses.replace(stated, intermediate_size=None), serving) == told
+    unknown = dataclasses.replace(stated, intermediate_size=None, hidden_size=None)
+    assert overhead_gib(unknown, serving) == told
+
+
+def test_a_vocabulary_that_nobody_states_is_a_typical_one() -> None:
+    serving = Serving(gpu_memory_gib=79.18)
+
+    assert "1,024 rows of 150,000 logits" in overhead_gib(architecture(), serving)[1]
 
 
 def test_experts_of_a_token_are_hidden_widths_of_at_most_32_k_tokens() -> None:
