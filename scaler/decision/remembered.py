@@ -7,7 +7,8 @@ changes, so that remembering can change no answer. It goes when the sample goes.
 """
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from .sample import Sample
@@ -55,6 +56,23 @@ def per_pair(work: Callable[[Sample, Sample], T]) -> Callable[[Sample, Sample], 
         return answer
 
     return recall
+
+
+def over_pairs(recall: Callable[[Sample, Sample], T], samples: Sequence[Sample]) -> list[T]:
+    """
+    Return what a function that remembers says of each two neighbours.
+
+    Most of them were asked about before, and a long past has thousands: what is kept is looked at
+    without a call for each.
+    """
+    key = _name(recall)
+    answers: list[T] = []
+    for before, after in itertools.pairwise(samples):
+        try:
+            answers.append(after.__dict__[key][before.__dict__[_MARK]])
+        except KeyError:
+            answers.append(recall(before, after))
+    return answers
 
 
 def _name(work: Callable[..., object]) -> str:

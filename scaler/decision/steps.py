@@ -12,15 +12,16 @@ tell the terms apart as far as they are used.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
-from operator import mul
+from collections.abc import Iterator, Sequence
+from operator import add, mul, sub
 
 from .policy import StepCost
 from .rates import in_both, replica_increase
-from .remembered import per_pair
+from .remembered import over_pairs, per_pair
 from .sample import Replica, Sample
 
 LEAST_BUCKETS = 8
@@ -70,8 +71,7 @@ Columns = Sequence[Sequence[float]]
 
 def busy_buckets(samples: Sequence[Sample]) -> tuple[BusyBucket, ...]:
     """Return what busy replicas did, bucket by bucket; a counter that was reset leaves one out."""
-    buckets = itertools.starmap(_busy_bucket, itertools.pairwise(samples))
-    return tuple(bucket for bucket in buckets if bucket is not None)
+    return tuple([one for one in over_pairs(_busy_bucket, samples) if one is not None])
 
 
 @per_pair
@@ -174,25 +174,29 @@ def _robust(
     ``uses`` are the linear combinations of the coefficients that must be positive with a relative
     standard error of at most LARGEST_ERROR.
     """
-    trust = [1.0] * len(target)
+    trust = distances = [1.0] * len(target)
     squares = [[x**2 for x in column] for column in columns]
     solved: tuple[tuple[float, ...], list[list[float]]] | None = None
     spread = 0.0
-    for _ in range(HUBER_ROUNDS):
+    for number in range(HUBER_ROUNDS):
+        if number:
+            limit = HUBER_DEVIATIONS * spread
+            trust = [1.0 if distance <= limit else limit / distance for distance in distances]
         solved = _least_squares(columns, squares, target, list(map(mul, weights, trust)))
         if solved is None:
             return None
-        terms = [[k * x for x in column] for k, column in zip(solved[0], columns, strict=True)]
-        distances = [
-            abs(y - sum(row)) for y, row in zip(target, zip(*terms, strict=True), strict=True)
-        ]
+        distances = list(map(abs, map(sub, target, _combined(solved[0], columns))))
         # 1.4826 makes the median absolute deviation a standard deviation for normal errors.
         spread = 1.4826 * statistics.median(distances)
-        limit = HUBER_DEVIATIONS * spread
-        trust = [1.0 if distance <= limit else limit / distance for distance in distances]
     if solved is None or not _determined(solved, spread, weights, uses):
         return None
     return solved[0]
+
+
+def _combined(coefficients: Sequence[float], columns: Columns) -> Iterator[float]:
+    """Return what the coefficients make of each bucket; a line at a time would take thrice."""
+    terms = (map(mul, itertools.repeat(k), c) for k, c in zip(coefficients, columns, strict=True))
+    return functools.reduce(lambda these, those: map(add, these, those), terms)
 
 
 def _determined(
@@ -217,17 +221,21 @@ def _determined(
 def _least_squares(
     columns: Columns, squares: Columns, target: Sequence[float], weights: Sequence[float]
 ) -> tuple[tuple[float, ...], list[list[float]]] | None:
-    """Return weighted least squares and the inverse normal matrix; None where it is singular."""
+    """
+    Return weighted least squares and the inverse normal matrix; None where it is singular.
+
+    The first column is all ones, as that of a constant is.
+    """
     size = len(columns)
-    weighted = [list(map(mul, weights, column)) for column in columns]
+    weighted = [weights, *(list(map(mul, weights, column)) for column in columns[1:])]
     # Columns are scaled to one, so that the pivots say how well a term is determined.
     scale = [math.sqrt(sum(map(mul, weights, square))) for square in squares]
     if not all(scale):
         return None
-    normal = [
-        [sum(map(mul, weighted[i], columns[j])) / scale[i] / scale[j] for j in range(size)]
-        for i in range(size)
-    ]
+    normal = [[1.0] * size for _ in columns]
+    for i, j in itertools.combinations(range(size), 2):
+        shared = sum(map(mul, weighted[j], columns[i])) if i else sum(weighted[j])
+        normal[i][j] = normal[j][i] = shared / scale[i] / scale[j]
     inverse = _inverse(normal)
     if inverse is None:
         return None

@@ -7,6 +7,7 @@ far from full by any count, while hundreds wait; what it completes per second sa
 
 from collections.abc import Iterator, Sequence
 
+from .remembered import per_sample
 from .sample import Sample
 
 LEAST_WAITING = 2.0
@@ -31,20 +32,31 @@ def _queued_runs(samples: Sequence[Sample]) -> Iterator[list[tuple[float, float]
     """Return, per replica, the (time, completions) of each stretch in which it had a queue."""
     open_runs: dict[str, list[tuple[float, float]]] = {}
     for sample in samples:
+        queued = _queued(sample)
+        if not queued and not open_runs:  # the usual case
+            continue
         going: dict[str, list[tuple[float, float]]] = {}
-        for replica in sample.replicas:
-            finished = replica.requests_finished_total
-            if finished is None or (replica.requests_waiting or 0.0) < LEAST_WAITING:
-                continue
-            run = open_runs.pop(replica.name, [])
+        for name, finished in queued:
+            run = open_runs.pop(name, [])
             if run and finished < run[-1][1]:  # restarted
                 yield run
                 run = []
             run.append((sample.at_s, finished))
-            going[replica.name] = run
+            going[name] = run
         yield from open_runs.values()
         open_runs = going
     yield from open_runs.values()
+
+
+@per_sample
+def _queued(sample: Sample) -> tuple[tuple[str, float], ...]:
+    """Return the replicas that have a queue, with what they have completed so far."""
+    return tuple(
+        (replica.name, replica.requests_finished_total)
+        for replica in sample.replicas
+        if replica.requests_finished_total is not None
+        and (replica.requests_waiting or 0.0) >= LEAST_WAITING
+    )
 
 
 def _rates(run: Sequence[tuple[float, float]]) -> Iterator[float]:

@@ -7,6 +7,7 @@ whatever would have been answered.
 """
 
 import dataclasses
+import math
 from collections.abc import AsyncIterator, Mapping
 
 from scaler.decision.decision import Decision
@@ -20,6 +21,10 @@ CHUNK_S = 300.0
 """Read at once. What changes only with its pod is read with a lookback of just this much, so that a
 longer step would miss pods that came and went inside it; it also bounds how much later than a poll
 something may be known that has no timestamp of its own (token lengths, startup times)."""
+
+
+_INSTANT_S = 0.001
+"""The time in a query is told to the millisecond."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,7 @@ async def replay(
     read_s, at_s = span.since_s, span.since_s + span.every_s
     while at_s <= span.until_s:
         if at_s > read_s:
-            read_s = min(max(at_s, read_s + CHUNK_S), max(at_s, span.until_s))
+            read_s = max(at_s, min(_chunk_end_s(at_s), span.until_s))
             for _ in range(times):
                 await source.refresh(workloads, fine_s + CHUNK_S, read_s, history_s=far_s + CHUNK_S)
             times = 1
@@ -69,6 +74,16 @@ async def replay(
         for key, trigger in triggers.items():
             yield _answer(key, trigger, readings, decide, at_s)
         at_s += span.every_s
+
+
+def _chunk_end_s(at_s: float) -> float:
+    """
+    Return until when to read for a poll: just before the next five minutes of the clock begin.
+
+    What is told anew with each chunk then comes with a new minute, once a minute being how often
+    most of what is worked out of the past is worked out.
+    """
+    return (math.floor(at_s / CHUNK_S) + 1) * CHUNK_S - _INSTANT_S
 
 
 def _answer(key: str, trigger: Trigger, readings: Readings, decide: Decide, at_s: float) -> Answer:

@@ -167,7 +167,8 @@ class Assembly:
         """
         Return the window of a workload that ends in the bucket of now, less the ingestion delay.
 
-        It begins on a whole minute, so that what is older is history by whole minutes.
+        It begins on a whole minute, so that what is older is history by whole minutes, and moves on
+        with the minute of now: what is known of whole minutes stays the same until then.
 
         Raises:
             NoDataError: nothing is known of the newest bucket.
@@ -176,7 +177,8 @@ class Assembly:
         self._refuse_rivals(workload)
         interval_s = self.intervals.interval_s(Exporter.ENGINE)
         last = bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
-        start_s = math.floor((last * interval_s - lookback_s) / MINUTE_S) * MINUTE_S
+        minutes = math.floor(last * interval_s / MINUTE_S) - math.ceil(lookback_s / MINUTE_S)
+        start_s = minutes * MINUTE_S
         first = min(bucket_before(start_s, interval_s) + 1, last)
         known = self._assemble(workload, first, last, interval_s)
         samples = tuple(known[bucket] for bucket in sorted(known) if bucket <= last)

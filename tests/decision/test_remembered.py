@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scaler.decision.decide import decide
 from scaler.decision.policy import SignalName
 from scaler.decision.rates import increase
-from scaler.decision.remembered import per_pair, per_sample
+from scaler.decision.remembered import over_pairs, per_pair, per_sample
 from scaler.decision.sample import Sample
 from scaler.decision.window import Window
 from tests.builders import inference, replica, sample, sample_of, window
@@ -112,6 +112,22 @@ def test_work_is_done_once_for_a_pair_and_few_pairs_are_remembered():
         gap_s(before, after)
     (answers,) = (kept for kept in after.__dict__.values() if isinstance(kept, dict))
     assert len(answers) == 1  # the ninth: after four and four more the memory begins anew
+
+
+def test_neighbours_are_asked_about_all_at_once_whether_remembered_or_not():
+    asked = []
+
+    @per_pair
+    def gap_s(before: Sample, after: Sample) -> float:
+        asked.append(after)
+        return after.at_s - before.at_s
+
+    row = [sample(float(second)) for second in (0, 1, 3, 6)]
+    gap_s(row[1], row[2])
+
+    assert over_pairs(gap_s, row) == over_pairs(gap_s, row) == [1.0, 2.0, 3.0]
+    assert len(asked) == 3
+    assert over_pairs(gap_s, row[:1]) == []
 
 
 def test_an_equal_sample_of_another_time_is_not_mistaken_for_the_one_before():
