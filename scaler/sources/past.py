@@ -13,6 +13,7 @@ from scaler.decision.sample import Sample
 from scaler.decision.window import Window
 from scaler.errors import NoDataError
 
+from .arrivals import ArrivalQueries
 from .asks import NO_NAMESPACE, Ask, Plan
 from .assemble import Assembly
 from .reader import Reader, Round
@@ -25,9 +26,10 @@ CHUNK_S = 3600.0
 class Past:
     """Reads history backwards, for each workload until it is as long as somebody wants it."""
 
-    def __init__(self, reader: Reader, assembly: Assembly) -> None:
+    def __init__(self, reader: Reader, assembly: Assembly, arrivals: ArrivalQueries) -> None:
         self._reader = reader
         self._assembly = assembly
+        self._arrivals = arrivals
         self._read_to_s: dict[str, float] = {}
         """By workload: from which instant on its past was read."""
         self.is_complete = False
@@ -53,6 +55,7 @@ class Past:
         spans = await read_span(
             self._reader,
             self._assembly.like(),
+            self._arrivals,
             these,
             round_,
             span_s=(begin_s, end_s),
@@ -66,7 +69,12 @@ class Past:
 
 
 async def read_recording(
-    reader: Reader, assembly: Assembly, workload: Workload, *, since_s: float, until_s: float
+    reader: Reader,
+    assembly: Assembly,
+    arrivals: ArrivalQueries,
+    workload: Workload,
+    *,
+    span_s: tuple[float, float],
 ) -> Window:
     """
     Return a workload's whole past between two instants as one window of fine samples.
@@ -79,10 +87,10 @@ async def read_recording(
         NoDataError: there is nothing in it.
     """
     newest, samples = assembly, list[Sample]()
-    for end_s in _hours(since_s, until_s):
+    for end_s in _hours(*span_s):
         round_ = reader.begin()
-        span_s = (max(since_s, end_s - CHUNK_S), end_s)
-        spans = await read_span(reader, assembly, [workload], round_, span_s=span_s)
+        hour_s = (max(span_s[0], end_s - CHUNK_S), end_s)
+        spans = await read_span(reader, assembly, arrivals, [workload], round_, span_s=hour_s)
         if spans is None:
             raise next(iter(round_.failed.values()))
         samples = [*spans[workload.key], *samples]
@@ -104,6 +112,7 @@ def _hours(since_s: float, until_s: float) -> Iterator[float]:
 async def read_span(
     reader: Reader,
     assembly: Assembly,
+    arrivals: ArrivalQueries,
     workloads: Collection[Workload],
     round_: Round,
     *,
@@ -134,6 +143,8 @@ async def read_span(
             return None
         done.update(wanted)
     assembly.settle(workloads)
+    step_s = assembly.intervals.interval_s(Exporter.ENGINE)
+    await arrivals.read_span(workloads, round_, assembly.store, span_s=span_s, step_s=step_s)
     found = {}
     for workload in workloads:
         found[workload.key] = assembly.between(workload, begin_s, end_s)

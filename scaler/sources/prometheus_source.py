@@ -13,12 +13,11 @@ from scaler.decision.pool import Node
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, SourceError
 
-from .arrivals import filled, told_apart
+from .arrivals import ArrivalQueries
 from .asks import MINUTE_S, Plan
 from .assemble import Assembly
 from .configuration import PrometheusServer
 from .engines.profile import EngineProfile
-from .gateways.known import ARRIVALS
 from .gateways.profile import GatewayProfile
 from .kubernetes.known import KnownCluster
 from .past import Past, read_recording
@@ -67,9 +66,9 @@ class PrometheusSource:
             profiles=profiles, gateways=gateways, timing=self._timing, known=self._known
         )
         self._profiles, self._gateways = profiles, gateways
-        self._queries = queries or {}
+        self._arrivals = ArrivalQueries(queries or {})
         self._plan = Plan()
-        self._past = Past(self._reader, self._assembly)
+        self._past = Past(self._reader, self._assembly, self._arrivals)
         self._probed_s = -MINUTE_S
         self._measured_s = -MINUTE_S
         self._pods: frozenset[Subject] = frozenset()
@@ -100,7 +99,14 @@ class PrometheusSource:
         self._assembly.store.next_round()
         await self._assembly.hear(workloads, now_s)
         await self._read(workloads, round_, now_s=now_s, lookback_s=lookback_s)
-        await self._count_arrivals(workloads, round_, now_s)
+        await self._arrivals.read_now(
+            workloads,
+            round_,
+            self._assembly.store,
+            now_s=now_s,
+            lookback_s=lookback_s,
+            step_s=self._assembly.intervals.interval_s(Exporter.ENGINE),
+        )
         if now_s - self._measured_s >= MINUTE_S:
             await self._read_lengths(workloads, round_, now_s)
         self._note(round_)
@@ -131,7 +137,7 @@ class PrometheusSource:
         engines = assembly.engines.live_metrics([workload])
         await self._reader.probe(engines, {workload.namespace}, until_s)
         return await read_recording(
-            self._reader, assembly, workload, since_s=since_s, until_s=until_s
+            self._reader, assembly, self._arrivals, workload, span_s=(since_s, until_s)
         )
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
@@ -191,23 +197,6 @@ class PrometheusSource:
             before, self._pods = self._pods, self._assembly.pods
             if self._pods <= before:
                 return
-
-    async def _count_arrivals(
-        self, workloads: Collection[Workload], round_: Round, now_s: float
-    ) -> None:
-        """Ask the named queries; without an answer arrivals are not counted, and it says why."""
-        for name, query in self._queries.items():
-            users = [workload for workload in workloads if workload.arrival_query == name]
-            if not users:
-                continue
-            place = (Exporter.GATEWAY, f"query {name}")
-            round_.asked.add(place)
-            try:
-                rows = await round_.query(filled(query, users), now_s)
-                for subject, points in told_apart(name, rows, users):
-                    self._assembly.store.merge(ARRIVALS + name, subject, {}, points)
-            except SourceError as error:
-                round_.failed[place] = error
 
     async def _read_lengths(
         self, workloads: Collection[Workload], round_: Round, now_s: float

@@ -1,4 +1,4 @@
-"""The few queries that are ever sent, as text: range selectors of raw samples, and two sums."""
+"""The few queries that are sent, as text: ranges of raw samples or of a query, and two sums."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -27,6 +27,15 @@ def raw(chosen: str, seconds: float) -> str:
 def last(chosen: str, seconds: float) -> str:
     """Return the query for the last sample of each series that had one in the last seconds."""
     return f"last_over_time({raw(chosen, seconds)})"
+
+
+def over(query: str, seconds: float, *, step_s: float) -> str:
+    """
+    Return the query for what another says at each multiple of a step within the last seconds.
+
+    The other may end in a comment, hence the line of its own.
+    """
+    return f"({query}\n)[{max(1, math.ceil(seconds))}s:{max(1, round(step_s))}s]"
 
 
 def increase_by(

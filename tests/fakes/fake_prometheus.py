@@ -22,6 +22,7 @@ LOOKBACK_S = 300.0
 _SELECTOR = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)?\{(?P<inside>.*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"')
 _SECONDS = re.compile(r"\[(\d+)s\]")
+_SUBQUERY = re.compile(r"\((?P<query>.*)\n\)\[(?P<seconds>\d+)s:(?P<step>\d+)s\]", re.DOTALL)
 _RANGE = re.compile(r"(?P<selector>.*)\[(?P<seconds>\d+)s\]")
 _EXISTS = re.compile(
     r'label_replace\(count\((?P<selector>.*)\),"(?P<label>\w+)","(?P<name>\w+)","",""\)'
@@ -85,6 +86,9 @@ class FakePrometheus:
         return web.json_response(document)
 
     def evaluate(self, query: str, at_s: float) -> dict[str, object]:
+        if within := _SUBQUERY.fullmatch(query):
+            result = self._stepped(within, at_s)
+            return {"resultType": "matrix", "result": result}
         if summed := _SUM.fullmatch(query):
             return _vector(self._sum(summed, at_s), at_s)
         if query.startswith("label_replace(count("):
@@ -122,6 +126,17 @@ class FakePrometheus:
             gone = last and last[0][0] < self._scraped[self._target_of[key]] <= at_s
             count += bool(last and not gone and _matches(dict(key), parsed["selector"]))
         return [({parsed["label"]: parsed["name"]}, float(count))] if count else []
+
+    def _stepped(self, within: re.Match[str], at_s: float) -> list[dict[str, object]]:
+        """Return what a query says at each multiple of a step within a time."""
+        step_s, since_s = int(within["step"]), at_s - int(within["seconds"])
+        rows: dict[str, tuple[object, list[object]]] = {}
+        for number in range(math.floor(since_s / step_s) + 1, math.floor(at_s / step_s) + 1):
+            found = self.evaluate(within["query"], number * step_s)["result"]
+            for one in found:  # type: ignore[attr-defined]
+                row = rows.setdefault(json.dumps(one["metric"]), (one["metric"], []))
+                row[1].append([number * step_s, one["value"][1]])
+        return [{"metric": metric, "values": values} for metric, values in rows.values()]
 
     def _sum(self, parsed: re.Match[str], at_s: float) -> list[tuple[Labels, float]]:
         copies = (parsed["copies"] or "").split(",")

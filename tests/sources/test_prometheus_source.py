@@ -1,5 +1,7 @@
 """Many workloads read off one Prometheus: how many queries, what of an outage, what of a shard."""
 
+import itertools
+
 import pytest
 from aiohttp import web
 
@@ -306,9 +308,59 @@ async def test_one_query_counts_the_arrivals_of_all_workloads_that_name_it(fake)
         fake.scrape(NOW_S, busy(), namespace="serve", pod=f"{name}-0")
         fake.scrape(NOW_S, row("came", count, namespace="serve", workload=name), job=name)
     assert await arrivals_of(fake, query, "llm", "chat") == [5, 7]
+    filled = 'last_over_time(came{namespace=~"serve",workload=~"chat|llm"}[60s])'
     assert [query for query in fake.queries if "came" in query] == [
-        'last_over_time(came{namespace=~"serve",workload=~"chat|llm"}[60s])'
+        f"({filled}\n)[60s:15s]",
+        filled,
     ]
+
+
+def tally(fake, seconds):
+    """Scrape every 5 s a busy pod, and a counter that rises by one each second."""
+    for age_s in range(seconds, -1, -5):
+        fake.scrape(NOW_S - age_s, busy(), namespace="serve", pod="llm-0")
+        fake.scrape(NOW_S - age_s, row("came", 1e4 - age_s), job="door")
+
+
+def counting(fake):
+    server = PrometheusServer(url=fake.url, ingestion_delay_s=0.0)
+    queries = {"came": "last_over_time(came{}[60s])"}
+    return PrometheusSource(server, profiles=shipped_profiles(), queries=queries)
+
+
+def rises(samples):
+    counts = [one.arrivals_total for one in samples]
+    return [after - before for before, after in itertools.pairwise(counts)]
+
+
+async def test_arrivals_between_two_reads_far_apart_are_counted_bucket_by_bucket(fake):
+    tally(fake, 900)
+    source, llm = counting(fake), counted("llm")
+    for at_s in (NOW_S - 300, NOW_S):
+        await source.refresh([llm], 600, at_s)
+    samples = source.window(llm, 590, NOW_S).samples
+    assert len(samples) >= 118
+    assert rises(samples) == [5] * (len(samples) - 1)
+
+
+async def test_a_read_soon_after_another_asks_for_the_count_of_now_alone(fake):
+    tally(fake, 300)
+    source, llm = counting(fake), counted("llm")
+    for at_s in (NOW_S - 10, NOW_S - 5, NOW_S):
+        await source.refresh([llm], 100, at_s)
+    asked = [query for query in fake.queries if "came" in query]
+    assert [query.startswith("(") for query in asked] == [True, False, False, False]
+
+
+async def test_history_and_recordings_count_arrivals_too(fake):
+    tally(fake, 5000)
+    source, llm = counting(fake), counted("llm")
+    for _ in range(3):
+        await source.refresh([llm], 300, NOW_S, history_s=4000)
+    history = source.window(llm, 300, NOW_S).history
+    recorded = (await source.recording(llm, since_s=NOW_S - 900, until_s=NOW_S)).samples
+    assert all(one.arrivals_total == 1e4 - (NOW_S - one.at_s) for one in history)
+    assert rises(recorded) == [5] * 179
 
 
 async def test_a_query_of_one_workload_needs_no_labels(fake):
