@@ -63,3 +63,11 @@ def test_all_weights_are_those_that_serving_loads() -> None:
     )
 
     assert counted.total == 58_321
+
+
+def test_what_is_not_told_is_not_there() -> None:
+    model, counted = architecture(), Parameters(mixer=1, dense=1, expert=0, embedding=1, tables=1)
+
+    assert (model.experts, model.experts_per_token, model.multimodal) == (0, 0, False)
+    assert (counted.other, counted.replicated, counted.draft, counted.stated) == (0, 0, 0, False)
+    assert (STATE.groups, STATE.group_channels, LATENT.nope_dim) == (0, 0, 0)
