@@ -39,7 +39,9 @@ def test_how_a_model_remembers(layers: tuple[Cache | tuple[Cache, ...], ...], fa
         pytest.param((attention(4), FULL, STATE), (FULL,), id="and not the one after it"),
         pytest.param((FULL, (STATE, attention(4))), (attention(4),), id="without its state"),
         pytest.param(((LATENT, INDEXER), STATE), (LATENT, INDEXER), id="all that it owns"),
-        pytest.param((WINDOW,), (WINDOW,), id="where none grows the last"),
+        pytest.param(
+            (attention(chunk_tokens=8), WINDOW), (WINDOW,), id="where none grows the last"
+        ),
         pytest.param((STATE, FULL, attention(chunk_tokens=8)), (FULL,), id="a chunk does not grow"),
     ],
 )
