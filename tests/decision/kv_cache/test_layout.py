@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.kv_cache import KvLayout, WindowGroup
+from scaler.decision.kv_cache import KvCapacity, KvLayout, WindowGroup
+from scaler.decision.kv_cache.capacity import capacity_tokens
 
 
 def layout(**more: object) -> KvLayout:
@@ -58,3 +59,42 @@ def test_the_affine_law_is_never_less_than_the_footprint(
 
     assert state <= held <= growing * -(-tokens // 16) + law.constant_blocks
     assert held <= law.footprint_blocks(tokens + 1)
+
+
+@pytest.mark.parametrize(
+    ("law", "blocks", "tokens"),
+    [
+        pytest.param(layout(), 100, 1_600, id="every block"),
+        pytest.param(
+            layout(growing_groups=5, constant_blocks=12, block_tokens=1_600),
+            178,
+            166 // 5 * 1_600,
+            id="what states leave, a block of each group at a time",
+        ),
+        pytest.param(layout(constant_blocks=12), 11, 0, id="not even its states fit"),
+        pytest.param(layout(growing_groups=0, constant_blocks=12), 100, 1_600, id="none grows"),
+    ],
+)
+def test_tokens_that_one_request_would_fill_the_blocks_with(
+    law: KvLayout, blocks: int, tokens: int
+) -> None:
+    assert capacity_tokens(law, blocks) == tokens
+
+
+@pytest.mark.parametrize(("reserved", "usable"), [(0, 10), (3, 7), (12, 0)])
+def test_what_is_reserved_is_no_requests(reserved: int, usable: int) -> None:
+    capacity = KvCapacity(
+        layout=layout(growing_groups=3, constant_blocks=2, block_tokens=32),
+        num_blocks=10,
+        reserved_blocks=reserved,
+        cache_bytes_per_gpu=10 * 2_097_152,
+        capacity_tokens=64,
+        reported_tokens=None,
+        max_model_len=None,
+        max_concurrency=None,
+        kv_dtype="bfloat16",
+    )
+
+    assert capacity.usable_blocks == usable
+    assert capacity.bytes_per_token_per_gpu == 3 * 65_536
+    assert capacity.constant_bytes_per_request_per_gpu == 2 * 2_097_152

@@ -292,6 +292,8 @@ def test_a_model_of_windows_alone_does_not_grow() -> None:
     assert layout.growing_groups == 0
     assert layout.footprint_blocks(100_000) == layout.constant_blocks
     assert layout.footprint_blocks(160) == 10
+    memory = 100 * layout.bytes_per_block_per_gpu
+    assert kv_capacity(mistral, Serving(), memory).capacity_tokens == 1_600
     assert kv_layout(mistral, Serving(version="0.8.2 V0")).growing_groups == 1
 
 
@@ -321,6 +323,7 @@ def test_the_steps_can_be_followed() -> None:
 
     assert steps["block bytes"].value == 2 * MIB
     assert steps["blocks"].value == 512
+    assert steps["max concurrency"].value == 512 / 8_192
     assert (
         steps["max concurrency"].why == "512 blocks / 8,192 blocks of a request of 131,072 tokens"
     )
