@@ -242,8 +242,9 @@ def test_a_minute_in_which_a_tier_is_unknown_ends_a_run(middle, expected):
 def test_older_than_the_latchs_lookback_counts_no_more():
     gap = int(LATCH_LOOKBACK_S / BUCKET_S)
 
-    assert peaks([ABOVE] * 6 + [HOLD] * (gap - 10))
-    assert not peaks([ABOVE] * 6 + [HOLD] * (gap + 10))
+    # The first bucket of the run begins six hours before the newest point, then one bucket more.
+    assert peaks([ABOVE] * 6 + [HOLD] * (gap - 6))
+    assert not peaks([ABOVE] * 6 + [HOLD] * (gap - 5))
 
 
 def test_the_past_of_a_group_is_its_highest_demand_each_minute():

@@ -21,12 +21,9 @@ LATENT = LatentCache(rank=512, rope_dim=64, heads=128, nope_dim=128)
 @pytest.mark.parametrize(
     ("dtype", "size"),
     [
-        pytest.param("bfloat16", 256, id="16 bits"),
-        pytest.param("half", 256, id="by another name"),
-        pytest.param("fp16", 256, id="by a third"),
-        pytest.param("float", 512, id="32 bits"),
-        pytest.param("fp8_e5m2", 128, id="8 bits"),
-        pytest.param("int8", 128, id="8-bit integers"),
+        *((name, 256) for name in ("auto", "bfloat16", "bf16", "float16", "fp16", "half")),
+        *((name, 512) for name in ("float32", "float")),
+        *((name, 128) for name in ("fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "int8")),
         pytest.param("int8_per_token_head", 132, id="with a scale per head"),
         pytest.param("fp8_per_token_head", 132, id="floats with one"),
         pytest.param("int4_per_token_head", 68, id="4 bits with one"),
