@@ -143,6 +143,7 @@ def test_tensorrt_llm_counts_blocks_of_32() -> None:
 
     assert capacity.num_blocks == 8_217  # the log's 8,219 to its rounding of 16.05 GiB
     assert capacity.reported_tokens == 8_217 * 32
+    assert capacity.steps[0].value == 65_536  # bytes of one token, not of a block
 
 
 @pytest.mark.parametrize(

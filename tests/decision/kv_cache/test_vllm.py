@@ -187,6 +187,10 @@ def test_a_smaller_page_gets_a_longer_block() -> None:
     [
         pytest.param("0.32.0", (13, 12), 2, id="close counts share the larger size"),
         pytest.param("0.11.0", (13, 12), 3, id="before 0.12 the smallest always decided"),
+        pytest.param("0.12.0", (13, 12), 2, id="since 0.12 not, where they are close"),
+        pytest.param("0.17.1", (16, 12), 3, id="a third more was far until 0.18"),
+        pytest.param("0.18.0", (16, 12), 2, id="and is close since"),
+        pytest.param("0.32.0", (18, 12), 3, id="half as much again is far"),
         pytest.param("0.32.0", (25, 5), 6, id="far ones do not"),
     ],
 )
@@ -199,6 +203,53 @@ def test_groups_are_of_one_size(version: str, sizes: tuple[int, int], blocks: in
     layout = kv_layout(model, Serving(version=version))
 
     assert layout.growing_groups + len(layout.windows) == blocks
+
+
+@pytest.mark.parametrize(
+    ("version", "window", "chunk"),
+    [
+        pytest.param("0.8.5 V0", False, False, id="V0 keeps all tokens"),
+        pytest.param("0.9.0", False, False, id="and so did 0.9.0"),
+        pytest.param("0.9.1", True, True, id="since 0.9.1 they are freed"),
+        pytest.param("0.10.0", True, True, id="of chunks, too"),
+        pytest.param("0.10.1", True, False, id="which 0.10.1 took back"),
+        pytest.param("0.13.9", True, False, id="until 0.14"),
+        pytest.param("0.14.0", True, True, id="since 0.14 again"),
+    ],
+)
+def test_which_versions_free_what_attention_does_not_read(
+    version: str, window: bool, chunk: bool
+) -> None:
+    freed = [
+        bool(kv_layout(architecture(attention(), local), Serving(version=version)).windows)
+        for local in (attention(window_tokens=64), attention(chunk_tokens=64))
+    ]
+
+    assert freed == [window, chunk]
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "blocks", "counted"),
+    [
+        # 2,048 tokens of a batch in flight beside the window, and a block that it straddles.
+        pytest.param("0.25.1", "window", 9, -(-(127 + 2_048) // 16) + 1, id="a window"),
+        pytest.param("0.26.0", "window", 10, -(-(127 + 4_096) // 16) + 1, id="with two batches"),
+        pytest.param("0.25.1", "chunk", 8, (128 + 2_048) // 16, id="a chunk"),
+        pytest.param("0.26.0", "chunk", 8, (128 + 4_096) // 16, id="a chunk with two"),
+    ],
+)
+def test_what_a_request_holds_of_a_window_and_what_the_engine_counts(
+    version: str, kind: str, blocks: int, counted: int
+) -> None:
+    local = attention(**{f"{kind}_tokens": 128})
+    serving = Serving(version=version, max_model_len=100_000)
+
+    capacity = kv_capacity(architecture(attention(), local), serving, GIB)
+
+    assert [window.most_blocks for window in capacity.layout.windows] == [blocks]
+    assert capacity.longest_request_blocks == 6_250 + counted
+    in_flight = 1 if version == "0.25.1" else 2
+    assert capacity.reserved_blocks == 1 + in_flight * 128  # the null block, and prefills
 
 
 @pytest.mark.parametrize(
