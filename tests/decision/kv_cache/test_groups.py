@@ -58,8 +58,8 @@ def test_a_latent_that_does_not_divide_is_refused() -> None:
 
 
 def test_layers_of_one_kind_share_one_group_whatever_their_shapes() -> None:
-    assert group_pages(((FULL, WIDE), (FULL,)), 1.0) == (
-        Group(page=FULL, bytes_by_stage=(192, 64)),
+    assert group_pages(((FULL,), (FULL, WIDE)), 1.0) == (
+        Group(page=FULL, bytes_by_stage=(64, 192)),
     )
 
 

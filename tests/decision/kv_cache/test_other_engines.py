@@ -148,7 +148,11 @@ def test_tensorrt_llm_counts_blocks_of_32() -> None:
 
 @pytest.mark.parametrize(
     ("version", "block"),
-    [pytest.param(None, 1, id="now"), pytest.param("2.2.0", 16, id="before 2.3")],
+    [
+        pytest.param(None, 1, id="now"),
+        pytest.param("2.3", 1, id="since 2.3"),
+        pytest.param("2.2.9", 16, id="before"),
+    ],
 )
 def test_tgi_counts_tokens(version: str | None, block: int) -> None:
     capacity = kv_capacity(architecture(), Serving(engine=Engine.TGI, version=version), GIB)

@@ -1,5 +1,7 @@
 """What an engine was told: versions as people write them, and values that cannot be."""
 
+import math
+
 import pytest
 
 from scaler.decision.kv_cache import Serving, parse_version
@@ -29,6 +31,28 @@ def test_versions_are_ordered_by_number() -> None:
 def test_a_text_without_a_version_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="a release such as 0.32.0"):
         parse_version("latest")
+
+
+@pytest.mark.parametrize(
+    ("flags", "tokens"),
+    [
+        pytest.param({}, 0, id="nothing drafts"),
+        pytest.param({"draft_layers": 3}, 1, id="one at a time, however deep the drafter"),
+        pytest.param({"draft_layers": 1, "speculative_tokens": 4}, 4, id="as many as stated"),
+        pytest.param({"draft_layers": 1, "speculative_tokens": 0}, 0, id="which may be none"),
+    ],
+)
+def test_tokens_drafted_at_a_time(flags: dict[str, int], tokens: int) -> None:
+    assert Serving(**flags).drafted_tokens == tokens  # type: ignore[arg-type]
+
+
+def test_memory_without_end_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="gpu_memory_gib: got inf"):
+        Serving(gpu_memory_gib=math.inf)
+
+
+def test_a_replica_has_the_gpus_of_all_its_ranks() -> None:
+    assert Serving(tensor_parallel=2, pipeline_parallel=3, data_parallel=5).gpus == 30
 
 
 def test_all_wrong_flags_are_told_at_once() -> None:

@@ -46,7 +46,7 @@ def test_a_servers_batch(flags: dict[str, Any], tokens: int, requests: int) -> N
     [
         pytest.param("0.25.1", 1, 1, id="one at a time before 0.26"),
         pytest.param("0.25.1", 3, 1, id="whatever the stages"),
-        pytest.param("0.26.0", 1, 2, id="scheduled ahead since"),
+        pytest.param("0.26", 1, 2, id="scheduled ahead since"),
         pytest.param("0.26.0", 2, 2, id="one per stage"),
         pytest.param("0.26.0", 3, 3, id="with more of them more"),
         pytest.param(None, 1, 2, id="the newest is assumed"),
@@ -84,10 +84,10 @@ def test_blocks_of_a_state(flags: dict[str, Any], kind: str, blocks: int) -> Non
             {"version": "0.11.0", "kv_dtype": "bfloat16"}, "bfloat16", id="unless told otherwise"
         ),
         pytest.param({"version": "0.17.1", "kv_dtype": "fp8"}, "fp8_ds_mla", id="8 bits are it"),
-        pytest.param({"version": "0.18.0"}, "bfloat16", id="since 0.18 by backend"),
+        pytest.param({"version": "0.18"}, "bfloat16", id="since 0.18 by backend"),
         pytest.param({"version": "0.18.0", "kv_dtype": "fp8"}, "fp8_ds_mla", id="8 bits on Hopper"),
         pytest.param(
-            {"version": "0.18.0", "kv_dtype": "fp8", "gpu_class": GpuClass.BLACKWELL},
+            {"version": "0.18", "kv_dtype": "fp8", "gpu_class": GpuClass.BLACKWELL},
             "fp8",
             id="8 bits on Blackwell stay plain",
         ),
@@ -146,17 +146,17 @@ def test_tokens_of_a_block(cache: Cache, flags: dict[str, Any], tokens: int) -> 
     [
         pytest.param(attention(), {}, 16, id="heads"),
         pytest.param(LATENT, {"version": "0.26.0"}, 64, id="a latent before 0.27"),
-        pytest.param(LATENT, {"version": "0.27.0"}, 128, id="a latent since"),
+        pytest.param(LATENT, {"version": "0.27"}, 128, id="a latent since"),
         pytest.param(attention(), {"gpu_class": GpuClass.ASCEND}, 128, id="Ascend"),
         pytest.param(
             attention(1, 256),
-            {"gpu_class": GpuClass.BLACKWELL, "version": "0.15.0"},
+            {"gpu_class": GpuClass.BLACKWELL, "version": "0.15"},
             32,
             id="wide heads on Blackwell from 0.15",
         ),
         pytest.param(
             attention(1, 256),
-            {"gpu_class": GpuClass.BLACKWELL, "version": "0.18.0"},
+            {"gpu_class": GpuClass.BLACKWELL, "version": "0.18"},
             16,
             id="until 0.18",
         ),
@@ -191,6 +191,12 @@ def test_a_block_that_holds_a_state_is_a_multiple(
     assert found == multiple
 
 
+def test_states_alone_have_no_token_to_hold_them() -> None:
+    tiny = StateCache(kind="gdn", channels=1, kernel=0, heads=1, per_head=1)
+
+    assert vllm_rules.block_tokens(architecture(tiny), Serving(), "bfloat16") == 16
+
+
 def test_a_block_is_long_enough_for_the_largest_state_beside_the_widest_token() -> None:
     small = StateCache(kind="gdn", channels=0, kernel=0, heads=1, per_head=8_192)
     large = StateCache(kind="gdn", channels=0, kernel=0, heads=1, per_head=65_536)
@@ -201,7 +207,7 @@ def test_a_block_is_long_enough_for_the_largest_state_beside_the_widest_token() 
     assert vllm_rules.block_tokens(model, Serving(block_tokens=512), "bfloat16") == 512
 
 
-@pytest.mark.parametrize(("version", "share"), [("0.19.9", 0.9), ("0.20.0", 0.92), ("0.7.0", 0.9)])
+@pytest.mark.parametrize(("version", "share"), [("0.19.9", 0.9), ("0.20", 0.92), ("0.7.0", 0.9)])
 def test_the_share_of_the_gpu(version: str, share: float) -> None:
     release = vllm_rules.version(Serving(version=version))
 
