@@ -54,9 +54,28 @@ RIVALS = {
     "slo-planner-both": (0.5, 0.25, 0.15, 0.11),
 }
 """What each knob is set to beside its default; requests per second as shares of the safe rate."""
+FLOORS = (4, 8, 11, 14, 17)
+FLOORED = {"knative-300s": (20.0, 40.0), "hpa-rps": (0.7,)}
+"""Rivals that are also given a least count of replicas, by hindsight, with these knobs."""
 QUICK_RIVALS = ("fixed", "hpa-rps", "knative-300s", "ray-serve", "slo-planner-both")
 OWN_QUANTILES = (0.5, 0.8, 0.9, 0.95, 0.99)
 OWN_DELAYS_S = (60.0, 120.0, 300.0, 600.0)
+OWN_TARGETS = (0.7, 0.9)
+OWN_PAIRS = (
+    "quantile=off",
+    "quantile=off,delay=60",
+    "quantile=off,delay=120",
+    "quantile=off,delay=60,target=0.9",
+    "quantile=off,delay=120,target=0.9",
+    "quantile=off,delay=300,target=0.9",
+    "quantile=off,target=1",
+    "quantile=0.5,delay=60",
+    "quantile=0.9,delay=60,target=0.9",
+    "quantile=0.95,delay=60",
+    "quantile=0.95,delay=120",
+    "quantile=0.99,delay=60",
+    "quantile=0.99,delay=600",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +85,7 @@ class Task:
     trace: str
     policy: str
     setting: str
-    """The knob as text; ``default``, and for ours ``quantile=0.9`` or ``delay=60``."""
+    """The knob as text: ``default``, ``20``, ``20,min=14``; for ours ``quantile=0.9,delay=60``."""
     seed: int
 
     @property
@@ -82,12 +101,20 @@ def _about(task: Task) -> str:
     return f"{spec.about} {spec.warm_up_s} {spec.length_s} {GPUS} {COLD_START_S}"
 
 
+_OF_TRAINING = ("lenders", "lending_oracle", "training", "workers")
+"""Modules of the simulator that no run here reaches."""
+
+
 @functools.cache
 def _code(policy: str) -> str:
     """Return a fingerprint of the code that a policy's run depends on."""
     shared = ("demand", "kpa", "pace", "point", "rates", "sample", "sliding", "window")
     decision = "*" if policy == OWN else None
-    files = sorted((ROOT / "scaler" / "simulation").rglob("*.py"))
+    files = [
+        path
+        for path in sorted((ROOT / "scaler" / "simulation").rglob("*.py"))
+        if path.stem not in _OF_TRAINING
+    ]
     if decision:
         files += sorted((ROOT / "scaler" / "decision").rglob("*.py"))
     else:
@@ -96,12 +123,13 @@ def _code(policy: str) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
-def _setup(spec: TraceSpec, seed: int) -> Setup:
+def _setup(spec: TraceSpec, seed: int, floor: int = 1) -> Setup:
     return Setup(
         cluster=one_fleet(gpus=GPUS, cold_start_s=COLD_START_S, seed=seed),
         length_s=spec.length_s,
         warm_up_s=spec.warm_up_s,
-        replicas=4,
+        replicas=max(4, floor),
+        min_replicas=floor,
         max_replicas=GPUS,
     )
 
@@ -111,7 +139,8 @@ def play(task: Task) -> dict[str, Any]:
     if task.path.is_file():
         return dict(json.loads(task.path.read_text(encoding="utf-8")))
     spec = BY_NAME[task.trace]
-    setup, arrivals = _setup(spec, task.seed), arrivals_of(spec, task.seed)
+    _, _, floor = task.setting.partition(",min=")
+    setup, arrivals = _setup(spec, task.seed, int(floor or 1)), arrivals_of(spec, task.seed)
     began_s = time.process_time()
     run: Run | None
     bound: float | None = None
@@ -122,7 +151,7 @@ def play(task: Task) -> dict[str, Any]:
         run = simulate(setup, arrivals, _autoscaler(task, terms_of(setup, arrivals)))
     found = {
         **dataclasses.asdict(task),
-        "name": run.name if run else "oracle",
+        "name": (run.name if run else "oracle") + (f", {floor} at least" if floor else ""),
         "lower_bound_gpu_hours": bound,
         "score": dataclasses.asdict(run.score) if run else None,
         "cpu_s": round(time.process_time() - began_s, 1),
@@ -139,7 +168,7 @@ def _autoscaler(task: Task, terms: Terms) -> Autoscaler:
         return _own(task.setting, terms)
     if task.setting == "default":
         return named(task.policy, terms)
-    knob = float(task.setting)
+    knob = float(task.setting.partition(",")[0])
     if task.policy == "hpa-rps":
         knob *= terms.safe_rps
     return NAMED[task.policy].make(knob, terms)
@@ -151,6 +180,8 @@ def _own(setting: str, terms: Terms) -> Autoscaler:
         name, _, value = part.partition("=")
         if name == "delay":
             policy = dataclasses.replace(policy, scale_down_delay_s=float(value))
+        elif name == "target":
+            policy = dataclasses.replace(policy, target_utilization=float(value))
         elif value == "off":
             policy = dataclasses.replace(policy, forecast=Forecast.OFF)
         else:
@@ -185,13 +216,12 @@ def _points(asked: argparse.Namespace, *, sweep: bool) -> Iterator[tuple[str, st
         if policy == OWN:
             yield from ((policy, f"quantile={each:g}") for each in OWN_QUANTILES)
             yield from ((policy, f"delay={each:g}") for each in OWN_DELAYS_S)
-            yield policy, "quantile=off"
-            yield policy, "quantile=off,delay=120"
-            yield policy, "quantile=0.9,delay=120"
-            yield policy, "quantile=0.99,delay=600"
-            yield policy, "quantile=0.99,delay=1200"
+            yield from ((policy, f"target={each:g}") for each in OWN_TARGETS)
+            yield from ((policy, setting) for setting in OWN_PAIRS)
         else:
             yield from ((policy, f"{each:g}") for each in RIVALS[policy])
+            for knob in FLOORED.get(policy, ()):
+                yield from ((policy, f"{knob:g},min={floor}") for floor in FLOORS)
 
 
 def played(chosen: list[Task], processes: int) -> Iterator[dict[str, Any]]:

@@ -72,8 +72,19 @@ def demand(values: Sequence[float], *, replicas: int = 1, start_s: float = 10_00
 
 
 def inference(**more: Any) -> InferencePolicy:
-    """Return a policy on concurrency alone with a stated maximum of ten requests a replica."""
-    return InferencePolicy(**{"metrics": (SignalName.CONCURRENCY,), "max_concurrency": 10, **more})
+    """
+    Return a policy on concurrency alone with a stated maximum of ten requests a replica.
+
+    Its target and panic window are Knative's, whatever the defaults are: seven requests a replica,
+    a tenth of the stable window.
+    """
+    stated: dict[str, Any] = {
+        "metrics": (SignalName.CONCURRENCY,),
+        "max_concurrency": 10,
+        "target_utilization": 0.7,
+        "panic_window_percentage": 10.0,
+    }
+    return InferencePolicy(**stated | more)
 
 
 def lending(**more: Any) -> LendingPolicy:

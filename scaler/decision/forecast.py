@@ -2,8 +2,9 @@
 Capacity for the load to come while a replica asked for now is not ready yet.
 
 A burst shorter than a cold start is over before the replicas that it asked for serve. What helps is
-capacity that is there before it: ``rise`` keeps ready what load usually rises within one lead time,
-``trend`` follows a slope. Both only ever raise a count, and both are functions of the points alone.
+capacity that is there before it: ``rise`` keeps ready what load usually rises to within one lead
+time, ``trend`` follows a slope. Both only ever raise a count, and both are functions of the points
+alone.
 
 What a forecast holds ready runs up to a load of 1 and not at the target: a replica is safe there,
 and the target is for the long run. A request may wait ``ttft_target_s`` as well, so that a peak P
@@ -31,6 +32,14 @@ from .sliding import GapRule, SlidingAverage, bucket_of
 MINUTE_S = 60.0
 DAY_MINUTES = 1440
 
+LEVEL_MINUTES = 5
+"""
+A rise is measured from the mean load of so many minutes, and added to it.
+
+Measured from the highest load of a minute and added to the load of now, a burst would be counted
+twice while it lasts: on top of it would be kept ready what only a silence is followed by.
+"""
+
 SAME_HOUR_MINUTES = 30
 """Minutes of a day are alike up to this far apart."""
 ENOUGH_DAYS = 3
@@ -46,10 +55,20 @@ TREND_LEAST_BINS = 10
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """How much load may rise within one lead time, in replicas, and how that is known."""
+    """What load may become within one lead time, in replicas, and how that is known."""
 
+    load: float
+    """What it rises from."""
     rise: float
     why: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Minute:
+    """Load in one whole minute, where it is known."""
+
+    mean: float
+    highest: float
 
 
 def lead_time_s(policy: InferencePolicy, startup_s: Sequence[float]) -> float | None:
@@ -85,27 +104,27 @@ def forecast(
     """
     if not lead_time_s or not points:
         return None
-    outlook = expect(points, policy, lead_time_s)
-    load = _held_load(points, policy, lead_time_s, bucket_s) if outlook else None
-    if load is None or outlook is None:
+    outlook = expect(points, policy, lead_time_s=lead_time_s, bucket_s=bucket_s)
+    if outlook is None:
         return None
     wait_s = policy.ttft_target_s or 0.0
-    needed = whole((load + outlook.rise) * lead_time_s / (lead_time_s + wait_s))
+    needed = whole((outlook.load + outlook.rise) * lead_time_s / (lead_time_s + wait_s))
     if needed <= count:
         return None
-    detail = f"load {load:.2f} may rise by {outlook.rise:.2f} within {lead_time_s:g} s: "
+    detail = f"load {outlook.load:.2f} may rise by {outlook.rise:.2f} within {lead_time_s:g} s: "
     return Step(needed, Reason.FORECAST, detail + outlook.why)
 
 
 def expect(
-    points: Sequence[LoadPoint], policy: InferencePolicy, lead_time_s: float
+    points: Sequence[LoadPoint], policy: InferencePolicy, *, lead_time_s: float, bucket_s: float
 ) -> Outlook | None:
     """Return what the policy's forecast makes of ``points`` (at least one); None: it abstains."""
     if policy.forecast is Forecast.OFF:
         return None
     if policy.forecast is Forecast.RISE:
         return rise(points, policy, lead_time_s)
-    return trend(points, lead_time_s)
+    load = _held_load(points, policy, lead_time_s, bucket_s)
+    return None if load is None else trend(points, load, lead_time_s)
 
 
 def _held_load(
@@ -146,48 +165,74 @@ def rise(
     Return the upper quantile of how much load rose within one lead time; None: not known.
 
     A newsvendor's stock: sized from what bursts here are like. It learns from whole minutes before
-    the present one, so that it changes once a minute and the newest load cannot lower it.
+    the present one, so that it changes once a minute and the newest load cannot lower it. What was
+    foreseen is held for a lead time by taking the highest level within it.
     """
     reach = max(1, math.ceil(lead_time_s / MINUTE_S))
     present = bucket_of(points[-1].at_s, MINUTE_S)
-    highest = _minute_maxima(points, policy.forecast_lookback_s)
-    rises, when = _like_now(_rises(highest, reach), present)
-    if not rises:
+    minutes = _minutes(points, policy.forecast_lookback_s)
+    levels = (_level(minutes, past) for past in range(present - reach, present))
+    held = [level for level in levels if level is not None]
+    rises, when = _like_now(_rises(minutes, reach), present)
+    if not rises or not held:
         return None
     usual = quantile(list(rises.values()), policy.forecast_quantile)
     return Outlook(
+        load=max(held),
         rise=min(usual, _repeated(rises, reach)),
         why=f"{100 * policy.forecast_quantile:g} % of {len(rises)} minutes{when} rose no more",
     )
 
 
-def _minute_maxima(points: Sequence[LoadPoint], lookback_s: float) -> dict[int, float]:
-    """Return the highest load of each whole minute within the lookback, where one is known."""
+def _minutes(points: Sequence[LoadPoint], lookback_s: float) -> dict[int, Minute]:
+    """
+    Return the load of each whole minute within the lookback, where one is known, in order.
+
+    A point stands for the time since the one before it, a minute at most: thinned history has few
+    of them, and counters hold what came in between.
+    """
     now_s = points[-1].at_s
     present = bucket_of(now_s, MINUTE_S)
-    highest: dict[int, float] = {}
+    known: dict[int, list[tuple[float, float]]] = {}
+    before_s = points[0].at_s - 1
     for point in points:
         minute = bucket_of(point.at_s, MINUTE_S)
         whole_and_recent = minute < present and minute * MINUTE_S > now_s - lookback_s
         if point.load is not None and whole_and_recent:
-            highest[minute] = max(point.load, highest.get(minute, 0.0))
-    return highest
+            weight = min(MINUTE_S, point.at_s - before_s)
+            known.setdefault(minute, []).append((point.load, weight))
+        before_s = point.at_s
+    return {minute: _minute(loads) for minute, loads in known.items()}
 
 
-def _rises(highest: Mapping[int, float], reach: int) -> dict[int, float]:
+def _minute(loads: Sequence[tuple[float, float]]) -> Minute:
+    seconds = sum(weight for _, weight in loads)
+    mean = sum(load * weight for load, weight in loads) / seconds
+    return Minute(mean=mean, highest=max(load for load, _ in loads))
+
+
+def _level(minutes: Mapping[int, Minute], last: int) -> float | None:
+    """Return the mean load of LEVEL_MINUTES up to the end of ``last``; None: not known."""
+    span = range(last - LEVEL_MINUTES + 1, last + 1)
+    known = [minutes[minute].mean for minute in span if minute in minutes]
+    return sum(known) / len(known) if known else None
+
+
+def _rises(minutes: Mapping[int, Minute], reach: int) -> dict[int, float]:
     """
-    Return how much load rose above each minute within the next ``reach`` minutes; never below 0.
+    Return how much load rose above the level of each minute within the next ``reach`` minutes.
 
-    A minute after which nothing is known says nothing.
+    Never below 0; a minute after which nothing is known says nothing.
     """
     rises: dict[int, float] = {}
     ahead: collections.deque[int] = collections.deque()  # minutes, loads falling away from now
-    for minute in sorted(highest, reverse=True):
+    for minute in sorted(minutes, reverse=True):
         while ahead and ahead[0] > minute + reach:
             ahead.popleft()
-        if ahead:
-            rises[minute] = max(0.0, highest[ahead[0]] - highest[minute])
-        while ahead and highest[ahead[-1]] <= highest[minute]:
+        level = _level(minutes, minute)
+        if ahead and level is not None:
+            rises[minute] = max(0.0, minutes[ahead[0]].highest - level)
+        while ahead and minutes[ahead[-1]].highest <= minutes[minute].highest:
             ahead.pop()
         ahead.append(minute)
     return rises
@@ -211,15 +256,20 @@ def _from_same_time(minute: int, present: int) -> int:
 
 
 def _repeated(rises: Mapping[int, float], reach: int) -> float:
-    """Return the largest rise apart from the largest one: what happened once is no pattern."""
+    """
+    Return the largest rise apart from the largest one: what happened once is no pattern.
+
+    Apart are those that share no minute, neither of what they rose from nor of what they rose to.
+    """
     largest = max(rises, key=lambda minute: rises[minute])
-    apart = (amount for minute, amount in rises.items() if abs(minute - largest) > reach)
+    once = reach + LEVEL_MINUTES
+    apart = (amount for minute, amount in rises.items() if abs(minute - largest) >= once)
     return max(apart, default=0.0)
 
 
-def trend(points: Sequence[LoadPoint], lead_time_s: float) -> Outlook | None:
+def trend(points: Sequence[LoadPoint], load: float, lead_time_s: float) -> Outlook | None:
     """
-    Return what load rises within one lead time at its present slope; None: too little is known.
+    Return what ``load`` rises within one lead time at its slope; None: too little is known.
 
     The slope is Theil's and Sen's median over all pairs of bins, which a few outliers leave alone;
     never more than load has moved before the newest of them.
@@ -234,6 +284,7 @@ def trend(points: Sequence[LoadPoint], lead_time_s: float) -> Outlook | None:
     )
     before = [load for _, load in bins[:-1]]
     return Outlook(
+        load=load,
         rise=min(max(0.0, slope * lead_time_s), max(before) - min(before)),
         why=f"{slope * MINUTE_S:+.2f} a minute over the last {window_s:g} s",
     )

@@ -143,7 +143,7 @@ class InferencePolicy:
     """The blocks of one engine; from the GPU's memory, where the engine reports none."""
 
     # Targets.
-    target_utilization: Share = 0.7
+    target_utilization: Share = 0.8
     """Share of a replica's safe concurrency (or safe work) to run at."""
     queue_target: float | None = None
     """Waiting requests that are worth one more replica; for the queue signal."""
@@ -162,10 +162,10 @@ class InferencePolicy:
     step_cost: StepCost | None = None
     """Cost of an engine step where it is stated rather than fitted."""
 
-    # Pace: Knative's names and defaults.
+    # Pace: Knative's names and, but for the panic window (10 %) and the delay (0), its defaults.
     stable_window_s: float = 60.0
     """Load is averaged over it, and panic lasts at least as long."""
-    panic_window_percentage: Percent = 10.0
+    panic_window_percentage: Percent = 33.0
     """The panic window as percent of the stable window."""
     panic_threshold: Percent = 200.0
     """Percent of what the replicas hold at which panic begins."""

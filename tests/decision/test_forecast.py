@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from scaler.decision.decision import Reason, Step
 from scaler.decision.forecast import (
     ENOUGH_DAYS,
-    expect,
     forecast,
     lead_time_s,
     quantile,
@@ -25,6 +23,8 @@ from tests.builders import inference
 
 NOW_S = 1_000_000 * 60.0
 LEAD_S = 60.0
+PAIR = ((6.0, 1.0), (1.0, 13.0))
+"""Seconds before the end of a minute, and the load that was read then."""
 OFF = inference(forecast=Forecast.OFF)
 RISE = inference(forecast=Forecast.RISE)
 TREND = inference(forecast=Forecast.TREND)
@@ -59,7 +59,8 @@ def foreseen(
     return forecast(points, count, policy, lead_time_s=lead_s, bucket_s=5)
 
 
-BURSTS = [1.0, 1.0, 5.0, 1.0, 1.0, 5.0, 1.0, 1.0, 5.0, 1.0]
+BURSTS = [*[1.0, 1.0, 1.0, 1.0, 1.0, 5.0] * 3, 1.0]
+"""A load of 1 with a minute of 5 in six: five minutes of calm before each, 1.8 on average now."""
 
 
 @pytest.mark.parametrize(
@@ -96,9 +97,10 @@ def test_a_quantile_is_the_least_value_that_the_share_does_not_exceed(share, exp
         pytest.param(
             [1.0] * 5 + [9.0, 8.0, 9.5, 8.0, 9.0] + [1.0] * 5,
             0.99,
-            1.5,
-            id="one episode has one onset, and its own ups and downs",
+            0,
+            id="one episode has one onset, whatever its own ups and downs",
         ),
+        pytest.param([1.0] * 5 + [9.0] * 20, 0.99, 0, id="a step is one rise"),
         pytest.param(
             [1.0] * 5 + [9.0] + [1.0] * 5 + [4.0] + [1.0] * 5,
             0.99,
@@ -108,7 +110,18 @@ def test_a_quantile_is_the_least_value_that_the_share_does_not_exceed(share, exp
         pytest.param([1.0] * 5 + [5.0, 9.0] + [1.0] * 5, 0.99, 0, id="a ramp is one rise, not two"),
         pytest.param([1.0, 5.0], 0.9, 0, id="the only rise there was is no pattern"),
         pytest.param([1.0, None, 9.0, None, 1.0], 0.9, -1, id="across a gap nothing is known"),
-        pytest.param([1.0, 1.0, None, 5.0, 5.0, None] * 4, 0.9, 0, id="a gap is no rise"),
+        pytest.param(
+            ([*[1.0] * 2, *[None] * 5, *[5.0] * 2, *[None] * 5] * 4)[:-5],
+            0.9,
+            0,
+            id="a gap is no rise",
+        ),
+        pytest.param(
+            [*[1.0] * 5, None, *[5.0] * 5, None] * 4,
+            0.99,
+            5 - (1 + 1 + 1 + 5) / 4,
+            id="a level is the mean of what is known of five minutes",
+        ),
         pytest.param([], 0.9, -1, id="without history it abstains"),
         pytest.param([1.0], 0.9, -1, id="one minute says nothing about a rise"),
         pytest.param([None] * 10, 0.9, -1, id="silence says nothing"),
@@ -123,38 +136,55 @@ def test_what_load_usually_rises_within_a_minute(loads, quantile, expected):
 @pytest.mark.parametrize(
     ("lead_s", "expected"),
     [
-        pytest.param(1, 2, id="less than a minute is a minute: nothing finer is kept"),
-        pytest.param(60, 2, id="one minute ahead"),
-        pytest.param(61, 4, id="more than one minute is two"),
-        pytest.param(180, 6, id="three minutes ahead"),
+        pytest.param(1, 6 - 6 / 5, id="less than a minute is a minute: nothing finer is kept"),
+        pytest.param(60, 6 - 6 / 5, id="one minute ahead: 6 after 0, 0, 0, 2, 4"),
+        pytest.param(61, 6 - 2 / 5, id="more than one minute is two: 6 after 0, 0, 0, 0, 2"),
+        pytest.param(180, 6, id="three minutes ahead: 6 after nothing"),
     ],
 )
 def test_a_rise_is_what_comes_within_one_lead_time(lead_s, expected):
     ramps = [0.0, 2.0, 4.0, 6.0, *[0.0] * 6] * 10
+    policy = dataclasses.replace(RISE, forecast_quantile=0.999)
 
-    assert risen(ramps, dataclasses.replace(RISE, forecast_quantile=0.999), lead_s) == expected
+    assert risen(ramps, policy, lead_s) == pytest.approx(expected)
 
 
-def test_minutes_are_told_by_their_highest_load():
-    low = [LoadPoint(at_s=point.at_s + 20, load=0.5) for point in minutes(BURSTS)[:-1]]
-    points = sorted([*minutes(BURSTS), *low], key=lambda point: point.at_s)
+def test_load_rises_from_the_mean_of_minutes_to_the_highest_in_one():
+    # In each minute 1 but for ten seconds; these hold 7 in every sixth minute, else 4.
+    def load(age: float) -> float:
+        peak = 7.0 if age // 60 % 6 == 4 else 4.0
+        return peak if age % 60 in (20, 25) else 1.0
 
-    assert expect(points, RISE, LEAD_S) == expect(minutes(BURSTS), RISE, LEAD_S)
+    outlook = rise(fine(load, 4 * 3600), RISE, LEAD_S)
+
+    assert outlook is not None
+    assert outlook.load == pytest.approx((4 * (50 + 40) + 50 + 70) / 5 / 60)
+    assert outlook.rise == pytest.approx(7 - (50 + 40) / 60)
+
+
+def test_a_thinned_reading_stands_for_the_time_since_the_one_before():
+    # A counter's load: 1 over most of each minute, and 13 over its last five seconds.
+    ends = [NOW_S - 60 * age for age in range(30, 0, -1)]
+    thinned = [LoadPoint(at_s=end_s - back_s, load=load) for end_s in ends for back_s, load in PAIR]
+    outlook = rise([*thinned, LoadPoint(at_s=NOW_S, load=1.0)], RISE, LEAD_S)
+
+    assert outlook is not None
+    assert outlook.load == pytest.approx((55 * 1 + 5 * 13) / 60)
 
 
 def test_older_than_the_lookback_does_not_count():
     policy = dataclasses.replace(RISE, forecast_lookback_s=600)
 
     assert risen([0.0, 9.0] * 20 + [1.0] * 9, policy) == 0
-    assert risen([0.0, 9.0] * 20 + [1.0] * 4, policy) > 0
+    assert risen([0.0, 9.0] * 20 + [1.0], policy) > 0
 
 
 def test_a_minute_that_lies_only_partly_within_the_lookback_does_not_count():
     policy = dataclasses.replace(RISE, forecast_lookback_s=600, forecast_quantile=0.99)
-    twice = [0.0, 9.0, 9.0, 9.0, 9.0, 0.0, 9.0, 9.0, 9.0]
+    twice = [0.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 0.0, 9.0]
 
     assert risen([*twice, 9.0], policy) == 0
-    assert risen(twice, policy) == 9
+    assert risen(twice, policy) == pytest.approx(9 - 4 * 9 / 5)
 
 
 def test_the_present_minute_teaches_nothing():
@@ -173,7 +203,7 @@ def test_the_present_minute_teaches_nothing():
     ],
 )
 def test_with_several_days_the_hour_of_day_counts(before_today, expected):
-    busy_hour = [1.0, 1.0, 4.0] * 20
+    busy_hour = [1.0, 1.0, 1.0, 1.0, 1.0, 4.0] * 10
     day = [1.0] * (1440 - 90) + busy_hour + [1.0] * 30
     loads = [*day * before_today, *[1.0] * (1440 - 90), *busy_hour[:29]]
     policy = dataclasses.replace(RISE, forecast_lookback_s=14 * 86_400)
@@ -203,25 +233,27 @@ def test_an_hour_is_half_of_one_to_either_side(apart, expected):
     assert risen([1.0] * 60 + loads, policy) == expected
 
 
-def test_the_reserve_is_added_to_the_load_of_now_and_runs_up_to_full():
-    step = foreseen([*minutes(BURSTS)[:-1], *fine(lambda age: 2.0, 60)], RISE)
+def test_the_reserve_is_added_to_the_level_and_runs_up_to_full():
+    step = foreseen(minutes(BURSTS), RISE)
 
     assert step is not None
-    assert (step.replicas, step.reason) == (6, Reason.FORECAST)  # 2 + 4, each of them full
-    assert step.detail == ("load 2.00 may rise by 4.00 within 60 s: 90 % of 9 minutes rose no more")
+    assert (step.replicas, step.reason) == (6, Reason.FORECAST)  # 1.8 + 4, each of them full
+    assert step.detail == (
+        "load 1.80 may rise by 4.00 within 60 s: 90 % of 18 minutes rose no more"
+    )
 
 
 @pytest.mark.parametrize(
     ("ttft_s", "expected"),
     [
         pytest.param(None, 6, id="nobody waits: all of the peak"),
-        pytest.param(15, 5, id="6 · 60 / 75: what is left drains within 15 s"),
+        pytest.param(15, 5, id="5.8 · 60 / 75: what is left drains within 15 s"),
         pytest.param(60, 3, id="a peak of one lead time, drained within another"),
     ],
 )
 def test_a_request_may_wait_as_long_as_its_target_allows(ttft_s, expected):
     policy = dataclasses.replace(RISE, ttft_target_s=ttft_s)
-    step = foreseen([*minutes(BURSTS)[:-1], *fine(lambda age: 2.0, 60)], policy)
+    step = foreseen(minutes(BURSTS), policy)
 
     assert step is not None
     assert step.replicas == expected
@@ -233,9 +265,26 @@ def test_a_request_may_wait_as_long_as_its_target_allows(ttft_s, expected):
     ids=["none", "too few", "enough", "more than enough"],
 )
 def test_a_forecast_only_raises(count, expected):
-    step = foreseen([*minutes(BURSTS)[:-1], *fine(lambda age: 2.0, 60)], RISE, count)
+    step = foreseen(minutes(BURSTS), RISE, count)
 
     assert (step and step.replicas) == expected
+
+
+@pytest.mark.parametrize(
+    ("since", "lead_s", "expected"),
+    [
+        pytest.param(0, 60, 2, id="a minute ago: 6 and four times 1"),
+        pytest.param(4, 60, 2, id="the oldest of five minutes"),
+        pytest.param(5, 60, 1, id="then it is let go"),
+        pytest.param(6, 180, 2, id="held for a lead time"),
+        pytest.param(7, 180, 1, id="then it is let go as well"),
+    ],
+)
+def test_a_level_is_held_for_a_lead_time(since, lead_s, expected):
+    step = foreseen(minutes([*[1.0] * 30, 6.0, *[1.0] * since]), RISE, lead_s=lead_s)
+
+    assert step is not None
+    assert step.replicas == expected
 
 
 @pytest.mark.parametrize(
@@ -247,17 +296,16 @@ def test_a_forecast_only_raises(count, expected):
         pytest.param(65, 1, id="then it is let go"),
     ],
 )
-def test_what_was_foreseen_is_held_for_a_lead_time(age_s, expected):
-    calm = [1.0] * 30
-    points = fine(lambda age: 5.0 if age in (age_s, age_s + 5) else 1.0, 100)
-    step = foreseen([*minutes(calm)[:-20], *points], RISE)
+def test_what_a_slope_is_added_to_is_held_for_a_lead_time(age_s, expected):
+    points = fine(lambda age: 5.0 if age in (age_s, age_s + 5) else 1.0, 300)
+    step = foreseen(points, TREND)
 
     assert step is not None
     assert step.replicas == expected
 
 
 def test_a_longer_panic_window_averages_over_more():
-    policy = dataclasses.replace(RISE, panic_window_percentage=50)  # six buckets
+    policy = dataclasses.replace(TREND, panic_window_percentage=50)  # six buckets
     points = fine(lambda age: 7.0 if age == 80 else 1.0, 1800)
     step = foreseen(points, policy)
 
@@ -270,7 +318,7 @@ def test_no_load_and_no_rise_asks_for_nothing():
 
 
 def test_one_reading_is_averaged_over_the_panic_window():
-    step = foreseen(fine(lambda age: 9.0 if age == 30 else 1.0, 1800), RISE)
+    step = foreseen(fine(lambda age: 9.0 if age == 30 else 1.0, 1800), TREND)
 
     assert step is not None
     assert step.replicas == 5
@@ -286,10 +334,13 @@ def test_one_reading_is_averaged_over_the_panic_window():
         pytest.param(minutes([1.0]), RISE, LEAD_S, id="rise: there is no history"),
         pytest.param(fine(lambda age: age, 60), TREND, LEAD_S, id="trend: there is no history"),
         pytest.param(
-            [*minutes(BURSTS)[:-1], LoadPoint(at_s=NOW_S, load=None)],
-            RISE,
-            30.0,
-            id="no load is known now",
+            fine(lambda age: None if age < 65 else 1.0),
+            TREND,
+            LEAD_S,
+            id="trend: no load is known within the lead time",
+        ),
+        pytest.param(
+            minutes([*BURSTS, *[None] * 5]), RISE, LEAD_S, id="rise: none is known of five minutes"
         ),
     ],
 )
@@ -315,7 +366,7 @@ def test_a_forecast_abstains(points, policy, lead_s):
     ],
 )
 def test_a_trend_is_followed_up(load, lead_s, expected):
-    outlook = trend(fine(load, 1200), lead_s)
+    outlook = trend(fine(load, 1200), 1.0, lead_s)
 
     assert outlook is not None
     assert outlook.rise == pytest.approx(expected, abs=0.05)
@@ -332,7 +383,7 @@ def test_a_trend_is_told():
 
 
 def test_a_trend_never_foresees_more_than_load_has_moved():
-    outlook = trend(fine(lambda age: 2 - age / 600, 300), 300)
+    outlook = trend(fine(lambda age: 2 - age / 600, 300), 1.0, 300)
 
     assert outlook is not None
     assert outlook.rise == pytest.approx(
@@ -343,8 +394,8 @@ def test_a_trend_never_foresees_more_than_load_has_moved():
 def test_a_trend_needs_its_bins():
     points = fine(lambda age: 10 - age / 60, 300)
 
-    assert trend(points[-19:], 60) is not None
-    assert trend(points[-18:], 60) is None
+    assert trend(points[-19:], 1.0, 60) is not None
+    assert trend(points[-18:], 1.0, 60) is None
 
 
 histories = st.lists(st.one_of(st.none(), st.floats(0, 20), st.just(1.0)), min_size=1, max_size=120)
@@ -401,7 +452,7 @@ def test_one_spike_in_a_calm_past_asks_for_nothing(level, spike, at, quantile, l
     spiky = [*calm[:at], level + spike, *calm[at + 1 :]]
     policy = dataclasses.replace(RISE, forecast_quantile=quantile)
 
-    assert risen(spiky, policy, lead_s) == 0
+    assert risen(spiky, policy, lead_s) == pytest.approx(0, abs=1e-9)
 
 
 @given(loads=st.lists(st.floats(0, 20), min_size=30, max_size=120), gap=st.integers(0, 29))
@@ -409,4 +460,4 @@ def test_a_minute_without_readings_never_adds_a_rise(loads, gap):
     gappy = rise(minutes([*loads[:gap], None, *loads[gap + 1 :]]), RISE, LEAD_S)
 
     assert gappy is not None
-    assert gappy.rise <= max(0.0, *(after - before for before, after in pairwise(loads)))
+    assert gappy.rise <= max(loads) - min(loads)

@@ -365,7 +365,7 @@ def test_noise_below_a_millionth_of_a_replica_is_not_demand():
 
 
 def test_sentences_count_in_seconds_whatever_the_bucket():
-    policy = InferencePolicy(scale_down_delay_s=100)
+    policy = inference(scale_down_delay_s=100)
     loads = [6.0] * 3 + [0.0] * 10
     points = [LoadPoint(at_s=5 * k, load=load, ready=3) for k, load in enumerate(loads)]
     panicking = recommend(points, policy, lead_time_s=None, bucket_s=5)

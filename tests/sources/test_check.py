@@ -497,10 +497,10 @@ def test_a_stated_window_needs_a_scrape_interval():
     (finding,) = checked(CHAT).findings
 
     assert finding.field == "spec.triggers.metadata.stableWindow"
-    assert "panic window of 6s needs a scrape interval of 3s or less; at 15s it is 30s" in (
+    assert "panic window of 20s needs a scrape interval of 10s or less; at 15s it is 30s" in (
         finding.why
     )
-    assert not checked(changed(CHAT, metadata(stableWindow="5m"))).findings
+    assert not checked(changed(CHAT, metadata(stableWindow="91s"))).findings
 
 
 def test_a_small_fleet_never_meets_the_dead_band():
