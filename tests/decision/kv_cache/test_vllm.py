@@ -4,6 +4,9 @@ vLLM's blocks, tokens and concurrency, against numbers of real logs that were fo
 Llama-3-8B in 16 bits costs 2 × 8 heads × 128 × 2 bytes × 32 layers = 131,072 bytes a token.
 """
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from scaler.decision.architecture import IndexerCache, LatentCache, StateCache
@@ -187,9 +190,9 @@ def test_a_smaller_page_gets_a_longer_block() -> None:
     [
         pytest.param("0.32.0", (13, 12), 2, id="close counts share the larger size"),
         pytest.param("0.11.0", (13, 12), 3, id="before 0.12 the smallest always decided"),
-        pytest.param("0.12.0", (13, 12), 2, id="since 0.12 not, where they are close"),
+        pytest.param("0.12", (13, 12), 2, id="since 0.12 not, where they are close"),
         pytest.param("0.17.1", (16, 12), 3, id="a third more was far until 0.18"),
-        pytest.param("0.18.0", (16, 12), 2, id="and is close since"),
+        pytest.param("0.18", (16, 12), 2, id="and is close since"),
         pytest.param("0.32.0", (18, 12), 3, id="half as much again is far"),
         pytest.param("0.32.0", (25, 5), 6, id="far ones do not"),
     ],
@@ -229,27 +232,44 @@ def test_which_versions_free_what_attention_does_not_read(
 
 
 @pytest.mark.parametrize(
-    ("version", "kind", "blocks", "counted"),
+    ("flags", "local", "blocks", "counted"),
     [
-        # 2,048 tokens of a batch in flight beside the window, and a block that it straddles.
-        pytest.param("0.25.1", "window", 9, -(-(127 + 2_048) // 16) + 1, id="a window"),
-        pytest.param("0.26.0", "window", 10, -(-(127 + 4_096) // 16) + 1, id="with two batches"),
-        pytest.param("0.25.1", "chunk", 8, (128 + 2_048) // 16, id="a chunk"),
-        pytest.param("0.26.0", "chunk", 8, (128 + 4_096) // 16, id="a chunk with two"),
+        # A batch of 2,048 tokens in flight beside the window, and a block that it straddles.
+        pytest.param(
+            {"version": "0.25.1"}, {"window_tokens": 130}, 10, 137 + 1, id="129 and 2,048 tokens"
+        ),
+        pytest.param(
+            {"version": "0.26.0"}, {"window_tokens": 130}, 10, 265 + 1, id="with two batches"
+        ),
+        pytest.param(
+            {"version": "0.25.1", "speculative_tokens": 16},
+            {"window_tokens": 130},
+            11,
+            137 + 1,
+            id="and what is drafted while it decodes",
+        ),
+        pytest.param({"version": "0.25.1"}, {"chunk_tokens": 128}, 8, 136, id="a chunk"),
+        pytest.param({"version": "0.26.0"}, {"chunk_tokens": 128}, 8, 264, id="a chunk with two"),
     ],
 )
 def test_what_a_request_holds_of_a_window_and_what_the_engine_counts(
-    version: str, kind: str, blocks: int, counted: int
+    flags: dict[str, Any], local: dict[str, int], blocks: int, counted: int
 ) -> None:
-    local = attention(**{f"{kind}_tokens": 128})
-    serving = Serving(version=version, max_model_len=100_000)
+    model, serving = architecture(attention(), attention(**local)), Serving(**flags)
 
-    capacity = kv_capacity(architecture(attention(), local), serving, GIB)
+    capacity = kv_capacity(model, dataclasses.replace(serving, max_model_len=100_000), GIB)
 
     assert [window.most_blocks for window in capacity.layout.windows] == [blocks]
     assert capacity.longest_request_blocks == 6_250 + counted
-    in_flight = 1 if version == "0.25.1" else 2
+    in_flight = 1 if flags["version"] == "0.25.1" else 2
     assert capacity.reserved_blocks == 1 + in_flight * 128  # the null block, and prefills
+
+
+def test_on_ascend_a_state_is_a_page_and_its_tail() -> None:
+    layout = kv_layout(QWEN35_27B, Serving(gpu_class=GpuClass.ASCEND))
+
+    tail = 10_240 * 3 * 2
+    assert layout.bytes_per_block_per_gpu == 16 * (1_536 * 2 * 4 * 256 * 2 + tail)
 
 
 @pytest.mark.parametrize(
