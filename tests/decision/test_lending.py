@@ -222,6 +222,15 @@ def test_in_the_band_workers_never_grow():
     assert decide(dataclasses.replace(crowded, workers=6), lending(headroom_units=0)).replicas == 3
 
 
+def test_a_gang_that_the_band_leaves_too_few_workers_of_is_not_run():
+    crowded = pool(member([*[1.0] * 40, *[3.0] * 4], replicas=1), workers=2)
+
+    decision = decide(crowded, lending(headroom_units=0, min_workers=3))
+
+    assert reasons(decision) == [Reason.LENT, Reason.BAND, Reason.WHOLE_GANG]
+    assert decision.replicas == 0
+
+
 def test_young_workers_run_on_while_only_headroom_shrinks():
     young = pool(member(QUIET, replicas=2), workers=6, workers_since_s=9_900)
     careful = lending(headroom_units=2)
@@ -432,6 +441,7 @@ def test_notes_say_what_is_idle_and_what_rests(loads, policy, around, notes):
             id="since the last instant over it",
         ),
         pytest.param([3.0] * 40, "online load is 38 %: lending begins after 60 s below 30 %"),
+        pytest.param([4.8] * 40, "online load is 60 %: lending begins after 60 s below 30 %"),
     ],
 )
 def test_why_nothing_is_lent(loads, detail):
