@@ -1,0 +1,40 @@
+"""Claims about how soon a new replica serves: model data that is warm, or cold, on its node."""
+
+import functools
+from collections.abc import Iterator, Sequence
+
+from benchmarks.claim_waves import SEEDS, TARGETS, Front, played, spread, waves
+
+WARM_S, COLD_S = 60.0, (180.0, 300.0)
+"""Weights in the node's cache (Fluid, a local disk), or fetched over the network at each start."""
+SHARES = (0.9, 0.95, 0.98)
+
+
+@functools.cache
+def front(seed: int, cold_start_s: float) -> Front:
+    """Return what kvtide reaches on the waves of a seed with a cold start."""
+    arrivals = waves(seed)
+    return Front.of(
+        [played(arrivals, target=target, cold_start_s=cold_start_s) for target in TARGETS]
+    )
+
+
+def cold_starts() -> Iterator[Sequence[object]]:
+    """Waves and bursts by cold start: GPU-hours at equal shares in SLO; the share at equal ones."""
+    yield (
+        "new replica serves after",
+        *(f"GPU-hours for {100 * share:g} % in SLO" for share in SHARES),
+        "in SLO at the GPU-hours of 60 s and 95 %",
+    )
+    for cold_start_s in (WARM_S, *COLD_S):
+        fronts = {seed: front(seed, cold_start_s) for seed in SEEDS}
+        equal = {seed: front(seed, WARM_S).hours_for(0.95) for seed in SEEDS}
+        at_equal = [
+            None if (hours := equal[seed]) is None else one.share_at(hours)
+            for seed, one in fronts.items()
+        ]
+        yield (
+            f"{cold_start_s:g} s",
+            *(spread([one.hours_for(share) for one in fronts.values()], ".1f") for share in SHARES),
+            spread([None if share is None else 100 * share for share in at_equal], ".1f"),
+        )
