@@ -21,7 +21,7 @@ from scaler.simulation.keda import kvtide
 from scaler.simulation.lenders import Kvtide
 from scaler.simulation.presets import ENGINE_8B_H100, one_fleet
 from scaler.simulation.score import Score
-from scaler.simulation.simulate import Autoscaler, Run, Setup, repeated, simulate
+from scaler.simulation.simulate import Autoscaler, Run, Setup, simulate
 from scaler.simulation.traffic import (
     Arrival,
     Lengths,
@@ -37,6 +37,8 @@ from scaler.sources.configuration import Configuration
 from scaler.sources.documents.configuration import load_configuration, read_text
 from scaler.sources.latency import measured_steps
 from scaler.sources.traces import Trace, TraceRate, open_trace
+
+from .spooled import Spooled
 
 _PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211, sigma=0.9)
 """Lengths of requests sampled from rates, where the file does not say."""
@@ -76,7 +78,7 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
     gpus = lending.pool_units if lending else asked.gpus
     opened = open_trace(asked.trace)
     arrivals = _arrivals(opened, asked)
-    length_s = float(math.ceil(arrivals[-1].at_s + 1e-9) or 1)
+    length_s = float(math.ceil(arrivals.last_s + 1e-9) or 1)
     engine, fitted = _engine(asked)
     setup = Setup(
         cluster=dataclasses.replace(
@@ -90,7 +92,7 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
     autoscalers = list(_policies(asked.policies or _DEFAULT, setup, arrivals, asked.config))
     runs, fewest = _run(
         setup,
-        repeated(arrivals, length_s, setup.warm_up_s),
+        arrivals.after_its_own_end(length_s, setup.warm_up_s),
         autoscalers,
         lending=lending,
         clairvoyant=asked.clairvoyant,
@@ -151,7 +153,7 @@ def _slice(text: str | None) -> tuple[float, float] | None:
     return part
 
 
-def _arrivals(trace: Trace, asked: Asked) -> list[Arrival]:
+def _arrivals(trace: Trace, asked: Asked) -> Spooled:
     rows: Iterable[Arrival] = (
         sampled(_rates(trace.rates()), asked.seed)
         if trace.is_rates
@@ -163,7 +165,7 @@ def _arrivals(trace: Trace, asked: Asked) -> list[Arrival]:
         rows = scaled(rows, asked.scale, asked.seed)
     if asked.speed_up != 1:
         rows = sped_up(rows, asked.speed_up)
-    arrivals = list(rows)
+    arrivals = Spooled(rows)
     if not arrivals:
         allowed = "a trace with requests in the slice that is played"
         raise ConfigurationError(Problem(field="--trace", got=str(trace.path), allowed=allowed))
@@ -185,7 +187,7 @@ def _rates(rates: Iterable[TraceRate]) -> Iterator[Rate]:
 
 
 def _policies(
-    asked: Iterable[str], setup: Setup, arrivals: list[Arrival], config: pathlib.Path | None
+    asked: Iterable[str], setup: Setup, arrivals: Spooled, config: pathlib.Path | None
 ) -> Iterator[Autoscaler]:
     terms = terms_of(setup, arrivals)
     for text in asked:
@@ -226,7 +228,7 @@ def _job(lending: LendingPolicy) -> TrainingConfig:
 
 def _run(
     setup: Setup,
-    arrivals: list[Arrival],
+    arrivals: Spooled,
     autoscalers: list[Autoscaler],
     *,
     lending: LendingPolicy | None,
@@ -246,7 +248,7 @@ def _run(
 
 def _watched(
     setup: Setup,
-    arrivals: list[Arrival],
+    arrivals: Spooled,
     autoscaler: Autoscaler,
     progress: Progress,
     lender: Kvtide | None,
