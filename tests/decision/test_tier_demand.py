@@ -323,7 +323,7 @@ def test_at_the_peak_the_preferred_comes_first():
 def test_a_minute_of_the_history_ends_where_the_samples_begin():
     def since(load: float, history: float) -> dict[str, Any]:
         past = series([history], start_s=START_S + 10)
-        return {"points": series([load] * 3, start_s=START_S + 30), "history": past}
+        return {"points": series([load] * 6, start_s=START_S + 30), "history": past}
 
     group = Group.of((cheap(**since(HOLD, ABOVE)), fast(**since(0.0, 0.0))))
 
