@@ -99,8 +99,9 @@ def test_as_many_ranks_are_offered_as_hold_one_request() -> None:
     small = Serving(gpu_memory_gib=14.74, max_model_len=8_192)
 
     # A share of the stated weights, or of the counted ones, is left on each rank.
-    (offered,) = found(LLAMA, small, {"weights_gib": 60.0})
-    assert (offered.change, offered.gpus) == (ranks(8), 8)
+    for gib, count in ((60.0, 8), (30.0, 4)):
+        (offered,) = found(LLAMA, small, {"weights_gib": gib})
+        assert (offered.change, offered.gpus) == (ranks(count), count)
     assert ranks(2) in [one.change for one in found(LLAMA, small, {})]
     assert found(LLAMA, small, {"weights_gib": 200.0}) == ()
 
@@ -111,10 +112,12 @@ def test_what_an_engine_refuses_is_not_offered() -> None:
     assert not any("parallel" in one.change for one in found(odd, H100, {}))
 
 
-def test_a_checkpoint_in_few_bits_is_not_offered_in_eight() -> None:
-    quantized = dataclasses.replace(LLAMA, quantization="awq")
+@pytest.mark.parametrize("name", ["awq", "gguf"])
+def test_weights_that_are_quantized_are_not_offered_in_eight_bits(name: str) -> None:
+    quantized = dataclasses.replace(LLAMA, quantization=name)
 
     assert WEIGHTS not in [one.change for one in found(quantized, H100, {})]
+    assert WEIGHTS not in [one.change for one in found(LLAMA, H100, {"quantization": name})]
 
 
 @pytest.mark.parametrize(
