@@ -262,6 +262,16 @@ def test_sglang_reserves_by_the_gpus_size(memory_gib: float, ranks: int, fractio
     assert estimate_memory(QWEN3_32B, serving).utilization == fraction
 
 
+def test_sglang_reserves_for_the_ranks_of_every_stage() -> None:
+    serving = Serving(
+        engine=Engine.SGLANG, gpu_memory_gib=79.19, tensor_parallel=4, pipeline_parallel=2
+    )
+
+    told = estimate_memory(QWEN3_32B, serving)
+
+    assert told.utilization == round((79.19 - 13.5) / 79.19, 3)
+
+
 @pytest.mark.parametrize("engine", [Engine.TGI, Engine.TRTLLM])
 def test_others_take_nine_tenths(engine: Engine) -> None:
     serving = Serving(engine=engine, gpu_memory_gib=80.0)

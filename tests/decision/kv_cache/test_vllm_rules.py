@@ -205,6 +205,9 @@ def test_a_block_is_long_enough_for_the_largest_state_beside_the_widest_token() 
     # 131,072 bytes of state over 512 a token are 256 tokens.
     assert vllm_rules.block_tokens(model, Serving(), "bfloat16") == 256
     assert vllm_rules.block_tokens(model, Serving(block_tokens=512), "bfloat16") == 512
+    # On Ascend the keys alone hold it: half of a token.
+    ascend = Serving(gpu_class=GpuClass.ASCEND)
+    assert vllm_rules.block_tokens(model, ascend, "bfloat16") == 512
 
 
 @pytest.mark.parametrize(("version", "share"), [("0.19.9", 0.9), ("0.20", 0.92), ("0.7.0", 0.9)])
