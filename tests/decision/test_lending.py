@@ -222,6 +222,14 @@ def test_in_the_band_workers_never_grow():
     assert decide(dataclasses.replace(crowded, workers=6), lending(headroom_units=0)).replicas == 3
 
 
+def test_as_many_workers_as_there_are_need_no_reason_to_stay():
+    young = pool(member([*[1.0] * 40, *[3.0] * 4]), workers=3, workers_since_s=9_990)
+
+    decision = decide(young, lending(headroom_units=0))
+
+    assert (decision.replicas, reasons(decision)) == (3, [Reason.LENT])
+
+
 def test_a_gang_that_the_band_leaves_too_few_workers_of_is_not_run():
     crowded = pool(member([*[1.0] * 40, *[3.0] * 4], replicas=1), workers=2)
 
