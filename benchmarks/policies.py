@@ -101,24 +101,20 @@ def _about(task: Task) -> str:
     return f"{spec.about} {spec.warm_up_s} {spec.length_s} {GPUS} {COLD_START_S}"
 
 
-_OF_TRAINING = ("lenders", "lending_oracle", "training", "workers")
-"""Modules of the simulator that no run here reaches."""
+_OF_TRAINING = ("lenders", "lending", "lending_oracle", "online", "pool", "training", "workers")
+"""Modules that no run here reaches: nobody lends."""
 
 
 @functools.cache
 def _code(policy: str) -> str:
     """Return a fingerprint of the code that a policy's run depends on."""
     shared = ("demand", "kpa", "pace", "point", "rates", "sample", "sliding", "window")
-    decision = "*" if policy == OWN else None
-    files = [
-        path
-        for path in sorted((ROOT / "scaler" / "simulation").rglob("*.py"))
-        if path.stem not in _OF_TRAINING
-    ]
-    if decision:
+    files = sorted((ROOT / "scaler" / "simulation").rglob("*.py"))
+    if policy == OWN:
         files += sorted((ROOT / "scaler" / "decision").rglob("*.py"))
     else:
         files += [ROOT / "scaler" / "decision" / f"{name}.py" for name in shared]
+    files = [path for path in files if path.stem not in _OF_TRAINING]
     files.append(ROOT / "benchmarks" / "policy_traces.py")
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
