@@ -60,20 +60,20 @@ FLOORED = {"knative-300s": (20.0, 40.0), "hpa-rps": (0.7,)}
 QUICK_RIVALS = ("fixed", "hpa-rps", "knative-300s", "ray-serve", "slo-planner-both")
 OWN_QUANTILES = (0.5, 0.8, 0.9, 0.95, 0.99)
 OWN_DELAYS_S = (60.0, 120.0, 300.0, 600.0)
-OWN_TARGETS = (0.7, 0.9)
+OWN_TARGETS = (0.8, 0.9)
 OWN_PAIRS = (
     "quantile=off",
     "quantile=off,delay=60",
     "quantile=off,delay=120",
+    "quantile=off,delay=60,target=0.8",
     "quantile=off,delay=60,target=0.9",
     "quantile=off,delay=120,target=0.9",
     "quantile=off,delay=300,target=0.9",
-    "quantile=off,target=1",
-    "quantile=0.5,delay=60",
-    "quantile=0.9,delay=60,target=0.9",
+    "quantile=0.5,delay=60,target=0.8",
+    "quantile=0.9,delay=60,target=0.8",
+    "quantile=0.9,delay=120,target=0.8",
     "quantile=0.95,delay=60",
     "quantile=0.95,delay=120",
-    "quantile=0.99,delay=60",
     "quantile=0.99,delay=600",
 )
 

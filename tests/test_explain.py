@@ -66,7 +66,7 @@ async def test_a_decision_is_explained_from_what_prometheus_knew_then(prometheus
     assert (answer["object"], answer["role"]) == ("serve/llm", "inference")
     assert answer["decision"]["at_s"] == NOW_S
     assert answer["decision"]["load"] == pytest.approx(6 / 4)
-    assert answer["decision"]["steps"][0]["replicas"] == 2
+    assert answer["decision"]["steps"][0]["replicas"] == 3
 
 
 async def test_silence_is_told_and_is_no_decision(prometheus, tmp_path):

@@ -143,7 +143,7 @@ class InferencePolicy:
     """The blocks of one engine; from the GPU's memory, where the engine reports none."""
 
     # Targets.
-    target_utilization: Share = 0.8
+    target_utilization: Share = 0.7
     """Share of a replica's safe concurrency (or safe work) to run at."""
     queue_target: float | None = None
     """Waiting requests that are worth one more replica; for the queue signal."""
