@@ -49,6 +49,8 @@ class Case:
     engine: EngineConfig = L40S_8B
     peak: float = 0.72
     """Work of the busiest span over what the pool may safely do."""
+    lead_time_s: float | None = None
+    """Stated to the inference trigger; None: learnt from its own pods."""
 
     @property
     def lending(self) -> LendingPolicy:
@@ -68,28 +70,34 @@ class Case:
             max_replicas=self.units,
             itl_target_s=0.1,
             scale_down_delay_s=300.0,
+            lead_time_s=self.lead_time_s,
         )
 
 
 DAY_S = 86_400.0
 CASES = {
-    "week": Case(name="week", speed=7.0, length_s=DAY_S),
-    "monday": Case(name="monday", speed=7.0, length_s=DAY_S / 7),
-    "deepseek": Case(name="deepseek", speed=6.0, length_s=DAY_S / 6),
+    "week": Case(name="week", speed=28.0, length_s=DAY_S / 4),
+    "monday": Case(name="monday", speed=14.0, length_s=DAY_S / 14),
+    "deepseek": Case(name="deepseek", speed=12.0, length_s=DAY_S / 12),
     "burst": Case(name="burst", speed=1.0, length_s=3436.0, scrape_s=5.0, units=16),
-    "fixed": Case(name="fixed", speed=7.0, length_s=DAY_S / 7, fixed=6),
-    "mig": Case(name="mig", speed=6.0, length_s=DAY_S / 6, units=7, reserved=3, engine=MIG_1G),
+    "burst, leadTime 60s": Case(
+        name="burst", speed=1.0, length_s=3436.0, scrape_s=5.0, units=16, lead_time_s=60.0
+    ),
+    "fixed": Case(name="fixed", speed=14.0, length_s=DAY_S / 14, fixed=6),
+    "mig": Case(name="mig", speed=12.0, length_s=DAY_S / 12, units=7, reserved=3, engine=MIG_1G),
 }
 """monday and fixed are a day of the week trace, mig the deepseek day on 3 + 4 slices."""
+SWEPT = ("monday", "deepseek")
+"""Played at every ``lendBelow``."""
 
 
-def trace(case: Case) -> list[Arrival]:
+def trace(case: Case, seed: int = 1) -> list[Arrival]:
     """Return the requests of a case with its warm-up before them."""
     if case.name == "burst":
         read = [Arrival(*one) for one in open_trace(folder() / "azure2023_code.csv.gz").requests()]
-        arrivals = list(scaled(read, 2, seed=1))
+        arrivals = list(scaled(read, 2, seed=seed))
     else:
-        arrivals = list(sampled(_rates(case), seed=1))
+        arrivals = list(sampled(_rates(case), seed=seed))
     return repeated(arrivals, case.length_s, WARM_UP_S)
 
 

@@ -1,4 +1,10 @@
-"""The ways to lend that are measured beside each other, ours first."""
+"""
+The ways to lend that are measured beside each other, ours first.
+
+Where a case's day passes faster, what a trainer does by the clock of its day (a checkpoint every
+ten minutes, twenty minutes to go) is as much faster. What is short in the field stays as it is:
+start-up, a checkpoint of seconds, and every window and delay of the decision.
+"""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -10,10 +16,8 @@ from scaler.simulation.simulate import Lender
 from scaler.simulation.training import TrainingConfig
 
 Make = Callable[[Case, Sequence[Instant]], Lender]
-TRAINER = TrainingConfig(name="train")
-SLOW = dataclasses.replace(TRAINER, checkpoint_s=1200.0, grace_s=1200.0)
-HARD = dataclasses.replace(TRAINER, grace_s=0.0)
-QUICK_TRAINER = dataclasses.replace(TRAINER, checkpoint_s=30.0, grace_s=30.0)
+STARTUP_S, CHECKPOINT_S = 20.0, 10.0
+CHECKPOINT_EVERY_S, SLOW_S = 600.0, 1200.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,8 +25,24 @@ class Way:
     """One way to lend, with the trainer that borrows."""
 
     make: Make
-    trainer: TrainingConfig = TRAINER
+    checkpoint_s: float = CHECKPOINT_S
+    grace_s: float = 30.0
+    slow: bool = False
+    """Its checkpoint and grace take twenty minutes of the case's day."""
     evicts: bool = False
+    everywhere: bool = True
+    """Played on every case; else on the bursts and monday alone."""
+
+    def trainer(self, case: Case) -> TrainingConfig:
+        """Return who borrows."""
+        slow_s = SLOW_S / case.speed
+        return TrainingConfig(
+            name="train",
+            startup_s=STARTUP_S,
+            checkpoint_every_s=CHECKPOINT_EVERY_S / case.speed,
+            checkpoint_s=slow_s if self.slow else self.checkpoint_s,
+            grace_s=slow_s if self.slow else self.grace_s,
+        )
 
 
 def _ours(case: Case, _: Sequence[Instant], **changes: object) -> Kvtide:
@@ -31,11 +51,7 @@ def _ours(case: Case, _: Sequence[Instant], **changes: object) -> Kvtide:
 
 
 def _slow(case: Case, seen: Sequence[Instant]) -> Kvtide:
-    return _ours(case, seen, reclaim_time_s=1200.0)
-
-
-def _two_spare(case: Case, seen: Sequence[Instant]) -> Kvtide:
-    return _ours(case, seen, headroom_units=2)
+    return _ours(case, seen, reclaim_time_s=SLOW_S / case.speed)
 
 
 def _no_headroom(case: Case, seen: Sequence[Instant]) -> Kvtide:
@@ -67,14 +83,15 @@ def _everything(case: Case, _: Sequence[Instant]) -> Everything:
     return Everything(workers=case.units)
 
 
+OWN = "kvtide"
 WAYS: dict[str, Way] = {
-    "kvtide": Way(make=_ours),
-    "kvtide + PriorityClass": Way(make=_ours, evicts=True),
-    "kvtide, no headroom": Way(make=_no_headroom),
-    "kvtide, 2 spare": Way(make=_two_spare),
-    "kvtide, trainer stops in 20 min": Way(make=_slow, trainer=SLOW),
-    "kvtide, trainer killed at once": Way(make=_ours, trainer=HARD),
+    OWN: Way(make=_ours),
+    "kvtide, trainer killed at once": Way(make=_ours, grace_s=0.0, everywhere=False),
+    "kvtide, trainer stops in 20 min": Way(make=_slow, slow=True, everywhere=False),
+    "kvtide, no headroom": Way(make=_no_headroom, everywhere=False),
     "nights by the clock": Way(make=_nights, evicts=True),
-    "PriorityClass, stops in 30 s": Way(make=_everything, trainer=QUICK_TRAINER, evicts=True),
-    "PriorityClass, stops in 20 min": Way(make=_everything, trainer=SLOW, evicts=True),
+    "PriorityClass, stops in 30 s": Way(
+        make=_everything, checkpoint_s=30.0, grace_s=30.0, evicts=True
+    ),
+    "PriorityClass, stops in 20 min": Way(make=_everything, slow=True, evicts=True),
 }

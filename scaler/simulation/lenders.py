@@ -10,6 +10,7 @@ What must stay true: a count goes down at once and up only at a sync, as the con
 import dataclasses
 
 from scaler.decision.decide import decide
+from scaler.decision.decision import Decision
 from scaler.decision.online import OnlinePoint
 from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.decision.pool import Member, PoolWindow
@@ -24,7 +25,7 @@ class Kvtide:
     The 30/70 decision on one workload's readings.
 
     Attributes:
-        seen: the online load at each instant it was asked, as it was read.
+        decisions: what was answered at each instant that had readings.
     """
 
     def __init__(
@@ -35,7 +36,15 @@ class Kvtide:
         self._workers_since_s: float | None = None
         self._silent_since_s: float | None = None
         self._rise_due_s = 0.0
-        self.seen: list[OnlinePoint] = []
+        self.decisions: list[Decision] = []
+
+    @property
+    def seen(self) -> list[OnlinePoint]:
+        """The online load at each instant it was asked, as it was read."""
+        return [
+            OnlinePoint(at_s=one.at_s, load=one.load, least=one.load or 0.0)
+            for one in self.decisions
+        ]
 
     @property
     def lookback_s(self) -> float:
@@ -53,8 +62,7 @@ class Kvtide:
         pool = self._pool(now_s, window, workers)
         decision = decide(pool, self._lending)
         if window is not None:
-            load = decision.load
-            self.seen.append(OnlinePoint(at_s=pool.at_s, load=load, least=load or 0.0))
+            self.decisions.append(decision)
         wanted = decision.replicas
         if not self._lends or wanted is None or (wanted > workers and now_s < self._rise_due_s):
             return None

@@ -41,3 +41,15 @@ def test_load_over_the_upper_threshold_takes_everything_back():
     assert min(before) == 6
     assert max(after) == 0
     assert run.score.reclaim_s.p99 is not None
+
+
+def test_a_lender_that_only_watches_says_what_it_would_have_lent():
+    lender = Kvtide(POLICY, ONLINE, lends=False)
+    setup = Setup(cluster=CLUSTER, length_s=300.0, replicas=2, max_replicas=8)
+    calm = [Arrival(float(n), 100, 20) for n in range(300)]
+
+    run = simulate(setup, calm, FixedFleet(replicas=2), lender=lender)
+
+    assert run.score.training_gpu_hours == 0
+    assert lender.decisions[-1].replicas == 6
+    assert [point.load for point in lender.seen] == [one.load for one in lender.decisions]

@@ -13,7 +13,7 @@ What must stay true: 0 <= bound <= unbound, and lent + held never exceed the poo
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from scaler.decision.policy import LendingPolicy
 
@@ -55,6 +55,47 @@ def _free(instant: Instant, policy: LendingPolicy) -> int:
     kept = max(policy.reserved_units, instant.held_units)
     fits = max(0, policy.pool_units - kept) // policy.units_per_worker
     return min(fits, policy.most_workers)
+
+
+def trained_hours(
+    instants: Sequence[Instant],
+    workers: Sequence[int],
+    policy: LendingPolicy,
+    *,
+    startup_s: float,
+    checkpoint_s: float,
+) -> float:
+    """
+    Return the most unit-hours that a trainer could compute while ``workers`` may run.
+
+    A worker computes nothing while it starts, nor while it writes the checkpoint with which it
+    goes; one that is there when scoring begins has started, one that is there at the end need not
+    go. Exact for whoever knows the future: level n of the counts is one worker's place, and each
+    span in which it lasts longer than that is worth taking.
+    """
+    scored = [
+        (instant.at_s, count)
+        for instant, count in zip(instants, workers, strict=True)
+        if instant.at_s >= 0
+    ]
+    computed_s = 0.0
+    for level in range(1, max((count for _, count in scored), default=0) + 1):
+        for since_s, until_s in _spans(scored, level):
+            idle_s = startup_s if since_s > scored[0][0] else 0.0
+            idle_s += checkpoint_s if until_s < scored[-1][0] else 0.0
+            computed_s += max(0.0, until_s - since_s - idle_s)
+    return computed_s * policy.units_per_worker / 3600
+
+
+def _spans(counts: Sequence[tuple[float, int]], level: int) -> Iterator[tuple[float, float]]:
+    """Yield from when to when the counts were at least so high; the last instant ends them."""
+    since_s: float | None = None
+    for at_s, count in (*counts[:-1], (counts[-1][0], 0)):
+        if count >= level and since_s is None:
+            since_s = at_s
+        elif count < level and since_s is not None:
+            yield since_s, at_s
+            since_s = None
 
 
 def gpu_hours(instants: Sequence[Instant], workers: Sequence[int], policy: LendingPolicy) -> float:
