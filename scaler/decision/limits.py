@@ -17,27 +17,38 @@ def bounds(window: Window, policy: InferencePolicy) -> tuple[int, int | None]:
     """
     Return the least and the most replicas: the policy's, else the ScaledObject's, else 0, ∞.
 
-    A paused object counts as what it is, since nobody changes it.
+    A paused object counts as what it is, since nobody changes it. One whose scale-in or scale-out
+    is paused counts as no less or no more than that; from beyond its bounds the HPA moves it all
+    the same (kubernetes, podautoscaler/horizontal.go, reconcileAutoscaler).
     """
-    if window.bounds.paused and window.latest.spec_replicas is not None:
-        return window.latest.spec_replicas, window.latest.spec_replicas
-    least = window.bounds.min_replicas if policy.min_replicas is None else policy.min_replicas
-    most = window.bounds.max_replicas if policy.max_replicas is None else policy.max_replicas
-    return least or 0, most
+    spec, seen = window.latest.spec_replicas, window.bounds
+    if seen.paused and spec is not None:
+        return spec, spec
+    least = (seen.min_replicas if policy.min_replicas is None else policy.min_replicas) or 0
+    most = seen.max_replicas if policy.max_replicas is None else policy.max_replicas
+    if spec is None or (most is not None and most < least):
+        return least, most
+    inside = max(least, spec if most is None else min(spec, most))
+    return (
+        inside if seen.scale_in_paused else least,
+        inside if seen.scale_out_paused else most,
+    )
 
 
 def within_bounds(count: int, window: Window, policy: InferencePolicy) -> Step | None:
     """Clamp to the bounds; with crossed ones (stated in two places) the maximum wins."""
-    least, most = bounds(window, policy)
+    (least, most), seen = bounds(window, policy), window.bounds
     if most is not None and count > most:
-        return Step(most, Reason.TOO_MANY_REPLICAS, f"{_it(window)} maximum is {most}")
+        why = "scale-out is paused: the" if seen.scale_out_paused else "the"
+        return Step(most, Reason.TOO_MANY_REPLICAS, f"{_it(window, why)} maximum is {most}")
     if count < least and (most is None or least <= most):
-        return Step(least, Reason.TOO_FEW_REPLICAS, f"{_it(window)} minimum is {least}")
+        why = "scale-in is paused: the" if seen.scale_in_paused else "the"
+        return Step(least, Reason.TOO_FEW_REPLICAS, f"{_it(window, why)} minimum is {least}")
     return None
 
 
-def _it(window: Window) -> str:
-    return "the object is paused: its" if window.bounds.paused else "the"
+def _it(window: Window, otherwise: str) -> str:
+    return "the object is paused: its" if window.bounds.paused else otherwise
 
 
 def tolerance(window: Window, policy: InferencePolicy) -> float:

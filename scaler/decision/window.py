@@ -21,6 +21,11 @@ class ScaleBounds:
     tolerance: float | None = None
     """The HPA's dead band as read back: 0 where ``behavior`` still carries ours."""
     paused: bool = False
+    """Nobody changes its replicas, whatever is answered."""
+    scale_in_paused: bool = False
+    """Nobody lowers its replicas."""
+    scale_out_paused: bool = False
+    """Nobody raises its replicas."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

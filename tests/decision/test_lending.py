@@ -13,6 +13,7 @@ from scaler.decision.online import averages, online_load
 from scaler.decision.policy import LoadBase
 from scaler.decision.pool import Member, Node, PoolWindow
 from scaler.decision.sample import Sample
+from scaler.decision.window import ScaleBounds
 from tests.builders import INTERVAL_S, lending, member, pool, sample, window
 
 QUIET = [0.8] * 40
@@ -138,6 +139,19 @@ def test_what_a_workload_is_owed_comes_first():
     )
 
     assert decision.replicas == 3
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [ScaleBounds(paused=True), ScaleBounds(scale_out_paused=True)],
+    ids=["paused", "scale-out paused"],
+)
+def test_a_workload_that_nobody_scales_out_is_owed_no_more_than_it_has(bounds):
+    surging = member([*[1.0] * 40, *[3.4] * 2], replicas=2)
+    assert surging.window is not None
+    held = dataclasses.replace(surging, window=dataclasses.replace(surging.window, bounds=bounds))
+
+    assert decide(pool(held), lending(headroom_units=0)).replicas == 6
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,38 @@ def at(spec, **bounds):
             id="paused, and asked for more",
         ),
         pytest.param(
+            9,
+            {},
+            {"scale_out_paused": True},
+            (1, Reason.TOO_MANY_REPLICAS),
+            id="scale-out is paused: no more than it is",
+        ),
+        pytest.param(
+            0, {}, {"scale_out_paused": True}, None, id="scale-out is paused: it may shrink"
+        ),
+        pytest.param(
+            0,
+            {},
+            {"scale_in_paused": True},
+            (1, Reason.TOO_FEW_REPLICAS),
+            id="scale-in is paused: no less than it is",
+        ),
+        pytest.param(9, {}, {"scale_in_paused": True}, None, id="scale-in is paused: it may grow"),
+        pytest.param(
+            9,
+            {"min_replicas": 3, "max_replicas": 20},
+            {"scale_out_paused": True},
+            (3, Reason.TOO_MANY_REPLICAS),
+            id="scale-out is paused: to the minimum the HPA moves it all the same",
+        ),
+        pytest.param(
+            1,
+            {"max_replicas": 2},
+            {"min_replicas": 5, "scale_in_paused": True, "scale_out_paused": True},
+            None,
+            id="crossed, and paused both ways",
+        ),
+        pytest.param(
             1, {"max_replicas": 2}, {"min_replicas": 5}, None, id="crossed: the maximum wins"
         ),
         pytest.param(0, {}, {}, None, id="zero is a count where no minimum is known"),
@@ -69,6 +101,38 @@ def test_bounds(count, policy, bounds, step):
     result = within_bounds(count, at(1, **bounds), inference(**policy))
 
     assert (result and (result.replicas, result.reason)) == step
+
+
+@pytest.mark.parametrize(
+    ("count", "bounds", "detail"),
+    [
+        (9, {"paused": True}, "the object is paused: its maximum is 4"),
+        (0, {"paused": True}, "the object is paused: its minimum is 4"),
+        (9, {"scale_out_paused": True}, "scale-out is paused: the maximum is 4"),
+        (0, {"scale_in_paused": True}, "scale-in is paused: the minimum is 4"),
+        (0, {"scale_in_paused": True, "max_replicas": 2}, "scale-in is paused: the minimum is 2"),
+        (9, {"scale_in_paused": True, "max_replicas": 6}, "the maximum is 6"),
+        (0, {"scale_out_paused": True, "min_replicas": 2}, "the minimum is 2"),
+    ],
+)
+def test_a_pause_is_said_where_it_binds(count, bounds, detail):
+    step = within_bounds(count, at(4, **bounds), inference())
+
+    assert step is not None
+    assert step.detail == detail
+
+
+def test_paused_both_ways_is_what_it_is():
+    paused = {"scale_in_paused": True, "scale_out_paused": True}
+    counts = [within_bounds(count, at(4, **paused), inference()) for count in (0, 4, 9)]
+
+    assert [step and step.replicas for step in counts] == [4, None, 4]
+
+
+def test_what_is_there_of_a_paused_object_may_not_be_known():
+    paused = {"scale_in_paused": True, "scale_out_paused": True, "max_replicas": 6}
+
+    assert within_bounds(5, at(None, **paused), inference()) is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from scaler.decision.decision import Reason
 from scaler.decision.policy import Forecast
 from scaler.decision.pool import Member, TierWindow
 from scaler.decision.sample import Sample
+from scaler.decision.window import ScaleBounds
 from tests.builders import inference, sample, steady, window
 
 T4 = inference(
@@ -191,6 +192,31 @@ def test_a_slow_start_is_given_its_time_to_find_a_node():
     slow = dataclasses.replace(stuck, samples=waiting, startup_s=(1_200.0,) * 5)
 
     assert decided("a10", at(84, replicas=10), slow).reason is Reason.TIER_SHARE
+
+
+@pytest.mark.parametrize(
+    ("paused", "t4s", "a10s"),
+    [
+        pytest.param({}, 5, 0, id="the cheap tier takes it all"),
+        pytest.param({"paused": True}, 2, 1, id="paused: the other takes the rest"),
+        pytest.param({"scale_out_paused": True}, 2, 2, id="no more of it: two are past their peak"),
+        pytest.param({"scale_in_paused": True}, 5, 0, id="no fewer of it: it may grow"),
+    ],
+)
+def test_a_tier_that_nobody_scales_counts_as_what_it_is(paused, t4s, a10s):
+    t4 = dataclasses.replace(at(30, replicas=2), bounds=ScaleBounds(**paused))
+    a10 = at(0, replicas=0)
+
+    assert decided("t4", t4, a10).replicas == t4s
+    assert decided("a10", t4, a10).replicas == a10s
+
+
+def test_a_tier_that_nobody_scales_in_keeps_its_replicas_and_serves_with_them():
+    t4, a10 = at(7, replicas=1), at(7, replicas=1)
+    kept = dataclasses.replace(a10, bounds=ScaleBounds(scale_in_paused=True))
+
+    assert decided("t4", t4, a10).replicas == 2
+    assert (decided("t4", t4, kept).replicas, decided("a10", t4, kept).replicas) == (0, 1)
 
 
 def test_a_minimum_is_there_anyway_and_serves_first():

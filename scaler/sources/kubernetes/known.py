@@ -97,6 +97,8 @@ class KnownCluster:
             max_replicas=known.max_replicas,
             tolerance=None if band is None else band.tolerance,
             paused=known.paused,
+            scale_in_paused=known.scale_in_paused,
+            scale_out_paused=known.scale_out_paused,
         )
 
     def template_units(self, workload: Workload) -> Mapping[str, int]:

@@ -42,6 +42,10 @@ class ScaledObject:
     max_replicas: int
     paused: bool
     """KEDA leaves its replicas alone, or holds them at a stated count."""
+    scale_in_paused: bool
+    """Its HPA never scales down, and KEDA not to zero."""
+    scale_out_paused: bool
+    """Its HPA never scales up, and KEDA not from zero."""
     triggers: tuple[Mapping[str, str], ...]
     """Metadata of its external triggers, as written."""
 
@@ -101,19 +105,18 @@ def scaled_object(manifest: Manifest) -> ScaledObject:
     target = spec["scaleTargetRef"]
     config = at_path(spec, ("advanced", "horizontalPodAutoscalerConfig"), {})
     triggers = (one for one in spec.get("triggers") or () if one.get("type") in EXTERNAL)
+    notes = meta.get("annotations") or {}
     return ScaledObject(
         kind=target.get("kind") or "Deployment",
         name=target["name"],
         hpa=config.get("name") or f"keda-hpa-{meta['name']}",
         min_replicas=spec.get("minReplicaCount") or 0,
         max_replicas=spec.get("maxReplicaCount") or KEDA_MAX_REPLICAS,
-        paused=_is_paused(meta.get("annotations") or {}),
+        paused=PAUSED_REPLICAS in notes or is_switched(notes, PAUSED),
+        scale_in_paused=is_switched(notes, PAUSED_SCALE_IN),
+        scale_out_paused=is_switched(notes, PAUSED_SCALE_OUT),
         triggers=tuple(one.get("metadata") or {} for one in triggers),
     )
-
-
-def _is_paused(notes: Mapping[str, str]) -> bool:
-    return PAUSED_REPLICAS in notes or is_switched(notes, PAUSED)
 
 
 def is_switched(notes: Mapping[str, str], annotation: str) -> bool:

@@ -82,6 +82,17 @@ def test_a_pause_is_an_annotation(note, paused):
     assert objects.scaled_object(manifest).paused is paused
 
 
+@pytest.mark.parametrize(("text", "switched"), [("true", True), ("", True), ("false", False)])
+def test_scale_in_and_scale_out_are_paused_each_for_itself(text, switched):
+    manifest = recorded("ScaledObject")
+    for way, other in (("in", "out"), ("out", "in")):
+        manifest["metadata"]["annotations"] = {f"autoscaling.keda.sh/paused-scale-{way}": text}
+        found = objects.scaled_object(manifest)
+        assert getattr(found, f"scale_{way}_paused") is switched
+        assert getattr(found, f"scale_{other}_paused") is False
+        assert found.paused is False
+
+
 @pytest.mark.parametrize(
     ("behavior", "tolerance"),
     [
