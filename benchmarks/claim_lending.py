@@ -25,7 +25,7 @@ from scaler.simulation.keda import kvtide
 from scaler.simulation.lenders import Everything, Kvtide
 from scaler.simulation.nodes import NodeConfig
 from scaler.simulation.simulate import Autoscaler, Lender, Run, Setup, simulate
-from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled
+from scaler.simulation.traffic import DAY_SHAPE, Arrival, Lengths, Rate, sampled
 from scaler.simulation.training import TrainingConfig
 
 _MODEL_S = 60.0
@@ -38,7 +38,7 @@ _LENDING = LendingPolicy(pool_units=GPUS)
 
 def nodes() -> Iterator[Sequence[object]]:
     """A fixed pool that lends, against inference on nodes as needed and training on its own."""
-    yield ("way", "in SLO", "inference GPU-h", "training GPU-h", "paid GPU-h")
+    yield ("way", "in SLO, %", "inference GPU-h", "training GPU-h", "paid GPU-h")
     lent = {seed: _lent(seed) for seed in SEEDS}
     share = {seed: run.score.slo_attainment or 0.0 for seed, run in lent.items()}
     trained = {seed: run.score.training_gpu_hours for seed, run in lent.items()}
@@ -71,6 +71,9 @@ def _lent(seed: int) -> Run:
 
 _DEFAULT_TARGET = TARGETS[2]
 _SLICES, _RESERVED = 7, 3
+_PEAK = 0.3
+"""Of what the slices' work alone allows: a slice's cache holds some 17 of these requests at once,
+which bind it first."""
 _SLICE = EngineConfig(
     step_cost=StepCost(a_s=0.019, b_s=0.000185, c_s=0.000113),
     num_blocks=1_500,
@@ -85,7 +88,7 @@ _CHAT = (Lengths(mean_tokens=1155, sigma=0.9, most_tokens=7000), Lengths(mean_to
 
 def mig() -> Iterator[Sequence[object]]:
     """Seven slices of a GPU: 3 + 4 lent by load, 3 + 4 for good, and all 7 for inference."""
-    yield ("way", "in SLO", "TTFT p99", "inference slice-h", "training slice-h", "idle slice-h")
+    yield ("way", "in SLO, %", "TTFT p99", "inference slice-h", "training slice-h", "idle slice-h")
     ways = {
         "3 reserved, 4 to lend": (_RESERVED, _SLICES, True),
         "3 for inference, 4 for training, for good": (_RESERVED, _RESERVED, False),
@@ -121,7 +124,7 @@ def _sliced(seed: int, *, least: int, most: int, lends: bool) -> Run:
     )
     lending = LendingPolicy(pool_units=_SLICES, reserved_units=_RESERVED)
     lender: Lender = Kvtide(lending, policy) if lends else Everything(workers=_SLICES - most)
-    return simulate(setup, _half_day(seed), _scaler(policy, least, most), lender=lender)
+    return simulate(setup, _day(seed), _scaler(policy, least, most), lender=lender)
 
 
 def _scaler(policy: InferencePolicy, least: int, most: int) -> Autoscaler:
@@ -130,20 +133,20 @@ def _scaler(policy: InferencePolicy, least: int, most: int) -> Autoscaler:
     return kvtide("kvtide", policy, min_replicas=least, max_replicas=most)
 
 
-def _half_day(seed: int) -> list[Arrival]:
-    """Return a trough of a fifth of the slices' work, a peak of four fifths, and a trough."""
+def _day(seed: int) -> list[Arrival]:
+    """Return requests in the shape of a day from its evening on, that passes in two hours."""
     cost = _SLICE.step_cost
     request_s = _CHAT[0].mean_tokens * cost.c_s + _CHAT[1].mean_tokens * cost.b_s
     full = _SLICES * 0.87 / request_s
-    third_s = (WARM_UP_S + LENGTH_S) / 3
+    hour_s = (WARM_UP_S + LENGTH_S) / len(DAY_SHAPE)
     rates = [
         Rate(
-            start_s=number * third_s,
-            end_s=(number + 1) * third_s,
-            per_s=share * full,
+            start_s=number * hour_s,
+            end_s=(number + 1) * hour_s,
+            per_s=_PEAK * full * DAY_SHAPE[(number + 18) % 24] / max(DAY_SHAPE),
             prompt=_CHAT[0],
             output=_CHAT[1],
         )
-        for number, share in enumerate((0.15, 0.75, 0.15))
+        for number in range(24)
     ]
     return list(sampled(rates, seed))

@@ -23,10 +23,10 @@ from scaler.simulation.simulate import Lender, Run, Setup, simulate
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled
 from scaler.simulation.training import TrainingConfig
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 3, 4, 5)
 WARM_UP_S, LENGTH_S = 1800.0, 5400.0
-GPUS = 16
-TARGETS = (0.95, 0.8, 0.7, 0.55, 0.4)
+GPUS = 24
+TARGETS = (0.95, 0.8, 0.7, 0.55, 0.4, 0.3, 0.2)
 """Utilisations that a replica is sized for; lower ones keep more capacity ready."""
 DOCUMENTS = (Lengths(mean_tokens=6000, sigma=0.6), Lengths(mean_tokens=600, sigma=0.6))
 """Long prompts and answers: few requests for the load that they are."""
@@ -36,11 +36,11 @@ def waves(seed: int) -> list[Arrival]:
     """
     Return two hours of requests: two to four replicas' worth, and bursts on top of it.
 
-    A burst comes every twelve minutes on average, lasts two to ten, and is one to four more.
+    A burst comes every ten minutes on average, lasts two to six, and is one to three more.
     """
     rng, bursts, at_s = random.Random(seed), list[tuple[float, float, float]](), 0.0
-    while (at_s := at_s + rng.expovariate(1 / 720)) < WARM_UP_S + LENGTH_S:
-        bursts.append((at_s, at_s + rng.uniform(120, 600), rng.uniform(1, 4)))
+    while (at_s := at_s + rng.expovariate(1 / 600)) < WARM_UP_S + LENGTH_S:
+        bursts.append((at_s, at_s + rng.uniform(120, 360), rng.uniform(1, 3)))
     return list(sampled(_rates(bursts), seed))
 
 
