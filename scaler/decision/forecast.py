@@ -105,6 +105,13 @@ def forecast(
     if not lead_time_s or not points:
         return None
     outlook = expect(points, policy, lead_time_s=lead_time_s, bucket_s=bucket_s)
+    return raised(outlook, count, policy, lead_time_s)
+
+
+def raised(
+    outlook: Outlook | None, count: int, policy: InferencePolicy, lead_time_s: float
+) -> Step | None:
+    """Raise ``count`` to what an outlook needs; None where it suffices, or nothing is foreseen."""
     if outlook is None:
         return None
     wait_s = policy.ttft_target_s or 0.0

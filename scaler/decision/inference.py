@@ -13,10 +13,11 @@ from . import demand, folds, guards, kpa
 from .concurrency import SafeConcurrency, safe_concurrency
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
-from .forecast import forecast, lead_time_s
+from .forecast import forecast, lead_time_s, raised
 from .kpa import KpaAnswer
 from .limits import bounds, past_dead_band, reported_value, within_bounds
 from .load import Series, read, read_against, wanted
+from .outlooks import expected_rise
 from .pace import pace_of
 from .point import LoadPoint
 from .policy import Forecast, InferencePolicy, SignalName
@@ -72,7 +73,11 @@ class Basis:
         """Return the same from the thinned history on: what a forecast looks back over."""
         if not self.window.history:
             return self.points()
-        return self._points(self.window.whole, read(self.window.whole, self.policy))
+        return self.points_of(self.window.whole)
+
+    def points_of(self, window: Window) -> tuple[LoadPoint, ...]:
+        """Return the same of another window of this workload, as it shows by itself."""
+        return self._points(window, read(window, self.policy))
 
     def _points(self, window: Window, series: tuple[Series, ...]) -> tuple[LoadPoint, ...]:
         target = self.policy.target_utilization
@@ -255,13 +260,12 @@ def _for_forecast(basis: Basis, count: int) -> Step | None:
     """Raise to the load expected within one lead time; an idle workload is left to sleep."""
     if basis.policy.forecast is Forecast.OFF or basis.window.latest.is_known_zero:
         return None
-    return forecast(
-        basis.long_points(),
-        count,
-        basis.policy,
-        lead_time_s=basis.lead_time_s,
-        bucket_s=basis.window.interval_s,
-    )
+    window, policy, lead_s = basis.window, basis.policy, basis.lead_time_s
+    if lead_s and window.history and policy.forecast is Forecast.RISE:
+        outlook = expected_rise(window, policy, lead_s, points_of=basis.points_of)
+        return raised(outlook, count, policy, lead_s)
+    points, bucket_s = basis.long_points(), window.interval_s
+    return forecast(points, count, policy, lead_time_s=lead_s, bucket_s=bucket_s)
 
 
 def _past_dead_band(basis: Basis, count: int) -> Step | None:

@@ -1,5 +1,5 @@
 """
-What follows from one sample, or from two, worked out once and kept with the sample.
+What follows from one sample, from two, or from a past, worked out once and kept with a sample.
 
 A sample is read again by every signal, and by every decision for as long as it is in the window:
 hundreds of times. What is remembered is a function of the samples alone, and a sample never
@@ -18,6 +18,9 @@ T = TypeVar("T")
 _MARK = "mark"
 _MOST_BEFORE = 4
 """Samples that one is compared with at a time: its neighbour, and those some strides before it."""
+_PAST = f"{__name__}.past"
+_MOST_SINCE = 600
+"""So far back, in samples, what was made of an earlier past is looked for, to be given back."""
 
 
 def per_sample(work: Callable[[Sample], T]) -> Callable[[Sample], T]:
@@ -73,6 +76,25 @@ def over_pairs(recall: Callable[[Sample, Sample], T], samples: Sequence[Sample])
         except KeyError:
             answers.append(recall(before, after))
     return answers
+
+
+def per_past(samples: Sequence[Sample], about: object, work: Callable[[], T]) -> T:
+    """
+    Remember what ``work`` makes of samples (at least one), with the newest of them.
+
+    ``about`` is all else that it is made of. Only the last answer is kept: the one that an older
+    sample holds is given back, and so is one about something else. The very samples are compared,
+    so that one that came late is not missed.
+    """
+    newest, before = samples[-1], samples[:-1]
+    kept: tuple[object, Sequence[Sample], T] | None = newest.__dict__.get(_PAST)
+    if kept is not None and kept[1] == before and kept[0] == about:
+        return kept[2]
+    for sample in samples[: -2 - _MOST_SINCE : -1]:
+        sample.__dict__.pop(_PAST, None)
+    answer = work()
+    newest.__dict__[_PAST] = (about, before, answer)
+    return answer
 
 
 def _name(work: Callable[..., object]) -> str:

@@ -13,14 +13,13 @@ follows by Little's law.
 """
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 
 from . import demand
 from .concurrency import SafeConcurrency
 from .policy import InferencePolicy, StepCost
 from .rates import arrived, in_both, increase
-from .remembered import per_pair
+from .remembered import over_pairs, per_pair
 from .sample import Sample
 from .steps import Mix, busy_buckets, fit
 from .throughput import queued_completions_per_s
@@ -81,7 +80,7 @@ def _at_the_limit(samples: Sequence[Sample]) -> Work | None:
 
 def mean_request(samples: Sequence[Sample]) -> Mix | None:
     """Return the mean request that finished in these samples; None: none did."""
-    columns = zip(*itertools.starmap(_done, itertools.pairwise(samples)), strict=True)
+    columns = zip(*over_pairs(_done, samples), strict=True)
     rises = [[rise for rise in column if rise is not None] for column in columns]
     if not rises or not all(rises):
         return None
@@ -128,13 +127,12 @@ def loads(
     """
     drain_s = policy.backlog_drain_s or work.service_s
     request_s, safe_rho = work.request_s, work.safe_rho
-    offers = itertools.starmap(_offered, itertools.pairwise(samples))
     return (
         None,
-        *(
+        *[
             None if offered is None else (offered[0] + offered[1] / drain_s) * request_s / safe_rho
-            for offered in offers
-        ),
+            for offered in over_pairs(_offered, samples)
+        ],
     )
 
 
