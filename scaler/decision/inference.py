@@ -261,7 +261,9 @@ def _for_forecast(basis: Basis, count: int) -> Step | None:
     if basis.policy.forecast is Forecast.OFF or basis.window.latest.is_known_zero:
         return None
     window, policy, lead_s = basis.window, basis.policy, basis.lead_time_s
-    if lead_s and window.history and policy.forecast is Forecast.RISE:
+    if not lead_s:
+        return None  # nothing to be ahead of: a day is not gone through for that
+    if window.history and policy.forecast is Forecast.RISE:
         outlook = expected_rise(window, policy, lead_s, points_of=basis.points_of)
         return raised(outlook, count, policy, lead_s)
     points, bucket_s = basis.long_points(), window.interval_s
