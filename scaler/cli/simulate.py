@@ -42,6 +42,9 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
     ] = 0.0,
     gpus: Annotated[int, typer.Option(help="Most replicas.", min=1, max=1000)] = 40,
     cold_start: Annotated[float, typer.Option(help="Seconds.", min=0, max=7200)] = 60.0,
+    engine: Annotated[
+        str, typer.Option(help="Model and GPU of a replica, such as 8b-l40s.", metavar="NAME")
+    ] = "8b-h100",
     latency: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -64,7 +67,7 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
     """
     Play a trace against policies, side by side, in simulated time.
 
-    Replicas are an 8B model on an H100 each, or as --latency and --kv-tokens say.
+    Replicas are an 8B model on an H100 each, or as --engine, --latency and --kv-tokens say.
 
     Example: kvtide simulate --trace azure2023_conv.csv.gz --scale 5 --policy kvtide
     """
@@ -83,6 +86,7 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
         warm_up_s=warm_up,
         gpus=gpus,
         cold_start_s=cold_start,
+        engine=engine,
         latency=latency,
         kv_tokens=kv_tokens,
         max_num_seqs=max_num_seqs,

@@ -19,7 +19,7 @@ from scaler.simulation.baselines.oracle import ROUNDS, oracle
 from scaler.simulation.engine import EngineConfig
 from scaler.simulation.keda import kvtide
 from scaler.simulation.lenders import Kvtide
-from scaler.simulation.presets import ENGINE_8B_H100, one_fleet
+from scaler.simulation.presets import one_fleet, preset
 from scaler.simulation.score import Score
 from scaler.simulation.simulate import Autoscaler, Run, Setup, simulate
 from scaler.simulation.traffic import (
@@ -60,6 +60,7 @@ class Asked:
     warm_up_s: float
     gpus: int
     cold_start_s: float
+    engine: str
     latency: pathlib.Path | None
     kv_tokens: int | None
     max_num_seqs: int | None
@@ -119,7 +120,7 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
 
 def _engine(asked: Asked) -> tuple[EngineConfig, dict[str, Any] | None]:
     """Return the replica that was asked for, and how well measured steps fit, where there are."""
-    engine, fitted = ENGINE_8B_H100, None
+    engine, fitted = preset(asked.engine), None
     if asked.latency is not None:
         measured = measured_steps(asked.latency)
         engine = dataclasses.replace(engine, step_cost=measured.cost)
