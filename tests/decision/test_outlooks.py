@@ -22,6 +22,8 @@ POLICY = InferencePolicy(
     step_cost=StepCost(a_s=0.01, b_s=0.001, c_s=0.0001),
     lead_time_s=60.0,
     forecast_lookback_s=2 * 3600.0,
+    forecast_quantile=0.99,
+    scale_down_delay_s=0.0,
 )
 
 
