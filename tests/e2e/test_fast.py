@@ -5,6 +5,7 @@ import pytest
 pytestmark = pytest.mark.cluster
 
 FAST = {"maxConcurrency": "10", "targetUtilization": "1", "fastPath": "true"}
+SURGE = {**FAST, "stableWindow": "60s", "panicWindowPercentage": "10"}
 AT_THE_GATEWAY = {"gateway": "e2e", "gatewaySelector": "workload=chat"}
 SOON_S = 5.0
 """A scrape, a tick and a write on a busy machine; the HPA looks every fifteen."""
@@ -35,7 +36,7 @@ async def test_from_zero_to_all_it_needs_at_once(cluster, follower, record_prope
 async def test_a_surge_is_there_before_the_hpa_looks(cluster, follower, record_property):
     load = await cluster.serve("chat", replicas=1)
     load.running = 5
-    await cluster.scale("chat", metadata={**FAST, "stableWindow": "60s"}, minReplicaCount=1)
+    await cluster.scale("chat", metadata=SURGE, minReplicaCount=1)
     await cluster.until_seen("chat")
     await until_ready(cluster)
 
@@ -50,7 +51,7 @@ async def test_a_surge_is_there_before_the_hpa_looks(cluster, follower, record_p
 async def test_what_is_paused_on_the_way_out_is_not_scaled_out(cluster, follower):
     load = await cluster.serve("chat", replicas=1)
     load.running = 5
-    await cluster.scale("chat", metadata={**FAST, "stableWindow": "60s"}, minReplicaCount=1)
+    await cluster.scale("chat", metadata=SURGE, minReplicaCount=1)
     await cluster.until_seen("chat")
     await until_ready(cluster)
     notes = {"metadata": {"annotations": {"autoscaling.keda.sh/paused-scale-out": "true"}}}
