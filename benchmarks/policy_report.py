@@ -184,6 +184,7 @@ def figures(points: Sequence[Point]) -> str:
         spec = BY_NAME[trace]
         half = "tuning" if spec.tuned_on else "**held out**"
         parts.append(f"| {trace} | {half} | {spec.about} | {spec.warm_up_s:.0f} s |")
+    parts += ["", "### Everybody's defaults", "", *_defaults_of_all(points)]
     for trace in traces_of(points):
         standing = Standing.of(trace, points)
         half = "tuned on" if BY_NAME[trace].tuned_on else "held out"
@@ -198,6 +199,29 @@ def figures(points: Sequence[Point]) -> str:
             )
         parts += ["", *_table(trace, points)]
     return "\n".join(parts) + "\n"
+
+
+def _defaults_of_all(points: Sequence[Point]) -> list[str]:
+    """Return each policy at its defaults over the traces, by the worst that it does on one."""
+    default = [one for one in points if one.setting == "default"]
+    traces = traces_of(default)
+    rows = []
+    for policy in {one.policy for one in default}:
+        mine = [[one for one in default if (one.policy, one.trace) == (policy, t)] for t in traces]
+        if not all(mine):
+            continue
+        shares = [statistics.mean(one.attainment for one in each) for each in mine]
+        hours = sum(statistics.mean(one.gpu_hours for one in each) for each in mine)
+        name = f"**{policy}**" if policy == OWN else policy
+        cells = " | ".join(f"{100 * share:.1f}" for share in shares)
+        rows.append((min(shares), f"| {name} | {cells} | {hours:.1f} |"))
+    return [
+        "Percent of requests in SLO on each trace, and GPU-hours over all of them; by the worst.",
+        "",
+        f"| policy | {' | '.join(traces)} | GPU-h |",
+        f"|---|{'--:|' * (len(traces) + 1)}",
+        *(row for _, row in sorted(rows, reverse=True)),
+    ]
 
 
 def _table(trace: str, points: Sequence[Point]) -> list[str]:

@@ -101,3 +101,18 @@ def test_the_page_keeps_what_is_around_its_markers(tmp_path):
 @pytest.mark.parametrize("one", [point("kvtide", 1.0, 1.0), point("knative", 1.0, 1.0)])
 def test_without_both_sides_no_goal_is_said_to_be_met(one):
     assert "met" not in " ".join(goals(standing(one, point("oracle", 1.0, 1.0))))
+
+
+def test_policies_at_their_defaults_are_told_by_the_worst_that_they_do(tmp_path):
+    page = tmp_path / "benchmarks.md"
+    page.write_text("<!-- figures: begin -->\n<!-- figures: end -->\n", encoding="utf-8")
+    points = [
+        point("calm", 3.0, 0.96),
+        point("calm", 4.0, 0.98, seed=2),
+        point("eager", 9.0, 0.99),
+        point("calm", 1.0, 1.0, setting="tuned"),
+    ]
+    write_page(points, tmp_path)
+
+    text = page.read_text(encoding="utf-8")
+    assert "| eager | 99.0 | 9.0 |\n| calm | 97.0 | 3.5 |\n" in text
