@@ -39,6 +39,7 @@ async def test_a_surge_is_there_before_the_hpa_looks(cluster, follower, record_p
     await cluster.scale("chat", metadata=SURGE, minReplicaCount=1)
     await cluster.until_seen("chat")
     await until_ready(cluster)
+    await until_read(cluster)
 
     load.running = 60
     record_property("panic_s", await cluster.until(lambda: differs(cluster, 1), SOON_S))
@@ -123,6 +124,14 @@ async def until_ready(cluster):
         return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
     await cluster.until(ready)
+
+
+async def until_read(cluster):
+    async def read():
+        decided = (await cluster.decision("chat")).get("decision") or {}
+        return decided.get("load") is not None
+
+    await cluster.until(read)
 
 
 async def until_panic(cluster):
