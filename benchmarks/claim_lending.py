@@ -38,7 +38,8 @@ _LENDING = LendingPolicy(pool_units=GPUS)
 
 def nodes() -> Iterator[Sequence[object]]:
     """A fixed pool that lends, against inference on nodes as needed and training on its own."""
-    yield ("way", "in SLO, %", "inference GPU-h", "training GPU-h", "paid GPU-h")
+    yield ("way", "in SLO, %", "inference GPU-h", "training GPU-h", "paid GPU-h", "to the pool's")
+    pool = GPUS * LENGTH_S / 3600
     lent = {seed: _lent(seed) for seed in SEEDS}
     share = {seed: run.score.slo_attainment or 0.0 for seed, run in lent.items()}
     trained = {seed: run.score.training_gpu_hours for seed, run in lent.items()}
@@ -47,7 +48,8 @@ def nodes() -> Iterator[Sequence[object]]:
         spread([100 * one for one in share.values()], ".1f"),
         spread([run.score.gpu_hours for run in lent.values()], ".1f"),
         spread(list(trained.values()), ".1f"),
-        f"{GPUS * LENGTH_S / 3600:.1f}",
+        f"{pool:.1f}",
+        "",
     )
     for node_s in (0.0, *_NODES_S):
         hours = {seed: front(seed, _MODEL_S + node_s).hours_for(share[seed]) for seed in SEEDS}
@@ -58,6 +60,7 @@ def nodes() -> Iterator[Sequence[object]]:
             spread(list(hours.values()), ".1f"),
             "the same",
             spread(paid, ".1f"),
+            spread([None if one is None else one / pool - 1 for one in paid], "+.0%"),
         )
 
 

@@ -136,4 +136,4 @@ def spread(values: Sequence[float | None], form: str) -> str:
         return "–"
     middle, half = sum(known) / len(known), (max(known) - min(known)) / 2
     missing = f" ({len(known)} of {len(values)} seeds)" if len(known) < len(values) else ""
-    return f"{middle:{form}} ± {half:{form}}{missing}"
+    return f"{middle:{form}} ± {half:{form.lstrip('+')}}{missing}"

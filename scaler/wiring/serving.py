@@ -27,6 +27,7 @@ from scaler.status.app import View, start
 from scaler.telemetry import Telemetry, version
 
 from .cluster import Hearing, hearing
+from .garbage import keep_out
 from .past import explain
 from .sources import prometheus
 from .stopping import on_stop
@@ -96,6 +97,7 @@ async def serving(
         pages, http_port = await start(view, settings.http_address)
         ends.push_async_callback(pages.cleanup)
         background = await ends.enter_async_context(_running(board.run()))
+        await ends.enter_async_context(_running(keep_out()))
         grpc_port = await server.start()
         ends.push_async_callback(server.drain)
         await ends.enter_async_context(_running(_serving_when_ready(board, server)))

@@ -1,0 +1,39 @@
+"""
+Garbage, in a process that holds the samples of a thousand workloads: looked for among what is new.
+
+Python looks for cycles among all objects whenever a quarter more has come to be, and nothing else
+runs meanwhile: more than a second where there are millions. Samples have no cycles. So what is
+there is set aside again and again, which takes no time, and looked through when it has grown by
+half: what was set aside and then became garbage with cycles counts there, and is bounded by it.
+"""
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+
+EVERY_S = 1.0
+"""Between two times of setting aside; within one, what comes and goes is looked at as ever."""
+COUNTED_AFTER = 60
+"""So many times of setting aside lie between two counts of it, which go through all of it."""
+GROWTH = 1.5
+"""Times as many objects as after the last look, at which all are looked through again."""
+
+
+async def keep_out(*, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    """Set aside again and again, until cancelled."""
+    least = 0
+    while True:
+        for _ in range(COUNTED_AFTER):
+            await pause(EVERY_S)
+            gc.freeze()
+        least = looked_through(least)
+
+
+def looked_through(least: int) -> int:
+    """Look through all that was set aside, if it is much more than ``least``; return the least."""
+    if gc.get_freeze_count() <= GROWTH * least:
+        return least
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    return gc.get_freeze_count()

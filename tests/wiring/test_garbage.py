@@ -1,0 +1,79 @@
+"""What a process holds is set aside, and looked through for garbage when it has grown by half."""
+
+import asyncio
+import contextlib
+import gc
+import weakref
+
+import pytest
+
+from scaler.wiring.garbage import COUNTED_AFTER, GROWTH, keep_out, looked_through
+
+
+class Ring:
+    """An object that holds itself, so that only a look for cycles gives it back."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set_aside():
+    gc.disable()
+    yield
+    gc.enable()
+    gc.unfreeze()
+
+
+def garbage_set_aside():
+    """Return what tells whether an object is gone that became garbage after it was set aside."""
+    ring = Ring()
+    gc.freeze()
+    return weakref.ref(ring)
+
+
+def test_garbage_that_was_set_aside_is_given_back_once_there_is_half_as_much_again():
+    gone = garbage_set_aside()
+    gc.collect()
+    assert gone() is not None
+
+    least = looked_through(0)
+
+    assert gone() is None
+    assert least == gc.get_freeze_count() > 0
+
+
+def test_a_little_more_is_not_looked_through():
+    gone = garbage_set_aside()
+    least = gc.get_freeze_count()
+
+    assert looked_through(least) == least
+    assert gone() is not None
+
+
+def test_half_as_much_again_is():
+    gone = garbage_set_aside()
+
+    least = looked_through(int(gc.get_freeze_count() / GROWTH) - 1)
+
+    assert gone() is None
+    assert gc.get_freeze_count() == least
+
+
+async def test_it_sets_aside_at_every_turn_and_looks_through_all_after_a_minute():
+    ring = Ring()
+    counts: list[int] = []
+    gone = weakref.ref(ring)
+
+    async def pause(_):
+        counts.append(gc.get_freeze_count())
+        if len(counts) > COUNTED_AFTER:
+            raise asyncio.CancelledError
+
+    del ring
+    with contextlib.suppress(asyncio.CancelledError):
+        await keep_out(pause=pause)
+
+    assert counts[0] == 0
+    assert all(counts[1:])
+    assert gone() is None
