@@ -84,8 +84,8 @@ _SLICE = EngineConfig(
     max_num_batched_tokens=2048,
     max_model_len=8_192,
 )
-"""A 1.5B model in bf16 on a seventh of an A100 (1g.5gb): a seventh of its 2.0 TB/s and 312 TFLOP/s
-(NVIDIA's data sheet), at 60 % of each; the weights of an 8B model would not fit."""
+"""A 1.5B model in bf16 on a 1g.5gb slice of an A100 of 40 GB: 160 GB/s of an eighth of its 1,555,
+and 27 TFLOP/s of a seventh of its 312 (NVIDIA's data sheet); an 8B model would not fit."""
 _CHAT = (Lengths(mean_tokens=1155, sigma=0.9, most_tokens=7000), Lengths(mean_tokens=211))
 
 

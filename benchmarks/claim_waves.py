@@ -1,13 +1,12 @@
 """
 Load that comes in waves and bursts, seeded, and fronts of it: what is in SLO at which GPU-hours.
 
-A claim that one thing is better than another holds at equal GPU-hours or at an equal share in SLO,
+A claim that one thing is better than another holds at an equal share in SLO or at equal GPU-hours,
 and nowhere else: the one that holds more replicas wins any other comparison. So each is played with
-several targets, and compared where their fronts say the same.
+several targets, and compared by the fewest GPU-hours that reach a share.
 """
 
 import dataclasses
-import itertools
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -97,36 +96,18 @@ def policy_at(target: float) -> InferencePolicy:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Front:
-    """What a way reaches: points of (GPU-hours, share in SLO) that none of its others beats."""
+    """What a way reaches, one point (GPU-hours, share in SLO) for each target."""
 
     points: tuple[tuple[float, float], ...]
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> "Front":
-        """Return the front of one way's runs, by GPU-hours."""
-        best, kept = -1.0, list[tuple[float, float]]()
-        for hours, share in sorted(
-            (run.score.gpu_hours, run.score.slo_attainment or 0.0) for run in runs
-        ):
-            if share > best:
-                best = share
-                kept.append((hours, share))
-        return cls(tuple(kept))
-
-    def share_at(self, hours: float) -> float | None:
-        """Return the share in SLO at some GPU-hours, on the line between two points."""
-        return _between(self.points, hours)
+        """Return the points of one way's runs."""
+        return cls(tuple((one.score.gpu_hours, one.score.slo_attainment or 0.0) for one in runs))
 
     def hours_for(self, share: float) -> float | None:
-        """Return the GPU-hours that a share in SLO takes; None: beyond what was played."""
-        return _between([(at, hours) for hours, at in self.points], share)
-
-
-def _between(points: Sequence[tuple[float, float]], at: float) -> float | None:
-    for (x, y), (next_x, next_y) in itertools.pairwise(points):
-        if x <= at <= next_x:
-            return y + (next_y - y) * (at - x) / (next_x - x)
-    return None
+        """Return the fewest GPU-hours that reached a share in SLO; None: none of them did."""
+        return min((hours for hours, reached in self.points if reached >= share), default=None)
 
 
 def spread(values: Sequence[float | None], form: str) -> str:
