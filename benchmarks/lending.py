@@ -10,14 +10,16 @@ Finished runs are kept in build/lending and not played again while the code is t
 import argparse
 import dataclasses
 import functools
+import pathlib
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from benchmarks.kept import code, file_of, kept
 from benchmarks.lending_cases import CASES, SWEPT, WARM_UP_S, Case, trace
 from benchmarks.lending_gap import gap, reasons
-from benchmarks.lending_kept import ROOT, kept
-from benchmarks.lending_report import NONE, Oracles, Result, Row, figure, row, table, write_page
+from benchmarks.lending_report import NONE, Oracles, Result, Row, row, table, write_page
 from benchmarks.lending_ways import CHECKPOINT_S, OWN, STARTUP_S, WAYS, Way
 from scaler.decision.online import averages
 from scaler.simulation.baselines.fixed import FixedFleet
@@ -36,15 +38,15 @@ from scaler.simulation.nodes import NodeConfig
 from scaler.simulation.simulate import Autoscaler, Lender, Run, Setup, simulate
 from scaler.simulation.traffic import Arrival
 
+ROOT = pathlib.Path(__file__).parent.parent
+KEPT = ROOT / "build" / "lending"
 LEND_BELOW = (0.2, 0.3, 0.4, 0.5, 0.65)
 QUICK = ("burst", "monday")
 
 
-def play(
-    case: Case, arrivals: list[Arrival], lender: Lender | None, way: Way, cold_s: float = 60.0
-) -> Run:
+def play(case: Case, arrivals: list[Arrival], lender: Lender, way: Way) -> Run:
     """Return one run."""
-    fleet = FleetConfig(name="llm", engine=case.engine, cold_start_s=cold_s)
+    fleet = FleetConfig(name="llm", engine=case.engine, cold_start_s=60.0)
     setup = Setup(
         cluster=ClusterConfig(
             nodes=(NodeConfig(name="gpus", units=case.units),),
@@ -92,7 +94,7 @@ class Player:
 
     def watched(self) -> tuple[Row, list[Instant]]:
         """Return the run without lending, and what an oracle is told of it."""
-        figures = kept(self.name, NONE, self.seed, self._watch)
+        figures = self._kept(NONE, self._watch)
         return Row(**figures["row"]), [Instant(**one) for one in figures["instants"]]
 
     def _watch(self) -> dict[str, object]:
@@ -148,7 +150,25 @@ class Player:
             )
             return dataclasses.asdict(found)
 
-        return Row(**kept(self.name, title, self.seed, now))
+        return Row(**self._kept(title, now))
+
+    def _kept(self, title: str, play: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        about = [title, self.seed, dataclasses.asdict(self.case), _code()]
+        of = {"case": self.name, "run": title, "seed": self.seed}
+        found = kept(file_of(KEPT, about), lambda: {**of, "figures": play()})
+        return dict(found["figures"])
+
+
+@functools.cache
+def _code() -> str:
+    """Return a fingerprint of all code that a run depends on."""
+    return code(
+        [
+            *sorted((ROOT / "scaler" / "simulation").rglob("*.py")),
+            *sorted((ROOT / "scaler" / "decision").rglob("*.py")),
+            *(ROOT / "benchmarks" / f"lending_{part}.py" for part in ("cases", "ways")),
+        ]
+    )
 
 
 def oracles(case: Case, seen: Sequence[Instant], share: float) -> Oracles:
@@ -192,13 +212,6 @@ def measure(name: str, seed: int, *, quick: bool, only: Sequence[str]) -> Result
     )
 
 
-def cold_starts(name: str, seconds: Sequence[float]) -> dict[float, Row]:
-    """Return the run without lending by how long a new replica takes."""
-    case = CASES[name]
-    arrivals = trace(case)
-    return {cold_s: row(play(case, arrivals, None, WAYS[OWN], cold_s), case) for cold_s in seconds}
-
-
 def main() -> None:
     """Play what is not kept, print the tables, and write the page when all of it was asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0].strip())
@@ -207,18 +220,9 @@ def main() -> None:
     parser.add_argument("--way", action="append", choices=WAYS, help="only these")
     parser.add_argument("--seed", type=int, default=1, help="another draw; the page shows 1")
     parser.add_argument("--why", choices=CASES, help="only what the oracle lends and we do not")
-    parser.add_argument("--cold-starts", choices=CASES, help="only this case, by cold start")
     options = parser.parse_args()
     if options.why:
         print(reasons(Player(options.why, options.seed).why()))
-        return
-    if options.cold_starts:
-        for cold_s, one in cold_starts(options.cold_starts, (70, 60, 90, 120, 180, 240)).items():
-            print(
-                f"| {cold_s:g} s | {figure(one.ttft_p99_s, 2)} | {figure(one.slo, 4)} "
-                f"| {one.inference_gpu_hours:.1f} |",
-                flush=True,
-            )
         return
     results = {}
     for name in options.trace or (QUICK if options.quick else list(CASES)):

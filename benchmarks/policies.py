@@ -12,15 +12,13 @@ import argparse
 import concurrent.futures
 import dataclasses
 import functools
-import hashlib
-import json
-import os
 import pathlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from benchmarks.kept import code, file_of, kept
 from benchmarks.policy_report import OWN, Point, print_goals, write_page
 from benchmarks.policy_traces import BY_NAME, QUICK, TRACES, TraceSpec, arrivals_of
 from scaler.decision.policy import Forecast
@@ -91,9 +89,8 @@ class Task:
     @property
     def path(self) -> pathlib.Path:
         """Where its result is kept, for the code as it is."""
-        text = json.dumps([dataclasses.asdict(self), _about(self), _code(self.policy)])
-        name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return KEPT / f"{self.trace}-{self.policy}-{name}.json"
+        about = [dataclasses.asdict(self), _about(self), _code(self.policy)]
+        return file_of(KEPT, about, prefix=f"{self.trace}-{self.policy}-")
 
 
 def _about(task: Task) -> str:
@@ -116,7 +113,7 @@ def _code(policy: str) -> str:
         files += [ROOT / "scaler" / "decision" / f"{name}.py" for name in shared]
     files = [path for path in files if path.stem not in _OF_TRAINING]
     files.append(ROOT / "benchmarks" / "policy_traces.py")
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    return code(files)
 
 
 def _setup(spec: TraceSpec, seed: int, floor: int = 1) -> Setup:
@@ -132,8 +129,10 @@ def _setup(spec: TraceSpec, seed: int, floor: int = 1) -> Setup:
 
 def play(task: Task) -> dict[str, Any]:
     """Return the figures of one run, from where they are kept or played now."""
-    if task.path.is_file():
-        return dict(json.loads(task.path.read_text(encoding="utf-8")))
+    return kept(task.path, lambda: _play(task))
+
+
+def _play(task: Task) -> dict[str, Any]:
     spec = BY_NAME[task.trace]
     _, _, floor = task.setting.partition(",min=")
     setup, arrivals = _setup(spec, task.seed, int(floor or 1)), arrivals_of(spec, task.seed)
@@ -145,18 +144,13 @@ def play(task: Task) -> dict[str, Any]:
         bound = lower_bound_gpu_hours(setup, arrivals, attainment=float(task.setting))
     else:
         run = simulate(setup, arrivals, _autoscaler(task, terms_of(setup, arrivals)))
-    found = {
+    return {
         **dataclasses.asdict(task),
         "name": (run.name if run else "oracle") + (f", {floor} at least" if floor else ""),
         "lower_bound_gpu_hours": bound,
         "score": dataclasses.asdict(run.score) if run else None,
         "cpu_s": round(time.process_time() - began_s, 1),
     }
-    KEPT.mkdir(parents=True, exist_ok=True)
-    part = task.path.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    part.replace(task.path)
-    return found
 
 
 def _autoscaler(task: Task, terms: Terms) -> Autoscaler:

@@ -1,0 +1,35 @@
+"""Finished runs, kept as JSON: an interrupted benchmark goes on, and plays none twice."""
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def digest(*parts: bytes) -> str:
+    """Return a fingerprint of bytes, 64 characters."""
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def code(paths: Iterable[pathlib.Path]) -> str:
+    """Return a fingerprint of the files that a run depends on."""
+    return digest(*(path.read_bytes() for path in paths))
+
+
+def file_of(folder: pathlib.Path, about: object, *, prefix: str = "") -> pathlib.Path:
+    """Return where a run is kept; ``about``, as JSON, is all that its result depends on."""
+    return folder / f"{prefix}{digest(json.dumps(about).encode())[:16]}.json"
+
+
+def kept(path: pathlib.Path, play: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a run came to, from its file or played now; the file is written whole."""
+    if path.is_file():
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    found = play()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+    return found
