@@ -334,6 +334,8 @@ class TestController:
                     ("apps", "statefulsets/scale", "patch"),
                     ("leaderworkerset.x-k8s.io", "leaderworkersets/scale", "get"),
                     ("leaderworkerset.x-k8s.io", "leaderworkersets/scale", "patch"),
+                    ("argoproj.io", "rollouts/scale", "get"),
+                    ("argoproj.io", "rollouts/scale", "patch"),
                 },
             ),
             ("podDeletionCost", "--pod-deletion-cost", {("", "pods", "patch")}),

@@ -135,6 +135,20 @@ async def test_a_surge_is_scaled_at_once_and_told_on_the_scaled_object(api, benc
     assert [one[:2] for one in bench.raised] == [("prod", "chat")]
 
 
+async def test_a_rollout_is_scaled_where_argo_has_it(api, bench):
+    argo = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout"}
+    api.put("rollouts", {**deployment(1), **argo})
+    api.put("scaledobjects", scaled_object(scaleTargetRef={**argo, "name": "chat"}))
+    bench.speaker.say(3, panic=True)
+
+    await bench.until(lambda: bench.events)
+
+    assert api.objects["rollouts", "prod", "chat"]["spec"]["replicas"] == 3
+    (path,) = (path for _, path, _ in api.writes if path.endswith("/scale"))
+    assert path == "/apis/argoproj.io/v1alpha1/namespaces/prod/rollouts/chat/scale"
+    assert bench.events[0][1].startswith("scaled Rollout/chat from 1 to 3")
+
+
 async def test_a_write_that_conflicts_is_thought_over_from_the_start(api, bench):
     install(api, 0)
     await bench.until(lambda: bench.speaker.watched or api.of("scaledobjects"))
