@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from scaler.decision.alternatives import Alternative, alternatives, length_table
-from scaler.decision.architecture import ModelArchitecture, Parameters
+from scaler.decision.architecture import LatentCache, ModelArchitecture, Parameters, StateCache
 from scaler.decision.kv_cache import Engine, Serving
 from scaler.decision.planned import MemoryTerms, plan
-from tests.builders import architecture
+from tests.builders import architecture, attention
 
 LLAMA = architecture(
     parameters=Parameters(
@@ -52,6 +52,12 @@ def found(
         pytest.param({"quantization": "fp8"}, {}, [KV, ranks(2), VLLM], id="or in 8 bits"),
         pytest.param({}, {"kv_dtype": "fp8"}, [ranks(2), WEIGHTS, VLLM], id="keys are in 8 bits"),
         pytest.param({}, {"kv_dtype": "int8"}, [ranks(2), WEIGHTS, VLLM], id="or in others"),
+        pytest.param(
+            {},
+            {"kv_dtype": "int8_per_token_head"},
+            [ranks(2), WEIGHTS, VLLM],
+            id="or in 8 bits with scales, which fp8 does without",
+        ),
         pytest.param({"available_kv_gib": 9.0}, {}, [KV], id="nothing is estimated"),
         pytest.param(
             {},
@@ -106,6 +112,14 @@ def test_as_many_ranks_are_offered_as_hold_one_request() -> None:
     assert found(LLAMA, small, {"weights_gib": 200.0}) == ()
 
 
+def test_ranks_that_repeat_the_cache_are_not_offered() -> None:
+    latent = LatentCache(rank=512, rope_dim=64, heads=16, nope_dim=128)
+    model = dataclasses.replace(LLAMA, layers=((latent,),) * 32)
+
+    # A latent is whole on every rank: two GPUs hold more than one, and less than two alone.
+    assert sorted(one.change for one in found(model, H100, {})) == sorted([KV, WEIGHTS, VLLM])
+
+
 def test_what_an_engine_refuses_is_not_offered() -> None:
     odd = dataclasses.replace(LLAMA, attention_heads=3)
 
@@ -114,10 +128,17 @@ def test_what_an_engine_refuses_is_not_offered() -> None:
 
 @pytest.mark.parametrize("name", ["awq", "gguf"])
 def test_weights_that_are_quantized_are_not_offered_in_eight_bits(name: str) -> None:
-    quantized = dataclasses.replace(LLAMA, quantization=name)
+    # Layers outweigh tables so far that fp8 would be smaller than the 8.5 bits of GGUF.
+    large = dataclasses.replace(
+        LLAMA,
+        parameters=Parameters(
+            mixer=5_000_000_000, dense=20_000_000_000, expert=0, embedding=525_000_000, tables=2
+        ),
+    )
+    quantized = dataclasses.replace(large, quantization=name)
 
     assert WEIGHTS not in [one.change for one in found(quantized, H100, {})]
-    assert WEIGHTS not in [one.change for one in found(LLAMA, H100, {"quantization": name})]
+    assert WEIGHTS not in [one.change for one in found(large, H100, {"quantization": name})]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +170,20 @@ def test_engines_of_a_replica_add_up_in_the_table() -> None:
 
     assert [row.requests["bfloat16"] for row in two] == [
         2 * row.requests["bfloat16"] for row in one
+    ]
+
+
+def test_a_second_pool_admits_no_more_short_requests_than_it_has_slots() -> None:
+    states = StateCache(kind="mamba2", channels=1024, kernel=4, heads=32, per_head=8_192)
+    hybrid = architecture(*(states,) * 4, attention())
+    serving = Serving(engine=Engine.SGLANG, max_model_len=4_096)
+
+    rows = length_table(plan(hybrid, serving, MemoryTerms(available_kv_gib=1.0)))
+
+    # 2^30 bytes hold 262,144 tokens of 4,096 bytes, twice as many in 8 bits; 0.9 of it 455 states.
+    assert [row.requests for row in rows] == [
+        {"bfloat16": 262_144 // 1_024, "fp8": 455},
+        {"bfloat16": 262_144 // 4_096, "fp8": 524_288 // 4_096},
     ]
 
 

@@ -82,6 +82,19 @@ def test_a_pool_of_states_may_be_full_before_the_blocks_are() -> None:
     assert {row.requests["bfloat16"] for row in length_table(planned)} == {2 * slots}
 
 
+def test_blocks_may_be_full_before_a_pool_of_states_is() -> None:
+    states = StateCache(kind="mamba2", channels=1024, kernel=4, heads=32, per_head=8_192)
+    hybrid = architecture(*(states,) * 4, attention())
+
+    planned = plan(
+        hybrid, Serving(engine=Engine.SGLANG, max_model_len=4_096), MemoryTerms(available_kv_gib=1)
+    )
+
+    assert planned.capacity.request_slots == 455
+    assert planned.kv_requests == 262_144 // 4_096
+    assert planned.safe.bounds[0].detail.startswith("262,144 blocks / 4,096 blocks of a request")
+
+
 def test_alike_requests_fit_as_a_pencil_says() -> None:
     """Outputs of 320 at a random moment: 160 more tokens than the 1,600 of the prompt, evenly."""
     lengths = RequestLengths(prompt=fixed(1_600), output=fixed(320))
@@ -113,6 +126,14 @@ def test_other_engines_have_no_limit_that_nobody_states() -> None:
     planned = plan(LLAMA, Serving(engine=Engine.SGLANG, max_model_len=8_192), TEN_GIB)
 
     assert [bound.limit for bound in planned.safe.bounds] == [Limit.KV]
+
+
+def test_other_engines_have_the_limit_that_is_stated() -> None:
+    planned = plan(LLAMA, Serving(engine=Engine.SGLANG, max_num_seqs=8), TEN_GIB)
+
+    assert [(bound.limit, bound.requests) for bound in planned.safe.bounds[1:]] == [
+        (Limit.ENGINE, 8)
+    ]
 
 
 def test_a_model_that_does_not_fit_holds_no_request() -> None:

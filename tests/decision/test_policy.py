@@ -17,6 +17,7 @@ from tests.builders import inference, lending
             "max_scale_up_rate", 1.0, "above 1 and finite", id="a rate of one never moves"
         ),
         pytest.param("queue_target", math.inf, "above 0 and finite", id="infinity is no target"),
+        pytest.param("overflow_probability", 1.0, "above 0 and below 1", id="an open ceiling"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(field, value, message):
@@ -46,6 +47,7 @@ def test_lending_thresholds_leave_a_band(thresholds):
 def test_the_panic_window_is_whole_seconds_and_at_least_one():
     assert inference(stable_window_s=60).panic_window_s == 6
     assert inference(stable_window_s=6, panic_window_percentage=1).panic_window_s == 1
+    assert inference(stable_window_s=3600, panic_window_percentage=33).panic_window_s == 1188
 
 
 def test_auto_scale_down_delay_follows_the_lead_time():

@@ -294,6 +294,7 @@ def measured(at_s, running, *, steps, itl_sum_s, itl_count):
         pytest.param(1, 0.05, 1, id="one request without gaps: tokens account for all the time"),
         pytest.param(3, 0.02, 0, id="three at both ends, and idle for most of the time between"),
         pytest.param(0, 0.05, 0, id="nothing runs at the ends"),
+        pytest.param(None, 0.05, 0, id="whether anything runs is not told"),
     ],
 )
 def test_inter_token_latency_tells_whether_a_bucket_was_idle_in_part(running, itl_s, count):

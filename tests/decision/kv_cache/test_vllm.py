@@ -378,6 +378,16 @@ def test_decode_context_parallelism_spreads_tokens_over_ranks() -> None:
     assert kv_capacity(r1, serving, GIB).longest_request_blocks == 131_072 // 64
 
 
+@pytest.mark.parametrize("version", ["0.19.0", "0.32.0"])
+def test_ranks_that_share_a_requests_tokens_print_those_of_all(version: str) -> None:
+    r1 = architecture(*(LATENT,) * 61, attention_heads=128)
+    serving = Serving(version=version, tensor_parallel=8, context_parallel=4, max_model_len=1_024)
+
+    capacity = kv_capacity(r1, serving, 100 * 61 * 16 * 576 * 2)
+
+    assert (capacity.num_blocks, capacity.reported_tokens) == (100, 100 * 16 * 4)
+
+
 def test_a_draft_layer_costs_as_much_as_a_full_layer() -> None:
     capacity = kv_capacity(architecture(), Serving(draft_layers=1), GIB)
 
