@@ -14,10 +14,10 @@ from .concurrency import SafeConcurrency, safe_concurrency
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
 from .forecast import forecast, lead_time_s, raised
+from .foreseen import expected_rise
 from .kpa import KpaAnswer
 from .limits import bounds, past_dead_band, reported_value, within_bounds
 from .load import Series, read, read_against, wanted
-from .outlooks import expected_rise
 from .pace import pace_of
 from .point import LoadPoint
 from .policy import Forecast, InferencePolicy, SignalName

@@ -9,16 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.decision.decision import Reason, Step
-from scaler.decision.forecast import (
-    ENOUGH_DAYS,
-    forecast,
-    lead_time_s,
-    quantile,
-    rise,
-    trend,
-)
+from scaler.decision.forecast import forecast, lead_time_s
+from scaler.decision.outlook import quantile
 from scaler.decision.point import LoadPoint
 from scaler.decision.policy import Forecast, InferencePolicy
+from scaler.decision.rise import ENOUGH_DAYS, rise
+from scaler.decision.trend import along
 from tests.builders import inference
 
 NOW_S = 1_000_000 * 60.0
@@ -136,9 +132,10 @@ def test_what_load_usually_rises_within_a_minute(loads, quantile, expected):
 @pytest.mark.parametrize(
     ("lead_s", "expected"),
     [
-        pytest.param(1, 6 - 6 / 5, id="less than a minute is a minute: nothing finer is kept"),
-        pytest.param(60, 6 - 6 / 5, id="one minute ahead: 6 after 0, 0, 0, 2, 4"),
-        pytest.param(61, 6 - 2 / 5, id="more than one minute is two: 6 after 0, 0, 0, 0, 2"),
+        pytest.param(1, 2, id="less than a minute is a minute: nothing finer is kept"),
+        pytest.param(60, 2, id="one minute ahead: 6 after 4"),
+        pytest.param(75, 2.5, id="a quarter of the way from one minute to two"),
+        pytest.param(120, 4, id="two minutes ahead: 6 after 2"),
         pytest.param(180, 6, id="three minutes ahead: 6 after nothing"),
     ],
 )
@@ -158,8 +155,27 @@ def test_load_rises_from_the_mean_of_minutes_to_the_highest_in_one():
     outlook = rise(fine(load, 4 * 3600), RISE, LEAD_S)
 
     assert outlook is not None
-    assert outlook.load == pytest.approx((4 * (50 + 40) + 50 + 70) / 5 / 60)
+    assert outlook.load == pytest.approx((50 + 40) / 60)
     assert outlook.rise == pytest.approx(7 - (50 + 40) / 60)
+
+
+SLOPES = [float(at % 20) for at in range(200)]
+"""One replica more each minute, twenty minutes long, again and again."""
+
+
+@pytest.mark.parametrize(
+    ("loads", "load", "rise", "of"),
+    [
+        pytest.param(SLOPES, 19, 1, "1 min", id="slopes are seen in the last minute"),
+        pytest.param(BURSTS * 4, 1.8, 4, "5 min", id="bursts are told from a longer mean"),
+    ],
+)
+def test_a_rise_is_measured_from_the_level_that_has_foretold_best(loads, load, rise, of):
+    step = foreseen(minutes(loads), RISE)
+
+    assert step is not None
+    assert f"load {load:.2f} may rise by {rise:.2f} " in step.detail
+    assert step.detail.endswith(f" above the mean of {of}")
 
 
 def test_a_thinned_reading_stands_for_the_time_since_the_one_before():
@@ -240,6 +256,7 @@ def test_the_reserve_is_added_to_the_level_and_runs_up_to_full():
     assert (step.replicas, step.reason) == (6, Reason.FORECAST)  # 1.8 + 4, each of them full
     assert step.detail == (
         "load 1.80 may rise by 4.00 within 60 s: 90 % of 18 minutes rose no more"
+        " above the mean of 5 min"
     )
 
 
@@ -366,7 +383,7 @@ def test_a_forecast_abstains(points, policy, lead_s):
     ],
 )
 def test_a_trend_is_followed_up(load, lead_s, expected):
-    outlook = trend(fine(load, 1200), 1.0, lead_s)
+    outlook = along(fine(load, 1200), 1.0, lead_s)
 
     assert outlook is not None
     assert outlook.rise == pytest.approx(expected, abs=0.05)
@@ -383,7 +400,7 @@ def test_a_trend_is_told():
 
 
 def test_a_trend_never_foresees_more_than_load_has_moved():
-    outlook = trend(fine(lambda age: 2 - age / 600, 300), 1.0, 300)
+    outlook = along(fine(lambda age: 2 - age / 600, 300), 1.0, 300)
 
     assert outlook is not None
     assert outlook.rise == pytest.approx(
@@ -394,8 +411,8 @@ def test_a_trend_never_foresees_more_than_load_has_moved():
 def test_a_trend_needs_its_bins():
     points = fine(lambda age: 10 - age / 60, 300)
 
-    assert trend(points[-19:], 1.0, 60) is not None
-    assert trend(points[-18:], 1.0, 60) is None
+    assert along(points[-19:], 1.0, 60) is not None
+    assert along(points[-18:], 1.0, 60) is None
 
 
 histories = st.lists(st.one_of(st.none(), st.floats(0, 20), st.just(1.0)), min_size=1, max_size=120)

@@ -10,10 +10,11 @@ import bisect
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from .forecast import MINUTE_S, Outlook, rise
+from .outlook import MINUTE_S, Outlook
 from .point import LoadPoint
 from .policy import InferencePolicy
 from .remembered import per_past
+from .rise import rise
 from .sample import Sample
 from .sliding import bucket_of
 from .window import Window

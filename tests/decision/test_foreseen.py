@@ -6,8 +6,8 @@ import random
 import pytest
 
 from scaler.decision.decide import decide
+from scaler.decision.foreseen import expected_rise, whole_minutes
 from scaler.decision.history import thinned
-from scaler.decision.outlooks import expected_rise, whole_minutes
 from scaler.decision.point import LoadPoint
 from scaler.decision.policy import Forecast, InferencePolicy, StepCost
 from scaler.decision.sample import Sample
