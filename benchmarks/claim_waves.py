@@ -90,7 +90,7 @@ def policy_at(target: float) -> InferencePolicy:
         itl_target_s=0.1,
         ttft_target_s=2.0,
         target_utilization=target,
-        scale_down_delay_s=300.0,
+        scale_down_delay_s=120.0,
     )
 
 

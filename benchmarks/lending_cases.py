@@ -69,7 +69,7 @@ class Case:
             min_replicas=max(1, self.reserved),
             max_replicas=self.units,
             itl_target_s=0.1,
-            scale_down_delay_s=300.0,
+            scale_down_delay_s=120.0,
             lead_time_s=self.lead_time_s,
         )
 

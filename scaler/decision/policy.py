@@ -176,7 +176,7 @@ class InferencePolicy:
     max_scale_down_rate: float = 2.0
     """Fewest replicas at once: those that are ready or loading, over this."""
     scale_down_delay_s: Auto[float] = None
-    """How long a lower count must have been wanted; auto: max(5m, 2 × lead time)."""
+    """How long a lower count must have been wanted; auto: max(2m, 2 × lead time), else 5m."""
     activation_scale: int = 1
     """Replicas to start with when there is any demand at all."""
     activation_load: float = 0.0
@@ -302,7 +302,7 @@ class InferencePolicy:
         """Return the scale-down delay, ``auto`` resolved with the lead time that is known."""
         if self.scale_down_delay_s is not None:
             return self.scale_down_delay_s
-        return min(3600.0, max(300.0, 2 * (lead_time_s or 0.0)))
+        return 300.0 if lead_time_s is None else min(3600.0, max(120.0, 2 * lead_time_s))
 
     @property
     def lookback_s(self) -> float:

@@ -91,7 +91,7 @@ def programme(options: DemoOptions) -> Programme:
         speed=options.speed,
         seed=options.seed,
         replicas=scene.replicas_at_first(demand()),
-        character=scene.DAY if options.trace is None else scene.BURSTS,
+        forecast="off" if options.trace is None else "rise",
     )
     pace = f"every duration of policies, KEDA and the HPA is divided by {options.speed:g}"
     kept = scene.objects(options.speed).kept_long

@@ -143,22 +143,12 @@ class Objects:
     """Durations that could not be divided by the speed, as sentences."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Character:
-    """What a person would state of a workload, knowing its traffic."""
+def objects(speed: float, forecast: str = "off") -> Objects:
+    """
+    Return the objects with every duration divided by ``speed``.
 
-    scale_down_delay_s: float = 300.0
-    forecast: str = "off"
-
-
-DAY = Character(scale_down_delay_s=120.0)
-"""Its hours pass in 75 seconds: five minutes would be an afternoon."""
-BURSTS = Character(forecast="rise")
-"""Bursts shorter than a cold start need capacity that is there before them."""
-
-
-def objects(speed: float, character: Character = DAY) -> Objects:
-    """Return the objects with every duration divided by ``speed``."""
+    The day of the demo, whose hours pass in 75 seconds, needs no forecast; bursts of a trace do.
+    """
     kept: list[str] = []
 
     def shortened(seconds: float, *, least_s: float = 0.0, what: str = "") -> str:
@@ -179,8 +169,8 @@ def objects(speed: float, character: Character = DAY) -> Objects:
         "panicHorizon": shortened(600),
         "gateway": "keda-http",
         "gatewaySelector": f"host={host_of(FLEET)}",
-        "scaleDownDelay": shortened(character.scale_down_delay_s),
-        "forecast": character.forecast,
+        "scaleDownDelay": shortened(120),
+        "forecast": forecast,
         "forecastLookback": "600s",
         "backlogDrain": shortened(30),
     }

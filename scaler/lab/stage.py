@@ -37,7 +37,8 @@ class Play:
     seed: int = 0
     replicas: int = 1
     """How many serve at the start."""
-    character: scene.Character = scene.DAY
+    forecast: str = "off"
+    """Of the inference trigger."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class Stage:
 
     def __init__(self, play: Play, *, clock: Callable[[], float]) -> None:
         self.play = play
-        self.objects = scene.objects(play.speed, play.character)
+        self.objects = scene.objects(play.speed, play.forecast)
         cluster = Cluster(
             faster(scene.cluster(play.seed), play.speed),
             Outcomes(faster_slo(scene.SLO, play.speed)),

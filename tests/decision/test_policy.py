@@ -52,6 +52,7 @@ def test_the_panic_window_is_whole_seconds_and_at_least_one():
 
 def test_auto_scale_down_delay_follows_the_lead_time():
     assert inference().effective_scale_down_delay_s(None) == 300
+    assert inference().effective_scale_down_delay_s(30) == 120
     assert inference().effective_scale_down_delay_s(240) == 480
     assert inference(scale_down_delay_s=0).effective_scale_down_delay_s(240) == 0
 
