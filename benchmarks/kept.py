@@ -1,11 +1,16 @@
-"""Finished runs, kept as JSON: an interrupted benchmark goes on, and plays none twice."""
+"""Many runs: kept as JSON, so that an interrupted benchmark goes on, and played side by side."""
 
+import concurrent.futures
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterable
-from typing import Any
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+Task = TypeVar("Task")
 
 
 def digest(*parts: bytes) -> str:
@@ -33,3 +38,25 @@ def kept(path: pathlib.Path, play: Callable[[], dict[str, Any]]) -> dict[str, An
     part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     part.replace(path)
     return found
+
+
+def played(
+    tasks: Sequence[Task],
+    play: Callable[[Task], dict[str, Any]],
+    processes: int,
+    *,
+    told: Callable[[dict[str, Any]], str],
+) -> Iterator[dict[str, Any]]:
+    """Yield the results as they come, saying on stderr how far it is and what each was."""
+    began_s = time.monotonic()
+    with concurrent.futures.ProcessPoolExecutor(processes) as pool:
+        running = [pool.submit(play, task) for task in tasks]
+        for done, future in enumerate(concurrent.futures.as_completed(running), 1):
+            found = future.result()
+            print(
+                f"{done}/{len(running)}  {(time.monotonic() - began_s) / 60:.1f} min  "
+                f"{told(found)}  ({found['cpu_s']:g} s of CPU)",
+                file=sys.stderr,
+                flush=True,
+            )
+            yield found

@@ -9,16 +9,14 @@ filter) also writes docs/benchmarks.md between its markers, and the plots beside
 """
 
 import argparse
-import concurrent.futures
 import dataclasses
 import functools
 import pathlib
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from benchmarks.kept import code, file_of, kept
+from benchmarks.kept import code, file_of, kept, played
 from benchmarks.policy_report import OWN, Point, print_goals, write_page
 from benchmarks.policy_traces import BY_NAME, QUICK, TRACES, TraceSpec, arrivals_of
 from scaler.decision.policy import Forecast
@@ -214,23 +212,6 @@ def _points(asked: argparse.Namespace, *, sweep: bool) -> Iterator[tuple[str, st
                 yield from ((policy, f"{knob:g},min={floor}") for floor in FLOORS)
 
 
-def played(chosen: list[Task], processes: int) -> Iterator[dict[str, Any]]:
-    """Yield the results as they come, saying on stderr how far it is."""
-    began_s = time.monotonic()
-    with concurrent.futures.ProcessPoolExecutor(processes) as pool:
-        running = [pool.submit(play, task) for task in chosen]
-        for done, future in enumerate(concurrent.futures.as_completed(running), 1):
-            found = future.result()
-            passed_s = time.monotonic() - began_s
-            print(
-                f"{done}/{len(running)}  {passed_s / 60:.1f} min  {found['trace']}"
-                f"  {found['name']}  ({found['cpu_s']:g} s of CPU)",
-                file=sys.stderr,
-                flush=True,
-            )
-            yield found
-
-
 def points(found: Iterable[dict[str, Any]]) -> list[Point]:
     """Return what the report needs of the results, in a fixed order."""
     each = [
@@ -271,7 +252,8 @@ def main() -> None:
     """Play, print the goals, and write the page."""
     asked = _arguments()
     chosen = list(tasks(asked))
-    every = points(played(chosen, asked.processes))
+    told = "{trace}  {name}".format_map
+    every = points(played(chosen, play, asked.processes, told=told))
     print_goals(every)
     is_whole = not (asked.quick or asked.trace or asked.policy or asked.print_only)
     if is_whole:
