@@ -3,10 +3,12 @@
 import csv
 import dataclasses
 import gzip
+import math
 from collections.abc import Iterable
 
 from benchmarks.policy_traces import folder
 from scaler.decision.policy import InferencePolicy, LendingPolicy, LoadBase, StepCost
+from scaler.simulation.baselines.catalog import SAFE_RHO
 from scaler.simulation.engine import EngineConfig
 from scaler.simulation.simulate import repeated
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
@@ -41,14 +43,13 @@ class Case:
     speed: float
     """How much faster than in the field its day passes."""
     length_s: float
-    scrape_s: float = 15.0
     units: int = 8
     reserved: int = 0
     fixed: int | None = None
     """Replicas of a fleet of fixed size; None: kvtide scales it."""
     engine: EngineConfig = L40S_8B
     peak: float = 0.72
-    """Work of the busiest span over what the pool may safely do."""
+    """Rate of the busiest span over what the pool can safely do, each replica :func:`safe_rps`."""
     lead_time_s: float | None = None
     """Stated to the inference trigger; None: learnt from its own pods."""
 
@@ -79,15 +80,15 @@ CASES = {
     "week": Case(name="week", speed=28.0, length_s=DAY_S / 4),
     "monday": Case(name="monday", speed=14.0, length_s=DAY_S / 14),
     "deepseek": Case(name="deepseek", speed=12.0, length_s=DAY_S / 12),
-    "burst": Case(name="burst", speed=1.0, length_s=3436.0, scrape_s=5.0, units=16),
+    "burst": Case(name="burst", speed=1.0, length_s=3436.0, units=16),
     "burst, leadTime 60s": Case(
-        name="burst", speed=1.0, length_s=3436.0, scrape_s=5.0, units=16, lead_time_s=60.0
+        name="burst", speed=1.0, length_s=3436.0, units=16, lead_time_s=60.0
     ),
     "fixed": Case(name="fixed", speed=14.0, length_s=DAY_S / 14, fixed=6),
     "mig": Case(name="mig", speed=12.0, length_s=DAY_S / 12, units=7, reserved=3, engine=MIG_1G),
 }
 """monday and fixed are a day of the week trace, mig the deepseek day on 3 + 4 slices."""
-SWEPT = ("monday", "deepseek")
+SWEPT = ("monday", "deepseek", "burst, leadTime 60s")
 """Played at every ``lendBelow``."""
 
 
@@ -105,9 +106,7 @@ def _rates(case: Case) -> Iterable[Rate]:
     chat = case.name in {"deepseek", "mig"}
     prompt, output = CHAT if chat else CODE
     shape = _shape(chat=chat)
-    cost = case.engine.step_cost
-    request_s = prompt.mean_tokens * cost.c_s + output.mean_tokens * cost.b_s
-    full = case.peak * case.units * 0.87 / request_s / max(shape)
+    full = case.peak * case.units * safe_rps(case.engine, prompt, output) / max(shape)
     span_s = (900.0 if chat else 600.0) / case.speed
     if case.name in {"monday", "fixed"}:
         shape = shape[3 * 144 : 4 * 144]
@@ -119,6 +118,34 @@ def _rates(case: Case) -> Iterable[Rate]:
             prompt=prompt,
             output=output,
         )
+
+
+def safe_rps(engine: EngineConfig, prompt: Lengths, output: Lengths) -> float:
+    """
+    Return the requests per second that one replica is safe at, by its work and by its cache.
+
+    By its work: prompts and outputs fill :data:`SAFE_RHO` of its time. By its cache: N requests at
+    once share each step's constant ``a`` and take one step per token of output, so that
+    ``1 / (work + output · a / N)`` a second are done. A large cache spreads ``a`` over so many that
+    work binds; a slice's does not.
+    """
+    cost = engine.step_cost
+    work_s = prompt.mean_tokens * cost.c_s + output.mean_tokens * cost.b_s
+    at_once = min(_fit(engine, prompt, output), engine.max_num_seqs)
+    return min(SAFE_RHO / work_s, 1 / (work_s + output.mean_tokens * cost.a_s / at_once))
+
+
+def _fit(engine: EngineConfig, prompt: Lengths, output: Lengths) -> float:
+    """Return how many requests the cache holds when their lengths come out two deviations high."""
+    # Who is met running writes a long answer, and is anywhere in it.
+    spread = math.exp(output.sigma**2)
+    written, squared = output.mean_tokens * spread / 2, output.mean_tokens**2 * spread**3 / 3
+    mean = prompt.mean_tokens + written
+    variance = prompt.mean_tokens**2 * math.expm1(prompt.sigma**2) + squared - written**2
+    deviation = math.sqrt(variance)
+    tokens = engine.usable_blocks * engine.block_tokens
+    # N · mean + 2 · √N · deviation = tokens
+    return ((math.sqrt(deviation**2 + mean * tokens) - deviation) / mean) ** 2
 
 
 def _shape(*, chat: bool) -> list[float]:

@@ -1,36 +1,16 @@
-"""The figures of lending as rows, tables and the plot of what the rule costs."""
+"""The figures of lending over seeds as tables, and the plot of what the rule costs."""
 
 import dataclasses
-import itertools
+import functools
 import pathlib
-from collections.abc import Mapping
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.lending_cases import Case
 from benchmarks.lending_plot import shares
+from benchmarks.lending_runs import NONE, Row
 from benchmarks.lending_ways import OWN
-from scaler.simulation.simulate import Run
 
-NONE = "no lending"
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """The figures of a run that the table shows."""
-
-    requests: int
-    training_gpu_hours: float
-    """Work that was kept or is under way."""
-    lent_gpu_hours: float
-    """What workers held, starting ones included."""
-    lost_gpu_hours: float
-    ttft_p99_s: float | None
-    slo: float | None
-    inference_gpu_hours: float
-    told_to_go: int
-    """Workers, as seen from scrape to scrape."""
-    reclaim_p50_s: float | None
-    reclaim_p99_s: float | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +26,7 @@ class Oracles:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
-    """Everything of one case: rows by way and by ``lendBelow``."""
+    """Everything of one case with one seed: rows by way and by ``lendBelow``."""
 
     highest_load: float
     oracles: Oracles
@@ -55,23 +35,36 @@ class Result:
     sweep: dict[float, Row]
 
 
-def row(run: Run, case: Case) -> Row:
-    """Return the figures of a run."""
-    score = run.score
-    scored = [moment.workers for moment in run.moments if moment.at_s >= 0]
-    held = sum(scored) * case.scrape_s / 3600
-    return Row(
-        requests=score.requests,
-        told_to_go=sum(max(0, now - then) for now, then in itertools.pairwise(scored)),
-        training_gpu_hours=score.training_gpu_hours,
-        lent_gpu_hours=held,
-        lost_gpu_hours=score.training_lost_gpu_hours,
-        ttft_p99_s=score.ttft_s.p99,
-        slo=score.slo_attainment,
-        inference_gpu_hours=score.gpu_hours,
-        reclaim_p50_s=score.reclaim_s.p50,
-        reclaim_p99_s=score.reclaim_s.p99,
-    )
+Results = Sequence[Result]
+"""One case, seed by seed."""
+Figure = Callable[[Result], float | None]
+
+
+def percent(part: float, whole: float) -> float | None:
+    """Return a share in percent; None: of nothing."""
+    return 100 * part / whole if whole else None
+
+
+def change(now: Row, before: Row) -> float | None:
+    """Return the change of the 99th percentile of the time to first token, in percent."""
+    if not now.ttft_p99_s or not before.ttft_p99_s:
+        return None
+    return 100 * (now.ttft_p99_s / before.ttft_p99_s - 1)
+
+
+def lost(one: Row) -> float | None:
+    """Return the work that no checkpoint had, in percent of all that was computed."""
+    return percent(one.lost_gpu_hours, one.training_gpu_hours + one.lost_gpu_hours)
+
+
+def over(results: Results, figure: Figure, form: str, unit: str = "", *, spread: bool) -> str:
+    """Return the median over the seeds, with the least and the most where they read otherwise."""
+    known = [value for one in results if (value := figure(one)) is not None]
+    if not known:
+        return "–"
+    middle, low, high = (f"{f(known):{form}}" for f in (statistics.median, min, max))
+    said = middle + (f" {unit}" if unit else "")
+    return f"{said} ({low} to {high})" if spread and low != high else said
 
 
 _COLUMNS = (
@@ -80,100 +73,137 @@ _COLUMNS = (
 )
 
 
-def table(name: str, result: Result) -> str:
+def table(name: str, results: Results) -> str:
     """Return one case as a Markdown table."""
-    most, without = result.oracles, result.ways[NONE]
+
+    def middle(figure: Figure, form: str = ".2f") -> str:
+        return over(results, figure, form, spread=False)
+
     head = (
-        f"**{name}**: {without.requests:,} requests, highest load {result.highest_load:.2f}; "
-        f"unbound oracle {most.unbound:.2f} GPU-hours, bound {most.bound:.2f}, "
-        f"of which a trainer could compute {most.trained:.2f}\n"
+        f"**{name}**: {middle(lambda one: one.ways[NONE].requests, ',.0f')} requests, "
+        f"highest load {middle(lambda one: one.highest_load)}; "
+        f"unbound oracle {middle(lambda one: one.oracles.unbound)} GPU-hours, "
+        f"bound {middle(lambda one: one.oracles.bound)}, "
+        f"of which a trainer could compute {middle(lambda one: one.oracles.trained)}\n"
     )
-    rows = [_line(title, one, most, without) for title, one in result.ways.items()]
-    rows += [
-        _line(f"`lendBelow` {share:g}", one, result.by_share[share], without)
-        for share, one in result.sweep.items()
-        if share != 0.3
-    ]
-    return "\n".join((head, _COLUMNS, *rows, ""))
+    return "\n".join((head, _COLUMNS, *(_line(title, results) for title in results[0].ways), ""))
 
 
-def _line(title: str, one: Row, most: Oracles, without: Row) -> str:
-    done, lost = one.training_gpu_hours, one.lost_gpu_hours
-    nothing = one is without
+def _line(title: str, results: Results) -> str:
+    def cell(figure: Callable[[Row], float | None], form: str, unit: str = "") -> str:
+        return over(results, lambda one: figure(one.ways[title]), form, unit, spread=False)
+
+    def against(figure: Figure, form: str) -> str:
+        return "–" if title == NONE else over(results, figure, form, "%", spread=True)
+
     cells = (
         title,
-        f"{done:.2f}",
-        "–" if nothing else _percent(done, most.bound),
-        "–" if nothing else _percent(done, most.unbound),
-        "–" if nothing else _percent(lost, done + lost),
-        figure(one.ttft_p99_s, 3),
-        "–" if nothing else _change(one.ttft_p99_s, without.ttft_p99_s),
-        figure(one.slo, 4),
-        f"{one.inference_gpu_hours:.1f}",
-        f"{one.told_to_go}",
-        f"{figure(one.reclaim_p50_s, 0)}/{figure(one.reclaim_p99_s, 0)}",
+        cell(lambda one: one.training_gpu_hours, ".2f"),
+        against(lambda one: _done(one, title, one.oracles.bound), ".1f"),
+        against(lambda one: _done(one, title, one.oracles.unbound), ".1f"),
+        cell(lost, ".1f", "%"),
+        cell(lambda one: one.ttft_p99_s, ".3f"),
+        against(lambda one: change(one.ways[title], one.ways[NONE]), "+.1f"),
+        cell(lambda one: one.slo, ".4f"),
+        cell(lambda one: one.inference_gpu_hours, ".1f"),
+        cell(lambda one: one.told_to_go, ".0f"),
+        cell(lambda one: one.reclaim_p50_s, ".0f")
+        + "/"
+        + cell(lambda one: one.reclaim_p99_s, ".0f"),
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+def _done(one: Result, title: str, most: float) -> float | None:
+    return percent(one.ways[title].training_gpu_hours, most)
 
 
-def _change(now: float | None, before: float | None) -> str:
-    return f"{100 * (now / before - 1):+.1f} %" if now and before else "–"
+def sweeps(results: Mapping[str, Results]) -> str:
+    """Return what each threshold lends of what is free, and what it does to those served."""
+    swept = {name: each for name, each in results.items() if each[0].sweep}
+    if not swept:
+        return ""
+    thresholds = list(next(iter(swept.values()))[0].sweep)
+    heads = " | ".join(f"{share:g}" for share in thresholds)
+    lines = [f"| case | `lendBelow` | {heads} |", "|---" * (2 + len(thresholds)) + "|"]
+    for name, each in swept.items():
+        for title, (figure, form, unit) in _OF_A_THRESHOLD.items():
+            cells = (
+                over(each, functools.partial(figure, at), form, unit, spread=True)
+                for at in thresholds
+            )
+            lines.append(f"| {name} | {title} | {' | '.join(cells)} |")
+    return "\n".join((*lines, ""))
 
 
-def figure(value: float | None, digits: int) -> str:
-    """Return a number with so many digits; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+def _lent(at: float, one: Result) -> float | None:
+    return percent(one.sweep[at].training_gpu_hours, one.oracles.unbound)
 
 
-def plot(results: Mapping[str, Result]) -> str:
+def _ruled(at: float, one: Result) -> float | None:
+    return percent(one.by_share[at].bound, one.oracles.unbound)
+
+
+_OF_A_THRESHOLD: dict[str, tuple[Callable[[float, Result], float | None], str, str]] = {
+    "training GPU-h of unbound": (_lent, ".1f", "%"),
+    "TTFT p99 against none": (
+        lambda at, one: change(one.sweep[at], one.ways[NONE]),
+        *("+.1f", "%"),
+    ),
+    "told to go": (lambda at, one: one.sweep[at].told_to_go, ".0f", ""),
+}
+
+
+def plot(results: Mapping[str, Results]) -> str:
     """Return the price of the rule: shares of what the unbound oracle lends, over lendBelow."""
-    series = {
-        name: (
-            [
-                (share, 100 * one.bound / result.oracles.unbound)
-                for share, one in result.by_share.items()
-            ],
-            [
-                (share, 100 * one.training_gpu_hours / result.oracles.unbound)
-                for share, one in result.sweep.items()
-            ],
-        )
-        for name, result in results.items()
-        if result.oracles.unbound
-    }
-    return shares(series)
+    return shares(
+        {
+            name: (
+                _points(each, _ruled, list(each[0].by_share)),
+                _points(each, _lent, list(each[0].sweep)),
+            )
+            for name, each in results.items()
+        }
+    )
 
 
-def write_page(results: Mapping[str, Result], docs: pathlib.Path) -> None:
+def _points(
+    results: Results, figure: Callable[[float, Result], float | None], thresholds: Sequence[float]
+) -> list[tuple[float, float]]:
+    """Return the median of the seeds at each threshold; nothing where nothing was free."""
+    points = []
+    for at in thresholds:
+        known = [value for one in results if (value := figure(at, one)) is not None]
+        if known:
+            points.append((at, statistics.median(known)))
+    return points
+
+
+def write_page(results: Mapping[str, Results], docs: pathlib.Path) -> None:
     """Write the tables between the page's markers, and the plot beside it."""
     page = docs / "lending-benchmark.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    text = "\n".join((_BEGIN, "", _goals(results), *map(table, results, results.values()), _END))
+    parts = (_goals(results), sweeps(results), *map(table, results, results.values()))
+    text = "\n".join((_BEGIN, "", *parts, _END))
     page.write_text(before + text + after, encoding="utf-8")
     (docs / "lending-benchmark.svg").write_text(plot(results), encoding="utf-8")
 
 
-def _goals(results: Mapping[str, Result]) -> str:
+def _goals(results: Mapping[str, Results]) -> str:
     """Return each case against the three goals."""
     head = (
         "| case | training GPU-h of bound (goal 90 %) | of what a trainer could compute "
         "| TTFT p99 (goal within 2 %) | work lost (goal 1 %) |\n" + "|---" * 5 + "|"
     )
+    figures: tuple[tuple[Figure, str], ...] = (
+        (lambda one: _done(one, OWN, one.oracles.bound), ".1f"),
+        (lambda one: _done(one, OWN, one.oracles.trained), ".1f"),
+        (lambda one: change(one.ways[OWN], one.ways[NONE]), "+.1f"),
+        (lambda one: lost(one.ways[OWN]), ".1f"),
+    )
     lines = [head]
-    for name, result in results.items():
-        own, without, most = result.ways[OWN], result.ways[NONE], result.oracles
-        done, lost = own.training_gpu_hours, own.lost_gpu_hours
-        cells = (
-            name,
-            _percent(done, most.bound),
-            _percent(done, most.trained),
-            _change(own.ttft_p99_s, without.ttft_p99_s),
-            _percent(lost, done + lost),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
+    for name, each in results.items():
+        cells = (over(each, figure, form, "%", spread=True) for figure, form in figures)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join((*lines, ""))

@@ -11,11 +11,12 @@ import dataclasses
 
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
-from scaler.decision.online import OnlinePoint
+from scaler.decision.online import OnlinePoint, online_load
 from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.decision.pool import Member, PoolWindow
 from scaler.decision.window import Window
 
+_NAME = "default/llm"
 _SYNC_S = 15.0
 """The HPA's period: a higher count waits for it, a lower one comes by the stream."""
 
@@ -28,10 +29,8 @@ class Kvtide:
         decisions: what was answered at each instant that had readings.
     """
 
-    def __init__(
-        self, lending: LendingPolicy, inference: InferencePolicy, *, lends: bool = True
-    ) -> None:
-        self._lending, self._inference, self._lends = lending, inference, lends
+    def __init__(self, lending: LendingPolicy, inference: InferencePolicy) -> None:
+        self._lending, self._inference = lending, inference
         self._workers = 0
         self._workers_since_s: float | None = None
         self._silent_since_s: float | None = None
@@ -39,18 +38,9 @@ class Kvtide:
         self.decisions: list[Decision] = []
 
     @property
-    def seen(self) -> list[OnlinePoint]:
-        """The online load at each instant it was asked, as it was read."""
-        return [
-            OnlinePoint(at_s=one.at_s, load=one.load, least=one.load or 0.0)
-            for one in self.decisions
-        ]
-
-    @property
     def lookback_s(self) -> float:
         """What the workload's own decision and the thresholds read."""
-        stable_s, panic_s = self._lending.stable_window_s, self._lending.panic_window_s
-        return max(self._inference.lookback_s, stable_s + panic_s)
+        return _lookback_s(self._lending, self._inference)
 
     @property
     def history_s(self) -> float:
@@ -64,7 +54,7 @@ class Kvtide:
         if window is not None:
             self.decisions.append(decision)
         wanted = decision.replicas
-        if not self._lends or wanted is None or (wanted > workers and now_s < self._rise_due_s):
+        if wanted is None or (wanted > workers and now_s < self._rise_due_s):
             return None
         if wanted > workers:
             self._rise_due_s = now_s + _SYNC_S
@@ -80,7 +70,7 @@ class Kvtide:
         elif self._silent_since_s is None:
             self._silent_since_s = now_s
         member = Member(
-            name="default/llm",
+            name=_NAME,
             policy=self._inference,
             window=window,
             silent_since_s=self._silent_since_s,
@@ -91,6 +81,34 @@ class Kvtide:
             workers=workers,
             workers_since_s=self._workers_since_s,
         )
+
+
+class Watcher:
+    """
+    Lends nothing, and sees what ours would go by.
+
+    Attributes:
+        seen: the newest online load at each instant that had readings.
+    """
+
+    def __init__(self, lending: LendingPolicy, inference: InferencePolicy) -> None:
+        self._lending, self._inference = lending, inference
+        self.lookback_s = _lookback_s(lending, inference)
+        self.history_s = lending.latch_lookback_s
+        self.seen: list[OnlinePoint] = []
+
+    def act(self, now_s: float, window: Window | None, workers: int) -> int | None:  # noqa: ARG002
+        """Note the load; write nothing."""
+        if window is not None:
+            member = Member(name=_NAME, policy=self._inference, window=window, silent_since_s=None)
+            pool = PoolWindow(at_s=window.now_s, members=(member,))
+            self.seen.append(online_load(pool, self._lending)[-1])
+        return None
+
+
+def _lookback_s(lending: LendingPolicy, inference: InferencePolicy) -> float:
+    """Return what the workload's own decision and the thresholds read."""
+    return max(inference.lookback_s, lending.stable_window_s + lending.panic_window_s)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
