@@ -60,10 +60,14 @@ def test_what_is_stated_of_the_engine_is_said_as_such() -> None:
 def test_without_any_length_one_request_fits_where_there_is_a_block() -> None:
     endless = architecture(max_position_embeddings=None)
 
-    requests = [plan(endless, Serving(), MemoryTerms(available_kv_gib=gib)) for gib in (0.0, 0.01)]
+    # A block is 16 tokens of 131,072 bytes, and vLLM keeps the first for itself.
+    requests = [
+        plan(endless, Serving(), MemoryTerms(available_kv_gib=blocks * 2**-9))
+        for blocks in (0, 1, 2, 9)
+    ]
 
-    assert [one.kv_requests for one in requests] == [0, 1]
-    assert requests[1].safe.bounds[0].detail == "neither lengths nor a max_model_len are known"
+    assert [one.kv_requests for one in requests] == [0, 0, 1, 1]
+    assert requests[2].safe.bounds[0].detail == "neither lengths nor a max_model_len are known"
 
 
 def test_a_pool_of_states_may_be_full_before_the_blocks_are() -> None:

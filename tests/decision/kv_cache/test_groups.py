@@ -1,5 +1,7 @@
 """One pool of equal blocks for layers of different kinds."""
 
+import dataclasses
+
 import pytest
 
 from scaler.decision.kv_cache.groups import (
@@ -39,6 +41,11 @@ def test_how_many_layers_a_group_has(buckets: tuple[int, ...], ratio: float, siz
         pytest.param((FULL, FULL), [(64, 16), (64, 16)], id="equal already"),
         pytest.param((FULL, WIDE), [(128, 32), (128, 16)], id="a longer block"),
         pytest.param((STATE, FULL), [(64, 16), (64, 16)], id="a state is padded"),
+        pytest.param(
+            (dataclasses.replace(STATE, page_bytes=32), FULL),
+            [(64, 16), (64, 16)],
+            id="a state that would divide, too",
+        ),
         pytest.param(
             (Page(kind=Kind.FULL, page_bytes=48, block_tokens=16), FULL),
             [(64, 16), (64, 16)],

@@ -1,5 +1,7 @@
 """SGLang, TGI and TensorRT-LLM: pools of tokens, against logs followed by hand."""
 
+import math
+
 import pytest
 
 from scaler.decision.architecture import IndexerCache, LatentCache, StateCache
@@ -43,6 +45,14 @@ def test_sglang_admits_as_many_requests_as_it_has_states() -> None:
     assert capacity.max_concurrency == capacity.request_slots
 
 
+def test_sglang_admits_no_more_than_its_tokens_hold_either() -> None:
+    hybrid = architecture(*(MAMBA,) * 4, attention())
+
+    capacity = kv_capacity(hybrid, Serving(engine=Engine.SGLANG, max_model_len=4_096), GIB)
+
+    assert capacity.max_concurrency == 262_144 / 4_096 < (capacity.request_slots or 0)
+
+
 def test_sglang_without_a_full_layer_has_one_pool() -> None:
     windows = architecture(*(attention(8, 128, window_tokens=1_024),) * 4)
     states = architecture(*(MAMBA,) * 4, attention(8, 128, window_tokens=1_024))
@@ -67,12 +77,13 @@ def test_sglang_counts_pages_where_it_is_told_to() -> None:
 @pytest.mark.parametrize(
     ("serving", "slots"),
     [
-        pytest.param(Serving(engine=Engine.SGLANG), 800 // 65, id="a window and a token each"),
+        pytest.param(Serving(engine=Engine.SGLANG), 1_042 // 65, id="a window and a token each"),
         pytest.param(
-            Serving(engine=Engine.SGLANG, swa_tokens_ratio=0.5), 500 // 65, id="of fewer tokens"
+            Serving(engine=Engine.SGLANG, swa_tokens_ratio=0.5), 651 // 65, id="of fewer tokens"
         ),
+        # 1,303 tokens are 81 pages, 1,296 tokens; 0.8 of them are 64 pages.
         pytest.param(
-            Serving(engine=Engine.SGLANG, block_tokens=16), 784 // 80, id="or a page in whole pages"
+            Serving(engine=Engine.SGLANG, block_tokens=16), 1_024 // 80, id="or a page, of pages"
         ),
     ],
 )
@@ -80,7 +91,7 @@ def test_sglang_admits_as_many_requests_as_windows_fit(serving: Serving, slots: 
     hybrid = architecture(attention(chunk_tokens=64), attention(window_tokens=32), attention())
     pool = 4_096 + serving.swa_tokens_ratio * 8_192
 
-    assert kv_capacity(hybrid, serving, round(1_000 * pool)).request_slots == slots
+    assert kv_capacity(hybrid, serving, math.ceil(1_303 * pool)).request_slots == slots
 
 
 def test_sglang_takes_eight_bits_of_sparse_attention_for_its_own_format() -> None:
@@ -129,6 +140,14 @@ def test_a_stated_block_is_taken(engine: Engine) -> None:
     serving = Serving(engine=engine, block_tokens=64)
 
     assert kv_capacity(architecture(), serving, GIB).layout.block_tokens == 64
+
+
+@pytest.mark.parametrize("engine", list(Engine))
+def test_the_longest_request_is_the_models_unless_stated(engine: Engine) -> None:
+    short = Serving(engine=engine, max_model_len=4_096)
+
+    assert kv_capacity(architecture(), Serving(engine=engine), GIB).max_model_len == 131_072
+    assert kv_capacity(architecture(), short, GIB).max_model_len == 4_096
 
 
 @pytest.mark.parametrize("engine", list(Engine))

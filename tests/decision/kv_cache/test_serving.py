@@ -16,8 +16,11 @@ from scaler.errors import ConfigurationError
         pytest.param("0.19.1rc1.dev301+g60995c05b", "0.19.1", id="a build between releases"),
         pytest.param("0.8.5 V0", "0.8.5 (V0)", id="the first engine, named"),
         pytest.param("0.6.6", "0.6.6 (V0)", id="the first engine, the only one then"),
+        pytest.param("0.8", "0.8", id="0.8 had the second by default"),
         pytest.param("V0", "0.8.0 (V0)", id="the first engine without a number"),
         pytest.param("0.33.x fork", "0.33", id="a series"),
+        pytest.param("1.x", "1", id="a series of everything"),
+        pytest.param("v1", "1", id="a number alone"),
     ],
 )
 def test_a_version_is_read_from_what_people_write(text: str, shown: str) -> None:
