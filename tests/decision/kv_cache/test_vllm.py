@@ -45,6 +45,29 @@ def test_a_uniform_model_fits_its_bytes_per_token() -> None:
     assert capacity.usable_blocks == 5_119  # the null block
 
 
+def test_the_first_engine_has_no_null_block() -> None:
+    assert kv_capacity(architecture(), Serving(version="0.7.3"), GIB).usable_blocks == 512
+
+
+@pytest.mark.parametrize(
+    ("version", "printed"),
+    [
+        pytest.param("0.32.0", None, id="tokens are derived from the longest request"),
+        pytest.param("0.19.0", 8_192, id="and were not until 0.20.1"),
+    ],
+)
+def test_without_a_longest_request_what_rests_on_it_is_not_known(
+    version: str, printed: int | None
+) -> None:
+    endless = architecture(max_position_embeddings=None)
+
+    capacity = kv_capacity(endless, Serving(version=version), GIB)
+
+    assert capacity.reported_tokens == printed
+    assert (capacity.max_concurrency, capacity.longest_request_blocks) == (None, None)
+    assert "max concurrency" not in {step.name for step in capacity.steps}
+
+
 @pytest.mark.parametrize(
     ("ranks", "bytes_per_token"),
     [
@@ -101,6 +124,7 @@ def test_the_heaviest_pipeline_stage_decides() -> None:
         pytest.param("0.32.0", "auto", 61 * 576 * 2, id="a latent is whole on every rank"),
         pytest.param("0.32.0", "fp8", 61 * 576, id="8 bits halve it"),
         pytest.param("0.8.2 V0", "auto", 78_080, id="V0 pads 576 to 640"),
+        pytest.param("0.7", "auto", 78_080, id="and caches the latent since 0.7"),
         pytest.param("0.6.6", "auto", 61 * 16 * 512 * 2, id="0.6 kept keys and values of 256"),
     ],
 )
@@ -212,12 +236,13 @@ def test_groups_are_of_one_size(version: str, sizes: tuple[int, int], blocks: in
     ("version", "window", "chunk"),
     [
         pytest.param("0.8.5 V0", False, False, id="V0 keeps all tokens"),
+        pytest.param("0.9.2 V0", False, False, id="as long as there is one"),
         pytest.param("0.9.0", False, False, id="and so did 0.9.0"),
         pytest.param("0.9.1", True, True, id="since 0.9.1 they are freed"),
         pytest.param("0.10.0", True, True, id="of chunks, too"),
         pytest.param("0.10.1", True, False, id="which 0.10.1 took back"),
         pytest.param("0.13.9", True, False, id="until 0.14"),
-        pytest.param("0.14.0", True, True, id="since 0.14 again"),
+        pytest.param("0.14", True, True, id="since 0.14 again"),
     ],
 )
 def test_which_versions_free_what_attention_does_not_read(
@@ -248,7 +273,11 @@ def test_which_versions_free_what_attention_does_not_read(
             137 + 1,
             id="and what is drafted while it decodes",
         ),
+        pytest.param(
+            {"version": "0.25.1"}, {"window_tokens": 129}, 10, 136 + 1, id="the token it decodes"
+        ),
         pytest.param({"version": "0.25.1"}, {"chunk_tokens": 128}, 8, 136, id="a chunk"),
+        pytest.param({"version": "0.25.1"}, {"chunk_tokens": 100}, 7, 135, id="in whole blocks"),
         pytest.param({"version": "0.26.0"}, {"chunk_tokens": 128}, 8, 264, id="a chunk with two"),
     ],
 )
@@ -263,6 +292,28 @@ def test_what_a_request_holds_of_a_window_and_what_the_engine_counts(
     assert capacity.longest_request_blocks == 6_250 + counted
     in_flight = 1 if flags["version"] == "0.25.1" else 2
     assert capacity.reserved_blocks == 1 + in_flight * 128  # the null block, and prefills
+
+
+@pytest.mark.parametrize(
+    ("local", "counted"),
+    [({"window_tokens": 4_096}, 100 + 1), ({"chunk_tokens": 4_096}, 100)],
+    ids=["a window", "a chunk"],
+)
+def test_no_more_is_counted_of_a_window_than_the_longest_request_has(
+    local: dict[str, int], counted: int
+) -> None:
+    model = architecture(attention(), attention(**local))
+
+    capacity = kv_capacity(model, Serving(max_model_len=1_600), GIB)
+
+    assert capacity.longest_request_blocks == 100 + counted
+
+
+def test_a_batch_of_prefills_holds_whole_blocks() -> None:
+    model = architecture(attention(), attention(window_tokens=128))
+    serving = Serving(version="0.25.1", max_num_batched_tokens=2_049)
+
+    assert kv_capacity(model, serving, GIB).reserved_blocks == 1 + 129
 
 
 def test_on_ascend_a_state_is_a_page_and_its_tail() -> None:
@@ -328,6 +379,20 @@ def test_prefix_caching_costs_a_state_per_group(
     assert layout.constant_blocks == 3 * blocks
 
 
+def test_without_the_hybrid_manager_a_state_is_still_a_state() -> None:
+    layout = kv_layout(QWEN35_27B, Serving(hybrid_groups=False))
+
+    assert (layout.growing_groups, layout.constant_blocks) == (1, 3 * 2)
+
+
+@pytest.mark.parametrize(("version", "blocks"), [("0.28.0", 2), ("0.29.0", 3)])
+def test_mamba_keeps_a_checkpoint_since_0_29(version: str, blocks: int) -> None:
+    mamba = StateCache(kind="mamba2", channels=1024, kernel=4, heads=32, per_head=8_192)
+    model = architecture(*(mamba,) * 4, *(attention(),) * 4)
+
+    assert kv_layout(model, Serving(version=version)).constant_blocks == blocks
+
+
 def test_older_versions_print_tokens_of_the_smallest_group() -> None:
     """Nemotron-3-Super: 679 × 8,192 tokens at a max_model_len of 8,192, 679 × 8,320 at 10,000."""
     mamba = StateCache(
@@ -353,6 +418,9 @@ def test_older_versions_print_tokens_of_the_smallest_group() -> None:
 
     assert pool.block_tokens == 8_320
     assert printed == {8_192: 679 * 8_192, 10_000: 679 * 8_320}
+    endless = dataclasses.replace(model, max_position_embeddings=None)
+    old = Serving(version="0.19.0", kv_dtype="fp8")
+    assert kv_capacity(endless, old, memory).reported_tokens == 679 * 8_320
 
 
 def test_a_model_of_windows_alone_does_not_grow() -> None:
@@ -402,9 +470,18 @@ def test_states_are_not_sized_for_the_first_engine() -> None:
 def test_the_steps_can_be_followed() -> None:
     steps = {step.name: step for step in kv_capacity(architecture(), Serving(), GIB).steps}
 
+    assert steps["groups"].value == 1
     assert steps["block bytes"].value == 2 * MIB
     assert steps["blocks"].value == 512
     assert steps["max concurrency"].value == 512 / 8_192
+    assert steps["groups"].why == "layers that share a block table: 1 full; all draw from one pool"
     assert (
         steps["max concurrency"].why == "512 blocks / 8,192 blocks of a request of 131,072 tokens"
     )
+
+
+def test_the_groups_are_told_by_kind() -> None:
+    groups = kv_capacity(GEMMA4_26B, Serving(), GIB).steps[0]
+
+    assert groups.value == 6
+    assert "1 full, 5 sliding" in groups.why
