@@ -69,16 +69,16 @@ class Track:
 
 def online_load(pool: PoolWindow, policy: LendingPolicy) -> tuple[OnlinePoint, ...]:
     """Return the online load at every instant any workload was sampled, oldest first."""
-    tracks = [_track(member) for member in pool.members]
     since_s = pool.at_s - policy.latch_lookback_s
+    tracks = [_track(member, since_s) for member in pool.members]
     times = sorted({t for track in tracks if track for t in track.times_s if t >= since_s})
     return tuple(_point(tracks, at_s, policy) for at_s in times)
 
 
-def _track(member: Member) -> Track | None:
+def _track(member: Member, since_s: float) -> Track | None:
     if member.window is None or member.policy is None:
         return None
-    window, units = member.window, member.units_per_replica
+    window, units = _recent(member.window, since_s), member.units_per_replica
     samples = (*window.history, *window.samples)
     return Track(
         times_s=tuple(sample.at_s for sample in samples),
@@ -93,6 +93,13 @@ def _track(member: Member) -> Track | None:
         fine_from_s=window.samples[0].at_s,
         fine_stands_s=2.5 * window.interval_s,
     )
+
+
+def _recent(window: Window, since_s: float) -> Window:
+    """Return a window without the history that was over before ``since_s``: forecasts keep it."""
+    history = window.history
+    first = bisect.bisect_right(history, since_s, key=lambda sample: sample.at_s) - 1
+    return dataclasses.replace(window, history=history[first:]) if first > 0 else window
 
 
 def held_replicas(sample: Sample) -> int | None:

@@ -17,7 +17,7 @@ from scaler.decision.online import (
 )
 from scaler.decision.policy import LoadBase, SignalName
 from scaler.decision.sample import Sample
-from tests.builders import inference, lending, member, pool, sample, window
+from tests.builders import inference, lending, member, pool, replica, sample, sample_of, window
 
 
 def points(*loads, every_s=5.0):
@@ -40,6 +40,12 @@ def loads_of(*members, **policy):
 
 def with_history(one, *past):
     return dataclasses.replace(one, window=dataclasses.replace(one.window, history=past))
+
+
+def filled(at_s, *, running, each):
+    """Return a sample of one replica of whose cache each request takes so much."""
+    usage = running * each
+    return sample_of(replica(running=running, kv_cache_usage=usage), at_s=at_s)
 
 
 def test_every_instant_of_any_workload_is_a_point():
@@ -119,6 +125,27 @@ def test_history_counts_with_the_samples():
 )
 def test_the_latch_looks_back_so_far_and_its_edge_counts(lookback_s, count):
     assert len(loads_of(member([1.0] * 40), latch_lookback_s=lookback_s)) == count
+
+
+def test_older_history_has_no_say_in_what_a_replica_takes():
+    # The old requests filled the cache, the recent ones hardly do.
+    learnt = inference(max_concurrency=None)
+    recent = [filled(10_000 - 5.0 * k, running=10 + k % 3, each=0.01) for k in range(60)][::-1]
+    old = [filled(30.0 * k, running=10 + k % 3, each=0.08) for k in range(60)]
+    old.append(filled(9_000, running=10, each=0.01))  # it still stands where the lookback begins
+    one = dataclasses.replace(member([1.0]), policy=learnt, window=window(*recent))
+
+    assert loads_of(with_history(one, *old), latch_lookback_s=600) == loads_of(one)
+    assert (
+        loads_of(with_history(one, *old), latch_lookback_s=20_000)[10_000] > loads_of(one)[10_000]
+    )
+
+
+def test_what_was_read_before_the_latch_looks_back_still_stands_there():
+    other = with_history(member([2.0], name="prod/b"), sample(9_800, running=10))
+    thinned = with_history(member([1.0]), sample(9_900, running=10))
+
+    assert loads_of(thinned, other, latch_lookback_s=100)[9_900] == 2 / 8
 
 
 def test_units_weigh_load_and_what_is_ready():
