@@ -136,14 +136,16 @@ def test_batch_saturation():
 
 def test_queue_counts_busy_replicas_by_the_most_one_ran_while_it_had_a_queue():
     samples = [
-        counted(0, running=16, waiting=3),
-        counted(5, running=30),
-        counted(10, running=8, waiting=10),
+        counted(0, running=12, waiting=1),
+        counted(5, running=16, waiting=3),
+        counted(10, running=30),
+        counted(15, running=8, waiting=10),
     ]
 
     series = only(SignalName.QUEUE, samples, queue_target=5.0)
 
     assert series.latest == pytest.approx(8 / 16 + 10 / 5)
+    assert list(wanted((series,)))[-1] == pytest.approx(2.5)  # busy is full: no share is left free
 
 
 def test_queue_never_asks_for_more_than_is_there_when_nothing_waits():
@@ -280,11 +282,25 @@ def test_a_cache_that_nobody_tells_of_is_not_empty(usages):
     assert series.abstention.why == "the readings it needs are missing now"
 
 
+def test_while_no_prompt_has_finished_a_waiting_one_counts_as_one_that_runs():
+    sizes = {"kv_blocks": 1_000.0, "kv_block_tokens": 16.0}
+
+    series = only(SignalName.KV_CACHE, [caching(5.0 * k, 0.5, **sizes) for k in range(3)])
+
+    assert series.latest == pytest.approx(0.5 + 4 * 0.5 / 10)
+
+
 def test_kv_cache_adds_up_and_says_what_a_waiting_prompt_needs():
     series = only(SignalName.KV_CACHE, [caching(0, 0.5, 0.25), caching(5, 0.5, 0.25)])
 
     assert series.latest == pytest.approx(0.75 + 8 * 0.75 / 20)
     assert series.detail == "3.75 % of a replica's blocks per waiting prompt"
+
+
+def test_an_empty_cache_adds_nothing_to_what_a_waiting_prompt_needs():
+    series = only(SignalName.KV_CACHE, [caching(0, 0.5, 0.0), caching(5, 0.5, 0.0)])
+
+    assert series.latest == pytest.approx(0.5 + 8 * 0.5 / 20)
 
 
 def test_kv_cache_with_nothing_run_before_counts_what_is_used():
@@ -374,6 +390,16 @@ def test_rps_at_the_newest_instant(newest, load):
     series = only(SignalName.RPS, [*samples, newest], Fill.FULL, rps_target=20.0)
 
     assert series.latest == load
+
+
+def test_completions_that_no_engine_counts_block_no_scale_down():
+    series = only(SignalName.RPS, [sample(5.0 * k, running=3) for k in range(3)], rps_target=20.0)
+
+    assert series.abstention is not None
+    assert (series.abstention.missing, series.abstention.why) == (
+        False,
+        "no completions were counted yet",
+    )
 
 
 def test_rps_says_its_target():

@@ -119,6 +119,20 @@ def test_the_fullest_gpu_of_a_layout(serving: Serving, share: float) -> None:
     assert weights_on_gpu(model, serving).gpu_bytes == pytest.approx(14e9 * share, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("serving", "gigabytes"),
+    [
+        pytest.param(Serving(), 6 + 2, id="loaded only where it drafts"),
+        pytest.param(Serving(draft_layers=1), 6 + 2 + 2, id="in 16 bits"),
+        pytest.param(Serving(draft_layers=1, tensor_parallel=2), 5, id="shared by ranks"),
+    ],
+)
+def test_a_draft_layer_weighs(serving: Serving, gigabytes: float) -> None:
+    model = architecture(parameters=dataclasses.replace(DENSE, draft=BILLION), quantization="fp8")
+
+    assert weights_on_gpu(model, serving).gpu_bytes == pytest.approx(gigabytes * 1e9, rel=1e-6)
+
+
 def test_data_parallel_attention_shares_experts() -> None:
     model = architecture(parameters=MIXTURE)
 

@@ -274,7 +274,10 @@ def test_which_versions_free_what_attention_does_not_read(
             id="and what is drafted while it decodes",
         ),
         pytest.param(
-            {"version": "0.25.1"}, {"window_tokens": 129}, 10, 136 + 1, id="the token it decodes"
+            {"version": "0.25.1"}, {"window_tokens": 128}, 9, 136 + 1, id="a window of whole blocks"
+        ),
+        pytest.param(
+            {"version": "0.25.1"}, {"window_tokens": 129}, 10, 136 + 1, id="and a token more"
         ),
         pytest.param({"version": "0.25.1"}, {"chunk_tokens": 128}, 8, 136, id="a chunk"),
         pytest.param({"version": "0.25.1"}, {"chunk_tokens": 100}, 7, 135, id="in whole blocks"),
