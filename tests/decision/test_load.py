@@ -63,6 +63,21 @@ def test_a_silent_replica_is_empty_or_full():
     assert only(SignalName.CONCURRENCY, quiet, Fill.FULL).latest == pytest.approx(2.4)
 
 
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [(SignalName.BATCH, 1.4), (SignalName.QUEUE, 2.0), (SignalName.KV_CACHE, 1.0)],
+)
+def test_of_every_signal_a_silent_replica_is_empty_or_full(name, load):
+    quiet = [caching(0, 0.5, 0.5, waiting=0.0, ready_replicas=3)]
+    if name is SignalName.BATCH:
+        quiet = [sample(running=14, replicas=2, ready_replicas=3)]
+
+    assert only(name, quiet, max_num_seqs=10, queue_target=5.0).latest == pytest.approx(load)
+    assert only(name, quiet, Fill.FULL, max_num_seqs=10, queue_target=5.0).latest == (
+        pytest.approx(load + 1)
+    )
+
+
 def test_silence_of_most_is_missing():
     series = only(SignalName.CONCURRENCY, [sample(running=14, replicas=1, ready_replicas=3)])
 
@@ -259,7 +274,7 @@ def test_prefill_needs_a_length_and_a_rate(rate, finished):
     assert series.as_signal().detail == "no prompt was seen to be prefilled yet"
 
 
-def caching(at_s, *usages, waiting=4.0, **more):
+def caching(at_s, *usages, waiting=4.0, ready_replicas=None, **more):
     """Return replicas with ten running requests each and these shares of their cache in use."""
     return sample_of(
         *(
@@ -267,6 +282,7 @@ def caching(at_s, *usages, waiting=4.0, **more):
             for n, usage in enumerate(usages)
         ),
         at_s=at_s,
+        ready_replicas=len(usages) if ready_replicas is None else ready_replicas,
     )
 
 
@@ -349,6 +365,12 @@ def test_batch_counts_against_the_least_limit():
 
     assert only(SignalName.BATCH, [batches]).latest == 1
     assert only(SignalName.BATCH, [batches]).detail == "max_num_seqs 16"
+
+
+def test_a_queue_before_which_nothing_runs_shows_nothing_of_what_a_replica_can_run():
+    samples = [counted(0, waiting=3), counted(5, running=8), counted(10, running=4)]
+
+    assert only(SignalName.QUEUE, samples, queue_target=5.0).latest == pytest.approx(4 / 8)
 
 
 def test_queue_counts_no_replica_as_more_than_busy():

@@ -147,24 +147,37 @@ def test_data_parallel_attention_shares_experts() -> None:
     assert (alone.gpu_bytes - shared.gpu_bytes) == pytest.approx(75e9, rel=1e-6)
 
 
-def test_what_every_rank_holds_whole_is_not_divided() -> None:
+@pytest.mark.parametrize(
+    ("quantization", "gigabytes"),
+    [
+        pytest.param(None, 14 / 2 + 1, id="16 bits"),
+        pytest.param("fp8", 8 / 2 + 0.5, id="8 bits, as all of attention"),
+        pytest.param("nvfp4", (4 * 4.5 / 8 + 4 + 2) / 2 + 1, id="16 bits, as attention is left"),
+    ],
+)
+def test_what_every_rank_holds_whole_is_not_divided(
+    quantization: str | None, gigabytes: float
+) -> None:
     whole = dataclasses.replace(DENSE, replicated=BILLION)
-    model = architecture(parameters=whole)
+    model = architecture(parameters=whole, quantization=quantization)
 
     on_gpu = weights_on_gpu(model, Serving(tensor_parallel=2)).gpu_bytes
 
-    assert on_gpu == pytest.approx(7e9 + 1e9, rel=1e-6)
+    assert on_gpu == pytest.approx(gigabytes * 1e9, rel=1e-6)
 
 
 def test_mxfp4_kernels_round_an_experts_rows_up() -> None:
-    plain, padded = (
-        architecture(parameters=MIXTURE, quantization="mxfp4", hidden_size=hidden)
-        for hidden in (2816, 2880)
-    )
+    def padding(quantization: str) -> int:
+        plain, padded = (
+            architecture(parameters=MIXTURE, quantization=quantization, hidden_size=hidden)
+            for hidden in (2816, 2880)
+        )
+        return (
+            weights_on_gpu(padded, Serving()).gpu_bytes - weights_on_gpu(plain, Serving()).gpu_bytes
+        )
 
-    more = weights_on_gpu(padded, Serving()).gpu_bytes - weights_on_gpu(plain, Serving()).gpu_bytes
-
-    assert more == pytest.approx(100e9 * 4.25 / 8 * (3072 / 2880 - 1), rel=1e-6)
+    assert padding("mxfp4") == pytest.approx(100e9 * 4.25 / 8 * (3072 / 2880 - 1), rel=1e-6)
+    assert padding("int4-g32") == 0
 
 
 def test_an_index_states_the_bytes_unless_another_format_is_asked_for() -> None:
