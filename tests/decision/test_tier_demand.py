@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from scaler.decision.point import LoadPoint
 from scaler.decision.tier_demand import (
-    LATCH_LOOKBACK_S,
     Group,
     Tier,
     is_peak,
@@ -240,7 +239,7 @@ def test_a_minute_in_which_a_tier_is_unknown_ends_a_run(middle, expected):
 
 
 def test_older_than_the_latchs_lookback_counts_no_more():
-    gap = int(LATCH_LOOKBACK_S / BUCKET_S)
+    gap = int(6 * 3600 / BUCKET_S)
 
     # The first bucket of the run begins six hours before the newest point, then one bucket more.
     assert peaks([ABOVE] * 6 + [HOLD] * (gap - 6))
@@ -292,7 +291,8 @@ def test_a_shift_by_whole_buckets_changes_nothing(loads, shift):
     ],
 )
 def test_what_a_tier_is_at_now(point, ready, loading, silent):
-    one = cheap([] if point is None else [LoadPoint(at_s=-10, load=9.0, ready=9), point])
+    past = [LoadPoint(at_s=at_s, load=9.0, ready=9, loading=9) for at_s in (-30, -20, -10)]
+    one = cheap([] if point is None else [*past, point])
 
     assert (one.ready, one.loading, one.is_silent) == (ready, loading, silent)
 
