@@ -330,7 +330,8 @@ def test_a_silent_tier_takes_no_more():
     silent = t4(load=None, ready=2)
 
     assert shared(silent, a10(load=2.0, ready=2))["a10"] == 2
-    assert dealt(30_000, silent, a10()).planned == {"t4": 2, "a10": 4}
+    told = dealt(30_000, silent, a10())
+    assert told.planned == told.kept == {"t4": 2, "a10": 4}  # and the others may grow
 
 
 # Any group, any state.
