@@ -3,6 +3,8 @@ Every policy beside ours on real traces: SLO attainment against GPU-hours, swept
 
 Run: python -m benchmarks.policies [--quick | --full] [--trace NAME]... [--policy NAME]...
 
+Two days are also played slower, with every policy at its defaults (policy_days.py).
+
 Finished runs are kept in build/policies as JSON and are not played again while the code they
 depend on is the same; an interrupted run goes on where it was. The whole table (no --quick, no
 filter) also writes docs/benchmarks.md between its markers, and the plots beside it.
@@ -17,8 +19,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from benchmarks.kept import code, file_of, kept, played
+from benchmarks.policy_days import DAYS
+from benchmarks.policy_days_report import days_table, write_days
 from benchmarks.policy_report import OWN, Point, print_goals, write_page
-from benchmarks.policy_traces import BY_NAME, QUICK, TRACES, TraceSpec, arrivals_of
+from benchmarks.policy_traces import BY_NAME, QUICK, TraceSpec, arrivals_of
 from scaler.decision.policy import Forecast
 from scaler.simulation.baselines.bound import lower_bound_gpu_hours
 from scaler.simulation.baselines.catalog import NAMED, Terms, named, own_defaults, terms_of
@@ -31,6 +35,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 KEPT = ROOT / "build" / "policies"
 GPUS = 40
 COLD_START_S = 60.0
+SPECS = BY_NAME | {spec.name: spec for spec in DAYS}
 
 RIVALS = {
     "fixed": (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 22, 25, 30),
@@ -50,6 +55,7 @@ RIVALS = {
     "slo-planner-both": (0.5, 0.25, 0.15, 0.11),
 }
 """What each knob is set to beside its default; requests per second as shares of the safe rate."""
+FIXED_ON_DAYS = (3, 4, 5, 6, 7, 8, 9, 10)
 FLOORS = (4, 8, 11, 14, 17)
 FLOORED = {"knative-300s": (20.0, 40.0), "hpa-rps": (0.7,)}
 """Rivals that are also given a least count of replicas, by hindsight, with these knobs."""
@@ -87,12 +93,13 @@ class Task:
     @property
     def path(self) -> pathlib.Path:
         """Where its result is kept, for the code as it is."""
-        about = [dataclasses.asdict(self), _about(self), _code(self.policy)]
+        of_trace = ("policy_traces",) if self.trace in BY_NAME else ("policy_traces", "policy_days")
+        about = [dataclasses.asdict(self), _about(self), _code(self.policy, *of_trace)]
         return file_of(KEPT, about, prefix=f"{self.trace}-{self.policy}-")
 
 
 def _about(task: Task) -> str:
-    spec = BY_NAME[task.trace]
+    spec = SPECS[task.trace]
     return f"{spec.about} {spec.warm_up_s} {spec.length_s} {GPUS} {COLD_START_S}"
 
 
@@ -101,8 +108,8 @@ _OF_TRAINING = ("lenders", "lending", "lending_oracle", "online", "pool", "train
 
 
 @functools.cache
-def _code(policy: str) -> str:
-    """Return a fingerprint of the code that a policy's run depends on."""
+def _code(policy: str, *traces: str) -> str:
+    """Return a fingerprint of the code that a policy's run and the traces depend on."""
     shared = ("demand", "kpa", "pace", "point", "rates", "sample", "sliding", "window")
     files = sorted((ROOT / "scaler" / "simulation").rglob("*.py"))
     if policy == OWN:
@@ -110,7 +117,7 @@ def _code(policy: str) -> str:
     else:
         files += [ROOT / "scaler" / "decision" / f"{name}.py" for name in shared]
     files = [path for path in files if path.stem not in _OF_TRAINING]
-    files.append(ROOT / "benchmarks" / "policy_traces.py")
+    files += (ROOT / "benchmarks" / f"{name}.py" for name in traces)
     return code(files)
 
 
@@ -131,7 +138,7 @@ def play(task: Task) -> dict[str, Any]:
 
 
 def _play(task: Task) -> dict[str, Any]:
-    spec = BY_NAME[task.trace]
+    spec = SPECS[task.trace]
     _, _, floor = task.setting.partition(",min=")
     setup, arrivals = _setup(spec, task.seed, int(floor or 1)), arrivals_of(spec, task.seed)
     began_s = time.process_time()
@@ -180,13 +187,28 @@ def _own(setting: str, terms: Terms) -> Autoscaler:
 
 
 def tasks(asked: argparse.Namespace) -> Iterator[Task]:
-    """Yield the runs, each trace's one after another, the longest first."""
-    chosen = asked.trace or (QUICK if asked.quick else [spec.name for spec in TRACES])
+    """Yield the runs, each trace's one after another."""
+    chosen = asked.trace or (QUICK if asked.quick else list(SPECS))
     seeds = range(1, (asked.seeds or (3 if asked.full else 1 if asked.quick else 2)) + 1)
     for trace in chosen:
+        if trace not in BY_NAME:
+            for policy, setting in _points_of_a_day(asked):
+                yield Task(trace=trace, policy=policy, setting=setting, seed=1)
+            continue
         for seed in seeds:
             for policy, setting in _points(asked, sweep=seed == 1 or asked.full):
                 yield Task(trace=trace, policy=policy, setting=setting, seed=seed)
+
+
+def _points_of_a_day(asked: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Yield every policy at its defaults, our targets, fleets of a fixed size, and the oracle."""
+    yield from _points(asked, sweep=False)
+    if not asked.policy or OWN in asked.policy:
+        yield from ((OWN, f"target={each:g}") for each in OWN_TARGETS)
+    if not asked.policy or "fixed" in asked.policy:
+        yield from (("fixed", str(count)) for count in FIXED_ON_DAYS)
+    if not asked.policy or "oracle" in asked.policy:
+        yield "oracle", "0.99"
 
 
 def _points(asked: argparse.Namespace, *, sweep: bool) -> Iterator[tuple[str, str]]:
@@ -238,8 +260,7 @@ def _arguments() -> argparse.Namespace:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="three traces, the best rivals")
     size.add_argument("--full", action="store_true", help="every point with three seeds")
-    names = [spec.name for spec in TRACES]
-    parser.add_argument("--trace", action="append", choices=names, help="only these")
+    parser.add_argument("--trace", action="append", choices=SPECS, help="only these")
     policies = ["oracle", OWN, *RIVALS]
     parser.add_argument("--policy", action="append", choices=policies, help="only these")
     parser.add_argument("--seeds", type=int, help="1 to N; the sweep is played with the first")
@@ -255,9 +276,11 @@ def main() -> None:
     told = "{trace}  {name}".format_map
     every = points(played(chosen, play, asked.processes, told=told))
     print_goals(every)
+    print(days_table(every))
     is_whole = not (asked.quick or asked.trace or asked.policy or asked.print_only)
     if is_whole:
         write_page(every, ROOT / "docs")
+        write_days(every, ROOT / "docs")
 
 
 if __name__ == "__main__":

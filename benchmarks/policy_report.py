@@ -12,7 +12,6 @@ OWN = "kvtide"
 LEVELS = (0.90, 0.95, 0.98, 0.99, 0.995, 0.999)
 _SAVED, _OVER_ORACLE = 0.20, 1.25
 _LEAST_DRAWN = 0.8
-_BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +167,17 @@ def _best(rivals: Sequence[Point]) -> list[Point]:
 
 def write_page(points: Sequence[Point], docs: pathlib.Path) -> None:
     """Write the figures between the page's markers, and a plot of each trace beside it."""
-    page = docs / "benchmarks.md"
-    text = page.read_text(encoding="utf-8")
-    head, rest = text.split(_BEGIN, 1)
-    tail = rest.split(_END, 1)[1]
-    page.write_text(f"{head}{_BEGIN}\n\n{figures(points)}\n{_END}{tail}", encoding="utf-8")
+    put(docs / "benchmarks.md", "figures", figures(points))
     for trace in traces_of(points):
         (docs / f"benchmarks-{trace}.svg").write_text(plot(trace, points), encoding="utf-8")
+
+
+def put(page: pathlib.Path, name: str, found: str) -> None:
+    """Write what was found between the page's markers of that name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    head, rest = page.read_text(encoding="utf-8").split(begin, 1)
+    tail = rest.split(end, 1)[1]
+    page.write_text(f"{head}{begin}\n\n{found}\n{end}{tail}", encoding="utf-8")
 
 
 def figures(points: Sequence[Point]) -> str:

@@ -19,6 +19,7 @@ from scaler.sources.traces import open_trace
 
 _CHAT_PROMPT, _CHAT_OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211)
 _CODE_OUTPUT = Lengths(mean_tokens=28, sigma=1.2, most_tokens=1000)
+_DAY_S, _HOUR_S = 86_400.0, 3600.0
 _LONGEST_PROMPT = 14_000
 """Tokens: with its answer, what fits the model length of the simulated engine."""
 
@@ -70,7 +71,14 @@ def _requests(scale: float) -> Callable[[pathlib.Path, int], Iterator[Arrival]]:
     return read
 
 
-def _rates(
+def from_rates(
+    spans: Callable[[pathlib.Path], Iterator[Rate]],
+) -> Callable[[pathlib.Path, int], Iterator[Arrival]]:
+    """Sample requests from the rates of a file."""
+    return lambda path, seed: sampled(spans(path), seed)
+
+
+def windows(
     *,
     start_s: float,
     end_s: float,
@@ -79,8 +87,8 @@ def _rates(
     cv: float,
     prompt: Lengths = _CHAT_PROMPT,
     output: Lengths = _CHAT_OUTPUT,
-) -> Callable[[pathlib.Path, int], Iterator[Arrival]]:
-    """Sample requests from mean rates; time runs faster, the rate in seconds stays the same."""
+) -> Callable[[pathlib.Path], Iterator[Rate]]:
+    """Read mean rates; time runs faster, the rate in seconds stays the same."""
 
     def spans(path: pathlib.Path) -> Iterator[Rate]:
         for rate in open_trace(path).rates():
@@ -95,17 +103,15 @@ def _rates(
                 cv=cv,
             )
 
-    return lambda path, seed: sampled(spans(path), seed)
+    return spans
 
 
 def _of_mean(lengths: Lengths, mean: float | None) -> Lengths:
     return dataclasses.replace(lengths, mean_tokens=mean) if mean else lengths
 
 
-def _shape(
-    *, peak_per_s: float, speed_up: float
-) -> Callable[[pathlib.Path, int], Iterator[Arrival]]:
-    """Sample requests from a curve of load relative to its peak."""
+def shape(*, peak_per_s: float, speed_up: float) -> Callable[[pathlib.Path], Iterator[Rate]]:
+    """Read a curve of load relative to its peak."""
 
     def spans(path: pathlib.Path) -> Iterator[Rate]:
         with path.open(encoding="utf-8", newline="") as file:
@@ -120,10 +126,21 @@ def _shape(
                     cv=2.0,
                 )
 
-    return lambda path, seed: sampled(spans(path), seed)
+    return spans
 
 
-_DAY_S, _HOUR_S = 86_400.0, 3600.0
+def code_days(*, speed_up: float) -> Callable[[pathlib.Path], Iterator[Rate]]:
+    """Read Monday noon to Wednesday 0 h of the code week."""
+    return windows(
+        start_s=3.5 * _DAY_S,
+        end_s=5 * _DAY_S,
+        speed_up=speed_up,
+        scale=1.0,
+        cv=4.0,
+        output=_CODE_OUTPUT,
+    )
+
+
 TRACES = (
     TraceSpec(
         name="azure2023-conv",
@@ -152,7 +169,7 @@ TRACES = (
         about="18 h from the first midnight in 45 min, x0.5; sampled, CV of gaps 2.1",
         warm_up_s=900.0,
         length_s=1800.0,
-        arrivals=_rates(start_s=0, end_s=18 * _HOUR_S, speed_up=24, scale=0.5, cv=2.1),
+        arrivals=from_rates(windows(start_s=0, end_s=18 * _HOUR_S, speed_up=24, scale=0.5, cv=2.1)),
     ),
     TraceSpec(
         name="azure2024-code",
@@ -161,14 +178,7 @@ TRACES = (
         about="Monday noon to Wednesday 0 h in 75 min, x1; sampled, CV of gaps 4",
         warm_up_s=1500.0,
         length_s=3000.0,
-        arrivals=_rates(
-            start_s=3.5 * _DAY_S,
-            end_s=5 * _DAY_S,
-            speed_up=28.8,
-            scale=1.0,
-            cv=4.0,
-            output=_CODE_OUTPUT,
-        ),
+        arrivals=from_rates(code_days(speed_up=28.8)),
     ),
     TraceSpec(
         name="deepseek-day",
@@ -177,7 +187,7 @@ TRACES = (
         about="24 h from noon in 60 min, 110 requests/s at the peak; sampled, CV of gaps 2",
         warm_up_s=1200.0,
         length_s=2400.0,
-        arrivals=_shape(peak_per_s=110.0, speed_up=24),
+        arrivals=from_rates(shape(peak_per_s=110.0, speed_up=24)),
     ),
     TraceSpec(
         name="mooncake-synthetic",

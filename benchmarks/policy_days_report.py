@@ -1,0 +1,53 @@
+"""The table of the slower days: every policy at its defaults, the fixed fleet, and the oracle."""
+
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from benchmarks.policy_days import DAYS
+from benchmarks.policy_report import OWN, Point, cheapest, put
+
+
+def days_table(points: Sequence[Point]) -> str:
+    """Return every policy on the slower days, by its GPU-hours over them; nothing if none ran."""
+    played = [day for day in DAYS if any(one.trace == day.name for one in points)]
+    if not played:
+        return ""
+    names = [day.name for day in played]
+    by_policy: dict[str, list[Point]] = {}
+    for name in names:
+        for label, point in _of_a_day([one for one in points if one.trace == name]):
+            by_policy.setdefault(label, []).append(point)
+    whole = [(label, each) for label, each in by_policy.items() if len(each) == len(names)]
+    whole.sort(key=lambda row: sum(one.gpu_hours for one in row[1]))
+    return "\n".join(
+        [
+            *(f"* **{day.name}**: {day.about}" for day in played),
+            "",
+            "| policy | " + " | ".join(f"{name}: in SLO | GPU-h" for name in names) + " | all |",
+            "|---|" + "--:|--:|" * len(names) + "--:|",
+            *(_row(label, each) for label, each in whole),
+        ]
+    )
+
+
+def _of_a_day(points: Sequence[Point]) -> Iterator[tuple[str, Point]]:
+    fixed = cheapest((one for one in points if one.policy == "fixed"), 0.99)
+    if fixed is not None:
+        yield "fixed, the fewest for 99 %", fixed
+    for one in points:
+        if one.policy == "oracle":
+            yield "oracle at 99 %", one
+        elif one.policy == OWN:
+            yield f"**{OWN}**" + ("" if one.setting == "default" else f" {one.setting}"), one
+        elif one.setting == "default":
+            yield one.policy, one
+
+
+def _row(label: str, points: Sequence[Point]) -> str:
+    cells = " | ".join(f"{100 * one.attainment:.1f} % | {one.gpu_hours:.1f}" for one in points)
+    return f"| {label} | {cells} | {sum(one.gpu_hours for one in points):.1f} |"
+
+
+def write_days(points: Sequence[Point], docs: pathlib.Path) -> None:
+    """Write the table between the page's markers."""
+    put(docs / "benchmarks.md", "slower days", days_table(points) + "\n")
