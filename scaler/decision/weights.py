@@ -178,10 +178,11 @@ def _share_on_fullest(counted: Parameters, storage: Storage, serving: Serving) -
     Return the share of all weights that the fullest GPU holds.
 
     Tensor ranks share every matrix and table (vocabulary-parallel); data-parallel ranks share
-    routed experts where attention is data-parallel; pipeline stages share layers, and the first
-    and last hold a table each.
+    routed experts where attention is data-parallel; pipeline stages share layers, the first and
+    last hold a table each, and the last the drafter's layers, as it does their caches.
     """
     whole = stored_bytes(counted, storage, drafts=False)
+    with_drafts = stored_bytes(counted, storage, drafts=bool(serving.draft_layers))
     tables = dataclasses.replace(counted, mixer=0, dense=0, expert=0)
     held = stored_bytes(tables, storage, drafts=False)
     layers = (whole - held) / serving.pipeline_parallel
@@ -189,4 +190,5 @@ def _share_on_fullest(counted: Parameters, storage: Storage, serving: Serving) -
     if serving.data_parallel > 1 and counted.expert:
         expert = counted.expert * storage.bits / 8 / serving.pipeline_parallel
         layers -= expert * (1 - 1 / serving.data_parallel)
-    return (layers + ends) / whole / serving.tensor_parallel
+    last = layers + ends + with_drafts - whole
+    return last / with_drafts / serving.tensor_parallel

@@ -125,6 +125,9 @@ def test_the_fullest_gpu_of_a_layout(serving: Serving, share: float) -> None:
         pytest.param(Serving(), 6 + 2, id="loaded only where it drafts"),
         pytest.param(Serving(draft_layers=1), 6 + 2 + 2, id="in 16 bits"),
         pytest.param(Serving(draft_layers=1, tensor_parallel=2), 5, id="shared by ranks"),
+        pytest.param(
+            Serving(draft_layers=1, pipeline_parallel=2), 6 / 2 + 1 + 2, id="on the last stage"
+        ),
     ],
 )
 def test_a_draft_layer_weighs(serving: Serving, gigabytes: float) -> None:
