@@ -13,7 +13,7 @@ from scaler.decision.forecast import forecast, lead_time_s
 from scaler.decision.outlook import quantile
 from scaler.decision.point import LoadPoint
 from scaler.decision.policy import Forecast, InferencePolicy
-from scaler.decision.rise import ENOUGH_DAYS, rise
+from scaler.decision.rise import rise
 from scaler.decision.trend import along
 from tests.builders import inference
 
@@ -214,8 +214,8 @@ def test_the_present_minute_teaches_nothing():
 @pytest.mark.parametrize(
     ("before_today", "expected"),
     [
-        pytest.param(ENOUGH_DAYS - 2, 0.0, id="two days: all hours count, and this one drowns"),
-        pytest.param(ENOUGH_DAYS - 1, 3.0, id="three days: this hour alone counts"),
+        pytest.param(1, 0.0, id="two days: all hours count, and this one drowns"),
+        pytest.param(2, 3.0, id="three days: this hour alone counts"),
     ],
 )
 def test_with_several_days_the_hour_of_day_counts(before_today, expected):
@@ -358,6 +358,9 @@ def test_one_reading_is_averaged_over_the_panic_window():
         ),
         pytest.param(
             minutes([*BURSTS, *[None] * 5]), RISE, LEAD_S, id="rise: none is known of five minutes"
+        ),
+        pytest.param(
+            minutes([*BURSTS, *[None] * 5]), RISE, 90.0, id="rise: of two minutes one knows none"
         ),
     ],
 )
