@@ -8,9 +8,9 @@ load cannot lower it.
 import collections
 import dataclasses
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from .outlook import MINUTE_S, Outlook, quantile
+from .outlook import MINUTE_S, Outlook, pinball, quantile
 from .point import LoadPoint
 from .policy import InferencePolicy
 from .sliding import bucket_of
@@ -105,7 +105,7 @@ def _from_level(
         why=f"{100 * share:g} % of {len(rises)} minutes{when} rose no more"
         f" above the mean of {length} min",
     )
-    return Foretold(outlook=outlook, loss=_pinball(rises.values(), usual, share))
+    return Foretold(outlook=outlook, loss=pinball(rises.values(), usual, share))
 
 
 def _minutes(points: Sequence[LoadPoint], lookback_s: float) -> dict[int, Minute]:
@@ -195,14 +195,3 @@ def _repeated(rises: Mapping[int, float], reach: int) -> float:
     once = reach + max(LEVEL_MINUTES)
     apart = (amount for minute, amount in rises.items() if abs(minute - largest) >= once)
     return max(apart, default=0.0)
-
-
-def _pinball(rises: Collection[float], expected: float, share: float) -> float:
-    """
-    Return how far a quantile was from what came, on average: its own least is the true quantile.
-
-    Koenker and Bassett, Regression Quantiles, Econometrica 46 (1978): ``share`` for each replica
-    that was missing, ``1 − share`` for each that was too many.
-    """
-    missed = (amount - expected for amount in rises)
-    return sum(max(share * by, (share - 1) * by) for by in missed) / len(rises)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scaler.decision.decision import Reason, Step
 from scaler.decision.forecast import forecast, lead_time_s
-from scaler.decision.outlook import quantile
+from scaler.decision.outlook import pinball, quantile
 from scaler.decision.point import LoadPoint
 from scaler.decision.policy import Forecast, InferencePolicy
 from scaler.decision.rise import rise
@@ -59,6 +59,10 @@ BURSTS = [*[1.0, 1.0, 1.0, 1.0, 1.0, 5.0] * 3, 1.0]
 """A load of 1 with a minute of 5 in six: five minutes of calm before each, 1.8 on average now."""
 
 
+SLOPES = [float(at % 20) for at in range(200)]
+"""One replica more each minute, twenty minutes long, again and again."""
+
+
 @pytest.mark.parametrize(
     ("policy", "startup_s", "expected"),
     [
@@ -78,6 +82,18 @@ def test_the_lead_time(policy, startup_s, expected):
 )
 def test_a_quantile_is_the_least_value_that_the_share_does_not_exceed(share, expected):
     assert quantile([4, 2, 1, 3], share) == expected
+
+
+@pytest.mark.parametrize(
+    ("expected", "loss"),
+    [
+        pytest.param(2, (0.9 * 2 + 0.9 * 1) / 3, id="three and four: one and two were missing"),
+        pytest.param(4, (0.1 * 1 + 0.1 * 2) / 3, id="one and two were too many"),
+        pytest.param(3, (0.9 * 1 + 0.1 * 1) / 3, id="one each"),
+    ],
+)
+def test_a_replica_that_was_missing_weighs_more_than_one_too_many(expected, loss):
+    assert pinball([2, 3, 4], expected, 0.9) == pytest.approx(loss)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +162,21 @@ def test_a_rise_is_what_comes_within_one_lead_time(lead_s, expected):
     assert risen(ramps, policy, lead_s) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("quantile", [0.69, 0.71])
+def test_within_a_lead_time_is_at_any_minute_of_it(quantile):
+    ramps = [*[1.0] * 9, 6.0] * 20  # a minute of it lies ahead of three in ten
+    policy = dataclasses.replace(RISE, forecast_quantile=quantile)
+
+    assert (risen(ramps, policy, 180) > 4) is (quantile > 0.7)
+
+
+def test_between_two_minutes_the_level_is_between_as_well():
+    fallen = minutes([*SLOPES, 0.0])
+    outlooks = [rise(fallen, RISE, lead_s) for lead_s in (60, 75, 120)]
+
+    assert [one and one.load for one in outlooks] == pytest.approx([0.0, 4.75, 19.0])
+
+
 def test_load_rises_from_the_mean_of_minutes_to_the_highest_in_one():
     # In each minute 1 but for ten seconds; these hold 7 in every sixth minute, else 4.
     def load(age: float) -> float:
@@ -157,10 +188,6 @@ def test_load_rises_from_the_mean_of_minutes_to_the_highest_in_one():
     assert outlook is not None
     assert outlook.load == pytest.approx((50 + 40) / 60)
     assert outlook.rise == pytest.approx(7 - (50 + 40) / 60)
-
-
-SLOPES = [float(at % 20) for at in range(200)]
-"""One replica more each minute, twenty minutes long, again and again."""
 
 
 @pytest.mark.parametrize(
@@ -186,6 +213,17 @@ def test_a_thinned_reading_stands_for_the_time_since_the_one_before():
 
     assert outlook is not None
     assert outlook.load == pytest.approx((55 * 1 + 5 * 13) / 60)
+
+
+def test_a_reading_after_a_gap_stands_for_a_minute_at_most():
+    since_s = NOW_S - 60
+    calm = [LoadPoint(at_s=since_s + 20 * k, load=1.0) for k in (1, 2)]
+    late = LoadPoint(at_s=since_s, load=4.0)
+    before = [LoadPoint(at_s=since_s - 1200 - 60 * k, load=1.0) for k in range(30, 0, -1)]
+    outlook = rise([*before, late, *calm, LoadPoint(at_s=NOW_S, load=1.0)], RISE, LEAD_S)
+
+    assert outlook is not None
+    assert outlook.load == pytest.approx((60 * 4 + 20 + 20) / 100)
 
 
 def test_older_than_the_lookback_does_not_count():
