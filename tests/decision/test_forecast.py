@@ -299,16 +299,17 @@ def test_the_reserve_is_added_to_the_level_and_runs_up_to_full():
 
 
 @pytest.mark.parametrize(
-    ("ttft_s", "expected"),
+    ("ttft_s", "lead_s", "expected"),
     [
-        pytest.param(None, 6, id="nobody waits: all of the peak"),
-        pytest.param(15, 5, id="5.8 · 60 / 75: what is left drains within 15 s"),
-        pytest.param(60, 3, id="a peak of one lead time, drained within another"),
+        pytest.param(None, 60, 6, id="nobody waits: all of the peak"),
+        pytest.param(None, 1, 6, id="nobody waits, however short the peak is"),
+        pytest.param(15, 60, 5, id="5.8 · 60 / 75: what is left drains within 15 s"),
+        pytest.param(60, 60, 3, id="a peak of one lead time, drained within another"),
     ],
 )
-def test_a_request_may_wait_as_long_as_its_target_allows(ttft_s, expected):
+def test_a_request_may_wait_as_long_as_its_target_allows(ttft_s, lead_s, expected):
     policy = dataclasses.replace(RISE, ttft_target_s=ttft_s)
-    step = foreseen(minutes(BURSTS), policy)
+    step = foreseen(minutes(BURSTS), policy, lead_s=lead_s)
 
     assert step is not None
     assert step.replicas == expected
@@ -382,7 +383,10 @@ def test_one_reading_is_averaged_over_the_panic_window():
 @pytest.mark.parametrize(
     ("points", "policy", "lead_s"),
     [
-        pytest.param(minutes(BURSTS), OFF, LEAD_S, id="the forecast is off"),
+        pytest.param(minutes(BURSTS), OFF, LEAD_S, id="the forecast is off: no rise"),
+        pytest.param(
+            fine(lambda age: 10 - age / 60), OFF, LEAD_S, id="the forecast is off: no trend"
+        ),
         pytest.param(minutes(BURSTS), RISE, None, id="the lead time is not known"),
         pytest.param(minutes(BURSTS), RISE, 0.0, id="a replica is ready at once"),
         pytest.param([], RISE, LEAD_S, id="there are no points"),
@@ -413,6 +417,9 @@ def test_a_forecast_abstains(points, policy, lead_s):
         pytest.param(lambda age: 10 - age / 60, 300, 5, id="five minutes ahead"),
         pytest.param(lambda age: 1 + age / 60, 60, 0, id="falling load is not followed down"),
         pytest.param(lambda age: 3.0, 60, 0, id="constant load"),
+        pytest.param(
+            lambda age: 3 - max(0, age - 300) / 300, 60, 0, id="a slope before its window"
+        ),
         pytest.param(lambda age: 50.0 if age == 20 else 3.0, 60, 0, id="one spike"),
         pytest.param(lambda age: None if age < 150 else 3.0, 60, 0, id="a gap"),
         pytest.param(
