@@ -20,7 +20,7 @@ _PARTS = 10
 """Spans of constant rate that stand for a straight line."""
 
 
-def _drawn(
+def drawn(
     spans: Callable[[pathlib.Path], Iterator[Rate]],
 ) -> Callable[[pathlib.Path], Iterator[Rate]]:
     """Draw straight lines between the middles of consecutive windows."""
@@ -48,7 +48,7 @@ DAYS = (
         about="Monday noon to Wednesday 0 h in 6 h; the last 24 h are scored",
         warm_up_s=7_200.0,
         length_s=14_000.0,
-        arrivals=from_rates(_drawn(code_days(speed_up=_SPEED_UP))),
+        arrivals=from_rates(drawn(code_days(speed_up=_SPEED_UP))),
     ),
     dataclasses.replace(
         BY_NAME["deepseek-day"],
@@ -56,6 +56,6 @@ DAYS = (
         about="24 h from noon in 4 h, 110 requests/s at the peak; the last 16 h are scored",
         warm_up_s=4_800.0,
         length_s=9_400.0,
-        arrivals=from_rates(_drawn(shape(peak_per_s=110.0, speed_up=_SPEED_UP))),
+        arrivals=from_rates(drawn(shape(peak_per_s=110.0, speed_up=_SPEED_UP))),
     ),
 )
