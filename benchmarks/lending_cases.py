@@ -99,7 +99,7 @@ def trace(case: Case, seed: int = 1) -> list[Arrival]:
         arrivals = list(scaled(read, 2, seed=seed))
     else:
         arrivals = list(sampled(_rates(case), seed=seed))
-    return repeated(arrivals, case.length_s, WARM_UP_S)
+    return list(repeated(arrivals, case.length_s, WARM_UP_S))
 
 
 def _rates(case: Case) -> Iterable[Rate]:

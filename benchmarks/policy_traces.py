@@ -59,7 +59,7 @@ def arrivals_of(spec: TraceSpec, seed: int) -> list[Arrival]:
     )
     if spec.like_yesterday:
         scored = [one for one in cut if one.at_s < spec.length_s]
-        return repeated(scored, spec.length_s, spec.warm_up_s)
+        return list(repeated(scored, spec.length_s, spec.warm_up_s))
     return [one for one in cut if one.at_s < spec.warm_up_s + spec.length_s]
 
 

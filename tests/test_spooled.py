@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.cli.spooled import Spooled
-from scaler.simulation.simulate import repeated
 from scaler.simulation.traffic import Arrival
 
 TOKENS = st.integers(1, 2**31)
@@ -31,16 +30,6 @@ def test_two_who_read_at_once_do_not_mix_up_their_places():
     assert list(zip(kept, itertools.islice(kept, 5000, None), strict=False)) == list(
         zip(rows, rows[5000:], strict=False)
     )
-
-
-@given(ROWS, st.floats(0, 1e7))
-def test_its_own_end_precedes_it_as_with_requests_in_memory(rows, warm_up_s):
-    length_s = rows[-1].at_s + 1.0 if rows else 1.0
-    warm_up_s = min(warm_up_s, length_s)
-
-    found = Spooled(rows).after_its_own_end(length_s, warm_up_s)
-
-    assert list(found) == repeated(rows, length_s, warm_up_s)
 
 
 def test_three_times_as_many_take_no_more_memory():

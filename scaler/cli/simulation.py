@@ -21,7 +21,7 @@ from scaler.simulation.keda import kvtide
 from scaler.simulation.lenders import Kvtide
 from scaler.simulation.presets import one_fleet, preset
 from scaler.simulation.score import Score
-from scaler.simulation.simulate import Autoscaler, Run, Setup, simulate
+from scaler.simulation.simulate import Autoscaler, Run, Setup, repeated, simulate
 from scaler.simulation.traffic import (
     Arrival,
     Lengths,
@@ -93,7 +93,7 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
     autoscalers = list(_policies(asked.policies or _DEFAULT, setup, arrivals, asked.config))
     runs, fewest = _run(
         setup,
-        arrivals.after_its_own_end(length_s, setup.warm_up_s),
+        _warmed_up(arrivals, length_s, setup.warm_up_s),
         autoscalers,
         lending=lending,
         clairvoyant=asked.clairvoyant,
@@ -152,6 +152,10 @@ def _slice(text: str | None) -> tuple[float, float] | None:
         problem = Problem(field="--slice", got=repr(text), allowed="A:B, seconds, 0 <= A < B")
         raise ConfigurationError(problem)
     return part
+
+
+def _warmed_up(arrivals: Spooled, length_s: float, warm_up_s: float) -> Spooled:
+    return Spooled(repeated(arrivals, length_s, warm_up_s)) if warm_up_s else arrivals
 
 
 def _arrivals(trace: Trace, asked: Asked) -> Spooled:

@@ -61,16 +61,3 @@ class Spooled(Sequence[Arrival]):
                 return
             place += len(part)
             yield from itertools.starmap(Arrival, _ROW.iter_unpack(part))
-
-    def after_its_own_end(self, length_s: float, warm_up_s: float) -> "Spooled":
-        """
-        Return a trace with its own end put before it as a warm-up of ``warm_up_s`` seconds.
-
-        As :func:`scaler.simulation.simulate.repeated` does with requests that are in memory.
-        """
-        if not warm_up_s:
-            return self
-        from_s = length_s - warm_up_s
-        before = (one._replace(at_s=one.at_s - from_s) for one in self if one.at_s >= from_s)
-        these = (one._replace(at_s=one.at_s + warm_up_s) for one in self)
-        return Spooled(itertools.chain(before, these))

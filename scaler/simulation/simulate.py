@@ -9,7 +9,7 @@ run, and nothing that happened in the warm-up is scored.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Protocol
 
 from scaler.decision.window import ScaleBounds, Window
@@ -291,12 +291,15 @@ class _Loop:
         )
 
 
-def repeated(arrivals: Sequence[Arrival], length_s: float, warm_up_s: float) -> list[Arrival]:
+def repeated(arrivals: Collection[Arrival], length_s: float, warm_up_s: float) -> Iterator[Arrival]:
     """
-    Return a trace with its own end put before it as a warm-up of ``warm_up_s`` seconds.
+    Yield a trace with its own end put before it as a warm-up of ``warm_up_s`` seconds.
 
     A yesterday that was like today: a warm-up as long as the trace is the trace, played twice.
     """
     from_s = length_s - warm_up_s
-    before = [one._replace(at_s=one.at_s - from_s) for one in arrivals if one.at_s >= from_s]
-    return [*before, *(one._replace(at_s=one.at_s + warm_up_s) for one in arrivals)]
+    for one in arrivals:
+        if one.at_s >= from_s:
+            yield one._replace(at_s=one.at_s - from_s)
+    for one in arrivals:
+        yield one._replace(at_s=one.at_s + warm_up_s)

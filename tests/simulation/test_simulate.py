@@ -56,7 +56,7 @@ def test_a_warm_up_is_neither_scored_nor_paid():
     )
     arrivals = traffic(length_s=300.0)
 
-    run = simulate(setup, repeated(arrivals, 300.0, 300.0), FixedFleet(replicas=2))
+    run = simulate(setup, list(repeated(arrivals, 300.0, 300.0)), FixedFleet(replicas=2))
 
     assert run.score.requests == len(arrivals)
     assert run.score.gpu_hours == pytest.approx(2 * 300 / 3600)
