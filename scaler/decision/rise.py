@@ -61,17 +61,17 @@ def rise(
     minutes = _minutes(points, policy.forecast_lookback_s)
     reach = max(1.0, lead_time_s / MINUTE_S)
     near = _within(minutes, present, math.floor(reach), policy.forecast_quantile)
-    share = reach % 1
-    if near is None or not share:
+    part = reach % 1
+    if near is None or not part:
         return near
     far = _within(minutes, present, math.ceil(reach), policy.forecast_quantile)
-    return far and _between(near, far, share)
+    return far and _between(near, far, part)
 
 
-def _between(near: Outlook, far: Outlook, share: float) -> Outlook:
+def _between(near: Outlook, far: Outlook, part: float) -> Outlook:
     return Outlook(
-        load=near.load + share * (far.load - near.load),
-        rise=near.rise + share * (far.rise - near.rise),
+        load=near.load + part * (far.load - near.load),
+        rise=near.rise + part * (far.rise - near.rise),
         why=far.why,
     )
 
