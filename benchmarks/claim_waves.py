@@ -84,13 +84,12 @@ def played(
 
 
 def policy_at(target: float) -> InferencePolicy:
-    """Return the defaults but for the target; the delay is what auto comes to at 60 s."""
+    """Return the defaults but for the target."""
     return InferencePolicy(
         max_replicas=GPUS,
         itl_target_s=0.1,
         ttft_target_s=2.0,
         target_utilization=target,
-        scale_down_delay_s=120.0,
     )
 
 
