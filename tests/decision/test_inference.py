@@ -630,3 +630,55 @@ def test_without_a_forecast_the_history_asks_for_nothing():
     decision = decide(window(*calm, history=hours), policy)
 
     assert Reason.FORECAST not in reasons(decision)
+
+
+def bursty(end_s, *, spacing_s=60.0, count=120):
+    """Return samples up to ``end_s``: two replicas, one minute in five at three times the load."""
+    return [
+        sample(at_s, running=30 if at_s // 60 % 5 == 4 else 10, replicas=2, spec_replicas=2)
+        for at_s in (end_s - spacing_s * k for k in range(count, -1, -1))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("forecast", "lead_time_s", "is_raised"),
+    [
+        pytest.param(Forecast.RISE, 60.0, True, id="bursts that were seen"),
+        pytest.param(Forecast.RISE, None, False, id="no lead time is known"),
+        pytest.param(Forecast.OFF, 60.0, False, id="off"),
+    ],
+)
+@pytest.mark.parametrize("has_history", [True, False])
+def test_a_forecast_looks_back_over_fine_samples_and_history(
+    forecast, lead_time_s, is_raised, has_history
+):
+    past = bursty(9_960, spacing_s=60.0 if has_history else 5.0, count=100 if has_history else 720)
+    calm = steady(40, running=10, replicas=2, spec_replicas=2).samples
+    fine = calm if has_history else (*past, *calm)
+    seen = window(*fine, history=tuple(past) if has_history else ())
+
+    decision = decide(seen, inference(forecast=forecast, lead_time_s=lead_time_s, **FAST))
+
+    assert (Reason.FORECAST in reasons(decision)) is is_raised
+    assert not decision.woken
+
+
+def test_a_slope_is_seen_over_history_and_fine_samples_together():
+    climbing = [
+        sample(at_s, running=(at_s - 8_980) / 10, replicas=12, spec_replicas=12)
+        for at_s in range(9_000, 10_001, 10)
+    ]
+    policy = inference(forecast=Forecast.TREND, lead_time_s=300.0, target_utilization=0.95, **FAST)
+    fine, before = tuple(climbing[-6:]), tuple(climbing[:-6])
+
+    assert Reason.FORECAST in reasons(decide(window(*fine, history=before), policy))
+    assert Reason.FORECAST not in reasons(decide(window(*fine), policy))
+
+
+def test_a_workload_that_went_to_sleep_is_not_woken_by_a_forecast():
+    asleep = [Sample(at_s=9_965.0 + 5 * k, spec_replicas=0, ready_replicas=0) for k in range(8)]
+    seen = window(*asleep, history=tuple(bursty(9_960)))
+
+    decision = decide(seen, inference(forecast=Forecast.RISE, lead_time_s=60.0, **FAST))
+
+    assert (decision.replicas, decision.reason) == (0, Reason.KNOWN_ZERO)
