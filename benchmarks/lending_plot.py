@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 820, 360, 50, 34, 240, 40
-_COLOURS = ("#1673b1", "#d1622b", "#2f8f4e", "#8a4fa3", "#b8860b", "#6b7280")
+_COLOURS = ("#1673b1", "#d1622b", "#2f8f4e", "#8a4fa3", "#b8860b", "#6b7280", "#111827")
 _LOW, _HIGH = 0.15, 0.70
 
 Points = Sequence[tuple[float, float]]

@@ -184,10 +184,23 @@ def write_page(results: Mapping[str, Results], docs: pathlib.Path) -> None:
     page = docs / "lending-benchmark.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    parts = (_goals(results), sweeps(results), *map(table, results, results.values()))
+    parts = (
+        _seeds(results),
+        _goals(results),
+        sweeps(results),
+        *map(table, results, results.values()),
+    )
     text = "\n".join((_BEGIN, "", *parts, _END))
     page.write_text(before + text + after, encoding="utf-8")
     (docs / "lending-benchmark.svg").write_text(plot(results), encoding="utf-8")
+
+
+def _seeds(results: Mapping[str, Results]) -> str:
+    """Say what the figures are of."""
+    count = min(len(each) for each in results.values())
+    if count == 1:
+        return "Of one seed.\n"
+    return f"Medians of {count} seeds, with the least and the most where they differ.\n"
 
 
 def _goals(results: Mapping[str, Results]) -> str:

@@ -101,6 +101,18 @@ def test_without_a_sweep_there_is_no_table_of_thresholds():
     assert sweeps({"night": [dataclasses.replace(RESULT, sweep={})]}) == ""
 
 
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "Of one seed."), (3, "Medians of 3 seeds, with")], ids=["one", "three"]
+)
+def test_the_page_says_of_how_many_seeds_it_is(tmp_path, count, said):
+    page = tmp_path / "lending-benchmark.md"
+    page.write_text("<!-- figures: begin --><!-- figures: end -->")
+
+    write_page({"day": [RESULT] * count}, tmp_path)
+
+    assert said in page.read_text()
+
+
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "again over what it wrote"])
 def test_the_page_keeps_what_is_written_by_hand(tmp_path, times):
     page = tmp_path / "lending-benchmark.md"
