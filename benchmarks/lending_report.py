@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from benchmarks.lending_plot import shares
 from benchmarks.lending_runs import NONE, Row
 from benchmarks.lending_ways import OWN
-
-_BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
+from benchmarks.page import put
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -181,17 +180,13 @@ def _points(
 
 def write_page(results: Mapping[str, Results], docs: pathlib.Path) -> None:
     """Write the tables between the page's markers, and the plot beside it."""
-    page = docs / "lending-benchmark.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    _, _, after = rest.partition(_END)
     parts = (
         _seeds(results),
         _goals(results),
         sweeps(results),
         *map(table, results, results.values()),
     )
-    text = "\n".join((_BEGIN, "", *parts, _END))
-    page.write_text(before + text + after, encoding="utf-8")
+    put(docs / "lending-benchmark.md", "figures", "\n".join(parts))
     (docs / "lending-benchmark.svg").write_text(plot(results), encoding="utf-8")
 
 

@@ -3,8 +3,9 @@
 import pathlib
 from collections.abc import Iterator, Sequence
 
+from benchmarks.page import put
 from benchmarks.policy_days import DAYS
-from benchmarks.policy_report import OWN, Point, cheapest, put
+from benchmarks.policy_report import OWN, Point, cheapest
 
 
 def days_table(points: Sequence[Point]) -> str:

@@ -5,6 +5,7 @@ import pathlib
 import statistics
 from collections.abc import Iterable, Sequence
 
+from benchmarks.page import put
 from benchmarks.policy_plot import fronts
 from benchmarks.policy_traces import BY_NAME
 
@@ -170,14 +171,6 @@ def write_page(points: Sequence[Point], docs: pathlib.Path) -> None:
     put(docs / "benchmarks.md", "figures", figures(points))
     for trace in traces_of(points):
         (docs / f"benchmarks-{trace}.svg").write_text(plot(trace, points), encoding="utf-8")
-
-
-def put(page: pathlib.Path, name: str, found: str) -> None:
-    """Write what was found between the page's markers of that name."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    head, rest = page.read_text(encoding="utf-8").split(begin, 1)
-    tail = rest.split(end, 1)[1]
-    page.write_text(f"{head}{begin}\n\n{found}\n{end}{tail}", encoding="utf-8")
 
 
 def figures(points: Sequence[Point]) -> str:
