@@ -165,9 +165,18 @@ def test_more_load_at_the_newest_instant_never_means_fewer_replicas(window, sign
         else replica
         for replica in newest.replicas
     )
+    added = 2 * more * sum(replica.requests_running is not None for replica in newest.replicas)
+    held = newest.gateway_in_flight  # counts what the engines hold as well
     louder = dataclasses.replace(
         window,
-        samples=(*window.samples[:-1], dataclasses.replace(newest, replicas=busier)),
+        samples=(
+            *window.samples[:-1],
+            dataclasses.replace(
+                newest,
+                replicas=busier,
+                gateway_in_flight=None if held is None else held + added,
+            ),
+        ),
     )
 
     calm, loud = decide(window, policy), decide(louder, policy)
