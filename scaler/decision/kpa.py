@@ -65,6 +65,8 @@ class KpaState(NamedTuple):
     stable: SlidingAverage
     panic: SlidingAverage
     rules: RuleState
+    loading: int | None = None
+    """Replicas that were loading at the newest point; None before the first."""
     missing: str = "there are no points"
     """What the newest point did not say, as a sentence; empty where it led to a proposal."""
 
@@ -129,9 +131,18 @@ def step(state: KpaState, point: LoadPoint, pace: Pace) -> KpaState:
     missing = _missing(point, pace, silent=stable.is_empty(bucket))
     if point.ready is not None and not missing:
         loads = (stable.at(bucket), panic.at(bucket))
-        replicas = point.ready + point.loading
-        rules = settle(rules, bucket=bucket, replicas=replicas, loads=loads, pace=pace)
-    return KpaState(stable=stable, panic=panic, rules=rules, missing=missing)
+        # The newest bucket is read until it is over. A panic would not outlive its own answer if
+        # the replicas that it asked for counted in the very bucket that it began in.
+        before = point.loading if state.loading is None else min(point.loading, state.loading)
+        rules = settle(
+            rules,
+            bucket=bucket,
+            replicas=point.ready + point.loading,
+            met=point.ready + before,
+            loads=loads,
+            pace=pace,
+        )
+    return KpaState(stable=stable, panic=panic, rules=rules, loading=point.loading, missing=missing)
 
 
 def _missing(point: LoadPoint, pace: Pace, *, silent: bool) -> str:
@@ -142,7 +153,13 @@ def _missing(point: LoadPoint, pace: Pace, *, silent: bool) -> str:
 
 
 def settle(
-    rules: RuleState, *, bucket: int, replicas: int, loads: tuple[float, float], pace: Pace
+    rules: RuleState,
+    *,
+    bucket: int,
+    replicas: int,
+    met: int,
+    loads: tuple[float, float],
+    pace: Pace,
 ) -> RuleState:
     """
     Apply the rules to the averages of one point.
@@ -151,6 +168,7 @@ def settle(
         rules: what the points before came to.
         bucket: of the point.
         replicas: ready and loading.
+        met: those of them that a surge met: ready, or loading at the point before as well.
         loads: averages over the stable and over the panic window, in replicas.
         pace: the rules' numbers.
     """
@@ -160,7 +178,7 @@ def settle(
         whole(stable_load / pace.target),
         whole(panic_load / pace.target),
     )
-    surging = panic_desired / held >= pace.panic_threshold
+    surging = panic_desired / max(1, met) >= pace.panic_threshold
     maximum, surged = _panic(rules, bucket, replicas, pace, surging=surging)
 
     demanded = stable_desired if surged is None else max(stable_desired, panic_desired)

@@ -36,7 +36,9 @@ def settled(pace: Pace, *inputs: tuple[int, int, float, float]) -> list[tuple[in
     """Return (count, panic) after each of (second, ready, stable total, panic total)."""
     rules, seen = running(pace), []
     for at, ready, stable, panic in inputs:
-        rules = settle(rules, bucket=at, replicas=ready, loads=(stable, panic), pace=pace)
+        rules = settle(
+            rules, bucket=at, replicas=ready, met=ready, loads=(stable, panic), pace=pace
+        )
         seen.append((answered(rules, pace).desired, answered(rules, pace).panic))
     return seen
 
@@ -99,10 +101,10 @@ def test_knatives_vectors(pace, inputs, expected):
 
 def test_knatives_vector_16_the_target_changes_between_two_decisions():
     first, then = knative_pace(10), knative_pace(1)
-    rules = settle(running(first), bucket=0, replicas=1, loads=(100, 101), pace=first)
+    rules = settle(running(first), bucket=0, replicas=1, met=1, loads=(100, 101), pace=first)
     assert answered(rules, first).desired == 10
 
-    rules = settle(rules, bucket=0, replicas=10, loads=(100, 101), pace=then)
+    rules = settle(rules, bucket=0, replicas=10, met=10, loads=(100, 101), pace=then)
     assert answered(rules, then).desired == 100
     assert answered(rules, then).panic
 
@@ -230,7 +232,7 @@ def test_the_maximum_of_a_panic_holds_stable_proposals_too():
     pace = dataclasses.replace(PACE, panic_threshold=1.1)
     rules = running(pace)
     for at, loads in enumerate([(5, 2), (3, 2)]):
-        rules = settle(rules, bucket=at, replicas=1, loads=loads, pace=pace)
+        rules = settle(rules, bucket=at, replicas=1, met=1, loads=loads, pace=pace)
 
     assert answered(rules, pace).desired == 5
 
@@ -245,18 +247,32 @@ def test_a_panic_longer_than_the_horizon_forgets_its_beginning():
 
 
 @pytest.mark.parametrize(
-    ("ready", "loading", "panic"),
+    ("before", "loading", "panic"),
     [
-        pytest.param(1, 0, True, id="four are asked of one"),
+        pytest.param(0, 0, True, id="four are asked of one"),
         pytest.param(1, 1, True, id="one loads: four are asked of two"),
-        pytest.param(1, 2, False, id="two load: what was asked for is on its way"),
+        pytest.param(2, 2, False, id="two load: what was asked for is on its way"),
+        pytest.param(0, 3, True, id="three began to load since: the panic's own answer"),
+        pytest.param(3, 1, True, id="of three that loaded one still does"),
     ],
 )
-def test_loading_replicas_count_in_the_panic_test(ready, loading, panic):
-    newest = LoadPoint(at_s=1, load=4.0, ready=ready, loading=loading)
-    before = LoadPoint(at_s=0, load=4.0, ready=9)
+def test_loading_replicas_count_in_the_panic_test(before, loading, panic):
+    points = (
+        LoadPoint(at_s=0, load=4.0, ready=9, loading=before),
+        LoadPoint(at_s=1, load=4.0, ready=1, loading=loading),
+    )
 
-    assert chain(PACE, *quiet(70)[:-1], before, newest).panic is panic
+    assert chain(PACE, *quiet(70)[:-1], *points).panic is panic
+
+
+def test_a_panic_outlives_the_replicas_that_it_asks_for():
+    surge = LoadPoint(at_s=1, load=12.0, ready=1)
+    read_again = dataclasses.replace(surge, loading=6)
+    first, again = (chain(PACE, *quiet(70), one) for one in (surge, read_again))
+
+    assert first.panic
+    assert again.panic
+    assert again.desired == first.desired
 
 
 def test_loading_replicas_count_in_the_rate_limits():
@@ -285,7 +301,7 @@ def test_the_down_rate_limits_a_fall():
 def test_rates_are_taken_from_what_there_is(rate, ready, least, most):
     pace = dataclasses.replace(PACE, max_scale_up_rate=rate, max_scale_down_rate=rate)
     falls, rises = (
-        settle(running(pace), bucket=0, replicas=ready, loads=(load, 0.0), pace=pace)
+        settle(running(pace), bucket=0, replicas=ready, met=ready, loads=(load, 0.0), pace=pace)
         for load in (0.0, 1000.0)
     )
 
@@ -314,9 +330,9 @@ def test_the_activation_scale_comes_after_the_up_rate_and_needs_demand():
 )
 def test_a_scale_down_waits_for_its_delay(delay_s, seconds, expected):
     pace = knative_pace(1.0, scale_down_delay_s=delay_s)
-    rules = settle(running(pace), bucket=0, replicas=8, loads=(8, 8), pace=pace)
+    rules = settle(running(pace), bucket=0, replicas=8, met=8, loads=(8, 8), pace=pace)
     for at in range(1, seconds + 1):
-        rules = settle(rules, bucket=at, replicas=8, loads=(3, 3), pace=pace)
+        rules = settle(rules, bucket=at, replicas=8, met=8, loads=(3, 3), pace=pace)
     told = answered(rules, pace)
 
     assert told.desired == expected
