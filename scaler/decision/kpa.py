@@ -30,7 +30,9 @@ class Proposal(NamedTuple):
     stable_load: float
     panic_load: float
     replicas: int
-    """Ready and loading, at least 1: what rates and the panic threshold are measured against."""
+    """Ready and loading, at least 1: what rates are measured against."""
+    met: int
+    """Those that a surge met, at least 1: what the panic threshold is measured against."""
     stable_desired: int
     """Replicas for the stable window's load, before any limit."""
     panic_desired: int
@@ -172,13 +174,13 @@ def settle(
         loads: averages over the stable and over the panic window, in replicas.
         pace: the rules' numbers.
     """
-    held = max(1, replicas)
+    held, met = max(1, replicas), max(1, met)
     stable_load, panic_load = loads
     stable_desired, panic_desired = (
         whole(stable_load / pace.target),
         whole(panic_load / pace.target),
     )
-    surging = panic_desired / max(1, met) >= pace.panic_threshold
+    surging = panic_desired / met >= pace.panic_threshold
     maximum, surged = _panic(rules, bucket, replicas, pace, surging=surging)
 
     demanded = stable_desired if surged is None else max(stable_desired, panic_desired)
@@ -197,6 +199,7 @@ def settle(
             stable_load=stable_load,
             panic_load=panic_load,
             replicas=held,
+            met=met,
             stable_desired=stable_desired,
             panic_desired=panic_desired,
             demanded=demanded,
@@ -298,9 +301,10 @@ def _panic_detail(proposal: Proposal, pace: Pace) -> str:
         f"{proposal.panic_desired}"
     )
     if proposal.surging:
-        share = 100 * proposal.panic_desired / proposal.replicas
+        share = 100 * proposal.panic_desired / proposal.met
+        there = "there are" if proposal.met == proposal.replicas else "there were before"
         limit = 100 * pace.panic_threshold
-        return f"{asks}, {share:.0f} % of the {proposal.replicas} there are (from {limit:g} %)"
+        return f"{asks}, {share:.0f} % of the {proposal.met} {there} (from {limit:g} %)"
     age_s = (proposal.panic_age or 0) * pace.bucket_s
     lasts_s = pace.latch_buckets * pace.bucket_s
     return f"{asks}; began or last surged {age_s:g} s ago, lasts {lasts_s:g} s"

@@ -169,7 +169,7 @@ def objects(speed: float, forecast: str = "off") -> Objects:
         "panicHorizon": shortened(600),
         "gateway": "keda-http",
         "gatewaySelector": f"host={host_of(FLEET)}",
-        "scaleDownDelay": shortened(120),
+        "scaleDownDelay": shortened(120),  # what auto comes to at this cold start
         "forecast": forecast,
         "forecastLookback": "600s",
         "backlogDrain": shortened(30),

@@ -273,6 +273,8 @@ def test_a_panic_outlives_the_replicas_that_it_asks_for():
     assert first.panic
     assert again.panic
     assert again.desired == first.desired
+    assert "700 % of the 1 there are (from" in first.steps[1].detail
+    assert "700 % of the 1 there were before (from" in again.steps[1].detail
 
 
 def test_loading_replicas_count_in_the_rate_limits():
