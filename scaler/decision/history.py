@@ -20,6 +20,11 @@ def minute_of(at_s: float) -> int:
     return math.ceil(at_s / MINUTE_S - 1e-9)
 
 
+def minutes_over(at_s: float) -> int:
+    """Return the number of the last minute that ended by an instant."""
+    return math.floor(at_s / MINUTE_S + 1e-9)
+
+
 def thinned(samples: Iterable[Sample], before: Sample | None = None) -> list[Sample]:
     """
     Return at most four samples a minute; ``samples`` oldest first, ``before`` the one before them.

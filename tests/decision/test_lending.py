@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from scaler.decision.decide import decide
 from scaler.decision.decision import Reason
+from scaler.decision.history import MINUTE_S, thinned
 from scaler.decision.lending import latch
 from scaler.decision.online import averages, online_load
 from scaler.decision.policy import LoadBase
@@ -531,6 +532,70 @@ def test_a_pool_without_online_workloads_cannot_be_made():
         PoolWindow(at_s=0, members=())
 
 
+BAND, LULL, BUMP = 3.0, 1.8, 2.8
+"""Of a pool of eight, with a middle of 2.3 (29 %) between the last two: around the 30 %."""
+ROUGH = [BUMP, *[LULL] * 11]
+"""A minute in which one reading of twelve is above the threshold."""
+CLOCK_S = 10_020.0
+"""A whole minute ends here."""
+
+
+@pytest.mark.parametrize(
+    ("loads", "on"),
+    [
+        pytest.param([BAND, *ROUGH], True, id="one reading above, the middle below"),
+        pytest.param([*ROUGH], False, id="not known from its first second on"),
+        pytest.param([BAND, *ROUGH[:-1], None], False, id="a reading is missing"),
+        pytest.param([BAND, 3.0, *ROUGH[1:]], False, id="the middle is the threshold"),
+        pytest.param([BAND, *ROUGH[1:]], False, id="a minute less a bucket"),
+        pytest.param([BAND, *ROUGH, *[BAND] * 3], True, id="the minute that ended last"),
+        pytest.param([BAND, *ROUGH, *[BAND] * 12, LULL, BAND], True, id="on until a reclaim"),
+    ],
+)
+def test_a_calm_minute_is_quiet_whatever_one_reading_says(loads, on):
+    end_s = CLOCK_S + (0 if len(loads) <= 13 else (len(loads) - 13) * INTERVAL_S)
+    fleet = pool(member(loads, end_s=end_s), at_s=end_s)
+
+    assert latch(online_load(fleet, lending()), lending()).on is on
+
+
+def test_calm_minutes_fill_a_stable_window_in_a_row():
+    patient = lending(stable_window_s=90)
+
+    def on(loads):
+        return latch(online_load(pool(member(loads, end_s=CLOCK_S)), patient), patient).on
+
+    assert on([BAND, *ROUGH, *ROUGH])
+    assert not on([BAND, *ROUGH])
+    assert not on([BAND, *ROUGH, *[BAND] * 12, *ROUGH])
+
+
+def test_minutes_before_a_reclaim_was_over_are_not_calm():
+    # Past 70 % in the first ten seconds of a minute whose middle lies under a bold threshold.
+    bold = lending(lend_below=0.6, lend_delay_s=0)
+    reclaimed = [BAND, 6.0, 6.0, *[0.1] * 10]
+
+    def on(*loads):
+        end_s = CLOCK_S + (len(loads) - 13) * INTERVAL_S
+        return latch(online_load(pool(member(loads, end_s=end_s)), bold), bold).on
+
+    assert not on(*reclaimed)
+    assert not on(*reclaimed, 5.0, *[0.1] * 10)
+    assert on(*reclaimed, 5.0, *[0.1] * 11)
+
+
+def test_what_began_in_a_calm_minute_stands_when_the_minute_is_history():
+    night = member([BAND, *ROUGH, *[BAND] * 60], end_s=CLOCK_S + 300)
+    assert night.window is not None
+    fine = night.window.samples
+    slept = window(*fine[-12:], history=tuple(thinned(fine[:-12])))
+
+    state = latch(online_load(pool(dataclasses.replace(night, window=slept)), lending()), lending())
+
+    assert len(slept.history) < len(fine) - 12
+    assert state.on
+
+
 def test_history_keeps_the_latch_on_through_a_long_night():
     night = member([2.5] * 400, end_s=10_000)
     assert night.window is not None
@@ -610,9 +675,9 @@ def test_under_constant_load_the_answer_settles(start, load, workers):
     assert here.replicas == then.replicas
 
 
-@given(LOADS, st.integers(1, 10**5))
-def test_a_shift_of_the_clock_changes_nothing(loads, buckets):
-    later_s = 10_000.0 + buckets * INTERVAL_S
+@given(LOADS, st.integers(1, 10**4))
+def test_a_shift_of_the_clock_by_minutes_changes_nothing(loads, minutes):
+    later_s = 10_000.0 + minutes * MINUTE_S
 
     here = decide(pool(member(loads)), lending())
     there = decide(pool(member(loads, end_s=later_s), at_s=later_s), lending())
