@@ -153,6 +153,12 @@ def test_the_order_is_by_cost_then_preference_then_name():
             {"t4": 1, "a10": 1},
             id="the others lack nothing",
         ),
+        pytest.param(
+            8,
+            (t4(loading=5), tier("l4", cost=2.0, loading=5), a10()),
+            {"t4": 5, "l4": 3, "a10": 2},
+            id="what one tier loads for the peak's another need not",
+        ),
     ],
 )
 def test_a_tier_shrinks_only_by_what_the_others_have_ready(demand, tiers, expected):
