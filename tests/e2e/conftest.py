@@ -143,10 +143,18 @@ class Cluster:
         await self.until(seen)
 
     async def serve(self, name: str, *, replicas: int, load: Load | None = None) -> Load:
-        """Install a Deployment of engines; its load is what the returned value says."""
+        """Install a Deployment of engines, scraped from now on; its load is what is returned."""
         self.stage.loads[name] = load or Load()
         await self.create(deployment(name, replicas))
+        await self.until(lambda: self._scraped(name))
         return self.stage.loads[name]
+
+    async def _scraped(self, name: str) -> bool:
+        """Return whether Prometheus has readings of a Deployment; its first look takes a while."""
+        url = f"http://127.0.0.1:{self.prometheus_port}/api/v1/query"
+        query = {"query": f'e2e_gateway_in_flight{{workload="{name}"}}'}
+        async with aiohttp.ClientSession() as session, session.get(url, params=query) as response:
+            return bool((await response.json())["data"]["result"])
 
     async def scale(self, name: str, *, target: Manifest | None = None, **more: Any) -> None:
         """Install a ScaledObject; ``more`` is its spec, or ``metadata`` of its trigger."""
