@@ -1,9 +1,10 @@
 """
 Which replica goes first: the pod-deletion-cost of each pod is its requests in flight.
 
-A Deployment's ReplicaSet removes the cheapest of its ready pods first. Each annotation is a write
-to the API server, and Kubernetes advises against many of them, so a cost is written only once it
-is off by a step, or when a pod falls idle or gets its first request, and once in PAUSE_S at most.
+A ReplicaSet, a Deployment's or a Rollout's, removes the cheapest of its ready pods first. Each
+annotation is a write to the API server, and Kubernetes advises against many of them, so a cost is
+written only once it is off by a step, or when a pod falls idle or gets its first request, and once
+in PAUSE_S at most.
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#pod-deletion-cost
 """
 
@@ -11,6 +12,8 @@ import dataclasses
 from collections.abc import Mapping
 
 ANNOTATION = "controller.kubernetes.io/pod-deletion-cost"
+OWNERS = frozenset({"Deployment", "Rollout", "ReplicaSet"})
+"""Kinds whose pods a ReplicaSet removes; a StatefulSet goes by ordinal, whatever is written."""
 PAUSE_S = 10.0
 STEP = 4
 """Requests; of a busier pod a quarter of what it had."""

@@ -22,7 +22,7 @@ from scaler.keda._pb.kvtide_pb2_grpc import ScalingStub
 from scaler.sources.kubernetes.api import FAULTS, refusal
 from scaler.sources.kubernetes.manifest import Manifest
 
-from .deletion_cost import ANNOTATION, Written, due
+from .deletion_cost import ANNOTATION, OWNERS, Written, due
 from .plan import may_act, raised
 from .target import Target, target
 from .word import Word, scale_word
@@ -45,7 +45,7 @@ class FastRules:
     scale: bool = False
     """Write the scale of targets, from zero and in panic."""
     deletion_cost: bool = False
-    """Write what each pod of a Deployment has in flight as its deletion cost."""
+    """Write what each pod that a ReplicaSet removes has in flight as its deletion cost."""
     on_raised: Callable[[str, str, float], None] = lambda *_: None
     """Called with namespace, ScaledObject and seconds from the reading to the written scale."""
 
@@ -134,7 +134,7 @@ class FastPath:
             async with asyncio.timeout(ATTEMPT_S):
                 if self._rules.scale:
                     await self._raise(manifest, its_target, word)
-                if self._rules.deletion_cost and its_target.kind == "Deployment":
+                if self._rules.deletion_cost and its_target.kind in OWNERS:
                     await self._price(key, word)
         except FAULTS as error:
             await self._tell_refusal(key, manifest, refusal(error).message)

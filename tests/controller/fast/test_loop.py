@@ -229,11 +229,12 @@ async def test_an_object_that_does_not_ask_is_not_followed(api, bench):
     assert bench.speaker.watched == ["prod/chat"]
 
 
-async def test_pods_bear_what_they_have_in_flight(api):
+@pytest.mark.parametrize("kind", ["Deployment", "Rollout", "ReplicaSet"])
+async def test_pods_bear_what_they_have_in_flight(api, kind):
     async with running(api, deletion_cost=True) as bench:
         for name in ("chat-a", "chat-b"):
             api.put("pods", pod(name))
-        install(api, 3)
+        api.put("scaledobjects", scaled_object(scaleTargetRef={"kind": kind, "name": "chat"}))
         bench.speaker.say(3, panic=True, in_flight={"chat-a": 9, "chat-b": 0, "chat-gone": 1})
 
         await bench.until(lambda: (bench.cost("chat-a"), bench.cost("chat-b")) == ("9", "0"))
@@ -241,7 +242,7 @@ async def test_pods_bear_what_they_have_in_flight(api):
         assert bench.scales == []
 
 
-async def test_only_a_deployment_reads_deletion_costs(api):
+async def test_a_stateful_set_goes_by_ordinal(api):
     async with running(api, scale=True, deletion_cost=True) as bench:
         for name in ("chat-0", "chat-1"):
             api.put("pods", pod(name))
