@@ -72,10 +72,14 @@ OWN_PAIRS = (
     "quantile=off,delay=120,target=0.9",
     "quantile=off,delay=300,target=0.9",
     "quantile=0.5,delay=60,target=0.8",
+    "quantile=0.8,delay=60",
+    "quantile=0.8,delay=60,target=0.8",
     "quantile=0.9,delay=60,target=0.8",
     "quantile=0.9,delay=120,target=0.8",
     "quantile=0.95,delay=60",
     "quantile=0.95,delay=120",
+    "quantile=0.95,delay=300",
+    "quantile=0.95,delay=450",
     "quantile=0.99,delay=600",
 )
 
