@@ -54,6 +54,10 @@ def _slow(case: Case, seen: Sequence[Instant]) -> Kvtide:
     return _ours(case, seen, reclaim_time_s=SLOW_S / case.speed)
 
 
+def _stated(case: Case, seen: Sequence[Instant]) -> Kvtide:
+    return _ours(case, seen, reclaim_time_s=CHECKPOINT_S)
+
+
 def _no_headroom(case: Case, seen: Sequence[Instant]) -> Kvtide:
     return _ours(case, seen, headroom_units=0)
 
@@ -88,6 +92,7 @@ WAYS: dict[str, Way] = {
     OWN: Way(make=_ours),
     "kvtide, trainer killed at once": Way(make=_ours, grace_s=0.0, everywhere=False),
     "kvtide, trainer stops in 20 min": Way(make=_slow, slow=True, everywhere=False),
+    "kvtide, reclaimTime 10s": Way(make=_stated, everywhere=False),
     "kvtide, no headroom": Way(make=_no_headroom, everywhere=False),
     "nights by the clock": Way(make=_nights, evicts=True),
     "PriorityClass, stops in 30 s": Way(
