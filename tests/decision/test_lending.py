@@ -544,7 +544,7 @@ CLOCK_S = 10_020.0
     ("loads", "on"),
     [
         pytest.param([BAND, *ROUGH], True, id="one reading above, the middle below"),
-        pytest.param([*ROUGH], False, id="not known from its first second on"),
+        pytest.param(ROUGH, False, id="not known from its first second on"),
         pytest.param([BAND, *ROUGH[:-1], None], False, id="a reading is missing"),
         pytest.param([BAND, 3.0, *ROUGH[1:]], False, id="the middle is the threshold"),
         pytest.param([BAND, *ROUGH[1:]], False, id="a minute less a bucket"),
@@ -553,7 +553,7 @@ CLOCK_S = 10_020.0
     ],
 )
 def test_a_calm_minute_is_quiet_whatever_one_reading_says(loads, on):
-    end_s = CLOCK_S + (0 if len(loads) <= 13 else (len(loads) - 13) * INTERVAL_S)
+    end_s = CLOCK_S + max(0, len(loads) - 13) * INTERVAL_S
     fleet = pool(member(loads, end_s=end_s), at_s=end_s)
 
     assert latch(online_load(fleet, lending()), lending()).on is on
