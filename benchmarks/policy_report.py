@@ -13,6 +13,10 @@ OWN = "kvtide"
 LEVELS = (0.90, 0.95, 0.98, 0.99, 0.995, 0.999)
 _SAVED, _OVER_ORACLE = 0.20, 1.25
 _LEAST_DRAWN = 0.8
+_GLANCE = """\
+Rivals' points that ours do not beat; our GPU-hours against the best rival's for each share in SLO,
+and the oracle's against it for 99 %; ours over the oracle's for 99 %. **Bold** meets its goal; – is
+not reached, "alone" where no rival reaches it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,11 @@ class Standing:
         own = cheapest(self.own, 0.99)
         return own.gpu_hours / self.oracle.gpu_hours if own and self.oracle else None
 
+    def oracle_saves(self) -> float | None:
+        """Return the share of the best rival's GPU-hours at 99 % that the oracle does without."""
+        best = cheapest(self.rivals, 0.99)
+        return 1 - self.oracle.gpu_hours / best.gpu_hours if best and self.oracle else None
+
 
 def goals(standing: Standing) -> list[str]:
     """Return the three goals on one trace, each said plainly."""
@@ -103,10 +112,8 @@ def goals(standing: Standing) -> list[str]:
     beyond = standing.beyond()
     said = "met: none" if not beyond else "missed: " + "; ".join(f"{_at(one)}" for one in beyond)
     saved = [f"{100 * level:g} %: {_saved(rival, own)}" for level, rival, own in standing.savings()]
-    best = cheapest(standing.rivals, 0.99)
-    if standing.oracle and best:
-        share = 100 * (1 - standing.oracle.gpu_hours / best.gpu_hours)
-        saved.append(f"the oracle itself saves {share:.0f} % at 99 %")
+    if (share := standing.oracle_saves()) is not None:
+        saved.append(f"the oracle itself saves {100 * share:.0f} % at 99 %")
     is_saved = all(
         own is not None and own.gpu_hours <= (1 - _SAVED) * rival.gpu_hours
         for _, rival, own in standing.savings()
@@ -181,6 +188,7 @@ def figures(points: Sequence[Point]) -> str:
         half = "tuning" if spec.tuned_on else "**held out**"
         parts.append(f"| {trace} | {half} | {spec.about} | {spec.warm_up_s:.0f} s |")
     parts += ["", "### Everybody's defaults", "", *_defaults_of_all(points)]
+    parts += ["", "### The goals at a glance", "", *_glance(points)]
     for trace in traces_of(points):
         standing = Standing.of(trace, points)
         half = "tuned on" if BY_NAME[trace].tuned_on else "held out"
@@ -218,6 +226,43 @@ def _defaults_of_all(points: Sequence[Point]) -> list[str]:
         f"|---|{'--:|' * (len(traces) + 1)}",
         *(row for _, row in sorted(rows, reverse=True)),
     ]
+
+
+def _glance(points: Sequence[Point]) -> list[str]:
+    """Return how far each trace is from each goal; what meets one stands out."""
+    levels = " | ".join(f"{100 * level:g} %" for level in LEVELS)
+    rows = [
+        _GLANCE,
+        "",
+        f"| trace | rivals | {levels} | oracle | over the oracle |",
+        f"|---|{'--:|' * (len(LEVELS) + 3)}",
+    ]
+    for trace in traces_of(points):
+        standing = Standing.of(trace, points)
+        if not standing.rivals or not standing.own:
+            continue
+        ahead = {level: (rival, own) for level, rival, own in standing.savings()}
+        beyond, saves = len(standing.beyond()), standing.oracle_saves()
+        ratio = standing.over_oracle()
+        cells = [
+            _bold(f"{beyond}", met=not beyond),
+            *(_against(*ahead[level]) if level in ahead else "alone" for level in LEVELS),
+            "–" if saves is None else f"{-100 * saves:+.0f} %",
+            "–" if ratio is None else _bold(f"{ratio:.2f}", met=ratio <= _OVER_ORACLE),
+        ]
+        rows.append(f"| {trace} | {' | '.join(cells)} |")
+    return rows
+
+
+def _against(rival: Point, own: Point | None) -> str:
+    if own is None:
+        return "–"
+    ratio = own.gpu_hours / rival.gpu_hours
+    return _bold(f"{100 * (ratio - 1):+.0f} %", met=ratio <= 1 - _SAVED)
+
+
+def _bold(text: str, *, met: bool) -> str:
+    return f"**{text}**" if met else text
 
 
 def _table(trace: str, points: Sequence[Point]) -> list[str]:

@@ -83,7 +83,7 @@ def test_other_seeds_are_not_in_the_sweep():
 
 def test_the_page_keeps_what_is_around_its_markers(tmp_path):
     page = tmp_path / "benchmarks.md"
-    page.write_text("before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n")
+    page.write_text("before\n<!-- figures: begin -->\nstale\n<!-- figures: end -->\nafter\n")
 
     write_page(
         [point("kvtide", 4.0, 0.99), point("kvtide", 5.0, 0.98, seed=2), point("fixed", 6.0, 1.0)],
@@ -93,7 +93,7 @@ def test_the_page_keeps_what_is_around_its_markers(tmp_path):
     text = page.read_text()
     assert text.startswith("before\n<!--")
     assert text.endswith("-->\nafter\n")
-    assert "old" not in text
+    assert "stale" not in text
     assert "| **kvtide** | 4.50 ± 0.50 | 98.50 % ± 0.50 |" in text
     assert (tmp_path / f"benchmarks-{TRACE}.svg").read_text().startswith("<svg")
 
@@ -116,3 +116,19 @@ def test_policies_at_their_defaults_are_told_by_the_worst_that_they_do(tmp_path)
 
     text = page.read_text(encoding="utf-8")
     assert "| eager | 99.0 | 9.0 |\n| calm | 97.0 | 3.5 |\n" in text
+
+
+def test_the_goals_at_a_glance(tmp_path):
+    page = tmp_path / "benchmarks.md"
+    page.write_text("<!-- figures: begin -->\n<!-- figures: end -->\n", encoding="utf-8")
+    points = [
+        point("kvtide", 4.0, 0.992),
+        point("knative", 5.0, 0.99),
+        point("fixed", 6.0, 0.996),
+        point("oracle", 3.5, 0.99),
+    ]
+    write_page(points, tmp_path)
+
+    text = page.read_text(encoding="utf-8")
+    saved = " | ".join(["**-20 %**"] * 4)
+    assert f"| {TRACE} | 1 | {saved} | – | alone | -30 % | **1.14** |\n" in text
