@@ -2,7 +2,16 @@
 
 import pytest
 
-from benchmarks.policy_report import Point, Standing, cheapest, front, goals, write_page
+from benchmarks.policy_report import (
+    Point,
+    Standing,
+    cheapest,
+    front,
+    goals,
+    lasting,
+    print_goals,
+    write_page,
+)
 
 TRACE = "azure2023-conv"
 
@@ -75,6 +84,38 @@ def test_goals_missed_are_said_with_the_figures():
     assert "knative default (99.90 % at 4.00)" in said[0]
     assert "we do not reach it" in said[1]
     assert "1.29 x" in said[2]
+
+
+def test_what_lasts_reaches_a_level_with_each_seed():
+    lucky = [
+        point("kvtide", 2.0, share, setting="lucky", seed=k) for k, share in ((1, 1), (2, 0.9))
+    ]
+    steady = [
+        point("kvtide", hours, 0.99, setting="steady", seed=k) for k, hours in ((1, 3), (2, 4))
+    ]
+    dear = [point("kvtide", 9.0, 1.0, setting="dear", seed=k) for k in (1, 2)]
+    once = point("kvtide", 1.0, 1.0, setting="played once")
+
+    assert lasting([*dear, *lucky, *steady, once], 2, 0.99) == steady
+    assert lasting(lucky, 2, 0.99) == []
+
+
+@pytest.mark.parametrize(
+    ("attainment", "said"),
+    [
+        (0.992, "with each of 2 seeds: default, 4.00 GPU-hours and 1.25 x the oracle on average"),
+        (0.98, "with each of 2 seeds: none"),
+    ],
+)
+def test_what_lasts_is_said_beside_the_goals(attainment, said, capsys):
+    ours = [point("kvtide", 4.0, 0.999), point("kvtide", 4.0, attainment, seed=2)]
+    oracles = [point("oracle", hours, 0.99, seed=k) for k, hours in ((1, 3.1), (2, 3.3))]
+
+    print_goals([*ours, *oracles, point("knative", 5.0, 0.99)])
+    assert said in capsys.readouterr().out
+
+    print_goals([*ours, oracles[0], point("knative", 5.0, 0.99)])
+    assert "seeds" not in capsys.readouterr().out
 
 
 def test_other_seeds_are_not_in_the_sweep():
