@@ -25,8 +25,8 @@ from benchmarks.kv_logs import (
     settings_of,
 )
 from benchmarks.kv_memory import Told, Untold, spread_untold, summary, tell
-from scaler.decision.architecture import ModelArchitecture
-from scaler.decision.kv_cache import GIB, KvCapacity, Serving, kv_capacity
+from scaler.capacity.architecture import ModelArchitecture
+from scaler.capacity.kv_cache import GIB, KvCapacity, Serving, kv_capacity
 from scaler.errors import KvtideError
 
 MULTI_GPU_TOLERANCE = 0.025

@@ -14,12 +14,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scaler.decision.architecture import ModelArchitecture
-from scaler.decision.kv_cache import GIB, Engine, GpuClass, Serving
+from scaler.capacity.architecture import ModelArchitecture
+from scaler.capacity.gpus import find_gpu
+from scaler.capacity.kv_cache import GIB, Engine, GpuClass, Serving
+from scaler.capacity.models import architecture_of
+from scaler.capacity.models.names import stored_as
 from scaler.errors import ConfigurationError, Problem
-from scaler.sources.gpus import find_gpu
-from scaler.sources.models import architecture_of
-from scaler.sources.models.names import stored_as
 
 ROOT = pathlib.Path(__file__).parent.parent
 ENGINES = {

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.kv_logs import Row, architecture_of_row, serving_of
-from scaler.decision.architecture import ModelArchitecture
-from scaler.decision.gpu_memory import MemoryEstimate, default_fraction, estimate_memory
-from scaler.decision.kv_cache import GpuClass, Serving
-from scaler.decision.weights import weights_on_gpu
+from scaler.capacity.architecture import ModelArchitecture
+from scaler.capacity.gpu_memory import MemoryEstimate, default_fraction, estimate_memory
+from scaler.capacity.kv_cache import GpuClass, Serving
+from scaler.capacity.weights import weights_on_gpu
 from scaler.errors import KvtideError
 
 GIB = 2**30

@@ -17,8 +17,8 @@ import sys
 import tempfile
 from typing import Any
 
-from scaler.decision.kv_cache import GIB, KvCapacity, Serving, kv_capacity
-from scaler.sources.models import load_model
+from scaler.capacity.kv_cache import GIB, KvCapacity, Serving, kv_capacity
+from scaler.capacity.models import load_model
 
 LONGEST = 2_048
 COMMON = {

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 from benchmarks.policy_traces import folder
 from scaler.decision.policy import InferencePolicy, LendingPolicy, LoadBase, StepCost
+from scaler.readings.traces import open_trace
 from scaler.simulation.baselines.catalog import SAFE_RHO
 from scaler.simulation.engine import EngineConfig
 from scaler.simulation.simulate import repeated
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
-from scaler.sources.traces import open_trace
 
 L40S_8B = EngineConfig(
     step_cost=StepCost(a_s=0.023, b_s=0.00019, c_s=0.00007),

@@ -18,10 +18,10 @@ import numpy as np
 from benchmarks.overflow import ASKED, UNIFORM
 from benchmarks.slots import Ints, Slots, held_blocks, traced_lengths
 from benchmarks.traced import TRACES, joint_footprint, read_trace
+from scaler.capacity.concurrency.moments import fitting_requests
+from scaler.capacity.concurrency.overflow import fitting_requests as truly_fitting
+from scaler.capacity.concurrency.overflow import overflow_probability
 from scaler.decision.concurrency.measured import measured_footprint
-from scaler.decision.concurrency.moments import fitting_requests
-from scaler.decision.concurrency.overflow import fitting_requests as truly_fitting
-from scaler.decision.concurrency.overflow import overflow_probability
 from scaler.decision.sample import Replica, Sample
 
 BLOCKS = 20_000

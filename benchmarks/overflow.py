@@ -33,10 +33,10 @@ from benchmarks.slots import (
     traced_lengths,
 )
 from benchmarks.traced import TRACES, in_buckets, joint_footprint, observed, read_trace, summarized
-from scaler.decision.concurrency.footprint import Footprint, footprint
-from scaler.decision.concurrency.lengths import LengthLaw, lognormal
-from scaler.decision.concurrency.overflow import fitting_requests, overflow_probability
-from scaler.decision.kv_cache import KvLayout, WindowGroup
+from scaler.capacity.concurrency.footprint import Footprint, footprint
+from scaler.capacity.concurrency.lengths import LengthLaw, lognormal
+from scaler.capacity.concurrency.overflow import fitting_requests, overflow_probability
+from scaler.capacity.kv_cache import KvLayout, WindowGroup
 
 UNIFORM = KvLayout(
     block_tokens=16, growing_groups=1, constant_blocks=0, bytes_per_block_per_gpu=2**21

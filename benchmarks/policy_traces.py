@@ -13,9 +13,9 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator
 
+from scaler.readings.traces import open_trace
 from scaler.simulation.simulate import repeated
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
-from scaler.sources.traces import open_trace
 
 _CHAT_PROMPT, _CHAT_OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211)
 _CODE_OUTPUT = Lengths(mean_tokens=28, sigma=1.2, most_tokens=1000)

@@ -26,11 +26,11 @@ import aiohttp
 from scaler.decision.policy import StepCost
 from scaler.decision.window import Window
 from scaler.errors import SourceError
-from scaler.sources.engines.profile import shipped_profiles
-from scaler.sources.scrape import ScrapeSource, Target
-from scaler.sources.source import Workload
-from scaler.sources.timing import Timing
-from scaler.sources.wanted import Exporter
+from scaler.readings.engines.profile import shipped_profiles
+from scaler.readings.scrape import ScrapeSource, Target
+from scaler.readings.timing import Timing
+from scaler.readings.wanted import Exporter
+from scaler.source import Workload
 
 PACE = StepCost(a_s=0.03, b_s=0.0004, c_s=0.0002)
 """Steps of a paced engine: four times an 8B model's on an H100, for less load on the server."""

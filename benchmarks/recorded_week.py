@@ -22,13 +22,13 @@ from collections.abc import Iterator, Mapping
 from scaler.decision.policy import StepCost
 from scaler.lab.cluster_page import cluster_page
 from scaler.lab.vllm_page import vllm_page
+from scaler.readings.traces import open_trace
 from scaler.simulation.baselines.catalog import SAFE_RHO
 from scaler.simulation.cluster import Cluster
 from scaler.simulation.fleet import Phase
 from scaler.simulation.presets import ENGINE_8B_H100, one_fleet
 from scaler.simulation.score import Outcomes, Slo
 from scaler.simulation.traffic import Lengths, Rate, sampled
-from scaler.sources.traces import open_trace
 
 from .policy_traces import folder
 

@@ -24,15 +24,15 @@ from typing import Any
 
 import grpc
 
+from scaler.configuration import Configuration
 from scaler.decision.pool import Node
 from scaler.decision.sample import Replica, Sample
 from scaler.decision.window import Window
+from scaler.documents.trigger import parse_trigger
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.settings import settings
-from scaler.sources.configuration import Configuration
-from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.source import Workload
+from scaler.source import Workload
 from scaler.wiring.serving import serving
 
 INTERVAL_S = 5.0

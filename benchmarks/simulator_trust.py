@@ -42,6 +42,7 @@ from scaler.decision import demand
 from scaler.decision.policy import StepCost
 from scaler.decision.steps import busy_buckets
 from scaler.decision.window import Window
+from scaler.readings.latency import MeasuredSteps, measured_steps
 from scaler.simulation.cluster import Cluster, ClusterConfig
 from scaler.simulation.engine import EngineConfig
 from scaler.simulation.fleet import FleetConfig
@@ -50,7 +51,6 @@ from scaler.simulation.request import Request
 from scaler.simulation.score import Outcomes, Slo
 from scaler.simulation.scrape import sample
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled
-from scaler.sources.latency import MeasuredSteps, measured_steps
 
 PROMPT = Lengths(mean_tokens=150, sigma=0.8, most_tokens=1200)
 OUTPUT = Lengths(mean_tokens=40, sigma=0.8, most_tokens=300)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from scaler.decision.kv_cache import KvLayout
+from scaler.capacity.kv_cache import KvLayout
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

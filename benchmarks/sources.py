@@ -11,11 +11,11 @@ import argparse
 import resource
 import time
 
-from scaler.sources.assemble import Assembly
-from scaler.sources.engines.profile import shipped_profiles
-from scaler.sources.source import Workload
-from scaler.sources.timing import Timing
-from scaler.sources.wanted import Exporter, Wanted
+from scaler.readings.assemble import Assembly
+from scaler.readings.engines.profile import shipped_profiles
+from scaler.readings.timing import Timing
+from scaler.readings.wanted import Exporter, Wanted
+from scaler.source import Workload
 
 START_S = 1_000_020.0
 

@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.overflow import UNIFORM, heavy_tailed, stated
 from benchmarks.slots import Floats
 from benchmarks.traced import TRACES, joint_footprint, read_trace
-from scaler.decision.concurrency import moments, overflow
-from scaler.decision.concurrency.footprint import Footprint
+from scaler.capacity.concurrency import moments, overflow
+from scaler.capacity.concurrency.footprint import Footprint
 
 COUNTS = (2, 5, 10, 30, 100, 300)
 PROBABILITIES = (0.01, 0.001)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.slots import Ints
-from scaler.decision.concurrency.footprint import Footprint, footprint
-from scaler.decision.concurrency.lengths import LengthLaw, from_histogram, lognormal
-from scaler.decision.kv_cache import KvLayout
-from scaler.decision.window import Histogram
+from scaler.capacity.concurrency.footprint import Footprint, footprint
+from scaler.capacity.concurrency.lengths import LengthLaw, from_histogram, lognormal
+from scaler.capacity.histogram import Histogram
+from scaler.capacity.kv_cache import KvLayout
 
 TRACES = ("azure2023_conv", "azure2023_code", "mooncake_fast25_synthetic")
 """Request-level traces with real lengths."""

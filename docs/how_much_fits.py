@@ -7,8 +7,8 @@ Draw ``how-much-fits.svg``: what one request holds, by its length, for four kind
 import math
 import pathlib
 
-from scaler.decision.kv_cache import GIB, GpuClass, KvLayout, Serving, kv_layout
-from scaler.sources.models import load_model
+from scaler.capacity.kv_cache import GIB, GpuClass, KvLayout, Serving, kv_layout
+from scaler.capacity.models import load_model
 
 DRAWN = (
     ("Llama-3.1-8B", "every layer grows", "#4269d0"),

@@ -7,8 +7,8 @@ Write the pages and JSON Schemas that are made from the code: ``python -m docs.r
 import json
 import pathlib
 
-from scaler.sources.documents.reference import configuration_page, metadata_page
-from scaler.sources.documents.schema import configuration_schema, metadata_schema
+from scaler.documents.reference import configuration_page, metadata_page
+from scaler.documents.schema import configuration_schema, metadata_schema
 
 HERE = pathlib.Path(__file__).parent
 

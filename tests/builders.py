@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scaler.decision.architecture import AttentionCache, Cache, ModelArchitecture
+from scaler.capacity.architecture import AttentionCache, Cache, ModelArchitecture
 from scaler.decision.decision import Decision, Reason, Signal, Step
 from scaler.decision.policy import InferencePolicy, LendingPolicy, SignalName
 from scaler.decision.pool import Member, PoolWindow

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scaler.sources.documents.configuration import load_configuration
+from scaler.documents.configuration import load_configuration
 from tests.programs import program
 
 ROOT = pathlib.Path(__file__).parent.parent

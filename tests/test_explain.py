@@ -8,16 +8,16 @@ import sys
 
 import pytest
 
+from scaler.configuration import Configuration, PrometheusServer
+from scaler.documents.trigger import parse_trigger
 from scaler.errors import SourceError
+from scaler.readings.served import served_answer
 from scaler.settings import settings
-from scaler.sources.configuration import Configuration, PrometheusServer
-from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.served import served_answer
 from scaler.wiring import past
 from scaler.wiring.serving import serving
 from tests.fakes.fake_prometheus import FakePrometheus, fake_prometheus
 from tests.fakes.fake_source import FakeSource
-from tests.sources.worlds import NOW_S, STEP_S, busy
+from tests.readings.worlds import NOW_S, STEP_S, busy
 
 OBJECT = """
 kind: ScaledObject

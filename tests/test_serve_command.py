@@ -17,7 +17,7 @@ from aiohttp import web
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from tests.fakes.fake_prometheus import FakePrometheus, fake_prometheus
-from tests.sources.worlds import busy
+from tests.readings.worlds import busy
 
 METADATA = {
     "scalerAddress": "kvtide:6000",

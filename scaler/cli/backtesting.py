@@ -14,17 +14,17 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from scaler.check.triggers import triggers_in
 from scaler.decision.policy import InferencePolicy
+from scaler.documents.configuration import read_text
+from scaler.documents.forms import read_instant
 from scaler.errors import ConfigurationError, Problem
-from scaler.keda.replay import Span
 from scaler.report.backtest import html
 from scaler.report.decision_json import instant
 from scaler.report.moments import Moment, figures, lending_figures
 from scaler.report.simulation import moments_csv
-from scaler.sources.check.triggers import triggers_in
-from scaler.sources.documents.configuration import read_text
-from scaler.sources.documents.forms import read_instant
-from scaler.sources.source import Trigger
+from scaler.serving.replay import Span
+from scaler.source import Trigger
 from scaler.wiring.past import backtest
 
 from .explanation import configuration_of

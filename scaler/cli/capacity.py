@@ -88,8 +88,8 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
     Example: kvtide capacity --model Llama-3.1-8B --gpu H100 --max-model-len 8192
     --prompt-tokens 1200:3000 --output-tokens 300:800
     """
+    from scaler.capacity.question import CapacityQuestion, planned_capacity
     from scaler.report.capacity import capacity_json, capacity_text
-    from scaler.sources.capacity import CapacityQuestion, planned_capacity
 
     question = CapacityQuestion(
         model=model,

@@ -22,10 +22,10 @@ def check(
 
     Example: kvtide check chat.yaml training.yaml --config kvtide.yaml
     """
+    from scaler.check.files import check as check_files
+    from scaler.check.findings import findings_json, findings_text
+    from scaler.documents.configuration import load_configuration, read_text
     from scaler.settings import settings
-    from scaler.sources.check.files import check as check_files
-    from scaler.sources.check.findings import findings_json, findings_text
-    from scaler.sources.documents.configuration import load_configuration, read_text
 
     configuration = load_configuration(config)
     settings(flags={}, file=configuration.server)

@@ -6,14 +6,14 @@ import pathlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from scaler.check.triggers import triggers_in
+from scaler.configuration import Configuration, PrometheusServer
+from scaler.documents.configuration import load_configuration, read_text
+from scaler.documents.forms import read_instant
+from scaler.documents.keys import closest
 from scaler.errors import ConfigurationError, NoDataError, Problem
+from scaler.readings.served import served_answer
 from scaler.report.decision_json import answer_json
-from scaler.sources.check.triggers import triggers_in
-from scaler.sources.configuration import Configuration, PrometheusServer
-from scaler.sources.documents.configuration import load_configuration, read_text
-from scaler.sources.documents.forms import read_instant
-from scaler.sources.documents.keys import closest
-from scaler.sources.served import served_answer
 from scaler.wiring.past import explain
 
 KEY = "NAMESPACE/NAME"

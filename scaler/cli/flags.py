@@ -26,7 +26,7 @@ def duration_s(flag: str, text: str, *, least_s: float = 0.0, most_s: float = ma
     Raises:
         ConfigurationError: it is none; ``flag`` is what the message calls it.
     """
-    from scaler.sources.documents.forms import DURATIONS
+    from scaler.documents.forms import DURATIONS
 
     allowed = DURATIONS.allowed
     if most_s < math.inf:

@@ -39,8 +39,8 @@ def serve(  # noqa: PLR0913 -- one flag per setting
     Example: kvtide serve --config kvtide.yaml --grpc-address :6000
     """
     flags = {name: value for name, value in locals().items() if name != "config"}
+    from scaler.documents.configuration import load_configuration
     from scaler.settings import settings
-    from scaler.sources.documents.configuration import load_configuration
     from scaler.telemetry import log_to_stderr
     from scaler.wiring.serving import serve as serve_until_told
 

@@ -11,8 +11,13 @@ from rich.console import Console, Group
 from rich.progress import Progress
 from rich.table import Table
 
+from scaler.check.triggers import triggers_in
+from scaler.configuration import Configuration
 from scaler.decision.policy import InferencePolicy, LendingPolicy
+from scaler.documents.configuration import load_configuration, read_text
 from scaler.errors import ConfigurationError, Problem
+from scaler.readings.latency import measured_steps
+from scaler.readings.traces import Trace, TraceRate, open_trace
 from scaler.report.simulation import html, moments_csv
 from scaler.simulation.baselines.catalog import SAFE_RHO, named, own_defaults, terms_of
 from scaler.simulation.baselines.oracle import ROUNDS, oracle
@@ -32,11 +37,6 @@ from scaler.simulation.traffic import (
     sped_up,
 )
 from scaler.simulation.training import TrainingConfig
-from scaler.sources.check.triggers import triggers_in
-from scaler.sources.configuration import Configuration
-from scaler.sources.documents.configuration import load_configuration, read_text
-from scaler.sources.latency import measured_steps
-from scaler.sources.traces import Trace, TraceRate, open_trace
 
 from .spooled import Spooled
 

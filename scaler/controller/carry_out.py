@@ -4,7 +4,7 @@ import asyncio
 
 import aiohttp
 
-from scaler.sources.kubernetes.manifest import Manifest, at_path
+from scaler.readings.kubernetes.manifest import Manifest, at_path
 
 from .kinds import kind_of
 from .kube import Kube

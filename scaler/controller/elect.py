@@ -13,8 +13,8 @@ import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 
-from scaler.sources.kubernetes.api import FAULTS, refusal
-from scaler.sources.kubernetes.manifest import Manifest
+from scaler.readings.kubernetes.api import FAULTS, refusal
+from scaler.readings.kubernetes.manifest import Manifest
 
 from .kube import Kube
 from .seen import format_time

@@ -14,8 +14,8 @@ from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
 
-from scaler.sources.kubernetes.api import Kind, Kinds, as_it_is, follow, refusal
-from scaler.sources.kubernetes.manifest import Key, Manifest
+from scaler.readings.kubernetes.api import Kind, Kinds, as_it_is, follow, refusal
+from scaler.readings.kubernetes.manifest import Key, Manifest
 
 MANAGER = "kvtide-controller"
 MERGE_PATCH = "application/merge-patch+json"

@@ -15,8 +15,8 @@ from typing import Any
 import grpc
 
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub
-from scaler.sources.kubernetes.api import FAULTS, refusal
-from scaler.sources.kubernetes.manifest import Manifest
+from scaler.readings.kubernetes.api import FAULTS, refusal
+from scaler.readings.kubernetes.manifest import Manifest
 
 from .carry_out import carry_out
 from .follow import Following, lent_word

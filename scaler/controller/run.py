@@ -11,7 +11,7 @@ import grpc
 from kubernetes.aio.dynamic import DynamicClient
 
 from scaler.errors import ConfigurationError, Problem
-from scaler.sources.kubernetes.api import connect
+from scaler.readings.kubernetes.api import connect
 
 from . import pages
 from .elect import Elector

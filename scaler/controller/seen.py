@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scaler.sources.kubernetes.manifest import at_path
+from scaler.readings.kubernetes.manifest import at_path
 
 from .kinds import JobKind, kind_of
 

@@ -2,8 +2,8 @@
 
 import logging
 
-from scaler.sources.kubernetes.api import FAULTS, refusal
-from scaler.sources.kubernetes.manifest import Manifest
+from scaler.readings.kubernetes.api import FAULTS, refusal
+from scaler.readings.kubernetes.manifest import Manifest
 
 from .kube import Kube
 from .plan import Event

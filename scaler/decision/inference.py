@@ -9,8 +9,10 @@ dead band, and last the bounds.
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from scaler.capacity.concurrency.result import SafeConcurrency
+
 from . import demand, folds, guards, kpa
-from .concurrency import SafeConcurrency, safe_concurrency
+from .concurrency.live import safe_concurrency
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
 from .forecast import forecast, lead_time_s, raised

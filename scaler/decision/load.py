@@ -17,8 +17,10 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 
+from scaler.capacity.concurrency.result import SafeConcurrency
+
 from . import demand, work
-from .concurrency import SafeConcurrency, safe_concurrency
+from .concurrency.live import safe_concurrency
 from .decision import Signal
 from .demand import Fill
 from .policy import InferencePolicy, Phase, SignalName

@@ -12,10 +12,9 @@ import enum
 import math
 from typing import Annotated, TypeVar
 
+from scaler.capacity.kv_cache import KvCapacity, KvLayout
+from scaler.capacity.token_length import TokenLength
 from scaler.errors import ConfigurationError, Problem
-
-from .kv_cache import KvCapacity, KvLayout
-from .token_length import TokenLength
 
 T = TypeVar("T")
 

@@ -9,6 +9,8 @@ import bisect
 import dataclasses
 import itertools
 
+from scaler.capacity.histogram import Histogram
+
 from .sample import Sample
 
 
@@ -26,24 +28,6 @@ class ScaleBounds:
     """Nobody lowers its replicas."""
     scale_out_paused: bool = False
     """Nobody raises its replicas."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Histogram:
-    """
-    Cumulative-bucket histogram of a length, as Prometheus has it.
-
-    ``upper`` are the bucket boundaries in increasing order (the last may be ``inf``), ``counts``
-    the number of observations in each bucket alone (not cumulative), same length.
-    """
-
-    upper: tuple[float, ...]
-    counts: tuple[float, ...]
-
-    @property
-    def total(self) -> float:
-        """Observations in all buckets."""
-        return sum(self.counts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

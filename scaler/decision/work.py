@@ -15,8 +15,9 @@ follows by Little's law.
 import dataclasses
 from collections.abc import Sequence
 
+from scaler.capacity.concurrency.result import SafeConcurrency
+
 from . import demand
-from .concurrency import SafeConcurrency
 from .policy import InferencePolicy, StepCost
 from .rates import arrived, in_both, increase
 from .remembered import over_pairs, per_pair

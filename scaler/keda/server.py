@@ -16,12 +16,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.serving.board import Board
 from scaler.telemetry import Telemetry
 
 from ._pb import externalscaler_pb2, kvtide_pb2
 from ._pb.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 from ._pb.kvtide_pb2_grpc import add_LendingServicer_to_server, add_ScalingServicer_to_server
-from .board import Board
 from .servicer import ExternalScaler, StreamLife
 from .watch import HEARTBEAT_S, Lending, Scaling, Streams
 

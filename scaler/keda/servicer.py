@@ -25,11 +25,11 @@ from scaler.errors import (
     TooManyObjectsError,
     UnknownMetricError,
 )
+from scaler.serving.board import Board
 from scaler.telemetry import Telemetry
 
 from ._pb import externalscaler_pb2 as keda
 from ._pb.externalscaler_pb2_grpc import ExternalScalerServicer
-from .board import Board
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Response = TypeVar("Response")

@@ -14,12 +14,12 @@ from typing import TypeVar
 
 from scaler.decision.policy import InferencePolicy
 from scaler.errors import ConfigurationError, KvtideError, Problem
-from scaler.sources.source import Role, Trigger
+from scaler.serving.board import Board
+from scaler.serving.evaluation import Evaluation
+from scaler.source import Role, Trigger
 
 from ._pb import kvtide_pb2 as kvtide
 from ._pb.kvtide_pb2_grpc import LendingServicer, ScalingServicer
-from .board import Board
-from .evaluation import Evaluation
 from .servicer import Context, StreamLife, status
 
 HEARTBEAT_S = 5.0

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.live import Live
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.readings.traces import Trace, TraceRate, open_trace
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
-from scaler.sources.traces import Trace, TraceRate, open_trace
 from scaler.telemetry import Observation
 
 from . import scene

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
+from scaler.configuration import Configuration, Pool
 from scaler.decision.policy import StepCost
 from scaler.simulation.cluster import ClusterConfig
 from scaler.simulation.engine import EngineConfig
@@ -20,7 +21,6 @@ from scaler.simulation.scaled_object import ScaledObjectConfig
 from scaler.simulation.score import Slo
 from scaler.simulation.traffic import Arrival, Lengths, Rate, day, sampled
 from scaler.simulation.training import TrainingConfig
-from scaler.sources.configuration import Configuration, Pool
 
 from .gateway_page import host_of
 

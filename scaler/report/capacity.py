@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from scaler.decision.alternatives import Alternative, LengthRow, alternatives, length_table
-from scaler.decision.kv_cache import GIB, CapacityStep, Engine
-from scaler.decision.kv_cache.vllm_rules import version
-from scaler.decision.planned import Planned
+from scaler.capacity.alternatives import Alternative, LengthRow, alternatives, length_table
+from scaler.capacity.kv_cache import GIB, CapacityStep, Engine
+from scaler.capacity.kv_cache.vllm_rules import version
+from scaler.capacity.planned import Planned
 
 ENFORCED_BY = {
     Engine.VLLM: "--max-num-seqs",

@@ -32,7 +32,7 @@ class GpuSheet:
     """A GPU by its data sheet: dense tensor throughput in 16 bit, without sparsity."""
 
     memory_gib: float
-    """What CUDA reports; ``scaler/sources/gpus.json`` says where each was seen."""
+    """What CUDA reports; ``scaler/capacity/gpus.json`` says where each was seen."""
     bytes_per_s: float
     flops: float
 

@@ -10,10 +10,11 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 
+from scaler.capacity.histogram import Histogram
 from scaler.decision.history import minute_of, thinned
 from scaler.decision.sample import Replica as Seen
 from scaler.decision.sample import Sample
-from scaler.decision.window import Histogram, Lengths, ScaleBounds, Window
+from scaler.decision.window import Lengths, ScaleBounds, Window
 
 from .cluster import Cluster
 from .fleet import Fleet, Phase, Replica

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 
 from scaler.decision.decision import Decision
+from scaler.documents.forms import read_instant
 from scaler.errors import ConfigurationError, KvtideError, Problem
 from scaler.report.decision_json import answer_json, instant
-from scaler.sources.documents.forms import read_instant
 from scaler.telemetry import CONTENT_TYPE, Observation, Standing, version
 
 from .page import POLICY, page

@@ -8,10 +8,10 @@ import os
 from collections.abc import AsyncIterator, Callable
 
 from scaler.errors import ConfigurationError
+from scaler.readings.kubernetes.api import connect, is_in_cluster
+from scaler.readings.kubernetes.known import KnownCluster
+from scaler.readings.kubernetes.watch import hear
 from scaler.settings import Settings
-from scaler.sources.kubernetes.api import connect, is_in_cluster
-from scaler.sources.kubernetes.known import KnownCluster
-from scaler.sources.kubernetes.watch import hear
 
 logger = logging.getLogger("kvtide.kubernetes")
 

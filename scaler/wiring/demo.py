@@ -9,22 +9,22 @@ import time
 import webbrowser
 from typing import Any
 
+from scaler.configuration import PrometheusServer, ScrapeIntervals
+from scaler.documents.trigger import parse_trigger
 from scaler.lab import scene
 from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
 from scaler.lab.mock import MockOptions
 from scaler.lab.prometheus import Prometheus, binary
 from scaler.lab.stage import Stage
 from scaler.lab.summary import summary_json
+from scaler.readings.engines.profile import shipped_profiles
+from scaler.readings.gateways.profile import shipped_gateways
+from scaler.readings.prometheus_source import PrometheusSource
+from scaler.readings.scrape import ScrapeSource, Target
+from scaler.readings.timing import Timing
+from scaler.readings.wanted import Exporter
 from scaler.settings import Settings, settings
-from scaler.sources.configuration import PrometheusServer, ScrapeIntervals
-from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.engines.profile import shipped_profiles
-from scaler.sources.gateways.profile import shipped_gateways
-from scaler.sources.prometheus_source import PrometheusSource
-from scaler.sources.scrape import ScrapeSource, Target
-from scaler.sources.source import Source
-from scaler.sources.timing import Timing
-from scaler.sources.wanted import Exporter
+from scaler.source import Source
 
 from .serving import serving
 from .stopping import on_stop

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 
+from scaler.configuration import Configuration
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
-from scaler.keda.once import decide_once
-from scaler.keda.replay import Span, replay
 from scaler.report.moments import Moment, moment
-from scaler.sources.configuration import Configuration
-from scaler.sources.source import Trigger
+from scaler.serving.once import decide_once
+from scaler.serving.replay import Span, replay
+from scaler.source import Trigger
 
 from .sources import prometheus
 

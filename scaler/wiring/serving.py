@@ -15,14 +15,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
+from scaler.configuration import Configuration
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
-from scaler.keda.board import Board, Limits, Parse
+from scaler.documents.trigger import parse_trigger
 from scaler.keda.server import Server, ServerOptions, Tls
+from scaler.serving.board import Board, Limits, Parse
 from scaler.settings import Settings
-from scaler.sources.configuration import Configuration
-from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.source import Source, Trigger
+from scaler.source import Source, Trigger
 from scaler.status.app import View, start
 from scaler.telemetry import Telemetry, version
 

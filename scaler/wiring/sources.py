@@ -3,14 +3,14 @@
 import contextlib
 from collections.abc import AsyncIterator
 
+from scaler.configuration import Configuration
+from scaler.documents.engines import engine_profiles
+from scaler.documents.gateways import gateway_profiles
 from scaler.errors import ConfigurationError, Problem
-from scaler.sources.configuration import Configuration
-from scaler.sources.documents.engines import engine_profiles
-from scaler.sources.documents.gateways import gateway_profiles
-from scaler.sources.kubernetes.known import KnownCluster
-from scaler.sources.prometheus_source import PrometheusSource
-from scaler.sources.several import SeveralSources
-from scaler.sources.source import Source
+from scaler.readings.kubernetes.known import KnownCluster
+from scaler.readings.prometheus_source import PrometheusSource
+from scaler.readings.several import SeveralSources
+from scaler.source import Source
 
 
 @contextlib.asynccontextmanager

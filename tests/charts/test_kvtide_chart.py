@@ -6,15 +6,15 @@ import typer
 import yaml
 
 from charts import readme, schema
+from scaler.check.files import check as check_files
 from scaler.cli import app
+from scaler.configuration import Configuration
 from scaler.controller import elect
 from scaler.controller.kinds import KINDS
+from scaler.documents.configuration import read_configuration
+from scaler.documents.trigger import parse_trigger
+from scaler.readings.kubernetes.known import KnownCluster
 from scaler.settings import Settings
-from scaler.sources.check.files import check as check_files
-from scaler.sources.configuration import Configuration
-from scaler.sources.documents.configuration import read_configuration
-from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.kubernetes.known import KnownCluster
 
 from .helm import (
     CHARTS,

@@ -5,11 +5,11 @@ import pytest
 import yaml
 
 from charts import readme
+from scaler.check.files import check
+from scaler.configuration import Configuration
 from scaler.decision.policy import InferencePolicy, LendingPolicy
-from scaler.sources.check.files import check
-from scaler.sources.configuration import Configuration
-from scaler.sources.documents.trigger import parse_trigger
-from scaler.sources.source import Trigger
+from scaler.documents.trigger import parse_trigger
+from scaler.source import Trigger
 
 from .helm import (
     CHARTS,

@@ -9,7 +9,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from dashboards import build
-from scaler.sources import dcgm
+from scaler.readings import dcgm
 from scaler.telemetry import Telemetry
 from tests.programs import program
 from tests.shared_data import shared_data

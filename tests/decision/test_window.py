@@ -1,6 +1,7 @@
 import pytest
 
-from scaler.decision.window import Histogram, Window
+from scaler.capacity.histogram import Histogram
+from scaler.decision.window import Window
 from tests.builders import sample, steady, window
 
 

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from scaler.capacity.concurrency.result import Bound, Limit, SafeConcurrency
 from scaler.decision import work
-from scaler.decision.concurrency import Bound, Limit, SafeConcurrency
 from scaler.decision.demand import Fill
 from scaler.decision.load import read
 from scaler.decision.policy import SignalName, StepCost

@@ -7,7 +7,7 @@ from scaler.decision.policy import InferencePolicy, LendingPolicy, Policy
 from scaler.decision.pool import PoolWindow, TierWindow
 from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, Problem
-from scaler.sources.source import Role, Trigger, Workload
+from scaler.source import Role, Trigger, Workload
 
 KNOWN = {"scalerAddress", "role", "tierGroup", "pool", "target", "crash", "fastPath"}
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from scaler.decision.pool import Node
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, SourceError
-from scaler.sources.source import Workload
+from scaler.source import Workload
 
 
 class FakeSource:

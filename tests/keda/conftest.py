@@ -12,9 +12,9 @@ import pytest
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub, ScalingStub
-from scaler.keda.board import Board, Limits, Named
-from scaler.keda.compose import Decide
 from scaler.keda.server import Server, ServerOptions
+from scaler.serving.board import Board, Limits, Named
+from scaler.serving.compose import Decide
 from scaler.telemetry import Telemetry
 from tests.builders import sample, window
 from tests.fakes.fake_rules import decide, parse

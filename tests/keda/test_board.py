@@ -12,8 +12,8 @@ import pytest
 from scaler.decision.decision import Decision
 from scaler.decision.policy import Policy
 from scaler.errors import NoDataError, SourceError
-from scaler.keda.board import Limits
-from scaler.keda.compose import Subject
+from scaler.serving.board import Limits
+from scaler.serving.compose import Subject
 from scaler.telemetry import JsonLines
 from tests.builders import sample, window
 from tests.fakes.fake_rules import decide

@@ -8,12 +8,12 @@ from rich.console import Console
 
 from scaler.decision.decision import Decision, Reason, Step
 from scaler.decision.policy import InferencePolicy
+from scaler.documents.trigger import parse_trigger
 from scaler.errors import ConfigurationError
 from scaler.lab import scene
 from scaler.lab.demo import DemoOptions, curtain, programme
 from scaler.lab.screen import frame, line
 from scaler.lab.stage import Event, Play, Stage
-from scaler.sources.documents.trigger import parse_trigger
 from scaler.telemetry import Observation
 from tests.shared_data import shared_data
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from scaler.capacity.question import CapacityQuestion, planned_capacity
 from scaler.report.capacity import capacity_json, capacity_text
-from scaler.sources.capacity import CapacityQuestion, planned_capacity
 
 KEYS = {
     "kv_bytes_per_token_per_gpu",

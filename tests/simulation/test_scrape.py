@@ -6,12 +6,12 @@ import pytest
 
 from scaler.lab.exporters import Exporters
 from scaler.lab.gpus import GpuModel, Gpus
+from scaler.readings.engines.profile import shipped_profiles
+from scaler.readings.scrape import ScrapeSource, Target
+from scaler.readings.timing import Timing
+from scaler.readings.wanted import Exporter
 from scaler.simulation.scrape import Scraper, sample
-from scaler.sources.engines.profile import shipped_profiles
-from scaler.sources.scrape import ScrapeSource, Target
-from scaler.sources.source import Workload
-from scaler.sources.timing import Timing
-from scaler.sources.wanted import Exporter
+from scaler.source import Workload
 from tests.lab.conftest import small_world
 
 INTERVAL_S = 5.0

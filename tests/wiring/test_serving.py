@@ -6,12 +6,12 @@ import aiohttp
 import grpc
 import pytest
 
+from scaler.configuration import Configuration, Pool
+from scaler.documents.trigger import parse_trigger
 from scaler.errors import ConfigurationError
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.settings import settings
-from scaler.sources.configuration import Configuration, Pool
-from scaler.sources.documents.trigger import parse_trigger
 from scaler.wiring.serving import serving
 from tests.builders import steady
 from tests.fakes.fake_source import FakeSource

@@ -19,8 +19,8 @@ from scaler.controller.kube import Kube
 from scaler.controller.plan import Event
 from scaler.controller.tell import tell
 from scaler.keda._pb.kvtide_pb2_grpc import ScalingStub
-from scaler.sources.kubernetes.api import FAULTS, refusal
-from scaler.sources.kubernetes.manifest import Manifest
+from scaler.readings.kubernetes.api import FAULTS, refusal
+from scaler.readings.kubernetes.manifest import Manifest
 
 from .deletion_cost import ANNOTATION, OWNERS, Written, due
 from .plan import may_act, raised

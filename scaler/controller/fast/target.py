@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from scaler.controller.seen import Json
-from scaler.sources.kubernetes.manifest import Manifest, at_path
-from scaler.sources.kubernetes.objects import (
+from scaler.readings.kubernetes.manifest import Manifest, at_path
+from scaler.readings.kubernetes.objects import (
     EXTERNAL,
     FALSE,
     KEDA_MAX_REPLICAS,

@@ -1,10 +1,5 @@
 """
-How many requests one replica may hold at once.
+How many requests one replica may hold at once, from what a window shows.
 
 The least of what its KV cache, its latency targets, its engine and its owner allow.
 """
-
-from .live import safe_concurrency
-from .result import Bound, Limit, SafeConcurrency
-
-__all__ = ["Bound", "Limit", "SafeConcurrency", "safe_concurrency"]

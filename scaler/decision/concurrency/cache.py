@@ -8,7 +8,7 @@ uniform models alone, since for hybrids it says nothing about how many requests 
 import dataclasses
 from collections.abc import Iterator
 
-from scaler.decision.kv_cache import KvLayout
+from scaler.capacity.kv_cache import KvLayout
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.sample import Replica, Sample
 

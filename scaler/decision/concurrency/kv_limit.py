@@ -10,19 +10,20 @@ The property that must stay true: without a measurement and without lengths ther
 
 import functools
 
+from scaler.capacity.concurrency import moments, overflow
+from scaler.capacity.concurrency.footprint import Footprint, footprint
+from scaler.capacity.concurrency.lengths import LengthLaw, from_histogram, lognormal
+from scaler.capacity.concurrency.result import Bound, Limit
+from scaler.capacity.histogram import Histogram
+from scaler.capacity.kv_cache import KvLayout
+from scaler.capacity.token_length import TokenLength
 from scaler.decision.demand import service_time_s
-from scaler.decision.kv_cache import KvLayout
 from scaler.decision.policy import ConcurrencyMode, InferencePolicy
-from scaler.decision.token_length import TokenLength
-from scaler.decision.window import Histogram, Window
+from scaler.decision.window import Window
 
-from . import moments, overflow
 from .cache import Cache, cache_of, engines_of
 from .evidence import earlier, stride
-from .footprint import Footprint, footprint
-from .lengths import LengthLaw, from_histogram, lognormal
 from .measured import MeasuredFootprint, measured_footprint
-from .result import Bound, Limit
 
 ENOUGH_LENGTHS = 20
 """Requests in a histogram that tell more than what was stated."""

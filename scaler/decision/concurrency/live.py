@@ -5,13 +5,13 @@ The property that must stay true: what a person stated caps whatever was found, 
 nothing is known of is absent, never guessed.
 """
 
+from scaler.capacity.concurrency.result import Bound, Limit, SafeConcurrency
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.window import Window
 
 from .cache import difference_note
 from .evidence import earlier
 from .kv_limit import kv_bound
-from .result import Bound, Limit, SafeConcurrency
 from .slo import slo_bounds
 
 

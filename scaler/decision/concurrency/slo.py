@@ -13,6 +13,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
+from scaler.capacity.concurrency.result import Bound, Limit
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.rates import in_both, replica_increase
 from scaler.decision.remembered import per_pair
@@ -20,7 +21,6 @@ from scaler.decision.sample import Replica, Sample
 
 from .evidence import stride
 from .line import Line, robust_line
-from .result import Bound, Limit
 
 LEAST_RATIO = 1.5
 """Spread in requests, most over fewest, that shows how latency depends on them."""

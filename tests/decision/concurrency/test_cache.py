@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from scaler.capacity.kv_cache import KvCapacity, KvLayout, WindowGroup
 from scaler.decision.concurrency.cache import cache_of, difference_note
-from scaler.decision.kv_cache import KvCapacity, KvLayout, WindowGroup
 from tests.builders import inference, replica, sample_of
 
 UNIFORM = KvLayout(block_tokens=16, growing_groups=1, constant_blocks=0, bytes_per_block_per_gpu=1)

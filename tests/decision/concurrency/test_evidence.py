@@ -1,7 +1,7 @@
 import pytest
 
-from scaler.decision.concurrency import safe_concurrency
 from scaler.decision.concurrency.evidence import MOST_READINGS, earlier, stride
+from scaler.decision.concurrency.live import safe_concurrency
 from tests.builders import inference, replica, sample_of, window
 
 

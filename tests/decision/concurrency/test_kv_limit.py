@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.concurrency import Bound, Limit, safe_concurrency
+from scaler.capacity.concurrency.result import Bound, Limit
+from scaler.capacity.histogram import Histogram
+from scaler.capacity.token_length import TokenLength
 from scaler.decision.concurrency.kv_limit import kv_bound
+from scaler.decision.concurrency.live import safe_concurrency
 from scaler.decision.policy import ConcurrencyMode, InferencePolicy
-from scaler.decision.token_length import TokenLength
-from scaler.decision.window import Histogram, Lengths, Window
+from scaler.decision.window import Lengths, Window
 from tests.builders import inference, replica, sample_of, window
 from tests.decision.concurrency.test_cache import HYBRID, UNIFORM, capacity
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.concurrency import Limit, SafeConcurrency, safe_concurrency
+from scaler.capacity.concurrency.result import Limit, SafeConcurrency
+from scaler.decision.concurrency.live import safe_concurrency
 from scaler.decision.policy import ConcurrencyMode, InferencePolicy
 from scaler.decision.window import Window
 from tests.builders import inference, replica, sample_of, window

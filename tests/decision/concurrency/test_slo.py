@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.concurrency import Limit, safe_concurrency
+from scaler.capacity.concurrency.result import Limit
+from scaler.decision.concurrency.live import safe_concurrency
 from scaler.decision.concurrency.slo import slo_bounds
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.sample import Sample

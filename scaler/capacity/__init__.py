@@ -1,0 +1,1 @@
+"""How much fits: models, GPUs, engines' caches, and the requests that a replica may hold."""

@@ -1,0 +1,44 @@
+"""
+One function for whoever has a model, an engine's flags and a memory size: what fits.
+
+``kv_capacity`` asks the engine's rules; ``kv_layout`` asks for the footprint law alone, which turns
+the blocks that a running engine reports into requests.
+"""
+
+from collections.abc import Callable
+
+from scaler.capacity.architecture import ModelArchitecture
+
+from . import sglang, tgi, trtllm, vllm
+from .capacity import KvCapacity
+from .layout import KvLayout
+from .serving import Engine, Serving
+
+ENGINES: dict[Engine, Callable[[ModelArchitecture, Serving, int], KvCapacity]] = {
+    Engine.VLLM: vllm.capacity,
+    Engine.SGLANG: sglang.capacity,
+    Engine.TGI: tgi.capacity,
+    Engine.TRTLLM: trtllm.capacity,
+}
+
+
+def kv_capacity(
+    architecture: ModelArchitecture, serving: Serving, available_bytes: int
+) -> KvCapacity:
+    """
+    Return what fits into ``available_bytes`` of KV cache on each GPU of a replica.
+
+    Raises:
+        ConfigurationError: an architecture, layout or dtype that is refused or not supported.
+    """
+    return ENGINES[serving.engine](architecture, serving, available_bytes)
+
+
+def kv_layout(architecture: ModelArchitecture, serving: Serving) -> KvLayout:
+    """
+    Return the footprint law of a model in an engine, whatever the memory.
+
+    Raises:
+        ConfigurationError: as ``kv_capacity``.
+    """
+    return kv_capacity(architecture, serving, 0).layout

@@ -1,0 +1,176 @@
+"""
+Bytes that one layer's cache takes on one GPU: per token where it grows, once where it is a state.
+
+Sources: vLLM's ``v1/kv_cache_interface.py`` and ``layers/mamba/mamba_utils.py`` (0.8.5 to 0.32),
+SGLang's ``mem_cache/memory_pool.py``. Tensor parallelism divides heads and repeats them when there
+are more ranks than heads; a latent is whole on every rank.
+"""
+
+import dataclasses
+
+from scaler.capacity.architecture import (
+    AttentionCache,
+    Cache,
+    IndexerCache,
+    LatentCache,
+    ModelArchitecture,
+    StateCache,
+)
+from scaler.errors import ConfigurationError, Problem
+
+from .serving import Serving
+
+ELEMENT_BYTES = {
+    "auto": None,
+    "float16": 2,
+    "half": 2,
+    "bfloat16": 2,
+    "bf16": 2,
+    "fp16": 2,
+    "float32": 4,
+    "float": 4,
+    "fp8": 1,
+    "fp8_e4m3": 1,
+    "fp8_e5m2": 1,
+    "fp8_inc": 1,
+    "fp8_ds_mla": 1,
+    "int8": 1,
+}
+"""Bytes of one element; None: the checkpoint's declaration, else the model's own type."""
+
+PACKED = {
+    "int8_per_token_head": (8, 4),
+    "fp8_per_token_head": (8, 4),
+    "int4_per_token_head": (4, 4),
+}
+"""Bits of an element, and bytes of the scale that each head's key and each value carries."""
+
+SPARSE_LATENT = "fp8_ds_mla"
+"""FlashMLA's sparse format: 8-bit latent, a scale per 128 of them, rotary part in 16 bits."""
+
+KV_DTYPES = (*ELEMENT_BYTES, *PACKED, "nvfp4")
+
+
+def kv_dtype(architecture: ModelArchitecture, stated: str) -> str:
+    """
+    Return the KV dtype in use, ``auto`` resolved to what the checkpoint declares or its own type.
+
+    Raises:
+        ConfigurationError: a dtype whose layout is not known here.
+    """
+    name = stated.lower()
+    if name not in KV_DTYPES:
+        raise ConfigurationError(
+            Problem(field="kv_cache_dtype", got=repr(stated), allowed=", ".join(KV_DTYPES))
+        )
+    if name != "auto":
+        return name
+    if architecture.kv_dtype is not None:
+        return architecture.kv_dtype
+    return "float32" if architecture.element_bytes == ELEMENT_BYTES["float32"] else "bfloat16"
+
+
+def vector_bytes(elements: int, dtype: str) -> int:
+    """Return the bytes of one head's key (or value) of one token."""
+    if dtype in PACKED:
+        bits, scale = PACKED[dtype]
+        return elements * bits // 8 + scale
+    if dtype == "nvfp4":
+        return elements // 2 + elements // 16
+    return elements * (ELEMENT_BYTES[dtype] or 2)
+
+
+def heads_per_gpu(heads: int, ranks: int) -> int:
+    """Return the KV heads that one rank holds: divided, or repeated when ranks exceed heads."""
+    return max(1, heads // ranks)
+
+
+def token_bytes(cache: Cache, dtype: str, ranks: int, *, latent_alignment: int = 1) -> int:
+    """Return the bytes per token and GPU of a cache that holds tokens; 0 for a state."""
+    match cache:
+        case AttentionCache():
+            per_head = vector_bytes(cache.head_dim, dtype) + vector_bytes(cache.value_dim, dtype)
+            return heads_per_gpu(cache.kv_heads, ranks) * per_head
+        case LatentCache():
+            return _latent_bytes(cache, dtype, latent_alignment)
+        case IndexerCache():
+            return cache.head_dim + 4 * -(-cache.head_dim // 128)
+        case StateCache():
+            return 0
+
+
+def _latent_bytes(cache: LatentCache, dtype: str, alignment: int) -> int:
+    if dtype == SPARSE_LATENT:
+        return cache.rank + 4 * (cache.rank // 128) + 2 * cache.rope_dim
+    elements = -(-cache.elements // alignment) * alignment
+    return vector_bytes(elements, dtype)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StateBytes:
+    """One layer's state of one request on one GPU: convolution tail and recurrent part."""
+
+    tail: int
+    recurrent: int
+
+    @property
+    def total(self) -> int:
+        """Both together."""
+        return self.tail + self.recurrent
+
+
+def state_bytes(cache: StateCache, architecture: ModelArchitecture, serving: Serving) -> StateBytes:
+    """Return the bytes of one layer's recurrent state of one request on one GPU."""
+    ranks = serving.tensor_parallel
+    groups = cache.groups
+    if groups % ranks:
+        groups += ranks - groups  # each rank needs the groups of its own heads
+    channels = (cache.channels + groups * cache.group_channels) // ranks
+    steps = max(0, cache.kernel - 1) + (serving.drafted_tokens if cache.kernel else 0)
+    recurrent = cache.heads // ranks * cache.per_head
+    own = architecture.element_bytes
+    return StateBytes(
+        tail=channels * steps * own, recurrent=recurrent * (cache.recurrent_bytes or own)
+    )
+
+
+def check_split(architecture: ModelArchitecture, serving: Serving) -> None:
+    """
+    Refuse a parallel layout that engines refuse: heads that ranks do not divide, too many stages.
+
+    Raises:
+        ConfigurationError: with every uneven split.
+    """
+    ranks = serving.tensor_parallel
+    problems = [
+        Problem(field="tensor_parallel", got=f"{ranks}", allowed=allowed)
+        for allowed in _uneven(architecture, ranks)
+    ]
+    if serving.pipeline_parallel > len(architecture.layers):
+        allowed = f"at most {len(architecture.layers)}, the model's layers"
+        got = str(serving.pipeline_parallel)
+        problems.append(Problem(field="pipeline_parallel", got=got, allowed=allowed))
+    if ranks % serving.context_parallel:
+        got = str(serving.context_parallel)
+        allowed = f"a divisor of tensor_parallel ({ranks})"
+        problems.append(Problem(field="context_parallel", got=got, allowed=allowed))
+    if problems:
+        raise ConfigurationError(*problems)
+
+
+def _uneven(architecture: ModelArchitecture, ranks: int) -> tuple[str, ...]:
+    """Return what each uneven split would have to be."""
+    found: dict[str, None] = {}
+    heads = architecture.attention_heads
+    if heads is not None and heads % ranks:
+        found[f"a divisor of the {heads} attention heads"] = None
+    for cache in architecture.caches:
+        if isinstance(cache, AttentionCache) and _splits_badly(cache.kv_heads, ranks):
+            found[f"a divisor or a multiple of the {cache.kv_heads} KV heads"] = None
+        if isinstance(cache, StateCache) and cache.heads % ranks:
+            found[f"a divisor of the {cache.heads} state heads"] = None
+    return tuple(found)
+
+
+def _splits_badly(heads: int, ranks: int) -> bool:
+    return bool(heads % ranks) if heads >= ranks else bool(ranks % heads)

@@ -1,0 +1,118 @@
+"""
+Where a model's shapes come from: a file, a folder of a checkpoint, or a name.
+
+A folder or a ``config.json`` beside a ``model.safetensors.index.json`` tells the checkpoint's
+bytes as well; a name is looked up in the shipped table, its suffix telling the quantization.
+"""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from scaler.capacity.architecture import ModelArchitecture
+from scaler.errors import ConfigurationError, Problem
+
+from .caches import layer_caches
+from .declared import declared_kv_dtype, declared_quantization, quantizes_mixers
+from .fields import POSITIONS, Config, read_config
+from .names import completed, look_up, stored_as
+from .parameters import count_parameters, inner_width, is_multimodal
+
+INDEX = "model.safetensors.index.json"
+QUANTIZATION = "hf_quant_config.json"
+
+
+def load_model(name: str) -> ModelArchitecture:
+    """
+    Return the architecture of a model: the path of a JSON file or a checkpoint's folder, or a name.
+
+    Raises:
+        ConfigurationError: no such file or name, not JSON, not supported.
+    """
+    path = pathlib.Path(name)
+    if path.is_dir():
+        path = path / "config.json"
+    if not path.is_file():
+        if path.suffix == ".json":
+            raise ConfigurationError(
+                Problem(field="model", got=name, allowed="a file that exists, or a model's name")
+            )
+        stored = stored_as(name)
+        return architecture_of(
+            name, look_up(name), quantization=stored.quantization, kv=stored.kv_dtype
+        )
+    document = _read(path)
+    beside = path.with_name(QUANTIZATION)
+    if beside.is_file():
+        document = {**document, "hf_quant_config": _read(beside)}
+    return architecture_of(
+        path.parent.name if path.name == "config.json" else path.stem,
+        document,
+        checkpoint_bytes=_checkpoint_bytes(path.with_name(INDEX)),
+    )
+
+
+def architecture_of(
+    name: str,
+    document: Mapping[str, Any],
+    *,
+    quantization: str | None = None,
+    kv: str | None = None,
+    checkpoint_bytes: int | None = None,
+) -> ModelArchitecture:
+    """
+    Return the architecture that a configuration, or a record of the table, describes.
+
+    ``quantization`` and ``kv`` are what a checkpoint's name says; the document's own win.
+
+    Raises:
+        ConfigurationError: a key that is missing or not understood, an unsupported architecture.
+    """
+    is_record = "source" in document
+    config = read_config(name, completed(name, document) if is_record else document)
+    layers = layer_caches(config)
+    return ModelArchitecture(
+        name=name,
+        source=str(config.get("source") or f"config.json of {name}"),
+        layers=layers,
+        attention_heads=config.heads,
+        hidden_size=config.hidden,
+        intermediate_size=inner_width(config),
+        vocab_size=config.whole("vocab_size"),
+        max_position_embeddings=_positions(config),
+        parameters=count_parameters(config, layers),
+        multimodal=is_multimodal(config),
+        experts=config.whole("num_local_experts", "n_routed_experts", "num_experts") or 0,
+        experts_per_token=config.whole("num_experts_per_tok", "top_k_experts") or 0,
+        quantization=declared_quantization(config, quantization),
+        quantized_mixers=quantizes_mixers(config),
+        kv_dtype=declared_kv_dtype(config) or kv,
+        checkpoint_bytes=checkpoint_bytes,
+    )
+
+
+def _positions(config: Config) -> int | None:
+    return config.whole(*POSITIONS)
+
+
+def _read(path: pathlib.Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigurationError(
+            Problem(field="model", got=f"{path}: {error}", allowed="a JSON file that can be read")
+        ) from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(
+            Problem(field="model", got=f"{path}: a {type(document).__name__}", allowed="an object")
+        )
+    return document
+
+
+def _checkpoint_bytes(path: pathlib.Path) -> int | None:
+    """Return the bytes of all tensors that a safetensors index states, or None."""
+    if not path.is_file():
+        return None
+    total = _read(path).get("metadata", {}).get("total_size")
+    return int(total) if isinstance(total, int | float) and total > 0 else None

@@ -1,0 +1,237 @@
+"""
+The question that ``kvtide capacity`` and a trigger's metadata ask, in the words people use.
+
+Names become shapes here: a model's name or file, a GPU's name, an engine's. The property that must
+stay true: every wrong field is told at once.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+from scaler.capacity.concurrency.lengths import lognormal
+from scaler.errors import ConfigurationError, Problem
+
+from .architecture import ModelArchitecture
+from .gpus import Gpu, find_gpu
+from .kv_cache import Engine, GpuClass, Serving
+from .models import load_model
+from .planned import MemoryTerms, Planned, RequestLengths, plan
+from .token_length import TokenLength
+
+Known = TypeVar("Known")
+ASKED_AS = {
+    "block_tokens": "block_size",
+    "context_parallel": "decode_context_parallel",
+    "kv_dtype": "kv_cache_dtype",
+    "version": "engine_version",
+}
+"""Fields of the calculation that a question names otherwise."""
+
+
+def token_length(field: str, text: str | None) -> TokenLength:
+    """
+    Return the lengths that ``mean[:p95]`` states.
+
+    Raises:
+        ConfigurationError: no number, or a percentile that does not go with the mean.
+    """
+    if text is None:
+        allowed = "stated, since the other length is: mean or mean:p95, tokens"
+        raise ConfigurationError(Problem(field=field, got="nothing", allowed=allowed))
+    mean, separator, p95 = text.partition(":")
+    try:
+        return TokenLength(mean=float(mean), p95=float(p95) if separator else None)
+    except ValueError as error:
+        allowed = "mean or mean:p95, tokens, such as 1200:3000"
+        raise ConfigurationError(Problem(field=field, got=repr(text), allowed=allowed)) from error
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            *(dataclasses.replace(problem, field=field) for problem in error.problems)
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityQuestion:
+    """What a person states of one replica; None: not stated."""
+
+    model: str
+    """A config.json, a checkpoint's folder, a record of the table, or a name."""
+    quantization: str | None = None
+    weights_gib: float | None = None
+    gpu: str | None = None
+    gpu_memory_gib: float | None = None
+    gpu_memory_utilization: float | None = None
+    available_kv_gib: float | None = None
+    gpus: int | None = None
+    """GPUs of one replica; tensor-parallel where nothing else is said."""
+    tensor_parallel: int | None = None
+    pipeline_parallel: int | None = None
+    data_parallel: int | None = None
+    decode_context_parallel: int | None = None
+    engine: str = "vllm"
+    engine_version: str | None = None
+    kv_cache_dtype: str = "auto"
+    block_size: int | None = None
+    max_model_len: int | None = None
+    max_num_batched_tokens: int | None = None
+    max_num_seqs: int | None = None
+    draft_layers: int = 0
+    speculative_tokens: int | None = None
+    prefix_caching: bool | None = None
+    hybrid_groups: bool | None = None
+    prompt_tokens: str | None = None
+    """``mean[:p95]``, tokens."""
+    output_tokens: str | None = None
+    overflow_probability: float = 0.01
+
+
+def planned_capacity(question: CapacityQuestion) -> Planned:
+    """
+    Return the replica that a question describes: its KvLayout, blocks, memory and concurrency.
+
+    ``.capacity.layout`` is the footprint law, ``.capacity.num_blocks`` the computed blocks.
+
+    Raises:
+        ConfigurationError: every field that is wrong, missing or not supported.
+    """
+    problems: list[Problem] = []
+
+    def known(ask: Callable[[], Known]) -> Known | None:
+        try:
+            return ask()
+        except ConfigurationError as error:
+            problems.extend(map(_as_asked, error.problems))
+            return None
+
+    architecture = known(lambda: _model(question))
+    gpu = known(lambda: _gpu(question))
+    engine = known(lambda: _engine(question.engine))
+    serving = known(lambda: _serving(question, gpu, engine or Engine.VLLM))
+    lengths = known(lambda: _lengths(question))
+    problems += _unstated(question, gpu_known=gpu is not None)
+    if problems or architecture is None or serving is None:
+        raise ConfigurationError(*problems)
+    try:
+        return plan(architecture, serving, _terms(question), lengths)
+    except ConfigurationError as error:
+        raise ConfigurationError(*map(_as_asked, error.problems)) from error
+
+
+def _as_asked(problem: Problem) -> Problem:
+    """Return a problem with its field as the question names it."""
+    return dataclasses.replace(problem, field=ASKED_AS.get(problem.field, problem.field))
+
+
+MODELOPT = ("modelopt", "modelopt_fp4", "nvfp4", "petit_nvfp4")
+"""Formats of checkpoints that declare an 8-bit KV cache, where the model's own says nothing."""
+
+
+def _model(question: CapacityQuestion) -> ModelArchitecture:
+    """Return the architecture, with the KV type that a stated format's checkpoints declare."""
+    model = load_model(question.model)
+    declares = (question.quantization or "").lower() in MODELOPT
+    if declares and model.quantization is None and model.kv_dtype is None:
+        return dataclasses.replace(model, kv_dtype="fp8")
+    return model
+
+
+def _terms(question: CapacityQuestion) -> MemoryTerms:
+    return MemoryTerms(
+        available_kv_gib=question.available_kv_gib,
+        utilization=question.gpu_memory_utilization,
+        weights_gib=question.weights_gib,
+        quantization=question.quantization,
+    )
+
+
+def _gpu(question: CapacityQuestion) -> Gpu | None:
+    return None if question.gpu is None else find_gpu(question.gpu)
+
+
+def _serving(question: CapacityQuestion, gpu: Gpu | None, engine: Engine) -> Serving:
+    memory = question.gpu_memory_gib or (gpu.memory_gib if gpu is not None else None)
+    tensor, pipeline, data = _ranks(question)
+    return Serving(
+        engine=engine,
+        version=question.engine_version,
+        gpu_memory_gib=memory,
+        gpu_class=gpu.generation if gpu is not None else GpuClass.OTHER,
+        tensor_parallel=tensor,
+        pipeline_parallel=pipeline,
+        data_parallel=data,
+        context_parallel=question.decode_context_parallel or 1,
+        kv_dtype=question.kv_cache_dtype,
+        block_tokens=question.block_size,
+        max_model_len=question.max_model_len,
+        max_num_batched_tokens=question.max_num_batched_tokens,
+        max_num_seqs=question.max_num_seqs,
+        draft_layers=question.draft_layers,
+        speculative_tokens=question.speculative_tokens,
+        prefix_caching=question.prefix_caching,
+        hybrid_groups=question.hybrid_groups,
+    )
+
+
+def _engine(name: str) -> Engine:
+    aliases = {"tensorrt-llm": "trtllm", "tensorrt_llm": "trtllm"}
+    plain = aliases.get(name.lower(), name.lower())
+    if plain not in list(Engine):
+        allowed = ", ".join(Engine)
+        raise ConfigurationError(Problem(field="engine", got=repr(name), allowed=allowed))
+    return Engine(plain)
+
+
+def _ranks(question: CapacityQuestion) -> tuple[int, int, int]:
+    """Return tensor, pipeline and data ranks; GPUs that nothing claims are tensor-parallel."""
+    stated = (question.tensor_parallel, question.pipeline_parallel, question.data_parallel)
+    tensor, pipeline, data = (1 if ranks is None else ranks for ranks in stated)
+    if question.tensor_parallel is None and pipeline > 0 and data > 0:
+        tensor = max(1, (question.gpus or 1) // (pipeline * data))
+    needed = tensor * pipeline * data
+    if question.gpus is not None and question.gpus != needed:
+        raise ConfigurationError(
+            Problem(
+                field="gpus",
+                got=str(question.gpus),
+                allowed=f"{needed}: tensor {tensor} × pipeline {pipeline} × data {data} parallel",
+            )
+        )
+    return tensor, pipeline, data
+
+
+def _lengths(question: CapacityQuestion) -> RequestLengths | None:
+    if not 0 < question.overflow_probability < 1:
+        got = f"{question.overflow_probability:g}"
+        raise ConfigurationError(
+            Problem(field="overflow_probability", got=got, allowed="above 0 and below 1")
+        )
+    if question.prompt_tokens is None and question.output_tokens is None:
+        return None
+    prompt = token_length("prompt_tokens", question.prompt_tokens)
+    output = token_length("output_tokens", question.output_tokens)
+    longest = question.max_model_len
+    return RequestLengths(
+        prompt=lognormal(prompt.mean, prompt.p95, longest=longest),
+        output=lognormal(output.mean, output.p95, longest=longest),
+        overflow_probability=question.overflow_probability,
+    )
+
+
+def _unstated(question: CapacityQuestion, *, gpu_known: bool) -> list[Problem]:
+    problems = [
+        Problem(field=name, got=f"{value:g}", allowed="above 0 and finite, GiB")
+        for name in ("available_kv_gib", "weights_gib", "gpu_memory_gib")
+        if (value := getattr(question, name)) is not None and not 0 < value < math.inf
+    ]
+    memory_known = gpu_known or question.gpu is not None or question.gpu_memory_gib is not None
+    if question.available_kv_gib is None and not memory_known:
+        problems.append(
+            Problem(
+                field="gpu",
+                got="nothing",
+                allowed="a GPU's name, or else its memory or the cache's memory in GiB",
+            )
+        )
+    return problems

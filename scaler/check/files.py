@@ -1,0 +1,166 @@
+"""
+``kvtide check``: every finding in the ScaledObjects of some files, against one configuration.
+
+Pure: the texts are given to it. Where a trigger's metadata is wrong, the rules about the object
+alone are still asked.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+
+from scaler.configuration import Configuration
+from scaler.documents.metadata import FROM_ENV, NAMES
+from scaler.documents.nodes import scalar_text
+from scaler.documents.trigger import parse_trigger
+from scaler.errors import ConfigurationError, Problem
+from scaler.source import Role, Trigger
+
+from . import hpa, inference, keda, scaled_job, tiers, training
+from .finding import METADATA, Finding, Level, error, warning
+from .scaled_object import OURS, ScaledObject, TriggerSpec, scaled_objects_of
+from .seen import Rule, Seen
+
+RULES: tuple[Rule, ...] = (*keda.RULES, *hpa.RULES, *inference.RULES, *training.RULES)
+MANY_OBJECTS = 200
+"""Active ScaledObjects from which KEDA's and the HPA's default API rates begin to matter."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The objects that were looked at (``namespace/name``), and everything found."""
+
+    objects: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> int:
+        return sum(1 for finding in self.findings if finding.level is Level.ERROR)
+
+    @property
+    def warnings(self) -> int:
+        return len(self.findings) - self.errors
+
+
+def check(texts: Mapping[str, str], configuration: Configuration) -> Checked:
+    """
+    Return what is wrong or unwise in the ScaledObjects of ``texts`` (by file name).
+
+    Raises:
+        ConfigurationError: a text is not YAML, or none has a ScaledObject.
+    """
+    objects: list[ScaledObject] = []
+    findings: list[Finding] = []
+    for origin, text in texts.items():
+        found, misshapen = scaled_objects_of(text, origin)
+        objects += found
+        findings += (Finding.of(problem, key, origin) for key, problem in misshapen)
+        findings += scaled_job.findings(text, origin)
+    if not objects and not findings:
+        names = ", ".join(texts)
+        raise ConfigurationError(
+            Problem(field=names, got="no ScaledObject", allowed="at least one (keda.sh/v1alpha1)")
+        )
+    seen: list[Seen] = []
+    for scaled in objects:
+        one, found_of_it = _of_one(scaled, configuration)
+        seen += () if one is None else (one,)
+        findings += (_at(scaled, finding) for finding in found_of_it)
+    findings += _of_all(objects)
+    for group in tiers.groups_of(seen):
+        findings += (_at(scaled, finding) for scaled, finding in tiers.findings(group))
+    keys = dict.fromkeys([*(scaled.key for scaled in objects), *(f.object for f in findings)])
+    return Checked(objects=tuple(key for key in keys if key), findings=tuple(findings))
+
+
+def _of_one(
+    scaled: ScaledObject, configuration: Configuration
+) -> tuple[Seen | None, tuple[Finding, ...]]:
+    """Return an object with the trigger that is ours, where it has one, and what is found in it."""
+    if not scaled.our_triggers:
+        types = " or ".join(OURS)
+        why = f"none of type {types}: kvtide has no say in this object"
+        return None, (warning("spec.triggers", why),)
+    spec = scaled.our_triggers[0]
+    trigger, problems = parsed(scaled, spec, configuration)
+    seen = Seen(object=scaled, spec=spec, trigger=trigger, configuration=configuration)
+    return seen, (
+        *_metadata_findings(spec),
+        *(Finding.of(problem, scaled.key, scaled.origin, within=METADATA) for problem in problems),
+        *(finding for rule in RULES for finding in rule(seen)),
+    )
+
+
+def parsed(
+    scaled: ScaledObject, spec: TriggerSpec, configuration: Configuration
+) -> tuple[Trigger | None, tuple[Problem, ...]]:
+    """
+    Return the trigger that metadata states, or what is wrong with it.
+
+    Values that KEDA takes from the environment (:func:`unresolved`) are not known here: neither
+    right nor wrong, but a trigger that needs one is None.
+    """
+    texts = {key: scalar_text(node) or "" for key, node in spec.metadata.items()}
+    try:
+        return parse_trigger(scaled.namespace, scaled.name, texts, configuration), ()
+    except ConfigurationError as wrong:
+        unknown = unresolved(spec)
+        return None, tuple(problem for problem in wrong.problems if problem.field not in unknown)
+
+
+def unresolved(spec: TriggerSpec) -> frozenset[str]:
+    """Return the keys of a trigger whose value is the name of an environment variable."""
+    role = Role.TRAINING if spec.metadata.get("role") == Role.TRAINING else Role.INFERENCE
+    return frozenset(
+        key
+        for key in spec.metadata
+        if key.endswith(FROM_ENV) and key.removesuffix(FROM_ENV) in NAMES[role]
+    )
+
+
+def _metadata_findings(spec: TriggerSpec) -> Iterator[Finding]:
+    """Yield what KEDA itself refuses in a trigger's metadata."""
+    for key, node in spec.metadata.items():
+        if not isinstance(node, str):
+            yield error(
+                f"{METADATA}{key}",
+                f"got {node!r}; allowed: text. Kubernetes refuses metadata that is not quoted",
+            )
+    if "scalerAddress" not in spec.metadata:
+        yield error(f"{METADATA}scalerAddress", "got nothing; allowed: host:port of kvtide serve")
+
+
+def _of_all(objects: Iterable[ScaledObject]) -> Iterator[Finding]:
+    """Yield what is wrong between objects."""
+    by_target: dict[tuple[str, str, str], list[ScaledObject]] = collections.defaultdict(list)
+    by_key: dict[str, list[ScaledObject]] = collections.defaultdict(list)
+    for scaled in objects:
+        ref = scaled.spec.scale_target_ref
+        by_target[scaled.namespace, ref.group, str(ref.target)].append(scaled)
+        by_key[scaled.key].append(scaled)
+    for (namespace, _, name), owners in by_target.items():
+        names = sorted({owner.name for owner in owners})
+        if len(names) > 1:
+            yield _at(
+                owners[-1],
+                error(
+                    "spec.scaleTargetRef",
+                    f"{name} in {namespace} has {len(names)} ScaledObjects ({', '.join(names)}): "
+                    "KEDA refuses all but the first",
+                ),
+            )
+    for same in by_key.values():
+        if len(same) > 1:
+            why = f"this object is there {len(same)} times: the last one applied wins"
+            yield _at(same[-1], error("metadata.name", why))
+    if len(by_key) > MANY_OBJECTS:
+        yield warning(
+            "",
+            f"{len(by_key)} ScaledObjects: at default API rates KEDA and the HPA fall behind in "
+            "silence from about 300 on. Raise the operator's --kube-api-qps and --kube-api-burst, "
+            "and the controller manager's likewise",
+        )
+
+
+def _at(scaled: ScaledObject, finding: Finding) -> Finding:
+    return dataclasses.replace(finding, object=scaled.key, origin=scaled.origin)

@@ -1,0 +1,219 @@
+"""
+What the people who run kvtide state once, for all workloads: servers, pools, engines, gateways.
+
+Plain values; ``documents.configuration`` reads them from YAML. Nothing here is a scaling rule (that
+is a policy, per workload); what is about the process itself is passed on to its settings unread.
+Secrets are named by file and never held; what may carry one is left out of ``repr``.
+"""
+
+import dataclasses
+import math
+import re
+import string
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from scaler.decision.policy import Auto
+
+from .errors import ConfigurationError, Problem
+
+Pairs = tuple[tuple[str, str], ...]
+QUERY_PLACEHOLDERS = ("namespace", "workload")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeIntervals:
+    """How often each kind of source is scraped; None (auto): the median gap of its timestamps."""
+
+    engine_s: Auto[float] = None
+    """The engines' own /metrics."""
+    gpu_s: Auto[float] = None
+    """DCGM's exporter."""
+    gateway_s: Auto[float] = None
+    """Gateways and routers."""
+    cluster_s: Auto[float] = None
+    """kube-state-metrics."""
+
+    def __post_init__(self) -> None:
+        """Refuse intervals outside one second to ten minutes."""
+        names = [field.name for field in dataclasses.fields(self)]
+        _refuse_outside(self, dict.fromkeys(names, (1, 600)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusServer:
+    """One server that speaks Prometheus' query API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
+
+    url: str
+    """Base address, with the path prefix of a tenant where there is one."""
+    matchers: Pairs = ()
+    """Label equalities added to every selector, such as cluster: eu1."""
+    replica_labels: tuple[str, ...] = ()
+    """Labels that tell copies of one series apart; the copies are collapsed by their maximum."""
+    params: Pairs = dataclasses.field(default=(), repr=False)
+    """Parameters added to every query, such as Thanos' dedup and partial_response."""
+    headers: Pairs = dataclasses.field(default=(), repr=False)
+    """Headers added to every query, such as a tenant's X-Scope-OrgID."""
+    bearer_token_file: str | None = None
+    """File with a bearer token, read again when it changes."""
+    basic_username: str | None = None
+    """User of HTTP basic authentication."""
+    basic_password_file: str | None = None
+    """File with that user's password."""
+    ca_file: str | None = None
+    """Certificate authority that the server's certificate is checked against."""
+    cert_file: str | None = None
+    """Client certificate, for mutual TLS."""
+    key_file: str | None = None
+    """Key of the client certificate."""
+    insecure_skip_verify: bool = False
+    """Do not check the server's certificate."""
+    timeout_s: float = 10.0
+    """Longest wait for one query."""
+    ingestion_delay_s: float = 2.0
+    """How late a sample may become visible; instants younger than this are not final."""
+    max_series: int = 200_000
+    """Most series in one reply; more is an error, and a reason to split into shards."""
+    scrape_interval: ScrapeIntervals = dataclasses.field(default_factory=ScrapeIntervals)
+    """How often this server scrapes, per kind of source."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no query could use; all problems at once."""
+        _refuse_outside(
+            self,
+            {"timeout_s": (0.1, 300), "ingestion_delay_s": (0, 300), "max_series": (1, math.inf)},
+            *_address_problems(self.url),
+            *_label_problems("matchers", (name for name, _ in self.matchers)),
+            *_label_problems("replica_labels", self.replica_labels),
+            *_one_without_other(self, "basic_username", "basic_password_file"),
+            *_one_without_other(self, "cert_file", "key_file"),
+            *_both(self, "bearer_token_file", "basic_username"),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A fixed number of GPUs, MIG slices or shares that inference and training live on."""
+
+    units: int
+    """GPUs, MIG slices or shares in the pool."""
+    workloads: tuple[str, ...]
+    """The online workloads of the pool, namespace/scaledobject each."""
+    reserved_units: int = 0
+    """Units that are never lent."""
+    resource: str = "nvidia.com/gpu"
+    """The extended resource that a unit is, such as nvidia.com/mig-1g.5gb."""
+
+    def __post_init__(self) -> None:
+        """Refuse a pool without units or without online workloads."""
+        empty = Problem(field="workloads", got="nothing", allowed="at least one online workload")
+        nameless = tuple(
+            Problem(field="workloads", got=repr(name), allowed="namespace/scaledobject")
+            for name in self.workloads
+            if not all(name.partition("/")) or name.count("/") != 1
+        )
+        _refuse_outside(
+            self,
+            {"units": (1, math.inf), "reserved_units": (0, self.units)},
+            *(nameless if self.workloads else (empty,)),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Everything that is stated once; keys of the mappings are the names that triggers use."""
+
+    prometheus: Mapping[str, PrometheusServer] = dataclasses.field(default_factory=dict)
+    """Servers by name; a trigger that names none uses default."""
+    pools: Mapping[str, Pool] = dataclasses.field(default_factory=dict)
+    """Pools of GPUs by name; training triggers name one."""
+    engines: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """Engine profiles by name, as the files in scaler/readings/engines have them."""
+    models: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Models by name that the shipped table lacks: a config.json, or a checkpoint's folder."""
+    gateways: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """Gateway profiles by name, shaped like the presets."""
+    queries: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Arrival counters by name, in PromQL; $namespace and $workload are filled in."""
+    gateway_namespaces: tuple[str, ...] = ()
+    """Namespaces beside a workload's own whose gateway series its trigger may name."""
+    server: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Settings of the serving process, where neither flags nor the environment state them."""
+
+    def __post_init__(self) -> None:
+        """Refuse placeholders other than the two that are filled in."""
+        problems = tuple(
+            Problem(
+                field=f"queries.{name}",
+                got=f"placeholder {placeholder}",
+                allowed="$namespace, $workload ($$ is a dollar sign)",
+            )
+            for name, query in self.queries.items()
+            for placeholder in _foreign_placeholders(query)
+        )
+        if problems:
+            raise ConfigurationError(*problems)
+
+    def arrival_query(self, name: str, *, namespace: str, workload: str) -> str:
+        """Return a named query with its placeholders filled; the values are Kubernetes names."""
+        template = string.Template(self.queries[name])
+        return template.substitute(namespace=namespace, workload=workload)
+
+
+def _foreign_placeholders(query: str) -> list[str]:
+    """Return every placeholder that is not filled in, and every dollar sign that is none."""
+    found = string.Template.pattern.finditer(query)
+    return [
+        match.group()
+        for match in found
+        if match["escaped"] is None
+        and (match["named"] or match["braced"]) not in QUERY_PLACEHOLDERS
+    ]
+
+
+def _label_problems(field: str, names: Iterable[str]) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(field=field, got=repr(name), allowed="Prometheus label names such as cluster")
+        for name in names
+        if re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) is None
+    )
+
+
+def _address_problems(url: str) -> tuple[Problem, ...]:
+    scheme, found, rest = url.partition("://")
+    if found and scheme in {"http", "https"} and rest.strip("/"):
+        return ()
+    return (
+        Problem(field="url", got=repr(url), allowed="an address such as http://prometheus:9090"),
+    )
+
+
+def _one_without_other(value: object, one: str, other: str) -> tuple[Problem, ...]:
+    missing = [name for name in (one, other) if getattr(value, name) is None]
+    if len(missing) != 1:
+        return ()
+    stated = other if missing[0] == one else one
+    return (Problem(field=missing[0], got="nothing", allowed=f"stated, since {stated} is"),)
+
+
+def _both(value: object, one: str, other: str) -> tuple[Problem, ...]:
+    if getattr(value, one) is None or getattr(value, other) is None:
+        return ()
+    return (Problem(field=one, got="both", allowed=f"this, or {other}, but not both"),)
+
+
+def _refuse_outside(
+    value: object, ranges: Mapping[str, tuple[float, float]], *others: Problem
+) -> None:
+    """Raise the problems of numbers outside their ranges, and those already found."""
+    problems = [
+        Problem(field=name, got=f"{number:g}", allowed=_between(low, high))
+        for name, (low, high) in ranges.items()
+        if (number := getattr(value, name)) is not None and not low <= number <= high
+    ]
+    if problems or others:
+        raise ConfigurationError(*problems, *others)
+
+
+def _between(low: float, high: float) -> str:
+    return f"at least {low:g}" + ("" if high == math.inf else f" and at most {high:g}")

@@ -1,0 +1,30 @@
+"""The gateways that a trigger may name: those of the package, and those of the configuration."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+from scaler.configuration import Configuration
+from scaler.readings.gateways.profile import GatewayProfile, parse_gateways, shipped_gateways
+
+_shipped = functools.cache(shipped_gateways)
+
+
+def gateway_profiles(configuration: Configuration) -> Mapping[str, GatewayProfile]:
+    """
+    Return every gateway by name, a configured one in the place of a shipped one of its name.
+
+    Raises:
+        ConfigurationError: with every problem of the configured ones.
+    """
+    profiles = {**_shipped(), **parse_gateways(configuration.gateways)}
+    elsewhere = configuration.gateway_namespaces
+    return {
+        name: dataclasses.replace(profile, namespaces=elsewhere)
+        for name, profile in profiles.items()
+    }
+
+
+def gateway_names(configuration: Configuration) -> frozenset[str]:
+    """Return what ``gateway:`` may be."""
+    return frozenset({*_shipped(), *configuration.gateways})

@@ -1,0 +1,298 @@
+"""
+Trigger metadata (strings, as KEDA forwards them) read into a Trigger, and written back.
+
+All problems of one trigger come at once, each with the key as its author typed it, what was got
+and what is allowed. ``parse_trigger(render_trigger(trigger)) == trigger``.
+"""
+
+import dataclasses
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from scaler.configuration import Configuration, Pool
+from scaler.decision.pace import KNATIVE_PRESET
+from scaler.decision.policy import InferencePolicy, LendingPolicy
+from scaler.errors import ConfigurationError, Problem
+from scaler.source import Role, Trigger, Workload
+
+from .capacity import read_capacity, units_of
+from .engines import engine_names
+from .gateways import gateway_names
+from .keys import closest, key_name, quoted, read
+from .metadata import FROM_ENV, KEDA_KEYS, KEYS, NAMES, InferenceKeys
+from .names import INFERENCE_KINDS, ScaleTarget
+from .policies import read_policy
+
+UNKNOWN_UNITS = 1_000_000
+"""Stands for the size of a pool that could not be read, so that the other keys are checked."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A trigger whose texts are read, each by itself; nothing of it is checked together yet."""
+
+    namespace: str
+    name: str
+    role: Role
+    stated: Mapping[str, str]
+    """Texts by key."""
+    values: Mapping[str, Any]
+    """Values by field, of the texts that could be read."""
+    configuration: Configuration
+
+    def has(self, field: str) -> bool:
+        return field in self.values
+
+
+def parse_trigger(
+    namespace: str, name: str, metadata: Mapping[str, str], configuration: Configuration
+) -> Trigger:
+    """
+    Return what the trigger of the ScaledObject ``namespace/name`` asks for.
+
+    Raises:
+        ConfigurationError: with every problem there is.
+    """
+    stated, problems = _ours(metadata)
+    role = _role(stated)
+    values, unread = read(KEYS[role], stated)
+    draft = Draft(
+        namespace=namespace,
+        name=name,
+        role=role,
+        stated=stated,
+        values=values,
+        configuration=configuration,
+    )
+    problems += (*_unknown_keys(stated, role), *unread)
+    build = _inference if role is Role.INFERENCE else _training
+    trigger, together = build(draft)
+    problems += _beyond(together, {problem.field.partition(".")[0] for problem in problems})
+    if problems or trigger is None:
+        raise ConfigurationError(*(_as_typed(problem, metadata) for problem in problems))
+    return trigger
+
+
+def render_trigger(trigger: Trigger) -> dict[str, str]:
+    """
+    Return metadata that parses to ``trigger``: what differs from the defaults.
+
+    What was computed from a model, and the resource of a configured pool, have no text.
+    """
+    values: dict[str, Any] = {
+        field.name: getattr(source, field.name)
+        for source in (trigger.workload, trigger.policy)
+        for field in dataclasses.fields(source)
+    }
+    target = ScaleTarget(trigger.workload.kind, trigger.workload.name)
+    values |= {
+        "role": trigger.role,
+        "workload": target if trigger.workload.target_stated else None,
+        "pool_workloads": trigger.pool_members,
+    }
+    return {
+        key.name: key.form.write(values[key.field])
+        for key in KEYS[trigger.role]
+        if key.field in values and values[key.field] != key.default
+    }
+
+
+def _ours(metadata: Mapping[str, str]) -> tuple[dict[str, str], tuple[Problem, ...]]:
+    """Return the keys that are not KEDA's, ``xFromEnv`` as ``x``."""
+    ours = {key: text for key, text in metadata.items() if key not in KEDA_KEYS}
+    plain = {key: text for key, text in ours.items() if not key.endswith(FROM_ENV)}
+    resolved = {
+        key.removesuffix(FROM_ENV): text for key, text in ours.items() if key.endswith(FROM_ENV)
+    }
+    twice = tuple(
+        Problem(field=key, got=f"both {key} and {key}{FROM_ENV}", allowed="one of the two")
+        for key in plain
+        if key in resolved
+    )
+    return resolved | plain, twice
+
+
+def _as_typed(problem: Problem, metadata: Mapping[str, str]) -> Problem:
+    """Return a problem whose field is the key as it stands in the metadata."""
+    key, dot, part = problem.field.partition(".")
+    if key in metadata or f"{key}{FROM_ENV}" not in metadata:
+        return problem
+    return dataclasses.replace(problem, field=f"{key}{FROM_ENV}{dot}{part}")
+
+
+def _role(stated: Mapping[str, str]) -> Role:
+    """Return the role; where it cannot be read, the one that more of the other keys fit."""
+    text = stated.get("role", Role.INFERENCE.value)
+    known = {role.value: role for role in Role}
+    return known.get(text) or max(Role, key=lambda role: len(stated.keys() & NAMES[role]))
+
+
+def _unknown_keys(stated: Mapping[str, str], role: Role) -> tuple[Problem, ...]:
+    return tuple(_unknown_key(key, role) for key in stated if key not in NAMES[role])
+
+
+def _unknown_key(key: str, role: Role) -> Problem:
+    (other,) = set(Role) - {role}
+    if key in NAMES[other]:
+        return Problem(field=key, got=f"a key of {other}", allowed=f"only with role: {other}")
+    meant = closest(key, NAMES[role])
+    allowed = f"did you mean {meant}?" if meant else "the keys that docs/metadata.md lists"
+    return Problem(field=key, got="an unknown key", allowed=allowed)
+
+
+def _beyond(problems: Collection[Problem], known: Collection[str]) -> tuple[Problem, ...]:
+    """Return the problems that do not follow from keys whose problems are known."""
+    return tuple(
+        problem
+        for problem in problems
+        if problem.field not in known
+        and not any(re.search(rf"\b{key}\b", problem.allowed) for key in known)
+    )
+
+
+def _inference(draft: Draft) -> tuple[Trigger | None, tuple[Problem, ...]]:
+    preset: Mapping[str, object] = KNATIVE_PRESET if draft.has("preset") else {}
+    capacity, wrong = read_capacity(draft.values, draft.stated, draft.configuration.models)
+    values = {
+        **preset,
+        **units_of(draft.values),
+        **draft.values,
+        "kv_layout": capacity.kv_layout,
+        "kv_capacity": capacity.kv_capacity,
+    }
+    policy, problems = read_policy(InferencePolicy, values, draft.stated)
+    problems += (
+        *wrong,
+        *_target_problems(draft),
+        *_name_problems(draft),
+        *_gateway_problems(draft),
+    )
+    if policy is None:
+        return None, problems
+    what = {
+        field.name: draft.values[field.name]
+        for field in dataclasses.fields(InferenceKeys)
+        if draft.has(field.name) and field.name != "preset"
+    }
+    return Trigger(role=draft.role, workload=_workload(draft, what), policy=policy), problems
+
+
+def _training(draft: Draft) -> tuple[Trigger | None, tuple[Problem, ...]]:
+    pool, problems = _pool(draft)
+    values = {"pool_units": UNKNOWN_UNITS, **draft.values}
+    if pool is not None:
+        values |= {"pool_units": pool.units, "reserved_units": pool.reserved_units}
+    policy, more = read_policy(LendingPolicy, values, draft.stated)
+    problems += (*more, *_borrower_problems(draft), *_name_problems(draft))
+    if policy is None:
+        return None, problems
+    trigger = Trigger(
+        role=draft.role,
+        workload=_workload(draft, {}),
+        policy=policy,
+        pool_members=pool.workloads if pool else draft.values.get("pool_workloads", ()),
+        pool_resource=pool.resource if pool else None,
+    )
+    return trigger, problems
+
+
+def _workload(draft: Draft, what: Mapping[str, Any]) -> Workload:
+    target = draft.values.get("workload") or ScaleTarget("Deployment", draft.name)
+    return Workload(
+        namespace=draft.namespace,
+        scaled_object=draft.name,
+        kind=target.kind,
+        name=target.name,
+        target_stated=draft.has("workload"),
+        prometheus=draft.values.get("prometheus", "default"),
+        **what,
+    )
+
+
+def _pool(draft: Draft) -> tuple[Pool | None, tuple[Problem, ...]]:
+    """Return the pool that the configuration names; None: stated in the metadata, or wrong."""
+    own = ("poolUnits", "reservedUnits", "poolWorkloads")
+    if "pool" not in draft.stated:
+        return None, tuple(
+            Problem(field=key, got="nothing", allowed="stated, or pool: a configured pool's name")
+            for key in ("poolUnits", "poolWorkloads")
+            if key not in draft.stated
+        )
+    both = tuple(
+        Problem(field=key, got=f"stated beside {draft.stated['pool']}", allowed="without a pool")
+        for key in own
+        if key in draft.stated
+    )
+    pools = draft.configuration.pools
+    return pools.get(draft.values.get("pool", "")), (
+        *both,
+        *_not_named(draft, "pool", pools, "pool"),
+    )
+
+
+def _name_problems(draft: Draft) -> tuple[Problem, ...]:
+    """Return the names that neither the configuration nor a built-in list has."""
+    named = draft.configuration
+    servers = {**named.prometheus, **({} if named.prometheus else {"default": None})}
+    return (
+        *_not_named(draft, "prometheus", servers, "Prometheus server"),
+        *_not_named(draft, "engine", engine_names(named), "engine"),
+        *_not_named(draft, "gateway", gateway_names(named), "gateway"),
+        *_not_named(draft, "arrival_query", named.queries, "query"),
+    )
+
+
+def _not_named(draft: Draft, field: str, known: Collection[str], kind: str) -> tuple[Problem, ...]:
+    name = draft.values.get(field)
+    if name is None or name in known:
+        return ()
+    meant = closest(name, known)
+    names = f"one of {', '.join(sorted(known))}" if known else f"a configured {kind}; there is none"
+    allowed = f"did you mean {meant}? ({names})" if meant else names
+    return (Problem(field=key_name(field), got=quoted(name), allowed=allowed),)
+
+
+def _target_problems(draft: Draft) -> tuple[Problem, ...]:
+    """Return the problem of a target whose pods could not be told from others."""
+    target = draft.values.get("workload")
+    if target is None or target.kind in INFERENCE_KINDS or "selector" in draft.stated:
+        return ()
+    kinds = ", ".join(INFERENCE_KINDS)
+    return (
+        Problem(
+            field="workload",
+            got=quoted(str(target)),
+            allowed=f"{kinds}; another kind with a selector for its series",
+        ),
+    )
+
+
+def _borrower_problems(draft: Draft) -> tuple[Problem, ...]:
+    target = draft.values.get("workload")
+    if target is None or target.kind != "Job":
+        return ()
+    allowed = "a kind with a scale subresource: for a Job, the ReclaimableJob that refers to it"
+    return (Problem(field="workload", got=quoted(str(target)), allowed=allowed),)
+
+
+def _gateway_problems(draft: Draft) -> tuple[Problem, ...]:
+    """Return what a gateway's selector may not say."""
+    selector = dict(draft.values.get("gateway_selector", ()))
+    if not selector:
+        return ()
+    problems = []
+    if "gateway" not in draft.stated:
+        allowed = "stated, since gatewaySelector is"
+        problems.append(Problem(field="gateway", got="nothing", allowed=allowed))
+    elsewhere = selector.get("namespace", draft.namespace)
+    permitted = (draft.namespace, *draft.configuration.gateway_namespaces)
+    if elsewhere not in permitted:
+        problems.append(
+            Problem(
+                field="gatewaySelector",
+                got=f"namespace={elsewhere}",
+                allowed=f"a namespace that gatewayNamespaces permits: {', '.join(permitted)}",
+            )
+        )
+    return tuple(problems)

@@ -1,0 +1,357 @@
+"""
+Series in, windows out: readings on the grid, one sample per bucket and workload.
+
+A series' last point stands for the buckets after it until it is 2.5 of its exporter's intervals
+old, and is then missing, never 0. Only what may have changed since the last time is made anew;
+the window is the one that making all of it anew would give.
+"""
+
+import bisect
+import dataclasses
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+from scaler.decision.history import MINUTE_S, thinned
+from scaler.decision.pool import Node
+from scaler.decision.sample import Sample
+from scaler.decision.window import Window
+from scaler.errors import ConfigurationError, NoDataError, Problem
+from scaler.source import Workload
+
+from . import cluster, dcgm, nodes
+from .attribution import Attribution, attribute, replica_of
+from .cluster import ClusterFacts
+from .engines.known import KnownEngines
+from .engines.profile import EngineProfile
+from .gateways.known import KnownGateways
+from .gateways.profile import GatewayProfile
+from .kubernetes.known import KnownCluster
+from .kubernetes.stated import Stated
+from .lengths import LengthBook
+from .nodes import Nodes
+from .sampling import UP, Sampler
+from .series import Point, SeriesStore, Subject
+from .timing import Intervals, Timing, bucket_before, bucket_of
+from .wanted import Exporter, Wanted
+
+
+@dataclasses.dataclass(slots=True)
+class _Assembled:
+    """What has been assembled of one workload."""
+
+    interval_s: float
+    first: int
+    """The oldest bucket asked for so far."""
+    next: int
+    """The bucket to go on with."""
+    pods: tuple[Subject, ...] = ()
+    round: int = -1
+    """The round of reading up to which changes are in."""
+    samples: dict[int, Sample] = dataclasses.field(default_factory=dict)
+    sampler: tuple[object, Sampler] | None = None
+    """What makes the samples, and what it was made for."""
+    left: Sample | None = None
+    """The last sample that was taken out."""
+
+    def leave(self, first: int) -> list[Sample]:
+        """Take out the samples before a bucket, oldest first; return them thinned."""
+        self.first = first
+        out = [self.samples.pop(bucket) for bucket in sorted(self.samples) if bucket < first]
+        kept = thinned(out, self.left)
+        self.left = out[-1] if out else self.left
+        return kept
+
+
+class Assembly:
+    """Takes in rows of a source and assembles the windows of its workloads."""
+
+    def __init__(
+        self,
+        *,
+        profiles: Mapping[str, EngineProfile],
+        timing: Timing,
+        gateways: Mapping[str, GatewayProfile] | None = None,
+        known: KnownCluster | None = None,
+        max_series: int = 1_000_000,
+    ) -> None:
+        """
+        Begin with nothing.
+
+        Args:
+            profiles: engines by name.
+            timing: what is stated about the time of readings.
+            gateways: gateways by name.
+            known: what the Kubernetes API says, the fresher word on the cluster.
+            max_series: more is an error.
+        """
+        self.store = SeriesStore(max_series=max_series)
+        self.engines = KnownEngines(profiles, self.store)
+        self.gateways = KnownGateways(gateways or {}, self.store)
+        self.intervals = Intervals(timing)
+        self.lengths = LengthBook()
+        self.pods: frozenset[Subject] = frozenset()
+        """Every pod seen in the workloads' namespaces."""
+        self._profiles = profiles
+        self._gateway_profiles = gateways
+        self._timing = timing
+        self._cluster = ClusterFacts(self.store)
+        self._nodes = Nodes(self.store)
+        self._known = known or KnownCluster()
+        self._stated = Stated(self._known)
+        self._attribution = Attribution(pods={}, rivals={})
+        self._assembled: dict[str, _Assembled] = {}
+        self._history: dict[str, list[Sample]] = {}
+
+    def like(self) -> "Assembly":
+        """Return an empty assembly that reads and times as this one does now."""
+        timing = Timing(
+            interval_s=self.intervals.known_s, ingestion_delay_s=self._timing.ingestion_delay_s
+        )
+        return Assembly(profiles=self._profiles, gateways=self._gateway_profiles, timing=timing)
+
+    def wanted(self, workloads: Collection[Workload]) -> tuple[Wanted, ...]:
+        """Return everything to read for some workloads."""
+        engines = self.engines.wanted(workloads)
+        gateways = self.gateways.wanted(workloads)
+        return tuple(
+            dict.fromkeys([UP, *engines, *gateways, *cluster.WANTED, *nodes.WANTED, *dcgm.WANTED])
+        )
+
+    def take(self, wanted: Wanted, row: Mapping[str, str], points: Sequence[Point]) -> None:
+        """
+        Take in one row: its labels, ``__name__`` among them, and its points in time order.
+
+        Raises:
+            SourceError: kind ``limit``, more series than may be kept.
+        """
+        labels = dict(row)
+        metric = labels.pop("__name__")
+        subject = wanted.subject(labels)
+        if subject is not None:
+            self.store.merge(metric, subject, labels, points)
+
+    async def hear(self, workloads: Collection[Workload], now_s: float) -> None:
+        """
+        Take in what the Kubernetes API says of the workloads' namespaces now.
+
+        Raises:
+            SourceError: kind ``limit``, more series than may be kept.
+        """
+        namespaces = {workload.namespace for workload in workloads}
+        await self._stated.into(self.store, namespaces, now_s)
+
+    def settle(self, workloads: Collection[Workload]) -> None:
+        """After a round of reading: find out whose pods are whose, and how often they report."""
+        namespaces = {workload.namespace for workload in workloads}
+        wanted = self.wanted(workloads)
+        self.pods = frozenset(
+            subject
+            for one in wanted
+            if one.about == "pod" and one.exporter is not Exporter.GPU
+            for metric in one.metrics
+            for subject in self.store.subjects(metric)
+            if subject[0] in namespaces
+        )
+        self._attribution = attribute(
+            self.pods,
+            workloads,
+            owner_of=self._cluster.owner_of,
+            carries=lambda pod, workload: self.engines.carries(workload, pod),
+        )
+        self.lengths.settle(self._attribution.pods)
+        self.gateways.settle(workloads)
+        self.intervals.measure(self.store, wanted)
+        self.store.next_round()  # what is assembled from here on has all of this round in it
+
+    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+        """
+        Return the window of a workload that ends in the bucket of now, less the ingestion delay.
+
+        It begins on a whole minute, so that what is older is history by whole minutes, and moves on
+        with the minute of now: what is known of whole minutes stays the same until then.
+
+        Raises:
+            NoDataError: nothing is known of the newest bucket.
+            ConfigurationError: another ScaledObject claims one of its pods.
+        """
+        self._refuse_rivals(workload)
+        interval_s = self.intervals.interval_s(Exporter.ENGINE)
+        last = bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
+        minutes = math.floor(last * interval_s / MINUTE_S) - math.ceil(lookback_s / MINUTE_S)
+        start_s = minutes * MINUTE_S
+        first = min(bucket_before(start_s, interval_s) + 1, last)
+        known = self._assemble(workload, first, last, interval_s)
+        samples = tuple(known[bucket] for bucket in sorted(known) if bucket <= last)
+        self._refuse_silence(workload, samples, last * interval_s)
+        history = self._history_before(workload, samples[0].at_s)
+        return self.window_of(workload, samples, history=history)
+
+    def window_of(
+        self, workload: Workload, samples: Sequence[Sample], *, history: Sequence[Sample] = ()
+    ) -> Window:
+        """Return a window of samples, at least one, with what is known beside them."""
+        return Window(
+            samples=tuple(samples),
+            interval_s=self.intervals.interval_s(Exporter.ENGINE),
+            history=tuple(history),
+            lengths=self.lengths.of(workload.key),
+            startup_s=self._cluster.startup_s(self._pods(workload)),
+            bounds=self._known.bounds(workload, self._cluster.bounds(workload)),
+            units_per_replica=self._units_per_replica(workload, samples[-1].at_s),
+            allocates_up_front=self._profile(workload).allocates_up_front,
+            gateway=self.gateways.origin(workload),
+        )
+
+    def _units_per_replica(self, workload: Workload, at_s: float) -> int | None:
+        """Return what a replica's pods ask for, else what the template of its pods does."""
+        replicas: dict[str, list[Subject]] = {}
+        for pod in self._pods(workload):
+            replicas.setdefault(replica_of(workload, pod[1]), []).append(pod)
+        stale_after_s = self.intervals.stale_after_s(Exporter.CLUSTER)
+        units = self._nodes.units_per_replica(replicas, at_s=at_s, stale_after_s=stale_after_s)
+        return nodes.one_resource(self._known.template_units(workload)) if units is None else units
+
+    def between(self, workload: Workload, since_s: float, until_s: float) -> list[Sample]:
+        """Return the samples of the buckets in ``(since, until]``, of which there may be none."""
+        interval_s = self.intervals.interval_s(Exporter.ENGINE)
+        first, last = (bucket_before(at_s, interval_s) for at_s in (since_s, until_s))
+        known = self._assemble(workload, first + 1, last, interval_s)
+        return [known[bucket] for bucket in sorted(known)]
+
+    def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
+        """Return the nodes that have a resource, with what the online workloads' pods hold."""
+        return self._nodes.at(
+            resource,
+            [pod for workload in online for pod in self._pods(workload)],
+            at_s=now_s,
+            stale_after_s=self.intervals.stale_after_s(Exporter.CLUSTER),
+        )
+
+    def add_history(self, workload: Workload, samples: Sequence[Sample]) -> None:
+        """Add thinned samples; what is known of an instant stays."""
+        history = self._history.setdefault(workload.key, [])
+        if history and samples and samples[0].at_s == history[-1].at_s:
+            samples = samples[1:]
+        if not history or not samples or samples[0].at_s > history[-1].at_s:
+            history.extend(samples)
+            return
+        known = {sample.at_s: sample for sample in (*samples, *history)}
+        history[:] = [known[at_s] for at_s in sorted(known)]
+
+    def forget(self, now_s: float, *, lookback_s: float, history_s: float) -> None:
+        """Drop what is older than anybody looks back, and all of workloads that are gone."""
+        longest_s = max(map(self.intervals.stale_after_s, Exporter))
+        self.store.forget(now_s - lookback_s - longest_s - 2 * MINUTE_S)
+        for kept in (self._assembled, self._history):
+            for key in kept.keys() - self._attribution.pods.keys():
+                del kept[key]
+        for history in self._history.values():
+            del history[: bisect.bisect_right(history, now_s - history_s, key=_at_s)]
+
+    def _assemble(
+        self, workload: Workload, first: int, last: int, interval_s: float
+    ) -> Mapping[int, Sample]:
+        """Bring the samples of a workload up to date."""
+        known = self._assembled.get(workload.key)
+        pods = self._pods(workload)
+        if (
+            known is None
+            or known.interval_s != interval_s
+            or known.first > first
+            or not set(known.pods) <= set(pods)
+        ):
+            known = _Assembled(interval_s=interval_s, first=first, next=first)
+            self._assembled[workload.key] = known
+        sampler = self._sampler(workload, known)
+        for bucket in range(
+            self._changed_from(self._read_from(workload), known, first, last), last + 1
+        ):
+            known.samples.pop(bucket, None)
+            sample = sampler.at(bucket * interval_s, known.samples.get(bucket - 1))
+            if sample is not None:
+                known.samples[bucket] = sample
+        self.add_history(workload, known.leave(first))
+        known.pods, known.next, known.round = pods, last + 1, self.store.round
+        return known.samples
+
+    def _read_from(self, workload: Workload) -> tuple[Subject, ...]:
+        """Return everything whose series a workload's samples are made of."""
+        return (
+            *self._pods(workload),
+            *self._cluster.about(workload),
+            *self.gateways.about(workload),
+        )
+
+    def _sampler(self, workload: Workload, known: _Assembled) -> Sampler:
+        """Return what makes a workload's samples, made anew when there are other series."""
+        read_from = self._read_from(workload)
+        made_for = (
+            workload,
+            tuple((subject, self.store.shape(subject)) for subject in read_from),
+            tuple(self.intervals.interval_s(exporter) for exporter in Exporter),
+        )
+        if known.sampler is None or known.sampler[0] != made_for:
+            sampler = Sampler(
+                workload,
+                self._pods(workload),
+                store=self.store,
+                profile=self._profile(workload),
+                gateways=self.gateways,
+                intervals=self.intervals,
+            )
+            known.sampler = (made_for, sampler)
+        return known.sampler[1]
+
+    def _changed_from(
+        self, read_from: Sequence[Subject], known: _Assembled, first: int, last: int
+    ) -> int:
+        """Return the first bucket whose sample may differ from what is known."""
+        since_s = min(self.store.changed_since(subject, known.round) for subject in read_from)
+        unseen = min(known.next, last)
+        if since_s >= unseen * known.interval_s:
+            return unseen
+        return first if since_s == -math.inf else max(first, bucket_of(since_s, known.interval_s))
+
+    def _history_before(self, workload: Workload, at_s: float) -> tuple[Sample, ...]:
+        history = self._history.get(workload.key, [])
+        return tuple(history[: bisect.bisect_left(history, at_s, key=_at_s)])
+
+    def _profile(self, workload: Workload) -> EngineProfile:
+        return self.engines.profile(workload, self._pods(workload))
+
+    def _pods(self, workload: Workload) -> tuple[Subject, ...]:
+        return self._attribution.pods.get(workload.key, ())
+
+    def _refuse_silence(
+        self, workload: Workload, samples: Sequence[Sample], newest_s: float
+    ) -> None:
+        what = f"{workload.key}: no fresh readings of {_target(workload)}"
+        if not samples:
+            raise NoDataError(f"{what}, and none before")
+        age_s = newest_s - samples[-1].at_s
+        if age_s > 0:
+            raise NoDataError(
+                f"{what}; the newest ended {age_s:.0f} s ago (an engine's readings stand for"
+                f" {self.intervals.stale_after_s(Exporter.ENGINE):g} s)",
+                newest_s=samples[-1].at_s,
+            )
+
+    def _refuse_rivals(self, workload: Workload) -> None:
+        rival = self._attribution.rivals.get(workload.key)
+        if rival is not None:
+            other, pod = rival
+            raise ConfigurationError(
+                Problem(
+                    field="workload",
+                    got=f"{_target(workload)}, whose pod {pod} the ScaledObject {other} claims",
+                    allowed="each pod in one ScaledObject",
+                )
+            )
+
+
+def _target(workload: Workload) -> str:
+    return f"{workload.kind}/{workload.name}"
+
+
+def _at_s(sample: Sample) -> float:
+    return sample.at_s

@@ -1,0 +1,126 @@
+"""
+Whose pods are whose: by owner, else by the controller's naming rule, else by labels.
+
+A pod belongs to one workload. Two ScaledObjects that claim the same pod are both wrong, since
+each would answer for the other's load: both are told, each with the other's name.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+from scaler.source import Workload
+
+from .series import Subject
+
+_SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
+"""Letters of generated names (k8s.io/apimachinery, util/rand): no vowels, no 0, 1, 3."""
+
+_REPLICA_SET = re.compile(rf"(?P<name>.+)-{_SAFE}{{1,10}}")
+_NAMING = (
+    (re.compile(rf"(?P<name>.+)-{_SAFE}{{1,10}}-{_SAFE}{{5}}"), ("Deployment", "Rollout")),
+    (re.compile(r"(?P<name>.+)-\d+"), ("StatefulSet", "LeaderWorkerSet")),
+    (re.compile(r"(?P<name>.+)-\d+-\d+"), ("LeaderWorkerSet",)),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The object that controls a pod, as far up as is known."""
+
+    kind: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Pods by workload (``namespace/scaledobject``), and who else claims one of them."""
+
+    pods: Mapping[str, tuple[Subject, ...]]
+    rivals: Mapping[str, tuple[str, str]]
+    """Of a workload in conflict: the other ScaledObject, and the pod both claim."""
+
+
+def attribute(
+    pods: Iterable[Subject],
+    workloads: Collection[Workload],
+    *,
+    owner_of: Callable[[Subject], Owner | None],
+    carries: Callable[[Subject, Workload], bool],
+) -> Attribution:
+    """
+    Give each pod to the workload that it belongs to.
+
+    ``owner_of`` returns a pod's owner where the cluster tells; ``carries`` whether a pod has an
+    engine series with the labels of a workload's selector.
+    """
+    by_target = _by_target(workloads)
+    by_selector = [workload for workload in workloads if workload.selector]
+    claimed: dict[str, list[Subject]] = {workload.key: [] for workload in workloads}
+    rivals: dict[str, tuple[str, str]] = {}
+    for pod in sorted(pods):
+        owners = _by_owner_or_name(pod, by_target, owner_of(pod))
+        owners += [w for w in by_selector if w.namespace == pod[0] and carries(pod, w)]
+        keys = list(dict.fromkeys(workload.key for workload in owners))
+        for key in keys:
+            claimed[key].append(pod)
+            others = [other for other in keys if other != key]
+            if others:
+                rivals.setdefault(key, (others[0], pod[1]))
+    return Attribution(pods={key: tuple(found) for key, found in claimed.items()}, rivals=rivals)
+
+
+def targets_of_name(pod: str) -> Iterator[tuple[str, str]]:
+    """Yield (kind, name) of the targets that a pod's name may come from, longest name first."""
+    found = [
+        (match["name"], kind)
+        for pattern, kinds in _NAMING
+        if (match := pattern.fullmatch(pod))
+        for kind in kinds
+    ]
+    for name, kind in sorted(found, key=lambda target: -len(target[0])):
+        yield kind, name
+
+
+def replica_of(workload: Workload, pod: str) -> str:
+    """Return the replica that a pod is part of: itself, or the leader of its group."""
+    if workload.kind == "LeaderWorkerSet":
+        group = re.fullmatch(rf"({re.escape(workload.name)}-\d+)(-\d+)?", pod)
+        return group[1] if group else pod
+    return pod
+
+
+def _by_target(workloads: Collection[Workload]) -> dict[tuple[str, str, str], list[Workload]]:
+    found: dict[tuple[str, str, str], list[Workload]] = {}
+    for workload in workloads:
+        if not workload.selector:
+            target = (workload.namespace, workload.kind, workload.name)
+            found.setdefault(target, []).append(workload)
+    return found
+
+
+def _by_owner_or_name(
+    pod: Subject, by_target: Mapping[tuple[str, str, str], list[Workload]], owner: Owner | None
+) -> list[Workload]:
+    namespace, name = pod
+    targets = targets_of_name(name) if owner is None else _targets_of_owner(owner)
+    for kind, target in targets:
+        if found := by_target.get((namespace, kind, target)):
+            return list(found)
+    return []
+
+
+def _targets_of_owner(owner: Owner) -> Iterator[tuple[str, str]]:
+    """
+    Yield the targets an owner stands for.
+
+    A ReplicaSet is a Deployment's or a Rollout's; a group's leader and workers have StatefulSets.
+    """
+    yield owner.kind, owner.name
+    if owner.kind == "ReplicaSet" and (match := _REPLICA_SET.fullmatch(owner.name)):
+        yield "Deployment", match["name"]
+        yield "Rollout", match["name"]
+    if owner.kind == "StatefulSet":
+        yield "LeaderWorkerSet", owner.name
+        if match := re.fullmatch(r"(?P<name>.+)-\d+", owner.name):
+            yield "LeaderWorkerSet", match["name"]

@@ -1,0 +1,113 @@
+"""The engines that are known, and which of them a workload runs."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from scaler.errors import ConfigurationError, Problem
+from scaler.readings.lengths import Which
+from scaler.readings.series import SeriesStore, Subject
+from scaler.readings.wanted import Exporter, Wanted
+from scaler.source import Workload
+
+from .profile import LIVE, EngineProfile
+
+AUTO = "auto"
+"""Stands for the engine whose metrics a workload's pods have."""
+
+
+class KnownEngines:
+    """Profiles by name, and what of them some workloads need."""
+
+    def __init__(self, profiles: Mapping[str, EngineProfile], store: SeriesStore) -> None:
+        self._profiles = profiles
+        self._store = store
+
+    def wanted(self, workloads: Collection[Workload]) -> Iterator[Wanted]:
+        """
+        Yield the readings of the workloads' engines; what is in a label changes with its pod.
+
+        Of an engine that is only one that ``auto`` might find, what shows it to be there.
+        """
+        stated = {workload.engine for workload in workloads}
+        for profile in self._of(workloads):
+            is_there = profile.name in stated or self._has_series(profile)
+            live = (profile.readings[field] for field in LIVE)
+            for reading in profile.all_readings if is_there else live:
+                yield Wanted(
+                    metrics=reading.metrics,
+                    exporter=Exporter.ENGINE,
+                    once_a_minute=reading.label is not None,
+                )
+
+    def live_metrics(self, workloads: Collection[Workload]) -> tuple[str, ...]:
+        """Return metrics of which an engine of the workloads has at least one."""
+        return tuple(
+            metric
+            for profile in self._of(workloads)
+            for field in LIVE
+            for metric in profile.readings[field].metrics
+        )
+
+    def length_metrics(
+        self, workloads: Collection[Workload]
+    ) -> Iterator[tuple[Which, tuple[str, ...]]]:
+        """Yield the histograms of token lengths, each with its names in other releases."""
+        for profile in self._of(workloads):
+            if not self._has_series(profile):
+                continue
+            if profile.prompt_lengths:
+                yield Which.PROMPT, profile.prompt_lengths
+            if profile.output_lengths:
+                yield Which.OUTPUT, profile.output_lengths
+
+    def profile(self, workload: Workload, pods: Sequence[Subject]) -> EngineProfile:
+        """
+        Return the profile of a workload's engine; ``auto``: the first whose metrics its pods have.
+
+        Raises:
+            ConfigurationError: nobody knows an engine of that name.
+        """
+        candidates = self._named(workload.engine)
+        if not candidates:
+            known = ", ".join(sorted([*self._profiles, AUTO]))
+            raise ConfigurationError(Problem(field="engine", got=workload.engine, allowed=known))
+        if len(candidates) == 1:
+            return candidates[0]
+        speaking = (one for one in candidates if _live_tracks(one, self._store, pods))
+        return next(speaking, candidates[0])
+
+    def carries(self, workload: Workload, pod: Subject) -> bool:
+        """Whether a pod has an engine series with every label of a workload's selector."""
+        selector = dict(workload.selector)
+        return any(
+            selector.items() <= labels.items()
+            for profile in self._named(workload.engine)
+            for labels in _live_tracks(profile, self._store, (pod,))
+        )
+
+    def _has_series(self, profile: EngineProfile) -> bool:
+        return any(
+            self._store.subjects(metric)
+            for field in LIVE
+            for metric in profile.readings[field].metrics
+        )
+
+    def _of(self, workloads: Collection[Workload]) -> list[EngineProfile]:
+        names = sorted({workload.engine for workload in workloads})
+        return list({one.name: one for name in names for one in self._named(name)}.values())
+
+    def _named(self, name: str) -> list[EngineProfile]:
+        if name == AUTO:
+            return list(self._profiles.values())
+        return [self._profiles[name]] if name in self._profiles else []
+
+
+def _live_tracks(
+    profile: EngineProfile, store: SeriesStore, pods: Sequence[Subject]
+) -> list[Mapping[str, str]]:
+    """Return the labels of the series by which a replica is told to be alive."""
+    return [
+        track.labels
+        for field in LIVE
+        for rows in profile.readings[field].rows
+        for track in rows.of(store, pods)
+    ]

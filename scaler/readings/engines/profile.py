@@ -1,0 +1,144 @@
+"""
+What an inference engine calls its readings.
+
+A profile is data: the package has one file per engine, and a user adds an engine, or changes
+some names of one (``extends``), in the configuration, in the same format and without code.
+"""
+
+import dataclasses
+import importlib.resources
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from scaler.decision.sample import Replica
+from scaler.errors import ConfigurationError, Problem
+from scaler.readings.readings import Reading
+from scaler.readings.written import Written
+
+FIELDS = tuple(
+    field.name
+    for field in dataclasses.fields(Replica)
+    if field.name not in ("name", "sleeping") and not field.name.startswith("gpu_")
+)
+"""Fields of a replica that an engine may report."""
+
+LIVE = ("requests_running", "requests_waiting")
+"""A replica has a live engine series when one of these is fresh."""
+
+_KEYS = (
+    "extends",
+    "over",
+    "allocates_up_front",
+    "readings",
+    "awake",
+    "progress",
+    "prompt_lengths",
+    "output_lengths",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EngineProfile:
+    """Where an engine's readings are found."""
+
+    name: str
+    readings: Mapping[str, Reading]
+    """By field of :class:`~scaler.decision.sample.Replica`."""
+    awake: Reading | None = None
+    """Reads 0 while the engine sleeps (weights offloaded)."""
+    progress: tuple[Reading, ...] = ()
+    """What moves while the engine works; empty: a stuck engine cannot be told."""
+    prompt_lengths: tuple[str, ...] = ()
+    """Histogram of prompt tokens per request: names of its ``_bucket`` series, newest first."""
+    output_lengths: tuple[str, ...] = ()
+    """Likewise of generated tokens per request."""
+    allocates_up_front: bool = False
+    """The engine takes its GPU memory when it starts: memory in use says nothing of load."""
+
+    @property
+    def all_readings(self) -> Iterator[Reading]:
+        """Every reading, those about sleep and progress included."""
+        yield from self.readings.values()
+        yield from self.progress
+        if self.awake is not None:
+            yield self.awake
+
+
+def shipped_profiles() -> dict[str, EngineProfile]:
+    """Return the profiles that come with the package, by name."""
+    documents = {
+        entry.name.removesuffix(".yaml"): yaml.safe_load(entry.read_text(encoding="utf-8"))
+        for entry in importlib.resources.files(__package__).iterdir()
+        if entry.name.endswith(".yaml")
+    }
+    return parse_profiles(documents)
+
+
+def parse_profiles(
+    documents: Mapping[str, Any], *, known: Mapping[str, EngineProfile] | None = None
+) -> dict[str, EngineProfile]:
+    """
+    Read profiles, which may extend one another and ``known`` ones; returns known and read ones.
+
+    Raises:
+        ConfigurationError: every problem of every document.
+    """
+    profiles = dict(known or {})
+    problems: list[Problem] = []
+    for name in _in_order_of_extension(documents):
+        document = Written(f"engines.{name}", problems)
+        profiles[name] = _profile(document, name, documents[name], profiles)
+    if problems:
+        raise ConfigurationError(*problems)
+    return profiles
+
+
+def _in_order_of_extension(documents: Mapping[str, Any]) -> list[str]:
+    """Return the names so that a profile comes after the one it extends."""
+
+    def depth(name: str, seen: tuple[str, ...] = ()) -> int:
+        document = documents.get(name)
+        if not isinstance(document, Mapping) or name in seen:
+            return 0
+        return 1 + depth(str(document.get("extends", "")), (*seen, name))
+
+    return sorted(documents, key=lambda name: (depth(name), name))
+
+
+def _profile(
+    document: Written, name: str, written: object, known: Mapping[str, EngineProfile]
+) -> EngineProfile:
+    fields = document.mapping("", written, _KEYS)
+    parent = _parent(document, fields.get("extends"), known)
+    over = document.texts("over", fields.get("over"))
+    named = document.mapping("readings", fields.get("readings", {}), FIELDS)
+    readings = {
+        **parent.readings,
+        **{field: document.reading(f"readings.{field}", named[field], over) for field in named},
+    }
+    if not all(field in readings for field in LIVE):
+        document.problem("readings", "no " + " and ".join(LIVE), "both, at least")
+    awake = fields.get("awake")
+    progress = tuple(
+        readings.get(sign) or document.reading("progress", sign, over)
+        for sign in document.texts("progress", fields.get("progress"))
+    )
+    return EngineProfile(
+        name=name,
+        readings=readings,
+        awake=parent.awake if awake is None else document.reading("awake", awake, over),
+        progress=progress or parent.progress,
+        prompt_lengths=document.texts("prompt_lengths", fields.get("prompt_lengths"))
+        or parent.prompt_lengths,
+        output_lengths=document.texts("output_lengths", fields.get("output_lengths"))
+        or parent.output_lengths,
+        allocates_up_front=bool(fields.get("allocates_up_front", parent.allocates_up_front)),
+    )
+
+
+def _parent(document: Written, name: object, known: Mapping[str, EngineProfile]) -> EngineProfile:
+    if name is not None and str(name) not in known:
+        document.problem("extends", str(name), f"one of {', '.join(sorted(known))}")
+    return known.get(str(name), EngineProfile(name="", readings={}))

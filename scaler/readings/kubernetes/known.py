@@ -1,0 +1,133 @@
+"""
+What the API has said so far, by kind: the fresher word beside kube-state-metrics.
+
+Each kind stands for itself: without the right to list nodes, pods are still known. A kind whose
+watch is lost keeps its last list for what seldom changes (targets, bounds), and says nothing of
+what does (replicas, pods, nodes) until it is heard again.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from scaler.decision.window import ScaleBounds
+from scaler.source import Workload
+
+from .manifest import Key, Refusal
+from .objects import Autoscaler, Counts, NodeState, Pod, ScaledObject
+
+Parsed = TypeVar("Parsed")
+
+NOT_FOUND = 404
+
+
+@dataclasses.dataclass(slots=True)
+class Heard(Generic[Parsed]):
+    """A list of one kind, as last heard."""
+
+    told_by_it: str
+    """What is known by it, in words."""
+    optional: bool = False
+    """A cluster may well be without the kind."""
+    listed: Mapping[Key, Parsed] = dataclasses.field(default_factory=dict)
+    is_current: bool = False
+    trouble: Refusal | None = None
+    settled: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    """Set once it was heard, or is known not to be there to hear."""
+
+    def take(self, listed: Mapping[Key, Parsed]) -> None:
+        """Take a list."""
+        self.listed, self.is_current, self.trouble = listed, True, None
+        self.settled.set()
+
+    def lose(self, why: Refusal) -> None:
+        """Note that it cannot be heard."""
+        self.is_current, self.trouble = False, why
+        self.settled.set()
+
+
+class KnownCluster:
+    """Everything heard of a cluster."""
+
+    def __init__(self) -> None:
+        self.scaled_objects = Heard[ScaledObject](
+            "scale targets, minimums, paused objects, and pools and tiers right after a start"
+        )
+        self.autoscalers = Heard[Autoscaler]("the HPA's dead band")
+        self.pods = Heard[Pod]("pods' start times, GPUs per replica, pods on their way out")
+        self.nodes = Heard[NodeState]("the nodes of a pool")
+        self.counts: Mapping[str, Heard[Counts]] = {
+            "Deployment": Heard("replicas of Deployments"),
+            "StatefulSet": Heard("replicas of StatefulSets"),
+            "ReclaimableJob": Heard("workers of ReclaimableJobs", optional=True),
+            "Rollout": Heard("replicas of Rollouts", optional=True),
+        }
+
+    @property
+    def heard(self) -> dict[str, Heard[Any]]:
+        """Every list, by kind."""
+        return {
+            "ScaledObject": self.scaled_objects,
+            "HorizontalPodAutoscaler": self.autoscalers,
+            "Pod": self.pods,
+            "Node": self.nodes,
+            **self.counts,
+        }
+
+    async def first_lists(self) -> None:
+        """Wait until each kind was heard, or is known not to be there to hear."""
+        await asyncio.gather(*(heard.settled.wait() for heard in self.heard.values()))
+
+    def resolved(self, workload: Workload) -> Workload:
+        """Return a workload with the target that its ScaledObject names, where it states none."""
+        known = self._scaled_object(workload)
+        if workload.target_stated or known is None:
+            return workload
+        return dataclasses.replace(workload, kind=known.kind, name=known.name)
+
+    def bounds(self, workload: Workload, exported: ScaleBounds) -> ScaleBounds:
+        """Return what ScaledObject and HPA say; without the API, what kube-state-metrics does."""
+        known = self._scaled_object(workload)
+        if known is None:
+            return exported
+        band = self.autoscalers.listed.get((workload.namespace, known.hpa))
+        return ScaleBounds(
+            min_replicas=known.min_replicas,
+            max_replicas=known.max_replicas,
+            tolerance=None if band is None else band.tolerance,
+            paused=known.paused,
+            scale_in_paused=known.scale_in_paused,
+            scale_out_paused=known.scale_out_paused,
+        )
+
+    def template_units(self, workload: Workload) -> Mapping[str, int]:
+        """Return what a pod of the target asks for; a LeaderWorkerSet's group is not one pod."""
+        heard = self.counts.get(workload.kind)
+        counts = heard and heard.listed.get((workload.namespace, workload.name))
+        return counts.units if counts else {}
+
+    def triggers_of(
+        self, addresses: Collection[str]
+    ) -> Iterable[tuple[str, str, Mapping[str, str]]]:
+        """
+        Yield namespace, name and metadata of the ScaledObjects that name a scaler.
+
+        Left out is metadata of which KEDA resolves a part (``…FromEnv``), and an object with
+        several such triggers: only KEDA says which of them counts.
+        """
+        for (namespace, name), known in self.scaled_objects.listed.items():
+            ours = [one for one in known.triggers if one.get("scalerAddress") in addresses]
+            if len(ours) == 1 and not any(key.endswith("FromEnv") for key in ours[0]):
+                yield namespace, name, ours[0]
+
+    def troubles(self) -> list[str]:
+        """Return what is not known, and why, as sentences; a kind that needs not be there is."""
+        return [
+            f"{kind} ({one.trouble.message}): it would tell {one.told_by_it}"
+            for kind, one in self.heard.items()
+            if one.trouble is not None and not (one.optional and one.trouble.status == NOT_FOUND)
+        ]
+
+    def _scaled_object(self, workload: Workload) -> ScaledObject | None:
+        return self.scaled_objects.listed.get((workload.namespace, workload.scaled_object))

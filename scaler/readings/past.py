@@ -1,0 +1,157 @@
+"""
+The history of workloads before the fine lookback, read once and thinned as it comes.
+
+An hour at a time, one hour a round, newest first: a day of raw samples is never held at once, and
+reading what is new never waits for what is old.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator
+
+from scaler.decision.history import MINUTE_S, thinned
+from scaler.decision.sample import Sample
+from scaler.decision.window import Window
+from scaler.errors import NoDataError
+from scaler.source import Workload
+
+from .arrivals import ArrivalQueries
+from .asks import NO_NAMESPACE, Ask, Plan
+from .assemble import Assembly
+from .reader import Reader, Round
+from .wanted import Exporter, Wanted
+
+CHUNK_S = 3600.0
+
+
+class Past:
+    """Reads history backwards, for each workload until it is as long as somebody wants it."""
+
+    def __init__(self, reader: Reader, assembly: Assembly, arrivals: ArrivalQueries) -> None:
+        self._reader = reader
+        self._assembly = assembly
+        self._arrivals = arrivals
+        self._read_to_s: dict[str, float] = {}
+        """By workload: from which instant on its past was read."""
+        self.is_complete = False
+        """Whether there is nothing left to read."""
+
+    async def read_some(
+        self, workloads: Collection[Workload], round_: Round, *, until_s: float, since_s: float
+    ) -> None:
+        """Read one more hour, if any is missing between two instants, of those that lack it."""
+        known = {workload.key: workload for workload in workloads}
+        self._read_to_s = {key: at for key, at in self._read_to_s.items() if key in known}
+        lacking = {
+            key: at_s
+            for key in known
+            if (at_s := self._read_to_s.setdefault(key, _minute(until_s))) > since_s
+        }
+        self.is_complete = not lacking
+        if not lacking:
+            return
+        end_s = max(lacking.values())
+        begin_s = max(_minute(since_s), end_s - CHUNK_S)
+        these = [known[key] for key, at_s in lacking.items() if at_s == end_s]
+        spans = await read_span(
+            self._reader,
+            self._assembly.like(),
+            self._arrivals,
+            these,
+            round_,
+            span_s=(begin_s, end_s),
+            without=(Exporter.GPU,),  # neither a forecast nor the latch asks for GPUs
+        )
+        if spans is None:
+            return
+        for workload in these:
+            self._assembly.add_history(workload, thinned(spans[workload.key]))
+        self._read_to_s.update({workload.key: begin_s for workload in these})
+
+
+async def read_recording(
+    reader: Reader,
+    assembly: Assembly,
+    arrivals: ArrivalQueries,
+    workload: Workload,
+    *,
+    span_s: tuple[float, float],
+) -> Window:
+    """
+    Return a workload's whole past between two instants as one window of fine samples.
+
+    An hour at a time, newest first; each hour is assembled by itself, on the intervals that the
+    newest one shows.
+
+    Raises:
+        SourceError: some of it could not be read.
+        NoDataError: there is nothing in it.
+    """
+    newest, samples = assembly, list[Sample]()
+    for end_s in _hours(*span_s):
+        round_ = reader.begin()
+        hour_s = (max(span_s[0], end_s - CHUNK_S), end_s)
+        spans = await read_span(reader, assembly, arrivals, [workload], round_, span_s=hour_s)
+        if spans is None:
+            raise next(iter(round_.failed.values()))
+        samples = [*spans[workload.key], *samples]
+        assembly = newest.like()
+    if not samples:
+        what = f"{workload.kind}/{workload.name} in {workload.namespace}"
+        raise NoDataError(f"{what} has no readings between the two instants")
+    return newest.window_of(workload, samples)
+
+
+def _hours(since_s: float, until_s: float) -> Iterator[float]:
+    """Yield the ends of the hours that cover a span, the newest first."""
+    end_s = until_s
+    while end_s > since_s:
+        yield end_s
+        end_s -= CHUNK_S
+
+
+async def read_span(
+    reader: Reader,
+    assembly: Assembly,
+    arrivals: ArrivalQueries,
+    workloads: Collection[Workload],
+    round_: Round,
+    *,
+    span_s: tuple[float, float],
+    without: Collection[Exporter] = (),
+) -> dict[str, list[Sample]] | None:
+    """
+    Read some workloads' samples of the buckets in ``(begin, end]``, by key, into an assembly.
+
+    None: some of it could not be read, which the round says.
+    """
+    begin_s, end_s = span_s
+    namespaces = tuple(sorted({workload.namespace for workload in workloads}))
+    done = set[Wanted]()
+    # An engine that is yet to be found out is asked in full once it is found.
+    while wanted := [one for one in assembly.wanted(workloads) if one not in done]:
+        asks = [
+            Ask(
+                wanted=one,
+                namespaces=namespaces if one.namespaced else NO_NAMESPACE,
+                since_s=begin_s - assembly.intervals.stale_after_s(one.exporter),
+                at_s=end_s,
+            )
+            for one in wanted
+            if one.exporter not in without and one.about != "node"
+        ]
+        if not await reader.read(asks, assembly, round_, Plan()):
+            return None
+        done.update(wanted)
+    assembly.settle(workloads)
+    step_s = assembly.intervals.interval_s(Exporter.ENGINE)
+    await arrivals.read_span(workloads, round_, assembly.store, span_s=span_s, step_s=step_s)
+    found = {}
+    for workload in workloads:
+        found[workload.key] = assembly.between(workload, begin_s, end_s)
+        await asyncio.sleep(0)  # an hour of one workload takes milliseconds; RPCs come between
+    return found
+
+
+def _minute(at_s: float) -> float:
+    """Return the minute's beginning at or before an instant."""
+    return at_s // MINUTE_S * MINUTE_S

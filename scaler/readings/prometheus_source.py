@@ -1,0 +1,243 @@
+"""
+Readings of many workloads from one Prometheus, a few queries for all of them.
+
+Raw samples with their own timestamps, merged as they come. How many queries that takes depends on
+metrics and on shards (sets of namespaces), never on the number of workloads. A shard that fails
+blinds its own namespaces and no other; what was read before stays, and grows old.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+
+from scaler.configuration import PrometheusServer
+from scaler.decision.pool import Node
+from scaler.decision.window import Window
+from scaler.errors import NoDataError, SourceError
+from scaler.source import Workload
+
+from .arrivals import ArrivalQueries
+from .asks import MINUTE_S, Plan
+from .assemble import Assembly
+from .engines.profile import EngineProfile
+from .gateways.profile import GatewayProfile
+from .kubernetes.known import KnownCluster
+from .past import Past, read_recording
+from .reader import Place, Reader, Round
+from .series import Subject
+from .timing import Timing
+from .wanted import Exporter
+
+logger = logging.getLogger("kvtide.prometheus")
+
+ABSENT_S = 10.0
+"""An exporter that was not there is looked for again so soon: a Prometheus may just have begun."""
+
+_LATE_BUCKETS = 2
+"""Buckets before the last read's end that are read again, for what comes late."""
+
+
+class PrometheusSource:
+    """Reads one server for all workloads that name it."""
+
+    def __init__(
+        self,
+        server: PrometheusServer,
+        *,
+        profiles: Mapping[str, EngineProfile],
+        gateways: Mapping[str, GatewayProfile] | None = None,
+        queries: Mapping[str, str] | None = None,
+        known: KnownCluster | None = None,
+    ) -> None:
+        """
+        Read a server; nothing is asked of it before the first refresh.
+
+        Args:
+            server: where it is and how it is asked.
+            profiles: engines by name.
+            gateways: gateways by name.
+            queries: named queries that count arrivals.
+            known: what the Kubernetes API says, the fresher word on the cluster.
+        """
+        self._url = server.url
+        self._reader = Reader(server)
+        self._timing = timing_of(server)
+        self._known = known or KnownCluster()
+        self._assembly = Assembly(
+            profiles=profiles, gateways=gateways, timing=self._timing, known=self._known
+        )
+        self._profiles, self._gateways = profiles, gateways
+        self._arrivals = ArrivalQueries(queries or {})
+        self._plan = Plan()
+        self._past = Past(self._reader, self._assembly, self._arrivals)
+        self._probed_s = -MINUTE_S
+        self._measured_s = -MINUTE_S
+        self._pods: frozenset[Subject] = frozenset()
+        self._failures: dict[Place, SourceError] = {}
+
+    async def refresh(
+        self,
+        workloads: Collection[Workload],
+        lookback_s: float,
+        now_s: float,
+        *,
+        history_s: float = 0.0,
+    ) -> None:
+        """
+        Read what is new; see :class:`~scaler.source.Source`.
+
+        Raises:
+            SourceError: the server did not answer, or no engine reading of any namespace.
+        """
+        if not workloads:
+            self._past.is_complete = True
+            return
+        workloads = [self._known.resolved(workload) for workload in workloads]
+        patience_s = MINUTE_S if self._reader.found_all else ABSENT_S
+        if now_s - self._probed_s >= patience_s:
+            await self._probe(workloads, now_s)
+        round_ = self._reader.begin()
+        self._assembly.store.next_round()
+        await self._assembly.hear(workloads, now_s)
+        await self._read(workloads, round_, now_s=now_s, lookback_s=lookback_s)
+        await self._arrivals.read_now(
+            workloads,
+            round_,
+            self._assembly.store,
+            now_s=now_s,
+            lookback_s=lookback_s,
+            step_s=self._assembly.intervals.interval_s(Exporter.ENGINE),
+        )
+        if now_s - self._measured_s >= MINUTE_S:
+            await self._read_lengths(workloads, round_, now_s)
+        self._note(round_)
+        if not any(exporter is Exporter.ENGINE for exporter, _ in round_.answered):
+            raise next(iter(round_.failed.values()))
+        await self._past.read_some(
+            workloads, round_, until_s=now_s - lookback_s, since_s=now_s - history_s
+        )
+        self._assembly.forget(now_s, lookback_s=lookback_s, history_s=history_s)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole history was read that the last refresh asked for."""
+        return self._past.is_complete
+
+    async def recording(self, workload: Workload, *, since_s: float, until_s: float) -> Window:
+        """
+        Return all that is known of a workload between two instants, as fine samples.
+
+        For what looks back over recorded load; it touches nothing that :meth:`refresh` reads.
+
+        Raises:
+            SourceError: some of it could not be read.
+            NoDataError: there is nothing in it.
+        """
+        workload = self._known.resolved(workload)
+        assembly = Assembly(profiles=self._profiles, gateways=self._gateways, timing=self._timing)
+        engines = assembly.engines.live_metrics([workload])
+        await self._reader.probe(engines, {workload.namespace}, until_s)
+        return await read_recording(
+            self._reader, assembly, self._arrivals, workload, span_s=(since_s, until_s)
+        )
+
+    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+        """
+        Return what was read of a workload; see :class:`~scaler.source.Source`.
+
+        Raises:
+            NoDataError: with why its namespace could not be read, where that is the cause.
+        """
+        workload = self._known.resolved(workload)
+        try:
+            return self._assembly.window(workload, lookback_s, now_s)
+        except NoDataError as error:
+            failure = self._failures.get((Exporter.ENGINE, workload.namespace))
+            if failure is None:
+                raise
+            raise NoDataError(f"{error}; {failure}", newest_s=error.newest_s) from None
+
+    def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
+        """Return the nodes that have a resource; see :class:`~scaler.source.Source`."""
+        resolved = [self._known.resolved(workload) for workload in online]
+        return self._assembly.nodes(resource, resolved, now_s)
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        self._reader.close()
+
+    async def _probe(self, workloads: Collection[Workload], now_s: float) -> None:
+        """Find out what is there to be read; without an answer there is nothing to go on with."""
+        namespaces = {workload.namespace for workload in workloads}
+        engines = self._assembly.engines.live_metrics(workloads)
+        try:
+            await self._reader.probe(engines, namespaces, now_s)
+        except SourceError as error:
+            self._failures.update({(Exporter.ENGINE, name): error for name in namespaces})
+            raise
+        self._probed_s = now_s
+
+    async def _read(
+        self, workloads: Collection[Workload], round_: Round, *, now_s: float, lookback_s: float
+    ) -> None:
+        """Read raw samples; and what changes only with its pod, once a minute and with a pod."""
+        wanted = self._assembly.wanted(workloads)
+        namespaces = {workload.namespace for workload in workloads}
+        self._plan.forget(wanted, namespaces)
+        for at_once in (False, True):
+            asks = self._plan.due(
+                [one for one in wanted if one.once_a_minute or not at_once],
+                namespaces,
+                now_s=now_s,
+                lookback_s=lookback_s + self._overlap_s(Exporter.ENGINE),
+                overlap_s=self._overlap_s,
+                at_once=at_once,
+            )
+            await self._reader.read(asks, self._assembly, round_, self._plan)
+            self._assembly.settle(workloads)
+            before, self._pods = self._pods, self._assembly.pods
+            if self._pods <= before:
+                return
+
+    async def _read_lengths(
+        self, workloads: Collection[Workload], round_: Round, now_s: float
+    ) -> None:
+        """Read token lengths; without them the decision says what it assumes instead."""
+        namespaces = {workload.namespace for workload in workloads}
+        try:
+            for which, metrics in self._assembly.engines.length_metrics(workloads):
+                await self._reader.read_lengths(
+                    which, metrics, namespaces, now_s, book=self._assembly.lengths, round_=round_
+                )
+        except SourceError as error:
+            logger.warning("token lengths could not be read from %s: %s", self._url, error)
+        self._measured_s = now_s
+
+    def _note(self, round_: Round) -> None:
+        """Remember what failed, and say so when it is news."""
+        for place in round_.asked:
+            error = round_.failed.get(place)
+            if error is None:
+                self._failures.pop(place, None)
+                continue
+            if str(self._failures.get(place)) != str(error):
+                logger.warning("%s readings of %s: %s", place[0], place[1] or "the cluster", error)
+            self._failures[place] = error
+
+    def _overlap_s(self, exporter: Exporter) -> float:
+        late_s = self._timing.ingestion_delay_s
+        late_s += _LATE_BUCKETS * self._assembly.intervals.interval_s(exporter)
+        return self._assembly.intervals.stale_after_s(exporter) + late_s
+
+
+def timing_of(server: PrometheusServer) -> Timing:
+    """Return the stated scrape intervals and the ingestion delay of a server."""
+    stated = {
+        Exporter.ENGINE: server.scrape_interval.engine_s,
+        Exporter.GPU: server.scrape_interval.gpu_s,
+        Exporter.CLUSTER: server.scrape_interval.cluster_s,
+        Exporter.GATEWAY: server.scrape_interval.gateway_s,
+    }
+    return Timing(
+        interval_s={exporter: value for exporter, value in stated.items() if value is not None},
+        ingestion_delay_s=server.ingestion_delay_s,
+    )

@@ -1,0 +1,238 @@
+"""
+Asks a Prometheus for readings and hands the rows to an assembly.
+
+Where a reply is too large it asks for less at a time; where the server is not well it gives up on
+the round instead of asking on; every error is noted by exporter and namespace.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from scaler.configuration import PrometheusServer
+from scaler.errors import SourceError
+
+from . import cluster, dcgm, promql
+from .asks import Ask, Plan
+from .assemble import Assembly
+from .lengths import LENGTHS_S, STEM, LengthBook, Which
+from .prometheus import PrometheusApi, Row, TooManySeriesError
+from .promql import Matcher
+from .wanted import Exporter, Wanted
+
+logger = logging.getLogger("kvtide.prometheus")
+
+Place = tuple[Exporter, str]
+"""An exporter in a namespace."""
+
+_AT_ONCE = 4
+"""Queries under way at one time."""
+_ROWS_AT_A_TIME = 200
+"""Rows merged before others get their turn on the event loop."""
+_MOST_TIMEOUTS = 4
+"""After so many in one round the rest is not asked."""
+
+_NAMESPACE_LABELS = ("namespace", "exported_namespace", "pod_namespace")
+"""Where a row may say whose it is; see :meth:`Wanted.subject`."""
+
+_PROBES: Mapping[Exporter, tuple[str, ...]] = {
+    Exporter.GPU: tuple(metric for wanted in dcgm.WANTED for metric in wanted.metrics),
+    Exporter.CLUSTER: cluster.PROBES,
+}
+
+
+class Round:
+    """One round of reading: what was asked, what failed, and whether to go on."""
+
+    def __init__(self, api: PrometheusApi) -> None:
+        self._api = api
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._timeouts = 0
+        self._answers = 0
+        self._ended_by: SourceError | None = None
+        self.asked: set[Place] = set()
+        self.answered: set[Place] = set()
+        self.failed: dict[Place, SourceError] = {}
+
+    async def query(self, text: str, at_s: float) -> list[Row]:
+        """
+        Ask, unless the server is known not to be well.
+
+        Raises:
+            SourceError: of this query, or the one that ended the round.
+        """
+        async with self._turn:
+            if self._ended_by is not None:
+                raise self._ended_by
+            try:
+                rows = await self._api.query(text, at_s)
+            except SourceError as error:
+                self._count(error)
+                raise
+            self._answers += 1
+            return rows
+
+    def _count(self, error: SourceError) -> None:
+        self._timeouts += error.kind == "timeout"
+        enough = _MOST_TIMEOUTS if self._answers else 1
+        if error.kind == "refused" or self._timeouts >= enough:
+            self._ended_by = error
+
+
+class Reader:
+    """Reads from one server."""
+
+    def __init__(self, server: PrometheusServer) -> None:
+        self._server = server
+        self._api = PrometheusApi(server)
+        self._labels: dict[Exporter, tuple[str, ...]] = {}
+        """Labels in which an exporter's rows name a namespace; none: there is no such exporter."""
+
+    def begin(self) -> Round:
+        """Begin a round."""
+        return Round(self._api)
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._api.close()
+
+    async def probe(
+        self, engines: Iterable[str], namespaces: Collection[str], now_s: float
+    ) -> None:
+        """
+        Find out which exporters there are, and in which label they name a namespace.
+
+        ``engines`` are metrics that every engine in question has. An engine that is not there yet
+        is asked for all the same, under its pod's own labels.
+
+        Raises:
+            SourceError: the server did not answer.
+        """
+        for exporter, metrics in {Exporter.ENGINE: tuple(engines), **_PROBES}.items():
+            queries = (
+                promql.exists(self._selector(metrics, _named(label, namespaces)), label)
+                for label in _NAMESPACE_LABELS
+            )
+            rows = await self._api.query(" or ".join(queries), now_s)
+            found = {labels.get(promql.EXISTS) for labels, _ in rows}
+            if exporter is Exporter.ENGINE:
+                found.add("namespace")
+            self._labels[exporter] = tuple(name for name in _NAMESPACE_LABELS if name in found)
+
+    @property
+    def found_all(self) -> bool:
+        """Whether every exporter was there at the last probe."""
+        return all(self._labels.values())
+
+    async def read(
+        self, asks: Iterable[Ask], assembly: Assembly, round_: Round, plan: Plan
+    ) -> bool:
+        """Perform asks, several at a time; return whether all were answered, and note the rest."""
+        answered = await asyncio.gather(
+            *(self._perform(ask, assembly, round_, plan) for ask in asks if self._labels_of(ask))
+        )
+        return all(answered)
+
+    async def read_lengths(
+        self,
+        which: Which,
+        metrics: Sequence[str],
+        namespaces: Collection[str],
+        now_s: float,
+        *,
+        book: LengthBook,
+        round_: Round,
+    ) -> None:
+        """
+        Read histograms of lengths, added up over the pods of a stem; older names as alternatives.
+
+        Raises:
+            SourceError: there is no full answer.
+        """
+        copies = self._server.replica_labels
+        for metric in metrics:
+            chosen = self._selector((metric,), _named("namespace", namespaces))
+            query = promql.increase_by(
+                chosen, LENGTHS_S, stem=STEM, by=("namespace", "stem", "le"), copies=copies
+            )
+            rows = await round_.query(query, now_s)
+            book.put(
+                which,
+                (
+                    ((labels["namespace"], labels["stem"]), labels["le"], points[-1][1])
+                    for labels, points in rows
+                    if points and {"namespace", "stem", "le"} <= labels.keys()
+                ),
+            )
+            if rows:
+                return
+
+    async def _perform(self, ask: Ask, assembly: Assembly, round_: Round, plan: Plan) -> bool:
+        """Ask; where the reply is too large, ask for half of the namespaces at a time."""
+        places = [(ask.wanted.exporter, namespace) for namespace in ask.namespaces]
+        round_.asked.update(places)
+        try:
+            await self._take(ask, assembly, round_)
+        except SourceError as error:
+            halves = ask.halves_of_namespaces() if error.kind == "limit" else None
+            if halves is None:
+                round_.failed.update(dict.fromkeys(places, error))
+                return False
+            plan.too_large(ask)
+            return all([await self._perform(half, assembly, round_, plan) for half in halves])
+        round_.answered.update(places)
+        plan.answered(ask)
+        return True
+
+    async def _take(self, ask: Ask, assembly: Assembly, round_: Round) -> None:
+        """
+        Ask and hand over the rows; where the reply is too large, half of the time at a time.
+
+        Raises:
+            SourceError: some of it could not be read.
+        """
+        try:
+            for label in self._labels_of(ask):
+                rows = await round_.query(self._text(ask, label), ask.at_s)
+                await _merge(ask.wanted, rows, assembly)
+        except TooManySeriesError:
+            raise
+        except SourceError as error:
+            halves = ask.halves_of_time() if error.kind == "limit" else None
+            if halves is None:
+                raise
+            for half in halves:
+                await self._take(half, assembly, round_)
+
+    def _labels_of(self, ask: Ask) -> tuple[str, ...]:
+        """Return the labels to look for namespaces in; gateways are looked for in none."""
+        if ask.wanted.exporter is Exporter.GATEWAY:
+            return ("",)
+        labels = self._labels.get(ask.wanted.exporter, ())
+        return labels if ask.wanted.namespaced else labels[:1]
+
+    def _text(self, ask: Ask, label: str) -> str:
+        matchers = _named(label, ask.namespaces) if ask.wanted.namespaced else ()
+        chosen = self._selector(ask.wanted.metrics, (*matchers, *ask.wanted.where))
+        if ask.wanted.once_a_minute:
+            return promql.last(chosen, ask.seconds)
+        return promql.raw(chosen, ask.seconds)
+
+    def _selector(self, metrics: Iterable[str], matchers: Iterable[Matcher]) -> str:
+        ours = [(label, "=", value) for label, value in self._server.matchers]
+        return promql.selector(tuple(dict.fromkeys(metrics)), [*ours, *matchers])
+
+
+async def _merge(wanted: Wanted, rows: Sequence[Row], assembly: Assembly) -> None:
+    for number, (labels, points) in enumerate(rows, start=1):
+        if "__name__" in labels:
+            assembly.take(wanted, labels, points)
+        if number % _ROWS_AT_A_TIME == 0:
+            await asyncio.sleep(0)
+
+
+def _named(label: str, namespaces: Iterable[str]) -> tuple[Matcher, ...]:
+    """Return the matchers of rows that name a namespace in a label and not in a weightier one."""
+    weightier = _NAMESPACE_LABELS[_NAMESPACE_LABELS.index(label) + 1 :]
+    found: Matcher = (label, "=~", promql.any_of(namespaces))
+    return (found, *((other, "=", "") for other in weightier))

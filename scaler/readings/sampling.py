@@ -1,0 +1,109 @@
+"""
+One workload at one instant, read off the store.
+
+A function of the points alone: a sample does not depend on when, how often or in which order its
+points were read.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from scaler.decision.sample import Replica, Sample
+from scaler.source import Workload
+
+from . import cluster
+from .attribution import replica_of
+from .cluster import ClusterFacts
+from .engines.profile import EngineProfile
+from .gateways.known import AtGateway, KnownGateways
+from .replicas import ReplicaReader, Staleness
+from .series import SeriesStore, Subject
+from .timing import Intervals
+from .wanted import Exporter, Wanted
+
+UP = Wanted(metrics=("up",), exporter=Exporter.ENGINE)
+
+
+class Sampler:
+    """Makes the samples of one workload with these pods, by the series that there are of them."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        pods: Sequence[Subject],
+        *,
+        store: SeriesStore,
+        profile: EngineProfile,
+        gateways: KnownGateways,
+        intervals: Intervals,
+    ) -> None:
+        self._workload = workload
+        self._pods = pods
+        self._store = store
+        self._cluster = ClusterFacts(store)
+        self._gateways = gateways
+        self._intervals = intervals
+        groups: dict[str, list[Subject]] = {}
+        for pod in pods:
+            groups.setdefault(replica_of(workload, pod[1]), []).append(pod)
+        staleness = Staleness(
+            interval_s=intervals.interval_s(Exporter.ENGINE),
+            engine_s=intervals.stale_after_s(Exporter.ENGINE),
+            gpu_s=intervals.stale_after_s(Exporter.GPU),
+        )
+        self._replicas = [
+            ReplicaReader(
+                name,
+                group,
+                store=store,
+                profile=profile,
+                selector=dict(workload.selector),
+                staleness=staleness,
+            )
+            for name, group in sorted(groups.items())
+        ]
+
+    def at(self, at_s: float, before: Sample | None) -> Sample | None:
+        """Return the sample of an instant, None if nothing is known; ``before`` is the last one."""
+        replicas = [one for reader in self._replicas if (one := reader.at(at_s)) is not None]
+        scale = self._cluster.at(
+            self._workload,
+            self._pods,
+            at_s=at_s,
+            stale_after_s=self._intervals.stale_after_s(Exporter.CLUSTER),
+        )
+        before_it = self._gateways.at(
+            self._workload,
+            at_s=at_s,
+            stale_after_s=self._intervals.stale_after_s(Exporter.GATEWAY),
+        )
+        if not replicas and scale == cluster.SILENT and before_it == AtGateway():
+            return None
+        return Sample(
+            at_s=at_s,
+            replicas=_shared(replicas, before),
+            spec_replicas=scale.spec_replicas,
+            ready_replicas=scale.ready_replicas,
+            loading_replicas=scale.loading_replicas,
+            terminating_replicas=scale.terminating_replicas,
+            unschedulable_since_s=scale.unschedulable_since_s,
+            gateway_in_flight=before_it.gateway_in_flight,
+            gateway_waiting=before_it.gateway_waiting,
+            arrivals_total=before_it.arrivals_total,
+            targets_up=self._targets_up(at_s, is_watched=before_it != AtGateway()),
+        )
+
+    def _targets_up(self, at_s: float, *, is_watched: bool) -> int | None:
+        """Count pods whose target is up; where a gateway reads, none is a fact and no silence."""
+        stale_after_s = self._intervals.stale_after_s(Exporter.ENGINE)
+        found = (self._store.value("up", pod, at_s, stale_after_s) for pod in self._pods)
+        ups = [up for up in found if up is not None]
+        return sum(1 for up in ups if up > 0) if ups or is_watched else None
+
+
+def _shared(replicas: Iterable[Replica], before: Sample | None) -> tuple[Replica, ...]:
+    """Return the replicas; one that reads as it did a bucket ago is the same object."""
+    earlier = {replica.name: replica for replica in before.replicas} if before else {}
+    return tuple(
+        same if (same := earlier.get(replica.name)) == replica and same is not None else replica
+        for replica in replicas
+    )

@@ -1,0 +1,196 @@
+"""
+Readings straight from the pods' own ``/metrics``, without a Prometheus.
+
+For one machine (the demo) and the fast path. Rows get the labels that Prometheus would give them
+(``namespace``, ``pod``; an exporter's own labels of those names become ``exported_…``), so that
+nothing behind this module can tell the difference. A target that does not answer reads up = 0.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from scaler.decision.pool import Node
+from scaler.decision.window import Window
+from scaler.errors import SourceError
+from scaler.source import Workload
+
+from .assemble import Assembly
+from .engines.profile import EngineProfile
+from .gateways.profile import GatewayProfile
+from .lengths import LENGTHS_S, LengthCounter, Which
+from .timing import Timing
+from .wanted import Wanted
+
+_MOST_AT_ONCE = 64
+_LARGEST_PAGE = 16 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One page to scrape."""
+
+    url: str
+    namespace: str | None = None
+    """The pod's namespace and name; None: the page names pods itself (DCGM, the cluster)."""
+    pod: str | None = None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels that every row of the page gets."""
+        named = {"namespace": self.namespace, "pod": self.pod}
+        return {label: value for label, value in named.items() if value is not None}
+
+
+class ScrapeSource:
+    """A source that scrapes a list of targets, asked for anew at each refresh."""
+
+    def __init__(
+        self,
+        targets: Callable[[], Iterable[Target]],
+        *,
+        profiles: Mapping[str, EngineProfile],
+        timing: Timing,
+        gateways: Mapping[str, GatewayProfile] | None = None,
+        timeout_s: float = 2.0,
+    ) -> None:
+        self._targets = targets
+        self._timeout_s = timeout_s
+        self._assembly = Assembly(profiles=profiles, gateways=gateways, timing=timing)
+        self._lengths = LengthCounter()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def refresh(
+        self,
+        workloads: Collection[Workload],
+        lookback_s: float,
+        now_s: float,
+        *,
+        history_s: float = 0.0,
+    ) -> None:
+        """
+        Scrape every target once; the points bear ``now_s``.
+
+        Raises:
+            SourceError: there are targets and none of them answered.
+        """
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                connector=aiohttp.TCPConnector(limit=_MOST_AT_ONCE),
+            )
+        by_metric = {
+            metric: wanted
+            for wanted in self._assembly.wanted(workloads)
+            for metric in wanted.metrics
+        }
+        lengths = {
+            metric: which
+            for which, metrics in self._assembly.engines.length_metrics(workloads)
+            for metric in metrics
+        }
+        targets = tuple(self._targets())
+        pages = await asyncio.gather(*(self._page(self._session, target) for target in targets))
+        self._assembly.store.next_round()
+        for target, page in zip(targets, pages, strict=True):
+            self._take(target, page, by_metric, now_s)
+            self._count(target, page, lengths, now_s)
+        self._assembly.settle(workloads)
+        self._lengths.forget(now_s - LENGTHS_S)
+        self._lengths.put_into(self._assembly.lengths, now_s - LENGTHS_S)
+        self._assembly.forget(now_s, lookback_s=lookback_s, history_s=history_s)
+        failed = [page for page in pages if isinstance(page, SourceError)]
+        if failed and len(failed) == len(pages):
+            raise failed[0]
+
+    @property
+    def is_complete(self) -> bool:
+        """There is no past to read: pages tell of now."""
+        return True
+
+    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+        """Return what was scraped of a workload; see :class:`~scaler.source.Source`."""
+        return self._assembly.window(workload, lookback_s, now_s)
+
+    def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
+        """Return the nodes that have a resource; see :class:`~scaler.source.Source`."""
+        return self._assembly.nodes(resource, online, now_s)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _page(self, session: aiohttp.ClientSession, target: Target) -> str | SourceError:
+        try:
+            async with session.get(target.url) as response:
+                if response.status != 200:
+                    return SourceError("http", f"{target.url} answered {response.status}")
+                body = bytearray()
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > _LARGEST_PAGE:
+                        return SourceError("limit", f"{target.url}: over {_LARGEST_PAGE} bytes")
+                return body.decode("utf-8", "replace")
+        except TimeoutError:
+            return SourceError("timeout", f"{target.url} took more than {self._timeout_s:g} s")
+        except aiohttp.ClientError as error:
+            return SourceError("refused", f"{target.url}: {error}")
+
+    def _take(
+        self,
+        target: Target,
+        page: str | SourceError,
+        by_metric: Mapping[str, Wanted],
+        now_s: float,
+    ) -> None:
+        rows = None if isinstance(page, SourceError) else rows_of_page(page, by_metric)
+        up = {**target.labels, "__name__": "up", "instance": target.url}
+        if target.pod is not None:
+            self._assembly.take(by_metric["up"], up, [(now_s, 0.0 if rows is None else 1.0)])
+        for labels, value in rows or ():
+            moved = {
+                (f"exported_{label}" if label in target.labels else label): text
+                for label, text in labels.items()
+            }
+            wanted = by_metric[labels["__name__"]]
+            self._assembly.take(wanted, {**moved, **target.labels}, [(now_s, value)])
+
+    def _count(
+        self,
+        target: Target,
+        page: str | SourceError,
+        lengths: Mapping[str, Which],
+        now_s: float,
+    ) -> None:
+        """Count token lengths, by the buckets of a pod's own page."""
+        if isinstance(page, SourceError) or target.namespace is None or target.pod is None:
+            return
+        pod = (target.namespace, target.pod)
+        for labels, value in rows_of_page(page, lengths) or ():
+            which, le = lengths[labels.pop("__name__")], labels.pop("le", "")
+            self._lengths.add(which, pod, str(sorted(labels.items())), le, (now_s, value))
+
+
+def rows_of_page(page: str, wanted: Collection[str]) -> list[tuple[dict[str, str], float]] | None:
+    """Return the wanted rows of an exposition page, None if it is not one."""
+    if page.lstrip().startswith("<"):
+        return None  # HTML: an error page, or not an exporter
+    lines = [line for line in page.splitlines() if _name(line) in wanted]
+    try:
+        return [
+            ({**sample.labels, "__name__": sample.name}, float(sample.value))
+            for family in text_string_to_metric_families("\n".join(lines) + "\n")
+            for sample in family.samples
+        ]
+    except ValueError:
+        return None
+
+
+def _name(line: str) -> str:
+    """Return the metric name at the start of a line of exposition text."""
+    return line.split("{", 1)[0].split(" ", 1)[0]

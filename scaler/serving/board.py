@@ -1,0 +1,301 @@
+"""
+What KEDA asked about, and the latest answer for each.
+
+An RPC only looks up. The first one for an object registers it and waits for the next read of the
+source, a second at most; for one namespace and name the newest metadata counts. No answer depends
+on an earlier one.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+from scaler.errors import (
+    ConfigurationError,
+    NoDataError,
+    NotServedError,
+    Problem,
+    TooManyObjectsError,
+)
+from scaler.source import Source, Trigger
+from scaler.telemetry import Observation, Standing, Telemetry
+
+from .compose import Decide
+from .entry import Entry, Follower
+from .evaluation import Evaluation
+from .rounds import Rounds, refusal
+
+logger = logging.getLogger("kvtide.board")
+
+Named = Callable[[Collection[str]], Iterable[tuple[str, str, Mapping[str, str]]]]
+"""Addresses of this scaler to (namespace, name, metadata) of the ScaledObjects that name one."""
+
+Parse = Callable[[str, str, Mapping[str, str]], Trigger]
+"""(namespace, name, metadata) to a Trigger, or a ConfigurationError with all problems."""
+
+_KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Times and bounds of a board."""
+
+    tick_s: float = 2.0
+    first_answer_s: float = 1.0
+    """The most that the first call for an object waits; KEDA's own deadline is 3 s for a poll."""
+    idle_s: float = 1800.0
+    """An object that nobody asked about for so long is dropped."""
+    most_objects: int = 10_000
+    poll_s: float = 1.0
+    """GetMetrics and the IsActive after it, within this time, are one poll."""
+
+
+class Board:
+    """The objects that KEDA asked about, each with its latest answer."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        parse: Parse,
+        decide: Decide,
+        clock: Callable[[], float],
+        telemetry: Telemetry,
+        limits: Limits | None = None,
+        named: Named | None = None,
+    ) -> None:
+        """
+        Begin with no object.
+
+        Args:
+            source: the readings.
+            parse: metadata to a trigger.
+            decide: the one decision function.
+            clock: Unix seconds.
+            telemetry: what is said of each answer.
+            limits: times and bounds.
+            named: the ScaledObjects that the cluster has; None: only KEDA says.
+        """
+        self._named = named
+        self._parse = parse
+        self._clock = clock
+        self._telemetry = telemetry
+        self._limits = limits or Limits()
+        self._entries: dict[str, Entry] = {}
+        self._rounds = Rounds(
+            self._entries, source=source, decide=decide, clock=clock, telemetry=telemetry
+        )
+        self._wake = asyncio.Event()
+        self._withdrawn = False
+        self.draining = False
+        self._ticked_s = clock()
+
+    @property
+    def standing(self) -> Standing:
+        """Whether answers can be expected, for probes and the status page."""
+        failure = self._rounds.failure
+        return Standing(
+            ready=self._rounds.complete.is_set() and not self._withdrawn,
+            draining=self._withdrawn,
+            failure=None if failure is None else str(failure),
+            ticked_s=self._ticked_s,
+        )
+
+    async def until_ready(self) -> None:
+        """Wait for the first full read of the source."""
+        await self._rounds.complete.wait()
+
+    async def run(self) -> None:
+        """Read and decide, every tick and when an object is new, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._keep_reading())
+                loops.create_task(self._keep_deciding())
+        finally:
+            self._rounds.stop()
+
+    async def tick(self) -> None:
+        """Read once, decide on every object, and drop the idle ones."""
+        self._learn()
+        await self._rounds.read()
+        await self._decide()
+
+    async def _keep_reading(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            due_s = loop.time() + self._limits.tick_s
+            self._learn()
+            await self._rounds.read()
+            if all(entry.read for entry in self._entries.values() if entry.trigger):
+                await self._pause(due_s - loop.time())
+
+    async def _keep_deciding(self) -> None:
+        while True:
+            await self._rounds.stirred(self._limits.tick_s)
+            await self._decide()
+
+    async def _decide(self) -> None:
+        await self._rounds.decide()
+        self._evict()
+        self._ticked_s = self._clock()
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    async def value(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Evaluation:
+        """Return the answer that opens a poll; :meth:`activity` of the same poll agrees with it."""
+        entry = self._asked(namespace, name, metadata)
+        evaluation = await self._latest(entry)
+        if evaluation.answers:  # after an error KEDA does not ask for activity
+            entry.polls.append((self._clock(), evaluation))
+        return evaluation
+
+    async def activity(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Evaluation:
+        """Return the answer that closes a poll: the one its :meth:`value` gave, else the latest."""
+        entry = self._asked(namespace, name, metadata)
+        while entry.polls:
+            opened_s, evaluation = entry.polls.popleft()
+            if 0 <= self._clock() - opened_s <= self._limits.poll_s:
+                return evaluation
+        return await self._latest(entry)
+
+    async def latest(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Evaluation:
+        """
+        Return the latest answer; the first call for an object waits for its first.
+
+        Raises:
+            NoDataError: the first read takes too long.
+            ConfigurationError: these are no names of an object.
+            TooManyObjectsError: it would be one too many.
+        """
+        return await self._latest(self._asked(namespace, name, metadata))
+
+    @contextlib.contextmanager
+    def follow(self, namespace: str, name: str) -> Iterator[Follower]:
+        """
+        Follow the answers of an object that was asked about.
+
+        Raises:
+            NotServedError: it was not.
+        """
+        entry = self._entries.get(f"{namespace}/{name}")
+        if entry is None:
+            raise NotServedError(
+                f"KEDA has not asked about {namespace}/{name} since this server started"
+            )
+        entry.followers += 1
+        try:
+            yield Follower(entry)
+        finally:
+            entry.followers -= 1
+            entry.asked_s = self._clock()
+
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Return the latest answers, in order of namespace and name; from any thread."""
+        entries = sorted(self._entries.values(), key=lambda entry: entry.key)
+        return tuple(entry.latest for entry in entries if entry.latest)
+
+    def triggers(self) -> dict[str, Trigger]:
+        """Return what the objects ask for, by ``namespace/scaledobject``; wrong ones left out."""
+        return {key: entry.trigger for key, entry in self._entries.items() if entry.trigger}
+
+    def observations(self) -> tuple[Observation, ...]:
+        """Return the latest answers as metrics and pages show them."""
+        return tuple(evaluation.observation for evaluation in self.evaluations())
+
+    def withdraw(self) -> None:
+        """Say that nobody new should come; answers and streams go on."""
+        self._withdrawn = True
+
+    def drain(self) -> None:
+        """End every follower's wait, now and from now on."""
+        self._withdrawn = self.draining = True
+        for entry in self._entries.values():
+            entry.drained = True
+            entry.wake_followers()
+
+    async def _latest(self, entry: Entry) -> Evaluation:
+        if entry.latest is not None:
+            return entry.latest
+        evaluation = await Follower(entry).next(self._limits.first_answer_s)
+        if evaluation is None:
+            failure = self._rounds.failure
+            because = f"; the last one failed: {failure}" if failure else ""
+            raise NoDataError(f"the first read for {entry.key} is not done yet{because}")
+        return evaluation
+
+    def _asked(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Entry:
+        """Register an object, or take its newest metadata; note that somebody asked."""
+        entry = self._entries.get(f"{namespace}/{name}") or self._admit(namespace, name)
+        entry.asked_s = self._clock()
+        if metadata != entry.metadata:
+            self._take(entry, dict(metadata))
+        return entry
+
+    def _admit(self, namespace: str, name: str) -> Entry:
+        problems = tuple(
+            Problem(field=field, got=repr(text[:80]), allowed="the name of a Kubernetes object")
+            for field, text in (("namespace", namespace), ("name", name))
+            if not _KUBERNETES_NAME.fullmatch(text)
+        )
+        if problems:
+            raise ConfigurationError(*problems)
+        if len(self._entries) >= self._limits.most_objects:
+            raise TooManyObjectsError(
+                f"{len(self._entries)} ScaledObjects are served, which is the limit"
+            )
+        entry = Entry(namespace=namespace, name=name, drained=self.draining)
+        self._entries[entry.key] = entry
+        return entry
+
+    def _take(self, entry: Entry, metadata: Mapping[str, str]) -> None:
+        """Parse new metadata; what the old one led to no longer counts."""
+        before = entry.trigger
+        entry.metadata, entry.rests_on = metadata, None
+        entry.polls.clear()
+        try:
+            entry.trigger = self._parse(entry.namespace, entry.name, metadata)
+        except Exception as error:  # noqa: BLE001 -- a fault of the parser is one object's too
+            entry.trigger, entry.read = None, False
+            entry.publish(now_s=self._clock(), error=refusal(error, entry.key))
+            return
+        same = before is not None and before.workload == entry.trigger.workload
+        entry.latest, entry.read = None, entry.read and same
+        entry.decided = -1
+        if entry.read:
+            self._rounds.stir()
+        else:
+            self._wake.set()
+
+    def _learn(self) -> None:
+        """
+        Take up objects that KEDA has not asked about yet: others share a pool or tiers with them.
+
+        They name an address that KEDA called this scaler by; what KEDA says of an object counts
+        from its first call on.
+        """
+        if self._named is None:
+            return
+        said = (entry.metadata or {} for entry in self._entries.values())
+        addresses = {one["scalerAddress"] for one in said if "scalerAddress" in one}
+        for namespace, name, metadata in self._named(addresses):
+            entry = self._entries.get(f"{namespace}/{name}")
+            if entry is None and len(self._entries) < self._limits.most_objects:
+                entry = self._admit(namespace, name)
+                self._take(entry, dict(metadata))
+            if entry is not None:
+                entry.asked_s = max(entry.asked_s, self._clock())
+
+    def _evict(self) -> None:
+        oldest_s = self._clock() - self._limits.idle_s
+        for entry in tuple(self._entries.values()):
+            if entry.asked_s < oldest_s and not entry.followers:
+                del self._entries[entry.key]
+                self._telemetry.forget(namespace=entry.namespace, scaled_object=entry.name)
+                logger.info("nobody asks about %s any more: dropped", entry.key)

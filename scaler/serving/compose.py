@@ -1,0 +1,202 @@
+"""
+From what a source read to what a decision is made of: one workload, a pool, or a group of tiers.
+
+Composing remembers nothing. Since when a member has been silent is the time of its newest sample,
+and since when the borrower has run at its size is read from its own window, so that two replicas
+of the scaler, or one before and after a restart, compose the same.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from scaler.decision.decision import Decision
+from scaler.decision.policy import Forecast, InferencePolicy, LendingPolicy, Policy
+from scaler.decision.pool import Member, PoolWindow, TierWindow
+from scaler.decision.sample import Sample
+from scaler.decision.tier_demand import LATCH_LOOKBACK_S
+from scaler.decision.window import Window
+from scaler.errors import KvtideError, NoDataError
+from scaler.source import Source, Trigger, Workload
+
+Subject = Window | PoolWindow | TierWindow
+"""What :func:`decide` takes."""
+
+Decide = Callable[[Subject, Policy], Decision]
+"""The one decision function: pure, so that a backtest says what the server would have said."""
+
+
+def lookback_s(policy: Policy) -> float:
+    """Return how far back the fine samples of a workload matter to its own decision, seconds."""
+    if isinstance(policy, InferencePolicy):
+        return policy.lookback_s
+    return max(policy.min_runtime_s, policy.blind_reclaim_after_s) + policy.stable_window_s
+
+
+def reach_s(policy: Policy) -> float:
+    """Return how far back anything can matter, thinned history included, seconds."""
+    if isinstance(policy, LendingPolicy):
+        return max(policy.latch_lookback_s, lookback_s(policy))
+    reaches_s = [policy.lookback_s]
+    if policy.forecast is not Forecast.OFF:
+        reaches_s.append(policy.forecast_lookback_s)
+    if policy.tier_group is not None:
+        reaches_s.append(LATCH_LOOKBACK_S)
+    return max(reaches_s)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Silence:
+    """No window, and why."""
+
+    error: KvtideError
+
+    @property
+    def since_s(self) -> float | None:
+        """Time of the newest sample there ever was, Unix seconds."""
+        return self.error.newest_s if isinstance(self.error, NoDataError) else None
+
+
+class Readings:
+    """
+    The windows of one instant, each built once however many objects are composed of it.
+
+    ``triggers`` are all known ones by ``namespace/scaledobject``.
+    """
+
+    def __init__(self, source: Source, triggers: Mapping[str, Trigger], now_s: float) -> None:
+        self._source = source
+        self._triggers = triggers
+        self._now_s = now_s
+        self._windows: dict[str, Window | _Silence] = {}
+
+    def subject(self, trigger: Trigger) -> Subject:
+        """
+        Compose what is decided on for ``trigger``.
+
+        Raises:
+            NoDataError: nothing fresh of the workload itself. Members of a pool or a tier group
+                may be silent: the decision says what follows from that.
+            ConfigurationError: the source finds the trigger at odds with another one.
+        """
+        policy = trigger.policy
+        if isinstance(policy, LendingPolicy):
+            return self._pool(trigger)
+        if policy.tier_group is not None:
+            return self._tiers(trigger.workload, policy.tier_group)
+        window = self._window(trigger)
+        if isinstance(window, _Silence):
+            raise window.error.with_traceback(None)
+        return window
+
+    def _pool(self, trigger: Trigger) -> PoolWindow:
+        members = tuple(self._member(name) for name in trigger.pool_members)
+        fresh = [member.window.now_s for member in members if member.window is not None]
+        borrower = self._window(trigger)
+        workers, since_s = (None, None) if isinstance(borrower, _Silence) else workers_of(borrower)
+        resource = trigger.pool_resource
+        online = [
+            self._triggers[name].workload for name in trigger.pool_members if name in self._triggers
+        ]
+        return PoolWindow(
+            # Without any reading it is the clock that says for how long there was none.
+            at_s=max(fresh, default=self._now_s),
+            members=members,
+            nodes=() if resource is None else self._source.nodes(resource, online, self._now_s),
+            workers=workers,
+            workers_since_s=since_s,
+        )
+
+    def _tiers(self, workload: Workload, group: str) -> TierWindow:
+        """Compose the group: every tier of that name in the namespace that KEDA asked about."""
+        names = sorted(
+            key
+            for key, other in self._triggers.items()
+            if other.workload.namespace == workload.namespace
+            and isinstance(other.policy, InferencePolicy)
+            and other.policy.tier_group == group
+        )
+        members = tuple(self._member(name) for name in names)
+        return TierWindow(member=workload.key, members=members)
+
+    def _member(self, name: str) -> Member:
+        trigger = self._triggers.get(name)
+        if trigger is None or not isinstance(trigger.policy, InferencePolicy):
+            return Member(name=name, policy=None, window=None)
+        window = self._window(trigger)
+        if isinstance(window, _Silence):
+            return Member(
+                name=name, policy=trigger.policy, window=None, silent_since_s=window.since_s
+            )
+        return Member(name=name, policy=trigger.policy, window=window)
+
+    def _window(self, trigger: Trigger) -> Window | _Silence:
+        key = trigger.workload.key
+        if key not in self._windows:
+            try:
+                self._windows[key] = self._source.window(
+                    trigger.workload, lookback_s(trigger.policy), self._now_s
+                )
+            except KvtideError as error:
+                self._windows[key] = _Silence(error)
+        return self._windows[key]
+
+
+def workers_of(window: Window) -> tuple[int | None, float | None]:
+    """Return the borrower's workers, and since when there have been that many (Unix seconds)."""
+    count = _workers(window.latest)
+    if count is None:
+        return None, None
+    since_s = window.now_s
+    for sample in reversed(window.samples):
+        if _workers(sample) != count:
+            break
+        since_s = sample.at_s
+    return count, since_s
+
+
+def _workers(sample: Sample) -> int | None:
+    """Count what holds GPUs: ready, starting and terminating; else what is asked for."""
+    if sample.ready_replicas is None:
+        return sample.spec_replicas
+    return (
+        sample.ready_replicas + (sample.loading_replicas or 0) + (sample.terminating_replicas or 0)
+    )
+
+
+def newest_s(subject: Subject) -> float | None:
+    """Return the time of the newest sample in ``subject``; None: there is none."""
+    if isinstance(subject, Window):
+        return subject.now_s
+    times = [member.window.now_s for member in subject.members if member.window is not None]
+    return max(times, default=None)
+
+
+def in_flight(subject: Subject) -> dict[str, int]:
+    """Return the requests running and waiting in each replica of an inference workload."""
+    if isinstance(subject, Window):
+        return {
+            one.name: round(one.requests_running + (one.requests_waiting or 0.0))
+            for one in subject.latest.replicas
+            if one.requests_running is not None
+        }
+    if isinstance(subject, PoolWindow):
+        return {}
+    own = next((one.window for one in subject.members if one.name == subject.member), None)
+    return {} if own is None else in_flight(own)
+
+
+def fingerprint(subject: Subject) -> object:
+    """
+    Return a small value that differs when a decision may: what is newest, and who is silent.
+
+    A late sample in an older bucket counts from the next newest one on.
+    """
+    if isinstance(subject, Window):
+        return (subject.latest, subject.samples[0].at_s, subject.bounds)
+    members = tuple(
+        (one.name, one.policy, one.silent_since_s, one.window and fingerprint(one.window))
+        for one in subject.members
+    )
+    if isinstance(subject, TierWindow):
+        return (subject.member, members)
+    return (subject.at_s, members, subject.nodes, subject.workers, subject.workers_since_s)

@@ -1,0 +1,137 @@
+"""One ScaledObject on the board: its newest metadata, its latest answer, and who follows it."""
+
+import asyncio
+import dataclasses
+import logging
+from collections import deque
+from collections.abc import Mapping
+
+from scaler.decision.decision import Decision
+from scaler.decision.policy import InferencePolicy
+from scaler.errors import KvtideError, NoDataError
+from scaler.source import Role, Trigger
+from scaler.telemetry import decision_fields
+
+from .evaluation import Evaluation
+
+logger = logging.getLogger("kvtide.decision")
+
+
+ROUTINE = 2
+"""The urgency of inference that has an answer and no fast path."""
+
+
+@dataclasses.dataclass(slots=True, kw_only=True, eq=False)
+class Entry:
+    """What KEDA said about an object, and what it is told; nothing else is remembered."""
+
+    namespace: str
+    name: str
+    metadata: Mapping[str, str] | None = None
+    """The newest; None: not taken yet."""
+    trigger: Trigger | None = None
+    """None: the metadata is wrong, and ``latest`` says where."""
+    read: bool = False
+    """Whether a read of the source has ended since the workload was named."""
+    latest: Evaluation | None = None
+    decided: int = -1
+    """Number of the read that was the last one when it was decided on."""
+    rests_on: object = None
+    """Fingerprint of the readings behind ``latest``."""
+    changed: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    """Set, and replaced by a new one, with each change of the answer."""
+    seq: int = 0
+    asked_s: float = 0.0
+    """When somebody last asked, Unix seconds."""
+    followers: int = 0
+    drained: bool = False
+    polls: deque[tuple[float, Evaluation]] = dataclasses.field(
+        default_factory=lambda: deque(maxlen=8)
+    )
+    """Answers that opened a poll (when, Unix seconds; which) and wait for its IsActive."""
+    reclaiming_since_s: float | None = None
+
+    @property
+    def key(self) -> str:
+        """``namespace/scaledobject``."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def urgency(self) -> int:
+        """Who is decided on first: what an RPC waits for, what acts on a stream, the ROUTINE."""
+        if self.latest is None:
+            return 0
+        return 1 if self.trigger and _acts_at_once(self.trigger) else ROUTINE
+
+    def publish(
+        self,
+        *,
+        now_s: float,
+        decision: Decision | None = None,
+        error: KvtideError | None = None,
+        newest_s: float | None = None,
+        in_flight: Mapping[str, int] | None = None,
+    ) -> bool:
+        """Take an answer; return whether a client sees a difference, and tell who follows."""
+        before = self.latest
+        if newest_s is None and isinstance(error, NoDataError):
+            newest_s = error.newest_s
+        if newest_s is None and before is not None:
+            newest_s = before.newest_s
+        evaluation = Evaluation(
+            namespace=self.namespace,
+            name=self.name,
+            trigger=self.trigger,
+            decision=decision,
+            error=error,
+            newest_s=newest_s,
+            evaluated_s=now_s,
+            seq=self.seq + 1,
+            in_flight=in_flight or {},
+        )
+        if evaluation.tells_the_same_as(before):
+            self.latest = dataclasses.replace(evaluation, seq=self.seq)
+            return False
+        self.seq, self.latest = evaluation.seq, evaluation
+        logger.info("decision", extra={"fields": decision_fields(evaluation.observation)})
+        self.wake_followers()
+        return True
+
+    def wake_followers(self) -> None:
+        """Let every :meth:`Follower.next` look again."""
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+
+
+def _acts_at_once(trigger: Trigger) -> bool:
+    """Whether somebody acts on the answer without waiting for KEDA's poll."""
+    policy = trigger.policy
+    return trigger.role is Role.TRAINING or (
+        isinstance(policy, InferencePolicy) and policy.fast_path
+    )
+
+
+class Follower:
+    """Sees every change of one object's answer, or the newest where several came at once."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self._seen = 0 if entry.latest is None else entry.seq
+
+    @property
+    def latest(self) -> Evaluation | None:
+        """The newest answer; None: there is none yet."""
+        return self._entry.latest
+
+    async def next(self, timeout_s: float) -> Evaluation | None:
+        """Wait for an answer that differs; None: the time is up, or the board drains."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.latest is None or self.latest.seq == self._seen:
+                    if self._entry.drained:
+                        return None
+                    await self._entry.changed.wait()
+        except TimeoutError:
+            return None
+        self._seen = self.latest.seq
+        return self.latest

@@ -1,0 +1,205 @@
+"""
+What goes on in the background: the source is read, once for all objects, and each is decided on.
+
+Two loops that never wait for each other. A slow source delays the next read and nothing else:
+deciding goes on with what is there, which grows old and then is an error. A long round of decisions
+delays no read and no RPC: decisions are pure, so each is made in a thread, and objects that an RPC
+waits for, that must give GPUs back or that scale ahead of the HPA are let in between. One object's
+fault is not another's.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+
+from scaler.decision.decision import Decision
+from scaler.decision.policy import Policy
+from scaler.decision.pool import PoolWindow
+from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
+from scaler.source import Source
+from scaler.telemetry import Telemetry
+
+from .compose import (
+    Decide,
+    Readings,
+    Subject,
+    fingerprint,
+    in_flight,
+    lookback_s,
+    newest_s,
+    reach_s,
+)
+from .entry import ROUTINE, Entry
+
+logger = logging.getLogger("kvtide.rounds")
+
+
+class Rounds:
+    """Reads a source for the entries of a board, and decides on them."""
+
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        *,
+        source: Source,
+        decide: Decide,
+        clock: Callable[[], float],
+        telemetry: Telemetry,
+    ) -> None:
+        self._entries = entries
+        self._source = source
+        self._decide = decide
+        self._clock = clock
+        self._telemetry = telemetry
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="decide")
+        self._deciding = asyncio.Lock()
+        self._reads = 0
+        self._stirred = asyncio.Event()
+        """Something new may be decided on: a read has ended, or an object has new metadata."""
+        self.failure: SourceError | None = None
+        """Why the last read failed; None: it did not."""
+        self.complete = asyncio.Event()
+        """Set once the source was read through, the whole lookback."""
+
+    def stir(self) -> None:
+        """Let deciding begin at once, rather than at the next tick."""
+        self._stirred.set()
+
+    async def stirred(self, timeout_s: float) -> None:
+        """Wait until there may be something to decide on; ``timeout_s`` at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._stirred.wait()
+
+    def stop(self) -> None:
+        """Begin no further decision."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def read(self) -> None:
+        """Read the source for every object; what goes wrong is kept as the reason to give."""
+        started = asyncio.get_running_loop().time()
+        await self._read()
+        self._reads += 1
+        self.stir()
+        seconds = asyncio.get_running_loop().time() - started
+        self._telemetry.observe_tick(phase="read", seconds=seconds)
+
+    async def decide(self) -> None:
+        """Decide on every object once, and on the urgent ones whenever something is new."""
+        async with self._deciding:
+            started = asyncio.get_running_loop().time()
+            self._stirred.clear()
+            readings = self._readings()
+            for entry in self._due():
+                if self._stirred.is_set():
+                    self._stirred.clear()
+                    readings = self._readings()
+                    for urgent in self._urgent():
+                        await self._evaluate(urgent, readings)
+                await self._evaluate(entry, readings)
+            seconds = asyncio.get_running_loop().time() - started
+            self._telemetry.observe_tick(phase="decide", seconds=seconds)
+
+    async def _read(self) -> None:
+        asked = [(entry, entry.trigger) for entry in self._entries.values() if entry.trigger]
+        fine_s = max((lookback_s(trigger.policy) for _, trigger in asked), default=0.0)
+        far_s = max((reach_s(trigger.policy) for _, trigger in asked), default=0.0)
+        workloads = [trigger.workload for _, trigger in asked]
+        try:
+            await self._source.refresh(workloads, fine_s, self._clock(), history_s=far_s)
+        except SourceError as error:
+            self._failed(error)
+        except Exception as error:
+            logger.exception("reading the source failed")
+            self._failed(SourceError("internal", repr(error)))
+        else:
+            if self._source.is_complete:
+                self.complete.set()
+            self.failure = None
+        for entry, trigger in asked:
+            entry.read = entry.read or entry.trigger is trigger
+
+    def _failed(self, error: SourceError) -> None:
+        self._telemetry.count_source_error(error.kind)
+        if str(error) != str(self.failure):
+            logger.warning("the source could not be read: %s", error)
+        self.failure = error
+
+    def _due(self) -> list[Entry]:
+        """Return whom a read has ended for; those that must not wait come first."""
+        due = (entry for entry in self._entries.values() if entry.read)
+        return sorted(due, key=lambda entry: (entry.urgency, entry.decided))
+
+    def _urgent(self) -> list[Entry]:
+        """Return what an RPC waits for, and what acts on a stream and has not seen this read."""
+        return [
+            entry
+            for entry in self._entries.values()
+            if entry.read and entry.urgency < ROUTINE and entry.decided < self._reads
+        ]
+
+    def _readings(self) -> Readings:
+        triggers = {key: entry.trigger for key, entry in self._entries.items() if entry.trigger}
+        return Readings(self._source, triggers, self._clock())
+
+    async def _evaluate(self, entry: Entry, readings: Readings) -> None:
+        """Decide on one object if its readings changed."""
+        trigger, entry.decided = entry.trigger, self._reads
+        if trigger is None:
+            return
+        try:
+            subject = readings.subject(trigger)
+            rests_on = fingerprint(subject)
+            if rests_on == entry.rests_on and entry.latest and entry.latest.decision:
+                return
+            decision = await self._decided(subject, trigger.policy)
+        except Exception as error:  # noqa: BLE001 -- one object's fault is not another's
+            if entry.trigger is trigger:
+                entry.publish(now_s=self._clock(), error=self._told(error, entry))
+            return
+        if entry.trigger is not trigger:
+            return  # its metadata changed meanwhile
+        entry.rests_on = rests_on
+        if isinstance(subject, PoolWindow):
+            self._time_reclaim(entry, subject, decision)
+        entry.publish(
+            now_s=self._clock(),
+            decision=decision,
+            newest_s=newest_s(subject),
+            in_flight=in_flight(subject),
+        )
+
+    async def _decided(self, subject: Subject, policy: Policy) -> Decision:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._decide, subject, policy)
+
+    def _told(self, error: Exception, entry: Entry) -> KvtideError:
+        """Return what a client is told: for want of data, also why the last read failed."""
+        if isinstance(error, NoDataError) and self.failure is not None:
+            text = f"{error}; the last read failed: {self.failure}"
+            return NoDataError(text, newest_s=error.newest_s)
+        return refusal(error, entry.key)
+
+    def _time_reclaim(self, entry: Entry, pool: PoolWindow, decision: Decision) -> None:
+        """Measure from the sample that ended lending until the cluster shows no worker."""
+        before = entry.latest.decision if entry.latest else None
+        if decision.replicas != 0:
+            entry.reclaiming_since_s = None
+        elif before is not None and before.active:
+            entry.reclaiming_since_s = decision.at_s
+        if entry.reclaiming_since_s is not None and pool.workers == 0:
+            seconds = max(0.0, self._clock() - entry.reclaiming_since_s)
+            entry.reclaiming_since_s = None
+            self._telemetry.observe_reclaim(
+                namespace=entry.namespace, scaled_object=entry.name, seconds=seconds
+            )
+
+
+def refusal(error: Exception, key: str) -> KvtideError:
+    """Return what is told of ``error``; a fault of this program goes into the log."""
+    if isinstance(error, KvtideError):
+        return error
+    logger.error("a fault at %s", key, exc_info=error)
+    return FaultError(f"internal error: {error!r}")

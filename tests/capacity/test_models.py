@@ -1,0 +1,314 @@
+"""From configurations, records and names to architectures."""
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from scaler.capacity.architecture import AttentionCache, IndexerCache, LatentCache, StateCache
+from scaler.capacity.models import architecture_of, load_model
+from scaler.errors import ConfigurationError
+
+LLAMA = {
+    "model_type": "llama",
+    "num_hidden_layers": 4,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+}
+MLA = {"kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128}
+GDN = {
+    "full_attention_interval": 4,
+    "linear_num_value_heads": 48,
+    "linear_num_key_heads": 16,
+    "linear_key_head_dim": 128,
+    "linear_value_head_dim": 128,
+    "linear_conv_kernel_dim": 4,
+}
+MAMBA2 = {
+    "mamba_n_heads": 48,
+    "mamba_d_head": 64,
+    "mamba_d_state": 128,
+    "mamba_d_conv": 4,
+    "mamba_n_groups": 1,
+}
+
+
+def kinds(document: dict[str, Any]) -> str:
+    """Return a letter per cache and a space per layer: f, w, c, l, i, s; - for none."""
+    letters = {LatentCache: "l", IndexerCache: "i", StateCache: "s"}
+
+    def letter(cache: object) -> str:
+        if isinstance(cache, AttentionCache):
+            return "w" if cache.window_tokens else "c" if cache.chunk_tokens else "f"
+        return letters[type(cache)]
+
+    layers = architecture_of("model", document).layers
+    return " ".join("".join(map(letter, layer)) or "-" for layer in layers)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        pytest.param({}, "f f f f", id="grouped queries"),
+        pytest.param(
+            {"sliding_window": 4096, "model_type": "mistral"}, "w w w w", id="Mistral 0.1"
+        ),
+        pytest.param(
+            {"sliding_window": 4096, "use_sliding_window": False}, "f f f f", id="switched off"
+        ),
+        pytest.param(
+            {"sliding_window": 4096, "model_type": "qwen2"}, "f f f f", id="Qwen2 says nothing"
+        ),
+        pytest.param({"sliding_window": 4096, "model_type": "gemma2"}, "w f w f", id="Gemma 2"),
+        pytest.param(
+            {"sliding_window": 512, "model_type": "gemma3_text", "num_hidden_layers": 7},
+            "w w w w w f w",
+            id="Gemma 3: five of six",
+        ),
+        pytest.param(
+            {
+                "sliding_window": 128,
+                "layer_types": ["sliding_attention", "full_attention"] * 2,
+            },
+            "w f w f",
+            id="gpt-oss lists them",
+        ),
+        pytest.param(
+            {
+                "sliding_window": 128,
+                "layer_types_counts": {"sliding_attention": 2, "full_attention": 2},
+            },
+            "w f w f",
+            id="a record counts them",
+        ),
+        pytest.param(
+            {"attention_chunk_size": 8192, "model_type": "llama4_text"}, "c c c f", id="Llama 4"
+        ),
+        pytest.param(
+            {"sliding_window": 4096, "sliding_window_pattern": "LLLG"}, "w w w f", id="EXAONE"
+        ),
+        pytest.param(MLA, "l l l l", id="latent"),
+        pytest.param({**MLA, "index_head_dim": 128}, "li li li li", id="latent with an indexer"),
+        pytest.param(
+            {**MLA, "index_head_dim": 128, "indexer_types": ["full", "shared", "shared", "full"]},
+            "li l l li",
+            id="an indexer shared by layers",
+        ),
+        pytest.param(GDN, "s s s f", id="gated delta nets"),
+        pytest.param(
+            {**MAMBA2, "layer_types": ["mamba", "attention", "mamba", "mamba"]},
+            "s f s s",
+            id="Granite 4",
+        ),
+        pytest.param({**MAMBA2, "model_type": "falcon_h1"}, "fs fs fs fs", id="side by side"),
+        pytest.param(
+            {
+                "mamba_num_heads": 64,
+                "mamba_head_dim": 64,
+                "ssm_state_size": 128,
+                "n_groups": 8,
+                "conv_kernel": 4,
+                "hybrid_override_pattern": "M-*E",
+            },
+            "s - f -",
+            id="Nemotron-H",
+        ),
+        pytest.param(
+            {
+                "attn_layer_period": 4,
+                "attn_layer_offset": 2,
+                "mamba_d_state": 16,
+                "mamba_d_conv": 4,
+            },
+            "s s f s",
+            id="Jamba",
+        ),
+        pytest.param(
+            {
+                **MLA,
+                "linear_attn_config": {"kda_layers": [1, 2, 3], "num_heads": 32, "head_dim": 128},
+            },
+            "s s s l",
+            id="Kimi Linear",
+        ),
+        pytest.param({"num_kv_shared_layers": 2}, "f f - -", id="layers that read another's keys"),
+        pytest.param(
+            {
+                "block_configs": [
+                    {"attention": {"n_heads_in_group": 4}},
+                    {"attention": {"no_op": True}},
+                ]
+            },
+            "f -",
+            id="searched layers",
+        ),
+    ],
+)
+def test_each_layer_keeps_what_its_family_keeps(more: dict[str, Any], told: str) -> None:
+    assert kinds({**LLAMA, **more}) == told
+
+
+def test_the_text_part_of_a_multimodal_model_is_found() -> None:
+    outer = {"model_type": "qwen2_5_vl", "vision_config": {}, "text_config": LLAMA}
+
+    model = architecture_of("vl", outer)
+
+    assert model.multimodal
+    assert len(model.layers) == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        pytest.param({"is_encoder_decoder": True}, "encoder-decoder", id="T5, Whisper, BART"),
+        pytest.param({"cross_attention_layers": [3, 8]}, "cross attention", id="Llama 3.2 Vision"),
+        pytest.param({"model_type": "bert"}, "no KV cache", id="an encoder"),
+        pytest.param({"compress_ratios": [0, 4, 128]}, "five block sizes", id="DeepSeek V4"),
+        pytest.param(
+            {"model_type": "kimi_linear", **MLA}, "linear_attn_config", id="half a record"
+        ),
+    ],
+)
+def test_what_is_not_supported_says_why(more: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"not supported.*{why}"):
+        architecture_of("model", {**LLAMA, **more})
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        pytest.param({"num_attention_heads": 32}, "num_hidden_layers", id="a key that is missing"),
+        pytest.param({**LLAMA, "head_dim": "wide"}, "head_dim", id="a key that is no number"),
+        pytest.param({**LLAMA, "layer_types": ["magic"] * 4}, "layer_types", id="an unknown word"),
+    ],
+)
+def test_a_wrong_configuration_names_its_key(document: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        architecture_of("model", document)
+
+
+@pytest.mark.parametrize(
+    ("section", "weights", "kv"),
+    [
+        pytest.param({"quant_method": "fp8"}, "fp8", None, id="fp8"),
+        pytest.param({"quant_method": "awq", "bits": 4}, "awq", None, id="AWQ"),
+        pytest.param(
+            {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"},
+            "nvfp4-all",
+            None,
+            id="mixed, mostly in 4 bits",
+        ),
+        pytest.param(
+            {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": {"num_bits": 8}},
+            "nvfp4",
+            "fp8",
+            id="ModelOpt says how the cache is kept",
+        ),
+        pytest.param(
+            {
+                "quant_method": "compressed-tensors",
+                "format": "pack-quantized",
+                "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 32}}},
+                "kv_cache_scheme": None,
+            },
+            "int4-g32",
+            None,
+            id="compressed-tensors",
+        ),
+    ],
+)
+def test_a_checkpoint_declares_its_numbers(
+    section: dict[str, Any], weights: str, kv: str | None
+) -> None:
+    model = architecture_of("model", {**LLAMA, "quantization_config": section})
+
+    assert (model.quantization, model.kv_dtype) == (weights, kv)
+
+
+@pytest.mark.parametrize(
+    ("name", "billions", "weights", "kv"),
+    [
+        pytest.param("meta-llama/Llama-3.1-8B-Instruct", 8.03, None, None, id="Llama"),
+        pytest.param("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", 70.55, "fp8", None, id="fp8"),
+        pytest.param("nvidia/Llama-3.3-70B-Instruct-FP8", 70.55, "fp8", "fp8", id="ModelOpt"),
+        pytest.param("Qwen/Qwen2.5-32B-Instruct-GPTQ-Int4", 32.76, "gptq", None, id="GPTQ"),
+        pytest.param("openai/gpt-oss-120b", 116.79, "mxfp4", None, id="published in MXFP4"),
+        pytest.param("deepseek-ai/DeepSeek-R1", 671.03, "fp8", None, id="published in fp8"),
+    ],
+)
+def test_a_name_is_enough(name: str, billions: float, weights: str | None, kv: str | None) -> None:
+    model = load_model(name)
+
+    assert model.parameters is not None
+    assert model.parameters.total / 1e9 == pytest.approx(billions, abs=0.01)
+    assert (model.quantization, model.kv_dtype) == (weights, kv)
+
+
+def test_an_unknown_name_suggests_a_near_one() -> None:
+    with pytest.raises(ConfigurationError, match="did you mean .*Qwen3-32B"):
+        load_model("Qwen/Qwen3-23B")
+
+
+def test_every_model_of_the_table_is_understood_or_says_why() -> None:
+    table = pathlib.Path("scaler/capacity/models/table.json")
+    models = json.loads(table.read_text(encoding="utf-8"))["models"]
+
+    for name, record in models.items():
+        assert record["source"]
+        if "compress_ratios_counts" in record:
+            continue
+        model = load_model(name)
+        assert model.parameters is not None, name
+
+
+def test_a_folder_tells_the_checkpoints_bytes(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    (tmp_path / "model.safetensors.index.json").write_text('{"metadata": {"total_size": 123}}')
+    (tmp_path / "hf_quant_config.json").write_text(
+        '{"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}'
+    )
+
+    model = load_model(str(tmp_path))
+
+    assert model.name == tmp_path.name
+    assert model.checkpoint_bytes == 123
+    assert (model.quantization, model.kv_dtype) == ("fp8", "fp8")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        pytest.param(None, "a file that exists", id="no such file"),
+        pytest.param("{", "a JSON file", id="not JSON"),
+        pytest.param("[]", "an object", id="a list"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(
+    tmp_path: pathlib.Path, text: str | None, named: str
+) -> None:
+    path = tmp_path / "config.json"
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(ConfigurationError, match=named):
+        load_model(str(path))
+
+
+def test_a_record_is_completed_by_the_tables_model_of_its_shape() -> None:
+    record = {
+        "source": "knowledge",
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "hidden_size": 3584,
+        "num_params": "7.6B",
+    }
+
+    model = architecture_of("anything", record)
+
+    assert model.vocab_size == 152_064

@@ -1,0 +1,137 @@
+"""What is kept of objects as a real API server holds them."""
+
+import datetime as dt
+
+import pytest
+
+from scaler.readings.attribution import Owner
+from scaler.readings.kubernetes import objects
+from tests.readings.kubernetes.recorded import recorded
+
+
+def seconds(text):
+    return dt.datetime.fromisoformat(text).timestamp()
+
+
+def test_a_ready_pod():
+    found = objects.pod(recorded("Pod"))
+    assert found.created_s == seconds("2026-11-24T18:39:59Z")
+    assert found.ready_since_s == seconds("2026-11-24T18:40:00Z")
+    assert (found.unschedulable, found.leaving, found.ended) == (False, False, False)
+    assert found.owner == Owner(kind="ReplicaSet", name="llm-585bbb6795")
+    assert (found.node, found.units) == ("fake-0", {"nvidia.com/gpu": 2})
+
+
+def test_a_pod_without_a_node_and_one_on_its_way_out():
+    waiting, leaving = recorded("Pod"), recorded("Pod")
+    waiting["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    ]
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-24T18:50:00Z"
+    assert objects.pod(waiting).unschedulable
+    assert objects.pod(waiting).ready_since_s is None
+    assert objects.pod(leaving).leaving
+
+
+def test_a_deployments_replicas_and_what_its_pods_will_ask_for():
+    found = objects.counts(recorded("Deployment"))
+    assert (found.spec, found.exist, found.ready) == (2, 2, 2)
+    assert found.units == {"nvidia.com/gpu": 2}
+
+
+def test_a_status_that_leaves_replicas_out_says_none():
+    at_zero = recorded("Deployment")
+    at_zero["spec"]["replicas"], at_zero["status"] = 0, {"observedGeneration": 3}
+    found = objects.counts(at_zero)
+    assert (found.spec, found.exist, found.ready) == (0, 0, 0)
+
+
+def test_a_rollout_is_counted_as_a_deployment_is():
+    status = {"replicas": 3, "readyReplicas": 2, "HPAReplicas": 3}
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"}
+    rollout = {"spec": {"replicas": 4, "workloadRef": reference}, "status": status}
+    assert objects.counts(rollout) == objects.Counts(spec=4, exist=3, ready=2)
+
+
+def test_a_worker_that_exists_holds_its_gpus():
+    found = objects.workers({"spec": {"replicas": 8}, "status": {"replicas": 3}})
+    assert (found.spec, found.exist, found.ready) == (8, 3, 3)
+
+
+def test_a_scaled_object():
+    found = objects.scaled_object(recorded("ScaledObject"))
+    assert (found.kind, found.name, found.hpa) == ("Deployment", "llm", "keda-hpa-chat")
+    assert (found.min_replicas, found.max_replicas, found.paused) == (2, 6, False)
+    assert found.triggers == ({"scalerAddress": "kvtide:6000", "maxConcurrency": "10"},)
+
+
+@pytest.mark.parametrize(
+    ("note", "paused"),
+    [
+        ({"autoscaling.keda.sh/paused": "true"}, True),
+        ({"autoscaling.keda.sh/paused": ""}, True),
+        ({"autoscaling.keda.sh/paused": "false"}, False),
+        ({"autoscaling.keda.sh/paused-replicas": "0"}, True),
+        ({"autoscaling.keda.sh/paused-scale-out": "true"}, False),
+    ],
+    ids=["paused", "no false is a pause", "not paused", "held at a count", "one way only"],
+)
+def test_a_pause_is_an_annotation(note, paused):
+    manifest = recorded("ScaledObject")
+    manifest["metadata"]["annotations"] = note
+    assert objects.scaled_object(manifest).paused is paused
+
+
+@pytest.mark.parametrize(("text", "switched"), [("true", True), ("", True), ("false", False)])
+def test_scale_in_and_scale_out_are_paused_each_for_itself(text, switched):
+    manifest = recorded("ScaledObject")
+    for way, other in (("in", "out"), ("out", "in")):
+        manifest["metadata"]["annotations"] = {f"autoscaling.keda.sh/paused-scale-{way}": text}
+        found = objects.scaled_object(manifest)
+        assert getattr(found, f"scale_{way}_paused") is switched
+        assert getattr(found, f"scale_{other}_paused") is False
+        assert found.paused is False
+
+
+@pytest.mark.parametrize(
+    ("behavior", "tolerance"),
+    [
+        ({"scaleUp": {"tolerance": "0"}, "scaleDown": {"tolerance": "0"}}, 0.0),
+        ({"scaleUp": {"tolerance": "50m"}, "scaleDown": {"tolerance": "0"}}, 0.05),
+        ({"scaleUp": {"tolerance": "0"}}, 0.1),
+        (None, 0.1),
+    ],
+    ids=["ours", "the larger of the two", "one direction without", "dropped by an old Kubernetes"],
+)
+def test_the_dead_band_is_the_one_that_the_api_kept(behavior, tolerance):
+    manifest = recorded("HorizontalPodAutoscaler")
+    assert objects.autoscaler(manifest).tolerance == 0
+    manifest["spec"]["behavior"] = behavior
+    assert objects.autoscaler(manifest).tolerance == tolerance
+
+
+def test_a_node_has_whole_extended_resources():
+    found = objects.node(recorded("Node"))
+    assert found.units == {"nvidia.com/gpu": 8}
+    assert (found.cordoned, found.ready, found.leaving) == (False, True, None)
+
+
+def test_a_node_that_its_autoscaler_takes_away():
+    manifest = recorded("Node")
+    manifest["spec"] = {
+        "unschedulable": True,
+        "taints": [
+            {"key": "nvidia.com/gpu", "effect": "NoSchedule"},
+            {"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"},
+        ],
+    }
+    found = objects.node(manifest)
+    assert (found.cordoned, found.leaving) == (True, "ToBeDeletedByClusterAutoscaler")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("8", 8), ("100m", 0.1), ("2k", 2000), ("4Gi", 4 * 2**30), (3, 3), ("0", 0)],
+)
+def test_quantities(text, value):
+    assert objects.quantity(text) == pytest.approx(value)

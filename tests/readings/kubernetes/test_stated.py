@@ -1,0 +1,209 @@
+"""Where the API's word and kube-state-metrics' meet in one window: whoever spoke last is right."""
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from scaler.decision.pool import Node
+from scaler.decision.window import ScaleBounds
+from scaler.readings.assemble import Assembly
+from scaler.readings.engines.profile import shipped_profiles
+from scaler.readings.kubernetes import objects
+from scaler.readings.kubernetes.known import KnownCluster
+from scaler.readings.kubernetes.manifest import Refusal, key_of
+from scaler.readings.timing import Timing
+from scaler.readings.wanted import Exporter
+from scaler.source import Workload
+from tests.readings.kubernetes.recorded import RECORDED, recorded
+from tests.readings.worlds import NOW_S, STEP_S, Observer, busy, row
+
+CHAT = Workload(namespace="serve", scaled_object="chat", name="llm")
+POD = recorded("Pod")["metadata"]["name"]
+TARGET = {"namespace": "serve", "deployment": "llm"}
+AWAY = Refusal(status=None, message="connection refused")
+
+
+def known_cluster(**changed):
+    """Return what was recorded, with lists in place of some of it."""
+    known = KnownCluster()
+    known.pods.take(parsed("Pod", objects.pod))
+    known.nodes.take(parsed("Node", objects.node))
+    known.scaled_objects.take(parsed("ScaledObject", objects.scaled_object))
+    known.autoscalers.take(parsed("HorizontalPodAutoscaler", objects.autoscaler))
+    known.counts["Deployment"].take(parsed("Deployment", objects.counts))
+    for kind, listed in changed.items():
+        getattr(known, kind).take(listed)
+    return known
+
+
+def parsed(kind, parse):
+    return {key_of(one): parse(one) for one in RECORDED[kind]}
+
+
+class Listener(Observer):
+    """An observer that hears the API too."""
+
+    def __init__(self, known, workload=CHAT):
+        timing = Timing(interval_s={Exporter.ENGINE: STEP_S, Exporter.CLUSTER: 30.0})
+        assembly = Assembly(profiles=shipped_profiles(), timing=timing, known=known)
+        super().__init__(workload, assembly=assembly)
+
+    def at(self, at_s, *exported):
+        asyncio.run(self.assembly.hear(self.workloads, at_s))
+        self.round(at_s, {POD: busy()}, *exported)
+        return self.window(at_s)
+
+
+def replicas(spec, exist, ready):
+    return (
+        row("kube_deployment_spec_replicas", spec, **TARGET)
+        + row("kube_deployment_status_replicas", exist, **TARGET)
+        + row("kube_deployment_status_replicas_ready", ready, **TARGET)
+    )
+
+
+def scale(sample):
+    return (sample.spec_replicas, sample.ready_replicas, sample.loading_replicas)
+
+
+def test_without_kube_state_metrics_the_api_alone_tells():
+    latest = Listener(known_cluster()).at(NOW_S).latest
+    assert scale(latest) == (2, 2, 0)
+    assert latest.terminating_replicas == 0
+
+
+def test_of_a_rollout_the_api_alone_tells():
+    known = known_cluster()
+    known.counts["Deployment"].take({})
+    known.counts["Rollout"].take({("serve", "llm"): objects.Counts(spec=3, exist=3, ready=2)})
+    rollout = dataclasses.replace(CHAT, kind="Rollout")
+    latest = Listener(known, rollout).at(NOW_S).latest
+    assert scale(latest) == (3, 2, 1)
+    assert [one.name for one in latest.replicas] == [POD]
+
+
+def test_a_ready_replica_that_the_api_knows_first_counts():
+    listener = Listener(known_cluster())
+    listener.at(NOW_S - STEP_S, replicas(2, 2, 1))
+    assert scale(listener.at(NOW_S).latest) == (2, 2, 0)
+
+
+def test_a_replica_that_the_api_misses_first_counts_no_more():
+    known = known_cluster()
+    known.counts["Deployment"].take({("serve", "llm"): objects.Counts(spec=2, exist=1, ready=1)})
+    listener = Listener(known)
+    listener.at(NOW_S - STEP_S, replicas(2, 2, 2))
+    assert scale(listener.at(NOW_S).latest) == (2, 1, 0)
+
+
+def test_what_happened_before_the_api_was_heard_stays_kube_state_metrics_word():
+    listener = Listener(known_cluster())
+    listener.round(NOW_S - STEP_S, {POD: busy()}, replicas(2, 2, 1))
+    window = listener.at(NOW_S)
+    assert [sample.ready_replicas for sample in window.samples[-2:]] == [1, 2]
+
+
+def test_an_api_that_is_not_heard_any_more_leaves_it_to_kube_state_metrics():
+    known = known_cluster()
+    listener = Listener(known)
+    listener.at(NOW_S - STEP_S)
+    known.counts["Deployment"].lose(AWAY)
+    assert scale(listener.at(NOW_S, replicas(3, 3, 1)).latest) == (3, 1, 2)
+
+
+def test_an_api_that_is_not_heard_any_more_is_silence_and_not_zero():
+    known = known_cluster()
+    listener = Listener(known)
+    listener.at(NOW_S - 120)
+    known.counts["Deployment"].lose(AWAY)
+    assert listener.at(NOW_S).latest.spec_replicas is None
+
+
+def test_a_pod_on_its_way_out_and_one_that_is_gone():
+    leaving = recorded("Pod")
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-24T18:50:00Z"
+    known = known_cluster(pods={("serve", POD): objects.pod(leaving)})
+    listener = Listener(known)
+    seen_there = row("kube_pod_deletion_timestamp", 1.0, namespace="serve", pod=POD)
+    assert listener.at(NOW_S - STEP_S, seen_there).latest.terminating_replicas == 1
+    known.pods.take({})
+    assert listener.at(NOW_S).latest.terminating_replicas == 0
+
+
+def test_a_pod_that_found_its_node_waits_no_more():
+    known = known_cluster()
+    listener = Listener(known)
+    about = {"namespace": "serve", "pod": POD}
+    created = row("kube_pod_created", NOW_S - 600, **about)
+    waits = row("kube_pod_status_unschedulable", 1.0, **about)
+    known.pods.lose(AWAY)
+    before = listener.at(NOW_S - STEP_S, created + waits).latest
+    assert before.unschedulable_since_s == NOW_S - 600
+    known.pods.take(parsed("Pod", objects.pod))
+    assert listener.at(NOW_S).latest.unschedulable_since_s is None
+
+
+def test_cold_starts_are_the_pods_own_times():
+    assert Listener(known_cluster()).at(NOW_S).startup_s == (1.0, 1.0)
+
+
+def test_gpus_of_a_replica_are_what_its_pods_ask_for():
+    assert Listener(known_cluster()).at(NOW_S).units_per_replica == 2
+
+
+def test_at_zero_they_are_what_its_template_asks_for():
+    known = known_cluster(pods={})
+    assert Listener(known).at(NOW_S).units_per_replica == 2
+
+
+def test_nodes_and_what_is_held_on_them():
+    listener = Listener(known_cluster())
+    listener.at(NOW_S)
+    found = listener.assembly.nodes("nvidia.com/gpu", [CHAT], NOW_S)
+    assert found == (Node(name="fake-0", units=8, schedulable=True, units_in_use=4),)
+
+
+def test_bounds_are_the_scaled_objects_and_the_hpas_own():
+    assert Listener(known_cluster()).at(NOW_S).bounds == ScaleBounds(
+        min_replicas=2, max_replicas=6, tolerance=0.0, paused=False
+    )
+
+
+def test_the_interval_of_the_exporters_is_not_the_apis():
+    assembly = Assembly(profiles=shipped_profiles(), timing=Timing(), known=known_cluster())
+    listener = Observer(CHAT, assembly=assembly)
+    for age in range(8, 0, -1):
+        asyncio.run(assembly.hear(listener.workloads, NOW_S - 5 * age))
+        exported = (replicas(2, 2, 2),) if age % 4 == 0 else ()
+        listener.round(NOW_S - 5 * age, {POD: busy()}, *exported)
+    assert assembly.intervals.interval_s(Exporter.CLUSTER) == 20
+
+
+@pytest.mark.parametrize(
+    ("stated", "target"),
+    [(False, ("Deployment", "llm")), (True, ("Deployment", "chat"))],
+    ids=["the ScaledObject says, where the metadata does not", "what is stated counts"],
+)
+def test_the_target_of_a_workload(stated, target):
+    guessed = Workload(namespace="serve", scaled_object="chat", name="chat", target_stated=stated)
+    found = known_cluster().resolved(guessed)
+    assert (found.kind, found.name) == target
+    assert found.key == guessed.key
+
+
+@pytest.mark.parametrize(
+    ("metadata", "named"),
+    [
+        ({"scalerAddress": "kvtide:6000", "maxConcurrency": "10"}, True),
+        ({"scalerAddress": "other:6000"}, False),
+        ({"scalerAddress": "kvtide:6000", "modelFromEnv": "MODEL"}, False),
+    ],
+    ids=["names this scaler", "names another", "KEDA resolves a part of it"],
+)
+def test_scaled_objects_that_name_this_scaler(metadata, named):
+    known = known_cluster()
+    (key, one) = next(iter(known.scaled_objects.listed.items()))
+    known.scaled_objects.take({key: dataclasses.replace(one, triggers=(metadata,))})
+    found = list(known.triggers_of({"kvtide:6000"}))
+    assert found == ([("serve", "chat", metadata)] if named else [])

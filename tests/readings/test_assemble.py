@@ -1,0 +1,181 @@
+"""The grid: what a bucket holds, for how long, and that asking early or often changes nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler.errors import ConfigurationError, NoDataError
+from scaler.readings.timing import Timing, bucket_of
+from scaler.readings.wanted import Exporter
+from scaler.source import Workload
+from tests.readings.worlds import LLM, NOW_S, STEP_S, Observer, busy, row
+
+
+def running(window):
+    return [
+        (sample.at_s - NOW_S, sum(replica.requests_running or 0 for replica in sample.replicas))
+        for sample in window.samples
+    ]
+
+
+def test_a_point_is_in_the_bucket_that_ends_at_or_after_it():
+    assert [bucket_of(at_s, 5) for at_s in (10.0, 10.1, 15.0)] == [2, 3, 3]
+    assert bucket_of(0.3, 0.1) == 3
+
+
+def test_a_last_point_stands_until_it_is_two_and_a_half_intervals_old():
+    observer = Observer()
+    observer.round(NOW_S, {"llm-0": busy(running=3), "llm-1": busy(running=1)})
+    observer.round(NOW_S + 15, {"llm-1": busy(running=1)})
+    assert running(observer.window(NOW_S + 15)) == [(0, 4), (5, 4), (10, 4), (15, 1)]
+
+
+def test_a_bucket_that_nobody_knows_of_is_a_gap_and_no_zero():
+    observer = Observer()
+    observer.round(NOW_S - 40, {"llm-0": busy(running=3)})
+    observer.round(NOW_S, {"llm-0": busy(running=5)})
+    assert running(observer.window()) == [(-40, 3), (-35, 3), (-30, 3), (0, 5)]
+
+
+def test_what_is_older_than_the_lookback_is_left_out_to_the_minute():
+    observer = Observer()
+    for age_s in range(600, -1, -5):
+        observer.round(NOW_S - age_s, {"llm-0": busy(running=1)})
+    assert observer.window(lookback_s=60).samples[0].at_s == NOW_S - 55
+    assert observer.window(lookback_s=90).samples[0].at_s == NOW_S - 115
+
+
+def test_the_newest_bucket_is_the_one_that_now_is_in():
+    observer = Observer()
+    observer.round(NOW_S + 1, {"llm-0": busy(running=3)})
+    assert observer.window(NOW_S + 1).now_s == NOW_S + 5
+
+
+def test_readings_come_late_where_ingestion_does():
+    observer = Observer(timing=Timing(interval_s={Exporter.ENGINE: 5.0}, ingestion_delay_s=10))
+    observer.round(NOW_S, {"llm-0": busy(running=3)})
+    assert observer.window(NOW_S + 10).now_s == NOW_S
+
+
+def test_silence_says_how_long_it_has_lasted():
+    observer = Observer()
+    with pytest.raises(
+        NoDataError, match="serve/llm: no fresh readings of StatefulSet/llm, and none"
+    ):
+        observer.window()
+    observer.round(NOW_S - 30, {"llm-0": busy()})
+    with pytest.raises(
+        NoDataError, match="newest ended 20 s ago .an engine's readings stand for 12"
+    ):
+        observer.window()
+
+
+def test_a_workload_at_zero_is_known_by_its_scale_target():
+    page = row("kube_statefulset_replicas", 0, namespace="serve", statefulset="llm")
+    observer = Observer()
+    observer.round(NOW_S, {}, page)
+    assert observer.window().latest.is_known_zero
+
+
+def test_the_scrape_interval_is_measured_where_it_is_not_stated():
+    observer = Observer(timing=Timing())
+    for age_s in (60, 30, 0):
+        observer.round(NOW_S - age_s, {"llm-0": busy()})
+    assert observer.window().interval_s == 30
+
+
+def test_two_scaled_objects_on_one_workload_are_both_refused():
+    twin = Workload(namespace="serve", scaled_object="twin", kind="StatefulSet", name="llm")
+    observer = Observer(LLM, twin)
+    observer.round(NOW_S, {"llm-0": busy()})
+    for workload, other in ((LLM, "serve/twin"), (twin, "serve/llm")):
+        with pytest.raises(ConfigurationError, match=f"pod llm-0 the ScaledObject {other} claims"):
+            observer.window(workload=workload)
+
+
+def test_an_engine_that_nobody_knows_is_named_with_those_that_are():
+    odd = Workload(namespace="serve", scaled_object="llm", name="llm", engine="vlm")
+    observer = Observer(odd, LLM)
+    observer.round(NOW_S, {"llm-0": busy()})
+    assert observer.window(workload=LLM)
+    with pytest.raises(ConfigurationError, match="engine: got vlm; allowed: .*vllm"):
+        observer.window(workload=odd)
+
+
+def test_an_engine_left_to_be_found_out_is_found_by_its_metrics():
+    found = Workload(
+        namespace="serve", scaled_object="llm", kind="StatefulSet", name="llm", engine="auto"
+    )
+    observer = Observer(found)
+    observer.round(NOW_S, {"llm-0": busy(running=7)})
+    assert observer.window().latest.replicas[0].requests_running == 7
+
+
+def test_a_group_is_one_replica_with_the_gpus_of_all_its_pods():
+    group = Workload(namespace="serve", scaled_object="llm", kind="LeaderWorkerSet", name="llm")
+    observer = Observer(group)
+    gpus = "".join(
+        row("DCGM_FI_DEV_FB_USED", used, UUID=f"GPU-{pod}", namespace="serve", pod=pod)
+        for pod, used in (("llm-0", 10), ("llm-0-1", 30))
+    )
+    observer.round(NOW_S, {"llm-0": busy(running=7), "llm-0-1": row("up", 1)}, gpus)
+    (replica,) = observer.window().latest.replicas
+    assert (replica.name, replica.requests_running, replica.gpu_memory_used_mib) == ("llm-0", 7, 20)
+
+
+SCRAPES = st.lists(
+    st.tuples(
+        st.integers(0, 40),  # half buckets before now
+        st.sampled_from(["llm-0", "llm-1", "llm-2"]),
+        st.integers(0, 9),
+    ),
+    min_size=1,
+    max_size=30,
+    unique_by=lambda scrape: scrape[:2],
+)
+
+
+@given(SCRAPES, st.data())
+def test_assembling_as_points_come_gives_what_assembling_at_the_end_does(scrapes, data):
+    now_s = NOW_S + 120
+    at_once, bit_by_bit = Observer(), Observer()
+    for age, pod, load in scrapes:
+        at_once.round(now_s - age * STEP_S / 2, {pod: busy(running=load)})
+    for age, pod, load in scrapes:  # in the order drawn: many come late
+        bit_by_bit.round(now_s - age * STEP_S / 2, {pod: busy(running=load)})
+        if data.draw(st.booleans()):
+            _ignoring_silence(bit_by_bit, now_s - data.draw(st.integers(0, 60)))
+    expected = _ignoring_silence(at_once, now_s)
+    assert _ignoring_silence(bit_by_bit, now_s) == expected
+    assert _ignoring_silence(bit_by_bit, now_s) == expected
+
+
+def _ignoring_silence(observer, now_s):
+    try:
+        return observer.window(now_s, lookback_s=120)
+    except NoDataError:
+        return None
+
+
+def test_what_leaves_the_lookback_is_kept_thinned():
+    observer = Observer()
+    for age_s in range(600, -1, -5):
+        now_s = NOW_S - age_s
+        observer.round(now_s, {"llm-0": busy(running=age_s)})
+        observer.window(now_s, lookback_s=60)
+        observer.assembly.forget(now_s, lookback_s=60, history_s=300)
+    window = observer.window()
+    assert [NOW_S - sample.at_s for sample in window.history] == [
+        295, 240, 235, 180, 175, 120, 115, 60
+    ]  # fmt: skip
+    assert window.history[-1].at_s < window.samples[0].at_s
+
+
+def test_a_workload_that_is_gone_is_forgotten():
+    observer = Observer()
+    observer.round(NOW_S, {"llm-0": busy()})
+    assert observer.window()
+    observer.assembly.settle([])
+    observer.assembly.forget(NOW_S, lookback_s=60, history_s=0)
+    with pytest.raises(NoDataError):
+        observer.window()

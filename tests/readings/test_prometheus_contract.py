@@ -1,0 +1,188 @@
+"""The same story told to a fake Prometheus and to a real one: the source reads it alike."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import time
+
+import aiohttp
+import pytest
+
+from scaler.configuration import PrometheusServer, ScrapeIntervals
+from scaler.errors import NoDataError
+from scaler.readings.engines.profile import shipped_profiles
+from scaler.readings.prometheus_source import PrometheusSource
+from tests.fakes.exposition import exporter
+from tests.fakes.fake_prometheus import fake_prometheus
+from tests.fakes.real_prometheus import real_prometheus
+from tests.readings.worlds import LLM, NOW_S, busy, row
+
+INTERVAL_S = 1.0
+LOOKBACK_S = 30.0
+
+
+class FakeWorld:
+    """A scrape is a call, and time passes by the second."""
+
+    def __init__(self, fake):
+        self.fake, self.url, self.now_s = fake, fake.url, NOW_S
+
+    async def scraped(self, pods, cluster="", gpus=""):
+        self.now_s += INTERVAL_S
+        for pod, page in pods.items():
+            self.fake.scrape(self.now_s, page, namespace="serve", pod=pod, job="engines")
+        self.fake.scrape(self.now_s, cluster, job="kube-state-metrics")
+        self.fake.scrape(self.now_s, gpus, job="dcgm", namespace="gpu", pod="exporter")
+
+
+class RealWorld:
+    """Prometheus scrapes on its own; a story goes on once it has seen everything as it is now."""
+
+    def __init__(self, exporters, url):
+        self.exporters, self.url = exporters, url
+
+    @property
+    def now_s(self):
+        return time.time()  # noqa: TID251
+
+    async def scraped(self, pods, cluster="", gpus=""):
+        targets = {
+            "engines": {},
+            "dcgm": {"exporter": gpus},
+            "kube-state-metrics": {"ksm": cluster},
+        }
+        targets["engines"] = pods
+        address = self.exporters.url.removeprefix("http://")
+        for job, pages in targets.items():
+            listed = []
+            for name, page in pages.items():
+                self.exporters.pages[f"/{job}/{name}"] = page
+                own = {"engines": {"namespace": "serve", "pod": name}}
+                labels = own.get(job, {"namespace": "gpu", "pod": name})
+                labels = {} if job == "kube-state-metrics" else labels
+                path = {"__metrics_path__": f"/{job}/{name}"}
+                listed.append({"targets": [address], "labels": {**path, **labels}})
+            self.exporters.pages[f"/sd/{job}"] = json.dumps(listed)
+        began_s = self.now_s
+        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+            while not await self._seen(session, began_s, {*pods, "exporter"}):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    async def _seen(self, session, since_s, pods):
+        query = {"query": "timestamp(up)"}
+        async with session.get(f"{self.url}/api/v1/query", params=query) as response:
+            rows = (await response.json())["data"]["result"]
+        fresh = {one["metric"].get("pod") for one in rows if float(one["value"][1]) > since_s}
+        return {name for name in fresh if name} == pods and len(fresh) == len(pods) + 1
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.prometheus)])
+async def world(request):
+    async with contextlib.AsyncExitStack() as stack:
+        if request.param == "fake":
+            yield FakeWorld(await stack.enter_async_context(fake_prometheus()))
+            return
+        nobody: dict[str, str | None] = {
+            f"/sd/{job}": "[]" for job in ("engines", "dcgm", "kube-state-metrics")
+        }
+        exporters = await stack.enter_async_context(exporter(nobody))
+        url = await stack.enter_async_context(real_prometheus(exporters.url, interval_s=INTERVAL_S))
+        yield RealWorld(exporters, url)
+
+
+@pytest.fixture
+async def source(world):
+    server = PrometheusServer(
+        url=world.url,
+        ingestion_delay_s=0.0,
+        scrape_interval=ScrapeIntervals(engine_s=INTERVAL_S),
+    )
+    made = PrometheusSource(server, profiles=shipped_profiles())
+    yield made
+    await made.close()
+
+
+async def read(world, source):
+    now_s = world.now_s
+    await source.refresh([LLM], LOOKBACK_S, now_s)
+    return source.window(LLM, LOOKBACK_S, now_s)
+
+
+async def test_pods_gpus_and_the_cluster_are_read(world, source):
+    info = row("vllm:cache_config_info", engine="0", num_gpu_blocks="100", block_size="16")
+    labels = {"UUID": "GPU-1", "gpu": "0", "namespace": "serve", "pod": "llm-0"}
+    story = {
+        "pods": {"llm-0": busy(running=3) + info, "llm-1": busy(running=4) + info},
+        "gpus": row("DCGM_FI_DEV_FB_USED", 70000, **labels)
+        + row("DCGM_FI_DEV_GPU_UTIL", 50, **labels),
+        "cluster": row("kube_statefulset_replicas", 3, namespace="serve", statefulset="llm"),
+    }
+    await world.scraped(**story)
+    latest = (await read(world, source)).latest
+    assert [(r.name, r.requests_running) for r in latest.replicas] == [("llm-0", 3), ("llm-1", 4)]
+    assert [replica.kv_blocks for replica in latest.replicas] == [100, 100]
+    assert latest.replicas[0].gpu_memory_used_mib == 70000
+    assert latest.replicas[0].gpu_utilization == 0.5
+    assert latest.replicas[1].gpu_memory_used_mib is None
+    assert (latest.spec_replicas, latest.targets_up) == (3, 2)
+
+
+async def test_readings_that_are_no_numbers_are_missing_and_a_counter_may_begin_anew(world, source):
+    story = ((0.5, 500), ("NaN", 900), ("NaN", 20), ("NaN", 30), (0.25, 40))
+    for usage, tokens in story:
+        page = busy(kv_cache_usage_perc=usage, generation_tokens_total=tokens)
+        await world.scraped({"llm-0": page})
+    seen = [sample.replicas[0] for sample in (await read(world, source)).samples]
+    assert list(dict.fromkeys(one.kv_cache_usage for one in seen)) == [0.5, None, 0.25]
+    assert list(dict.fromkeys(one.generation_tokens_total for one in seen)) == [
+        500,
+        900,
+        20,
+        30,
+        40,
+    ]
+    assert all(one.requests_running == 2 for one in seen)
+
+
+async def test_a_dead_pod_leaves_and_the_others_stay(world, source):
+    await world.scraped({"llm-0": busy(running=3), "llm-1": busy(running=4)})
+    for _ in range(3):
+        await world.scraped({"llm-0": busy(running=3)})
+    window = await read(world, source)
+    assert [replica.name for replica in window.latest.replicas] == ["llm-0"]
+    assert max(len(sample.replicas) for sample in window.samples) == 2
+
+
+async def test_silence_holds_says_since_when_and_ends(world, source):
+    await world.scraped({"llm-0": busy(running=3)})
+    assert (await read(world, source)).latest.replicas
+    for _ in range(4):
+        await world.scraped({"llm-0": None})
+    with pytest.raises(NoDataError, match="no fresh readings of StatefulSet/llm; the newest ended"):
+        await read(world, source)
+    await world.scraped({"llm-0": busy(running=5)})
+    window = await read(world, source)
+    assert window.latest.replicas[0].requests_running == 5
+    pairs = itertools.pairwise(window.samples)
+    gaps = {later.at_s - sooner.at_s for sooner, later in pairs}
+    assert max(gaps) > INTERVAL_S
+
+
+async def test_nothing_at_all_is_no_data(world, source):
+    await world.scraped({})
+    with pytest.raises(NoDataError, match="and none before"):
+        await read(world, source)
+
+
+async def test_token_lengths_are_those_served_since(world, source):
+    for served in (0, 7, 10):
+        buckets = "".join(
+            row("vllm:request_generation_tokens_bucket", count, engine="0", le=le)
+            for le, count in (("10.0", served / 2), ("100.0", served), ("+Inf", served))
+        )
+        await world.scraped({"llm-0": busy() + buckets})
+    lengths = (await read(world, source)).lengths.output_tokens
+    assert lengths.upper[:2] == (10, 100)
+    assert lengths.counts[0] == pytest.approx(lengths.counts[1])
+    assert lengths.total > 0
