@@ -21,6 +21,7 @@ from benchmarks.traced import TRACES, joint_footprint, read_trace
 from scaler.capacity.concurrency.moments import fitting_requests
 from scaler.capacity.concurrency.overflow import fitting_requests as truly_fitting
 from scaler.capacity.concurrency.overflow import overflow_probability
+from scaler.decision.concurrency.evidence import Reach
 from scaler.decision.concurrency.measured import measured_footprint
 from scaler.decision.sample import Replica, Sample
 
@@ -89,7 +90,7 @@ def main() -> None:
             for _ in range(WINDOWS):
                 held = measured_footprint(
                     samples(prompts, outputs, seen, rng),
-                    interval_s=INTERVAL_S,
+                    reach=Reach(interval_s=INTERVAL_S, samples=0),
                     service_time_s=float(outputs.mean()) * STEP_S,
                 )
                 if held is not None:

@@ -1,14 +1,20 @@
 """
 Which samples of a window are learned from: those before the newest one, as many as tell something.
 
-The property that must stay true: a surge in the newest sample does not change the yardstick that it
-is measured with.
+The properties that must stay true: a surge in the newest sample does not change the yardstick that
+it is measured with; and a window that moves on by one sample learns from the same readings as
+before, but for those of the sample that came and of the one that went. Whether a sample is read is
+therefore its own affair: by the clock and by how many replicas it has, never by where the window
+begins. A yardstick that chooses other readings each time jumps, and replicas are started and killed
+for it.
 """
 
+import dataclasses
 import math
-from collections.abc import Sequence
 
+from scaler.decision.policy import InferencePolicy
 from scaler.decision.sample import Sample
+from scaler.decision.sliding import bucket_of
 from scaler.decision.window import Window
 
 MOST_READINGS = 400
@@ -20,7 +26,35 @@ def earlier(window: Window) -> tuple[Sample, ...]:
     return window.samples[:-1]
 
 
-def stride(samples: Sequence[Sample]) -> int:
-    """Return how many samples to go on by, for about as many readings as are worth their time."""
-    readings = sum([len(sample.replicas) for sample in samples])
-    return max(1, math.ceil(readings / MOST_READINGS))
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How much there is to read, the same while a window only moves on."""
+
+    interval_s: float
+    samples: float
+    """In a window as long as its policy looks back; in a young one the next power of two."""
+
+    @classmethod
+    def of(cls, window: Window, policy: InferencePolicy) -> "Reach":
+        """Return the reach of a window; a sample that is missing in it changes nothing."""
+        usual = policy.lookback_s / window.interval_s
+        grown = _power_of_two(len(window.samples))
+        return cls(interval_s=window.interval_s, samples=min(usual, grown))
+
+    def stride(self, replicas: int) -> int:
+        """
+        Return every how many-th bucket of a fleet of this size is read: a power of two.
+
+        Those of a larger fleet are then among those of a smaller one.
+        """
+        return _power_of_two(math.ceil(self.samples * replicas / MOST_READINGS))
+
+    def stands_for(self, sample: Sample) -> int:
+        """Return how many buckets a sample is read for; 0: it is not read."""
+        stride = self.stride(len(sample.replicas))
+        return 0 if bucket_of(sample.at_s, self.interval_s) % stride else stride
+
+
+def _power_of_two(count: int) -> int:
+    """Return the least power of two that is at least ``count``."""
+    return 1 << (max(1, count) - 1).bit_length()

@@ -22,7 +22,7 @@ from scaler.decision.policy import ConcurrencyMode, InferencePolicy
 from scaler.decision.window import Window
 
 from .cache import Cache, cache_of, engines_of
-from .evidence import earlier, stride
+from .evidence import Reach, earlier
 from .measured import MeasuredFootprint, measured_footprint
 
 ENOUGH_LENGTHS = 20
@@ -74,10 +74,8 @@ def _per_replica(cache: Cache, requests: int) -> int:
 
 def _measured(window: Window, policy: InferencePolicy) -> Bound | None:
     samples = earlier(window)
-    step = stride(samples)
-    seen = samples[::step]
     held = measured_footprint(
-        seen, interval_s=step * window.interval_s, service_time_s=service_time_s(seen)
+        samples, reach=Reach.of(window, policy), service_time_s=service_time_s(samples)
     )
     return None if held is None else _measured_bound(held, policy)
 
@@ -93,7 +91,9 @@ def _measured_bound(held: MeasuredFootprint, policy: InferencePolicy) -> Bound:
     if held.shared:
         detail += f", and all of them share {held.shared:.2%}"
     if policy.concurrency_mode is ConcurrencyMode.MEAN:
-        return Bound(limit=Limit.KV, requests=int(room / mean) * engines, detail=detail)
+        # A sum of shares may be a float's error more than its whole.
+        whole = int(room / mean * (1 + 1e-9))
+        return Bound(limit=Limit.KV, requests=whole * engines, detail=detail)
     requests = moments.fitting_requests(room, mean, deviation, policy.overflow_probability)
     requests *= engines
     return Bound(limit=Limit.KV, requests=requests, detail=f"{detail}; {_asked(requests, policy)}")

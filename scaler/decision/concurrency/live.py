@@ -10,7 +10,7 @@ from scaler.decision.policy import InferencePolicy
 from scaler.decision.window import Window
 
 from .cache import difference_note
-from .evidence import earlier
+from .evidence import Reach, earlier
 from .kv_limit import kv_bound
 from .slo import slo_bounds
 
@@ -19,7 +19,7 @@ def safe_concurrency(window: Window, policy: InferencePolicy) -> SafeConcurrency
     """Return the requests that one replica may hold at once; None: no limit is known."""
     limits = (
         kv_bound(window, policy),
-        *slo_bounds(earlier(window), policy),
+        *slo_bounds(earlier(window), policy, Reach.of(window, policy)),
         _engine_bound(window, policy),
         _explicit_bound(policy),
     )

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from scaler.decision.sample import Sample
 
+from .evidence import Reach
 from .line import robust_line
 
 ENOUGH_REQUESTS = 20.0
@@ -51,10 +52,12 @@ class MeasuredFootprint:
 class _Snapshot:
     running: float
     usage: float
+    seconds: float
+    """That it stands for."""
 
 
 def measured_footprint(
-    samples: Iterable[Sample], *, interval_s: float, service_time_s: float | None
+    samples: Iterable[Sample], *, reach: Reach, service_time_s: float | None
 ) -> MeasuredFootprint | None:
     """
     Return the footprint of a running request over replicas and time; None: too few were seen.
@@ -63,22 +66,27 @@ def measured_footprint(
     idle ones. A replica with n requests shows the mean of n footprints, so n times its squared
     distance from the mean shows the spread between requests.
     """
-    seen = tuple(_snapshots(samples))
+    seen = tuple(_snapshots(samples, reach))
     running = sum(snapshot.running for snapshot in seen)
     # Consecutive readings mostly show the same requests again.
-    independent = interval_s / max(interval_s, service_time_s or SERVICE_TIME_S)
-    if running * independent < ENOUGH_REQUESTS:
+    life_s = service_time_s or SERVICE_TIME_S
+    independent = [min(1.0, snapshot.seconds / life_s) for snapshot in seen]
+    requests = sum(s.running * share for s, share in zip(seen, independent, strict=True))
+    if requests < ENOUGH_REQUESTS:
         return None
     shared = _shared(seen)
     mean = sum(snapshot.usage - shared for snapshot in seen) / running
-    squares = sum(s.running * ((s.usage - shared) / s.running - mean) ** 2 for s in seen)
+    squares = sum(
+        share * s.running * ((s.usage - shared) / s.running - mean) ** 2
+        for s, share in zip(seen, independent, strict=True)
+    )
     prior = PRIOR_SNAPSHOTS * (PRIOR_VARIATION * mean) ** 2
-    weight = PRIOR_SNAPSHOTS + max(0.0, len(seen) * independent - 1)
+    weight = PRIOR_SNAPSHOTS + max(0.0, sum(independent) - 1)
     return MeasuredFootprint(
         shared=shared,
         mean=mean,
-        deviation=math.sqrt((prior + squares * independent) / weight),
-        requests=running * independent,
+        deviation=math.sqrt((prior + squares) / weight),
+        requests=requests,
     )
 
 
@@ -92,10 +100,11 @@ def _shared(seen: Sequence[_Snapshot]) -> float:
     return max(0.0, min(line.intercept, LARGEST_SHARED * least))
 
 
-def _snapshots(samples: Iterable[Sample]) -> Iterator[_Snapshot]:
+def _snapshots(samples: Iterable[Sample], reach: Reach) -> Iterator[_Snapshot]:
     for sample in samples:
-        for replica in sample.replicas:
+        buckets = reach.stands_for(sample)
+        for replica in sample.replicas if buckets else ():
             usage, running = replica.kv_cache_usage, replica.requests_running
             if usage is None or running is None or usage < LEAST_USAGE or running < 1:
                 continue
-            yield _Snapshot(running=running, usage=usage)
+            yield _Snapshot(running=running, usage=usage, seconds=buckets * reach.interval_s)

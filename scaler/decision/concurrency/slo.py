@@ -19,7 +19,7 @@ from scaler.decision.rates import in_both, replica_increase
 from scaler.decision.remembered import per_pair
 from scaler.decision.sample import Replica, Sample
 
-from .evidence import stride
+from .evidence import Reach
 from .line import Line, robust_line
 
 LEAST_RATIO = 1.5
@@ -29,7 +29,7 @@ FARTHEST = 3.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Latency:
+class Latency:
     """A latency that engines report as counters, and the requests it depends on."""
 
     name: str
@@ -60,14 +60,14 @@ def _first_token(before: Sample, after: Sample) -> tuple[tuple[float, float], ..
     return tuple(_seen(FIRST_TOKEN, before, after))
 
 
-INTER_TOKEN = _Latency(
+INTER_TOKEN = Latency(
     name="inter-token latency",
     sum_s="itl_sum_s",
     count="itl_count",
     requests=_running,
     seen=_inter_token,
 )
-FIRST_TOKEN = _Latency(
+FIRST_TOKEN = Latency(
     name="time to first token",
     sum_s="ttft_sum_s",
     count="ttft_count",
@@ -76,17 +76,21 @@ FIRST_TOKEN = _Latency(
 )
 
 
-def slo_bounds(samples: Sequence[Sample], policy: InferencePolicy) -> tuple[Bound, ...]:
+def slo_bounds(
+    samples: Sequence[Sample], policy: InferencePolicy, reach: Reach
+) -> tuple[Bound, ...]:
     """Return the limits that the stated latency targets set, as far as these samples show them."""
     targets = ((INTER_TOKEN, policy.itl_target_s), (FIRST_TOKEN, policy.ttft_target_s))
     bounds = (
-        _bound(latency, samples, target_s) for latency, target_s in targets if target_s is not None
+        _bound(latency, tuple(points(latency, samples, reach)), target_s)
+        for latency, target_s in targets
+        if target_s is not None
     )
     return tuple(bound for bound in bounds if bound is not None)
 
 
-def _bound(latency: _Latency, samples: Sequence[Sample], target_s: float) -> Bound | None:
-    line = robust_line(tuple(_points(latency, samples)), least_ratio=LEAST_RATIO)
+def _bound(latency: Latency, seen: Sequence[tuple[float, float]], target_s: float) -> Bound | None:
+    line = robust_line(seen, least_ratio=LEAST_RATIO)
     if line is None or line.slope <= 0:
         return None
     most = (target_s - line.intercept) / line.slope
@@ -96,7 +100,7 @@ def _bound(latency: _Latency, samples: Sequence[Sample], target_s: float) -> Bou
     return Bound(limit=Limit.SLO, requests=requests, detail=_sentence(latency, line, target_s))
 
 
-def _sentence(latency: _Latency, line: Line, target_s: float) -> str:
+def _sentence(latency: Latency, line: Line, target_s: float) -> str:
     return (
         f"{latency.name} was {1000 * line.at(line.lowest):.0f} ms at {line.lowest:.0f} requests "
         f"and {1000 * line.at(line.highest):.0f} ms at {line.highest:.0f}; it reaches "
@@ -104,19 +108,21 @@ def _sentence(latency: _Latency, line: Line, target_s: float) -> str:
     )
 
 
-def _points(latency: _Latency, samples: Sequence[Sample]) -> Iterator[tuple[float, float]]:
+def points(
+    latency: Latency, samples: Sequence[Sample], reach: Reach
+) -> Iterator[tuple[float, float]]:
     """Yield requests and mean latency, seconds, of each replica between two samples."""
-    pairs = itertools.pairwise(samples)
-    for before, after in itertools.islice(pairs, 0, None, stride(samples)):
-        yield from latency.seen(before, after)
+    for before, after in itertools.pairwise(samples):
+        if reach.stands_for(after):
+            yield from latency.seen(before, after)
 
 
-def _seen(latency: _Latency, before: Sample, after: Sample) -> Iterator[tuple[float, float]]:
+def _seen(latency: Latency, before: Sample, after: Sample) -> Iterator[tuple[float, float]]:
     for earlier, later in in_both(before, after):
         yield from _point(latency, earlier, later)
 
 
-def _point(latency: _Latency, before: Replica, after: Replica) -> Iterator[tuple[float, float]]:
+def _point(latency: Latency, before: Replica, after: Replica) -> Iterator[tuple[float, float]]:
     total_s = replica_increase(before, after, latency.sum_s)
     count = replica_increase(before, after, latency.count)
     then, now = latency.requests(before), latency.requests(after)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler.decision.concurrency.evidence import Reach
 from scaler.decision.concurrency.measured import MeasuredFootprint, measured_footprint
 from tests.builders import replica, sample_of
 
@@ -21,7 +22,8 @@ def measured(
         sample_of(replica(running=running, kv_cache_usage=usage), at_s=at * interval_s)
         for at, (running, usage) in enumerate(rows)
     ]
-    return measured_footprint(samples, interval_s=interval_s, service_time_s=life_s)
+    reach = Reach(interval_s=interval_s, samples=0)
+    return measured_footprint(samples, reach=reach, service_time_s=life_s)
 
 
 def known(rows: list[tuple[float, float]], **more: float) -> MeasuredFootprint:

@@ -1,13 +1,15 @@
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.capacity.concurrency.result import Limit
+from scaler.capacity.concurrency.result import Bound, Limit
+from scaler.decision.concurrency.evidence import Reach
 from scaler.decision.concurrency.live import safe_concurrency
-from scaler.decision.concurrency.slo import slo_bounds
+from scaler.decision.concurrency.slo import slo_bounds as bounds_within
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.sample import Sample
 from tests.builders import inference, replica, sample_of, window
@@ -37,6 +39,11 @@ def served(
             sample_of(replica(running=load, waiting=waiting, **reading), at_s=1000 + 5 * at)
         )
     return tuple(samples)
+
+
+def slo_bounds(samples: Sequence[Sample], policy: InferencePolicy) -> tuple[Bound, ...]:
+    """Return the bounds by every reading."""
+    return bounds_within(samples, policy, Reach(interval_s=5, samples=0))
 
 
 WAVES = [20.0 + 20 * (at % 6) for at in range(60)]
