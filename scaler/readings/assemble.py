@@ -262,10 +262,13 @@ class Assembly:
         ):
             known = _Assembled(interval_s=interval_s, first=first, next=first)
             self._assembled[workload.key] = known
-        sampler = self._sampler(workload, known)
-        for bucket in range(
-            self._changed_from(self._read_from(workload), known, first, last), last + 1
-        ):
+        made, sampler = known.sampler, self._sampler(workload, known)
+        changed = self._changed_from(self._read_from(workload), known, first, last)
+        if known.sampler is not made:
+            # A counter that is new was 0 until then, as long before as a reading stands.
+            stale_after_s = self.intervals.stale_after_s(Exporter.ENGINE)
+            changed = max(first, changed - math.ceil(stale_after_s / interval_s))
+        for bucket in range(changed, last + 1):
             known.samples.pop(bucket, None)
             sample = sampler.at(bucket * interval_s, known.samples.get(bucket - 1))
             if sample is not None:

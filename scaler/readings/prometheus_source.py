@@ -134,7 +134,7 @@ class PrometheusSource:
         """
         workload = self._known.resolved(workload)
         assembly = Assembly(profiles=self._profiles, gateways=self._gateways, timing=self._timing)
-        engines = assembly.engines.live_metrics([workload])
+        engines = assembly.engines.sign_metrics([workload])
         await self._reader.probe(engines, {workload.namespace}, until_s)
         return await read_recording(
             self._reader, assembly, self._arrivals, workload, span_s=(since_s, until_s)
@@ -168,7 +168,7 @@ class PrometheusSource:
     async def _probe(self, workloads: Collection[Workload], now_s: float) -> None:
         """Find out what is there to be read; without an answer there is nothing to go on with."""
         namespaces = {workload.namespace for workload in workloads}
-        engines = self._assembly.engines.live_metrics(workloads)
+        engines = self._assembly.engines.sign_metrics(workloads)
         try:
             await self._reader.probe(engines, namespaces, now_s)
         except SourceError as error:

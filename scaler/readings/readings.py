@@ -4,6 +4,8 @@ How the series of one replica become one reading.
 An engine reports one row per rank, model and process; a pod may be scraped twice, and by several
 Prometheus replicas. Labels named in ``over`` tell rows apart that are different things, to be
 added or averaged; rows that differ in any other label repeat one another, and the largest counts.
+Of an engine (``ranks``) rows of two servers are different things as well: the pods of a group that
+all serve, the ports of one pod.
 """
 
 import dataclasses
@@ -13,6 +15,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from .series import SeriesStore, Subject, Track
+
+_INFO_AGE_S = 150.0
+"""Info rows are read once a minute: a server whose rows are this much older is gone."""
 
 
 class Combine(enum.StrEnum):
@@ -64,13 +69,19 @@ class Reading:
     """Info metrics: the value is in this label."""
     out_of: tuple[Rows, ...] = ()
     """Where the engine reports no share: what to divide by."""
+    plus: tuple[Rows, ...] = ()
+    """Further metrics, each combined by itself and added where there is one (other queues)."""
+    ranks: tuple[str, ...] | None = None
+    """Engines: labels of the ranks that repeat one another. Rows of two servers are added unless
+    these alone tell them apart. None: rows of all servers repeat one another."""
     below: float = math.inf
     """Values at or above this stand for "no value" in the exporter's own language."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of all metrics this reading may come from."""
-        return tuple(dict.fromkeys(rows.metric for rows in (*self.rows, *self.out_of)))
+        every = (*self.rows, *self.plus, *self.out_of)
+        return tuple(dict.fromkeys(rows.metric for rows in every))
 
     def bind(
         self,
@@ -85,7 +96,7 @@ class Reading:
             chosen = (tuple(t for t in rows if may_carry(t, selector or {})) for rows in found)
             return tuple(rows for rows in chosen if rows)
 
-        return Bound(self, tracks(self.rows), tracks(self.out_of))
+        return Bound(self, tracks(self.rows), tracks(self.plus), tracks(self.out_of))
 
     def combined(self, found: Sequence[tuple[Track, float]]) -> float:
         """Return the value of rows that were found; at least one."""
@@ -93,33 +104,63 @@ class Reading:
             return found[0][1] * self.scale
         if self.label is not None:
             found = _newest(found)
-        largest: dict[tuple[str | None, ...], float] = {}
+        things: dict[tuple[str | None, ...], list[tuple[Track, float]]] = {}
         for track, value in found:
-            thing = tuple(track.labels.get(name) for name in self.over)
-            largest[thing] = max(value, largest.get(thing, value))
-        return _COMBINE[self.combine](list(largest.values())) * self.scale
+            things.setdefault(_values(track, self.over), []).append((track, value))
+        values = [value for rows in things.values() for value in self._of_one(rows)]
+        return _COMBINE[self.combine](values) * self.scale
+
+    def _of_one(self, rows: Sequence[tuple[Track, float]]) -> Iterable[float]:
+        """Return the value of one thing; several where several servers have one each."""
+        largest = max(value for _, value in rows)
+        if self.ranks is None or len({server_of(track) for track, _ in rows}) == 1:
+            return (largest,)
+        by_server: dict[Server, dict[tuple[str | None, ...], float]] = {}
+        for track, value in rows:
+            of_ranks = by_server.setdefault(server_of(track), {})
+            ranks = _values(track, self.ranks)
+            of_ranks[ranks] = max(value, of_ranks.get(ranks, value))
+        each = itertools.combinations(by_server.values(), 2)
+        if all(one.keys().isdisjoint(other) for one, other in each):
+            return (largest,)  # one engine whose ranks are spread over servers
+        return [max(of_ranks.values()) for of_ranks in by_server.values()]
+
+
+Server = tuple[Subject, str | None]
+"""A pod, and the address that is scraped."""
+
+
+def server_of(track: Track) -> Server:
+    """Return the server whose page a series is on; two jobs that scrape one port have one."""
+    return track.subject, track.labels.get("instance")
+
+
+def _values(track: Track, names: Iterable[str]) -> tuple[str | None, ...]:
+    return tuple(track.labels.get(name) for name in names)
 
 
 class Bound:
     """A reading, and the series of one replica that it is read off."""
 
-    __slots__ = ("_alternatives", "_only", "_out_of", "_reading")
+    __slots__ = ("_alternatives", "_only", "_out_of", "_plus", "_reading")
 
     def __init__(
         self,
         reading: Reading,
         alternatives: tuple[tuple[Track, ...], ...],
+        plus: tuple[tuple[Track, ...], ...],
         out_of: tuple[tuple[Track, ...], ...],
     ) -> None:
         self._reading = reading
         self._alternatives = alternatives
+        self._plus = plus
         self._out_of = out_of
-        self._only = _only(reading, alternatives)
+        self._only = None if plus else _only(reading, alternatives)
 
     @property
     def tracks(self) -> Iterator[Track]:
         """The series, those of every alternative."""
-        return itertools.chain(*self._alternatives)
+        return itertools.chain(*self._alternatives, *self._plus)
 
     def at(self, at_s: float, stale_after_s: float) -> float | None:
         """Return the value at an instant, None if it is missing."""
@@ -129,6 +170,9 @@ class Bound:
                 return None
             return value * self._reading.scale
         value = self._first(self._alternatives, at_s, stale_after_s)
+        more = (self._first((tracks,), at_s, stale_after_s) for tracks in self._plus)
+        if known := [one for one in more if one is not None]:
+            value = math.fsum((value or 0.0, *known))
         if value is None or not self._reading.out_of:
             return value
         whole = self._first(self._out_of, at_s, stale_after_s)
@@ -148,9 +192,30 @@ class Bound:
                 for track, value in values
                 if value is not None and value < reading.below
             ]
+            if found and reading.ranks is not None and reading.label is None:
+                found = _without_predecessors(found, at_s)
             if found:
                 return reading.combined(found)
         return None
+
+
+def _without_predecessors(
+    found: list[tuple[Track, float]], at_s: float
+) -> list[tuple[Track, float]]:
+    """Leave out rows of a server that fell silent before another one of its pod began."""
+    servers = {server_of(track) for track, _ in found}
+    if len(servers) == len({subject for subject, _ in servers}):
+        return found
+    began = [(server_of(track), track.first_s) for track, _ in found]
+
+    def is_replaced(track: Track) -> bool:
+        subject, instance = server_of(track)
+        last = track.last(at_s)
+        return last is not None and any(
+            other[0] == subject and other[1] != instance and at > last[0] for other, at in began
+        )
+
+    return [(track, value) for track, value in found if not is_replaced(track)]
 
 
 def _only(reading: Reading, alternatives: tuple[tuple[Track, ...], ...]) -> Track | None:
@@ -170,9 +235,21 @@ def may_carry(track: Track, selector: Mapping[str, str]) -> bool:
 
 
 def _newest(found: Sequence[tuple[Track, float]]) -> Sequence[tuple[Track, float]]:
-    """Of info rows, those still reported: an engine that restarts in its pod leaves old ones."""
-    newest_s = max(track.times[-1] for track, _ in found)
-    return [(track, value) for track, value in found if track.times[-1] == newest_s]
+    """
+    Of info rows, those still reported.
+
+    An engine that restarts leaves rows with the labels it had; a server that is gone leaves all.
+    """
+    newest: dict[Server, float] = {}
+    for track, _ in found:
+        server = server_of(track)
+        newest[server] = max(track.times[-1], newest.get(server, track.times[-1]))
+    last_s = max(newest.values())
+    return [
+        (track, value)
+        for track, value in found
+        if track.times[-1] == newest[server_of(track)] > last_s - _INFO_AGE_S
+    ]
 
 
 def _number(text: str | None) -> float | None:

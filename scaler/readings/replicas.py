@@ -2,22 +2,20 @@
 One replica at an instant: engine and GPU readings of its pods, and whether the engine is stuck.
 
 An engine that reports requests running while nothing it counts moves is frozen: its web server
-still answers with the last values it had, so its readings are missing, not steady.
+still answers with the last values it had, so its readings are missing, not steady. Of several
+servers that make up a replica none may be silent: the sum of the others is no reading of it.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scaler.decision.sample import Replica
 
 from . import dcgm
-from .engines.profile import LIVE, EngineProfile
-from .readings import Bound
-from .series import SeriesStore, Subject
-
-FROZEN_INTERVALS = 2
-_JITTER = 0.1
-"""Share of the span by which three scrapes may lie further apart than they should."""
+from .engines.profile import COUNTERS, LIVE, EngineProfile
+from .life import Life
+from .readings import Bound, server_of
+from .series import SeriesStore, Subject, Track
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +32,8 @@ class ReplicaReader:
     """
     Reads one replica off the store, by the series that there are.
 
-    ``pods`` are its pods, the one that serves first: engine readings are that one's, GPU readings
-    are averaged over all.
+    ``pods`` are its pods: engine readings are those of every one that serves, GPU readings are
+    averaged over all.
     """
 
     def __init__(
@@ -50,51 +48,109 @@ class ReplicaReader:
     ) -> None:
         self._name = name
         self._staleness = staleness
-        leader = pods[:1]
+        self._gauges_leave = profile.gauges_leave
         self._engine = {
-            field: reading.bind(store, leader, selector)
+            field: reading.bind(store, pods, selector)
             for field, reading in profile.readings.items()
         }
-        self._progress = [sign.bind(store, leader, selector) for sign in profile.progress]
-        self._awake = profile.awake.bind(store, leader, selector) if profile.awake else None
+        self._counters = {
+            field: bound
+            for field, bound in self._engine.items()
+            if field in COUNTERS and any(bound.tracks)
+        }
+        self._ups = [track for pod in pods for track in store.tracks("up", pod)]
+        self._awake = profile.awake.bind(store, pods, selector) if profile.awake else None
+        signs = [sign.bind(store, pods, selector) for sign in profile.progress]
+        self._life = Life(
+            running=self._engine["requests_running"].tracks,
+            counters=_series(self._counters.values()),
+            moving=_series(signs),
+            still=self._awake.tracks if self._awake else (),
+            interval_s=staleness.interval_s,
+            stale_after_s=staleness.engine_s,
+            stated_s=profile.refresh_s,
+        )
         self._gpus = dcgm.GpuReader(store, pods)
 
     def at(self, at_s: float) -> Replica | None:
         """Return the replica at an instant, None if no engine series of it is fresh then."""
-        stale_after_s = self._staleness.engine_s
-        if all(self._engine[field].at(at_s, stale_after_s) is None for field in LIVE):
+        engine = self._read(at_s)
+        if engine is None:
             return None
-        engine = {
-            field: value
-            for field, bound in self._engine.items()
-            if (value := bound.at(at_s, stale_after_s)) is not None
-        }
-        awake = self._awake.at(at_s, stale_after_s) if self._awake else None
-        if engine.get("requests_running") and self._is_frozen(at_s):
+        if engine.get("requests_running") and self._life.is_frozen(at_s):
             engine = {}
+        stale_after_s = self._staleness.engine_s
+        awake = self._awake.at(at_s, stale_after_s) if self._awake else None
         gpus = self._gpus.at(at_s, self._staleness.gpu_s)
         return Replica(name=self._name, sleeping=awake == 0, **engine, **gpus)
 
-    def _is_frozen(self, at_s: float) -> bool:
-        """
-        Whether requests ran through two intervals in which nothing moved.
+    def _read(self, at_s: float) -> dict[str, float] | None:
+        """Return the engine's fields; none while one of its servers is silent."""
+        engine = {
+            field: value
+            for field, bound in self._engine.items()
+            if (value := bound.at(at_s, self._staleness.engine_s)) is not None
+        }
+        if not any(field in engine for field in LIVE):
+            if not self._is_idle(at_s):
+                return None
+            engine.update(dict.fromkeys(LIVE, 0.0))
+        if self._life.is_partial(at_s):
+            return {}
+        for field, bound in self._counters.items():
+            if field not in engine and self._is_unborn(bound, at_s):
+                engine[field] = 0.0
+            elif self._breaks(bound, at_s):
+                engine.pop(field, None)
+        return engine
 
-        Three scrapes with the same values: two could be one prompt that takes a while.
+    def _is_idle(self, at_s: float) -> bool:
         """
-        intervals_s = FROZEN_INTERVALS * self._staleness.interval_s
-        moving = self._recent(self._progress, at_s, intervals_s)
-        running = self._recent([self._engine["requests_running"]], at_s, intervals_s)
-        return (
-            bool(moving)
-            and all(len(values) > FROZEN_INTERVALS and len(set(values)) == 1 for values in moving)
-            and any(len(values) > FROZEN_INTERVALS and min(values) > 0 for values in running)
+        Whether a page without its gauges says that nothing runs.
+
+        Some engines show no row of a gauge before their first request, and some take it away after
+        the last one. While counters move, or where they moved and the gauge was never seen, its
+        absence means nothing.
+        """
+        is_known = (
+            self._gauges_leave
+            or not self._life.has_counted(at_s)
+            or any(track.first_s <= at_s for field in LIVE for track in self._engine[field].tracks)
+        )
+        return is_known and self._life.is_quiet(at_s)
+
+    def _is_unborn(self, bound: Bound, at_s: float) -> bool:
+        """Whether a counter is about to appear on a page that is up: until then it is 0."""
+        first = min(bound.tracks, key=lambda track: track.first_s)
+        born_s = first.first_s
+        if not born_s - self._staleness.engine_s < at_s < born_s:
+            return False
+        return self._life.is_fresh(at_s, server_of(first)) or any(
+            up.at(at_s, self._staleness.engine_s)
+            for up in self._ups
+            if server_of(up) == server_of(first)
         )
 
-    def _recent(self, signs: Iterable[Bound], at_s: float, back_s: float) -> list[Sequence[float]]:
-        """Return the newest values of each fresh series of some readings."""
-        return [
-            track.recent(at_s, back_s * (1 + _JITTER))
-            for bound in signs
-            for track in bound.tracks
-            if track.at(at_s, self._staleness.engine_s) is not None
-        ]
+    def _breaks(self, bound: Bound, at_s: float) -> bool:
+        """
+        Whether some of a counter's series fell or left while others went on.
+
+        Their sum then says nothing of what happened: it is no counter that began anew.
+        """
+        tracks = tuple(bound.tracks)
+        if len(tracks) < 2:
+            return False
+        before_s, stale_s = at_s - self._staleness.interval_s, self._staleness.engine_s
+        goes_on = breaks = False
+        for track in tracks:
+            before, now = track.at(before_s, stale_s), track.at(at_s, stale_s)
+            if before is None:
+                breaks |= now is not None and not self._life.is_fresh(before_s, server_of(track))
+            else:
+                goes_on |= now is not None and now >= before
+                breaks |= now is None or now < before
+        return goes_on and breaks
+
+
+def _series(readings: Iterable[Bound]) -> Iterator[Track]:
+    return (track for bound in readings for track in bound.tracks)

@@ -32,12 +32,18 @@ _KEPT_ROUNDS = 8
 class Track:
     """The points of one series, in time order."""
 
-    __slots__ = ("labels", "times", "values")
+    __slots__ = ("labels", "subject", "times", "values")
 
-    def __init__(self, labels: Mapping[str, str]) -> None:
+    def __init__(self, labels: Mapping[str, str], subject: Subject = ("", "")) -> None:
         self.labels = labels
+        self.subject = subject
         self.times = array.array("d")
         self.values = array.array("d")
+
+    @property
+    def first_s(self) -> float:
+        """The instant of the first point; inf: there is none."""
+        return self.times[0] if self.times else math.inf
 
     def merge(self, points: Sequence[Point]) -> float:
         """
@@ -79,6 +85,14 @@ class Track:
         if end == 0:
             return ()
         return self.values[bisect.bisect_left(self.times, self.times[end - 1] - back_s) : end]
+
+    def changes(self, at_s: float, back_s: float) -> list[float]:
+        """Return the instants in ``(at − back, at]`` whose value is not the one before."""
+        first = max(1, bisect.bisect_right(self.times, at_s - back_s))
+        end = bisect.bisect_right(self.times, at_s)
+        return [
+            self.times[at] for at in range(first, end) if self.values[at] != self.values[at - 1]
+        ]
 
     def gaps(self) -> list[float]:
         """Return the seconds between neighbouring points, of the newest points."""
@@ -135,7 +149,7 @@ class SeriesStore:
         if track is None:
             if self._count >= self._max_series:
                 raise SourceError("limit", f"more than {self._max_series} series (maxSeries)")
-            track = rows[key] = Track(labels)
+            track = rows[key] = Track(labels, subject)
             self._resize(metric, subject, 1)
         earliest = track.merge(points)
         if earliest < math.inf:

@@ -6,6 +6,7 @@ gathered with its path, and reading goes on, so that all of a document come at o
 """
 
 import difflib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from scaler.errors import Problem
 
 from .readings import Combine, Reading, Rows
 
-_READING_KEYS = ("metrics", "over", "combine", "scale", "label", "out_of")
+_READING_KEYS = ("metrics", "plus", "over", "combine", "scale", "label", "out_of")
 
 
 class Written:
@@ -23,7 +24,13 @@ class Written:
         self.where = where
         self.problems = problems
 
-    def reading(self, where: str, written: object, over: tuple[str, ...]) -> Reading:
+    def reading(
+        self,
+        where: str,
+        written: object,
+        over: tuple[str, ...],
+        ranks: tuple[str, ...] | None = None,
+    ) -> Reading:
         if isinstance(written, str):
             written = {"metrics": written}
         fields = self.mapping(where, written, _READING_KEYS)
@@ -46,6 +53,8 @@ class Written:
             scale=float(scale),
             label=None if label is None else str(label),
             out_of=self.rows(f"{where}.out_of", fields.get("out_of")),
+            plus=self.rows(f"{where}.plus", fields.get("plus")),
+            ranks=ranks,
         )
 
     def rows(self, where: str, written: object) -> tuple[Rows, ...]:
@@ -75,6 +84,12 @@ class Written:
             self.problem(where, str(written), "a text, or a list of texts")
             return ()
         return tuple(texts)
+
+    def number(self, where: str, written: object) -> float:
+        if isinstance(written, int | float) and 0 <= written < math.inf:
+            return float(written)
+        self.problem(where, str(written), "a number, 0 or more")
+        return 0.0
 
     def mapping(
         self, where: str, written: object, allowed: tuple[str, ...] | None

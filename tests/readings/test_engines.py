@@ -1,9 +1,11 @@
 """Other engines, on text that their sources document; and profiles that people write."""
 
 import dataclasses
+import itertools
 
 import pytest
 
+from scaler.decision.rates import increase
 from scaler.decision.sample import Replica
 from scaler.errors import ConfigurationError
 from scaler.readings.assemble import Assembly
@@ -30,6 +32,10 @@ def replica_of(engine, *pages, profiles=None):
         observer.round(NOW_S - age * STEP_S, {"llm-0": page})
     (replica,) = observer.window().latest.replicas
     return replica
+
+
+CONFIG = {"num_gpu_blocks": "8192", "block_size": "128", "kv_cache_size_tokens": "524288"}
+"""Of two data-parallel engines of 4096 blocks each, on the row of each (vLLM 0.32.0)."""
 
 
 def sglang(name, value, **labels):
@@ -280,6 +286,147 @@ def test_every_engine_of_the_contract_is_there_and_its_names_are_its_own():
                 assert owners.setdefault(metric, name) == name, "auto could not tell them apart"
 
 
+@pytest.mark.parametrize(
+    ("engine", "page", "expected"),
+    [
+        pytest.param(
+            "vllm",
+            "".join(
+                busy(running=1)
+                + row("vllm:cache_config_info", 1, engine=engine, **CONFIG)
+                + row("vllm:num_requests_running", 1, engine=engine, model_name="m")
+                for engine in ("0", "1")
+            ),
+            {"requests_running": 2, "kv_blocks": 8192, "kv_capacity_tokens": 1_048_576},
+            id="data parallel: blocks are the sum of all engines on each row, tokens are not",
+        ),
+        pytest.param(
+            "sglang",
+            sglang("num_running_reqs", 64, engine_type="decode")
+            + sglang("num_queue_reqs", 1, engine_type="decode")
+            + sglang("num_decode_prealloc_queue_reqs", 80, engine_type="decode")
+            + sglang("num_decode_transfer_queue_reqs", 20, engine_type="decode"),
+            {"requests_running": 64, "requests_waiting": 101},
+            id="sglang: a decode engine queues elsewhere",
+        ),
+        pytest.param(
+            "sglang",
+            sglang("num_running_reqs", 3, engine_type="prefill")
+            + sglang("num_queue_reqs", 2, engine_type="prefill")
+            + sglang("num_prefill_bootstrap_queue_reqs", 30, engine_type="prefill")
+            + sglang("num_prefill_inflight_queue_reqs", 4, engine_type="prefill"),
+            {"requests_running": 3, "requests_waiting": 36},
+            id="sglang: so does a prefill engine",
+        ),
+        pytest.param(
+            "llamacpp",
+            "".join(
+                row("llamacpp:requests_processing", running, model=model)
+                + row("llamacpp:requests_deferred", 1, model=model)
+                for model, running in (("one", 2), ("two", 3))
+            ),
+            {"requests_running": 5, "requests_waiting": 2},
+            id="llama.cpp: the models of a router",
+        ),
+        pytest.param(
+            "ray-vllm",
+            "".join(
+                row("ray_vllm_num_requests_running", 2, model_name="m", engine="0", WorkerId=worker)
+                for worker in ("a", "b")
+            ),
+            {"requests_running": 4},
+            id="ray before ReplicaId: by worker",
+        ),
+    ],
+)
+def test_what_is_counted_by_several_is_added_and_what_repeats_is_not(engine, page, expected):
+    found = replica_of(engine, page)
+    assert {field: getattr(found, field) for field in expected} == expected
+
+
+def servers(*pages, pods=None, kind="StatefulSet", engine="vllm"):
+    """Return the replicas of pages that come from addresses, or pods, of their own."""
+    workload = Workload(
+        namespace="serve", scaled_object="llm", kind=kind, name="llm", engine=engine
+    )
+    observer = Observer(workload)
+    for number, page in enumerate(pages):
+        pod = pods[number] if pods else "llm-0"
+        address = f"10.0.0.1:{8000 + number}"
+        observer.scrape(NOW_S, page, namespace="serve", pod=pod, instance=address)
+    observer.round(NOW_S, {})
+    return observer.window().latest.replicas
+
+
+def test_two_servers_of_one_pod_are_told_apart_by_their_address():
+    (found,) = servers(busy(running=3, waiting=1), busy(running=5, waiting=2))
+    assert (found.requests_running, found.requests_waiting) == (8, 3)
+
+
+def test_a_port_that_two_jobs_scrape_is_one_server():
+    observer = Observer()
+    for job in ("pods", "services"):
+        target = {"namespace": "serve", "pod": "llm-0", "instance": "10.0.0.1:8000", "job": job}
+        observer.scrape(NOW_S, busy(running=3), **target)
+    observer.round(NOW_S, {})
+    assert observer.window().latest.replicas[0].requests_running == 3
+
+
+def test_a_pod_that_came_back_at_another_address_is_not_there_twice():
+    observer = Observer()
+    for age, address in ((1, "10.0.0.1:8000"), (0, "10.0.0.9:8000")):
+        target = {"namespace": "serve", "pod": "llm-0", "instance": address}
+        observer.scrape(NOW_S - age * STEP_S, busy(running=3), **target)
+    observer.round(NOW_S, {})
+    assert [one.replicas[0].requests_running for one in observer.window().samples] == [3, 3]
+
+
+GROUP = {"pods": ("llm-0", "llm-0-1"), "kind": "LeaderWorkerSet"}
+
+
+@pytest.mark.parametrize("ranks", [("0", "1"), ("0", "0")], ids=["ranks go on", "each begins at 0"])
+def test_of_a_group_whose_every_pod_serves_all_ranks_count(ranks):
+    pages = [
+        row("vllm:num_requests_running", running, engine=rank, model_name="m")
+        + row("vllm:kv_cache_usage_perc", usage, engine=rank, model_name="m")
+        + row("vllm:cache_config_info", 1, engine=rank, **CONFIG)
+        for rank, running, usage in zip(ranks, (8, 16), (0.2, 0.6), strict=True)
+    ]
+    (found,) = servers(*pages, **GROUP)
+    assert (found.name, found.requests_running) == ("llm-0", 24)
+    assert (found.kv_cache_usage, found.kv_blocks) == (pytest.approx(0.4), 16_384)
+
+
+def test_tensor_ranks_of_one_engine_over_two_pods_repeat_one_another():
+    pages = [sglang("num_running_reqs", 9, tp_rank=rank, dp_rank="0") for rank in ("0", "8")]
+    (found,) = servers(*pages, **GROUP, engine="sglang")
+    assert found.requests_running == 9
+
+
+def test_a_group_of_which_a_server_fell_silent_is_not_the_sum_of_the_others():
+    workload = Workload(namespace="serve", scaled_object="llm", kind="LeaderWorkerSet", name="llm")
+    observer = Observer(workload)
+    for age in range(8, -1, -1):
+        pods = ("llm-0", "llm-0-1") if age > 4 else ("llm-0",)
+        page = busy(running=4, generation_tokens_total=1e6 - age)
+        observer.round(NOW_S - age * STEP_S, dict.fromkeys(pods, page))
+    counts = [one.replicas[0].requests_running for one in observer.window().samples]
+    assert counts == [8, 8, 8, 8, 8, 8, None, None, None]
+
+
+def test_a_server_that_began_anew_beside_another_is_no_burst():
+    observer = Observer()
+    for at, tokens in enumerate((900_000, 900_010, 5, 15)):
+        for port, counted in (("8000", 500_000 + 10 * at), ("8001", tokens)):
+            target = {"namespace": "serve", "pod": "llm-0", "instance": f"10.0.0.1:{port}"}
+            page = busy(generation_tokens_total=counted)
+            observer.scrape(NOW_S - (3 - at) * STEP_S, page, **target)
+    observer.round(NOW_S, {})
+    samples = observer.window().samples
+    rises = [increase(*pair, "generation_tokens_total") for pair in itertools.pairwise(samples)]
+    assert rises == [20, None, None]
+
+
 def test_a_stuck_scheduler_is_told_by_its_throughput_alone():
     def page(throughput):
         return (
@@ -296,8 +443,9 @@ def test_a_stuck_scheduler_is_told_by_its_throughput_alone():
 def test_an_engine_left_to_be_found_out_asks_for_more_once_it_is_found():
     observer = observer_of("auto")
     asked = [w for w in observer.assembly.wanted(observer.workloads) if w.exporter == "engine"]
-    live = {m for p in shipped_profiles().values() for f in LIVE for m in p.readings[f].metrics}
-    assert {metric for wanted in asked for metric in wanted.metrics} == {"up", *live}
+    signs = {m for p in shipped_profiles().values() for one in p.signs for m in one.metrics}
+    assert {metric for wanted in asked for metric in wanted.metrics} == {"up", *signs}
+    assert len(asked) == 1 + len(shipped_profiles())
     observer.round(NOW_S, {"llm-0": busy()})
     found = observer.assembly.wanted(observer.workloads)
     assert any("vllm:generation_tokens_total" in wanted.metrics for wanted in found)

@@ -8,7 +8,7 @@ from scaler.readings.series import SeriesStore, Subject
 from scaler.readings.wanted import Exporter, Wanted
 from scaler.source import Workload
 
-from .profile import LIVE, EngineProfile
+from .profile import EngineProfile
 
 AUTO = "auto"
 """Stands for the engine whose metrics a workload's pods have."""
@@ -25,26 +25,29 @@ class KnownEngines:
         """
         Yield the readings of the workloads' engines; what is in a label changes with its pod.
 
-        Of an engine that is only one that ``auto`` might find, what shows it to be there.
+        Of an engine that is only one that ``auto`` might find, what shows it to be there, at once.
         """
         stated = {workload.engine for workload in workloads}
         for profile in self._of(workloads):
             is_there = profile.name in stated or self._has_series(profile)
-            live = (profile.readings[field] for field in LIVE)
-            for reading in profile.all_readings if is_there else live:
+            if not is_there:
+                signs = dict.fromkeys(m for reading in profile.signs for m in reading.metrics)
+                yield Wanted(metrics=tuple(signs), exporter=Exporter.ENGINE)
+                continue
+            for reading in profile.all_readings:
                 yield Wanted(
                     metrics=reading.metrics,
                     exporter=Exporter.ENGINE,
                     once_a_minute=reading.label is not None,
                 )
 
-    def live_metrics(self, workloads: Collection[Workload]) -> tuple[str, ...]:
+    def sign_metrics(self, workloads: Collection[Workload]) -> tuple[str, ...]:
         """Return metrics of which an engine of the workloads has at least one."""
         return tuple(
             metric
             for profile in self._of(workloads)
-            for field in LIVE
-            for metric in profile.readings[field].metrics
+            for reading in profile.signs
+            for metric in reading.metrics
         )
 
     def length_metrics(
@@ -72,7 +75,7 @@ class KnownEngines:
             raise ConfigurationError(Problem(field="engine", got=workload.engine, allowed=known))
         if len(candidates) == 1:
             return candidates[0]
-        speaking = (one for one in candidates if _live_tracks(one, self._store, pods))
+        speaking = (one for one in candidates if _signs_of(one, self._store, pods))
         return next(speaking, candidates[0])
 
     def carries(self, workload: Workload, pod: Subject) -> bool:
@@ -81,14 +84,12 @@ class KnownEngines:
         return any(
             selector.items() <= labels.items()
             for profile in self._named(workload.engine)
-            for labels in _live_tracks(profile, self._store, (pod,))
+            for labels in _signs_of(profile, self._store, (pod,))
         )
 
     def _has_series(self, profile: EngineProfile) -> bool:
         return any(
-            self._store.subjects(metric)
-            for field in LIVE
-            for metric in profile.readings[field].metrics
+            self._store.subjects(metric) for reading in profile.signs for metric in reading.metrics
         )
 
     def _of(self, workloads: Collection[Workload]) -> list[EngineProfile]:
@@ -101,13 +102,13 @@ class KnownEngines:
         return [self._profiles[name]] if name in self._profiles else []
 
 
-def _live_tracks(
+def _signs_of(
     profile: EngineProfile, store: SeriesStore, pods: Sequence[Subject]
 ) -> list[Mapping[str, str]]:
     """Return the labels of the series by which a replica is told to be alive."""
     return [
         track.labels
-        for field in LIVE
-        for rows in profile.readings[field].rows
+        for reading in profile.signs
+        for rows in reading.rows
         for track in rows.of(store, pods)
     ]

@@ -27,10 +27,16 @@ FIELDS = tuple(
 LIVE = ("requests_running", "requests_waiting")
 """A replica has a live engine series when one of these is fresh."""
 
+COUNTERS = tuple(name for name in FIELDS if name.endswith(("_total", "_sum_s", "_count")))
+"""Those of them that only rise while the engine runs."""
+
 _KEYS = (
     "extends",
     "over",
+    "ranks",
     "allocates_up_front",
+    "refresh_s",
+    "gauges_leave",
     "readings",
     "awake",
     "progress",
@@ -49,13 +55,27 @@ class EngineProfile:
     awake: Reading | None = None
     """Reads 0 while the engine sleeps (weights offloaded)."""
     progress: tuple[Reading, ...] = ()
-    """What moves while the engine works; empty: a stuck engine cannot be told."""
+    """What moves while the engine works, beside its counters; empty: a stuck engine cannot be
+    told."""
+    refresh_s: float = 0.0
+    """How often the page changes, where that is known to be more seldom than it is scraped."""
+    gauges_leave: bool = False
+    """Gauges leave the page while nothing runs, counters stay."""
     prompt_lengths: tuple[str, ...] = ()
     """Histogram of prompt tokens per request: names of its ``_bucket`` series, newest first."""
     output_lengths: tuple[str, ...] = ()
     """Likewise of generated tokens per request."""
     allocates_up_front: bool = False
     """The engine takes its GPU memory when it starts: memory in use says nothing of load."""
+
+    @property
+    def signs(self) -> Iterator[Reading]:
+        """Readings of which an engine's page has at least one, also before its first request."""
+        yield from (self.readings[field] for field in LIVE)
+        if "generation_tokens_total" in self.readings:
+            yield self.readings["generation_tokens_total"]
+        if self.awake is not None:
+            yield self.awake
 
     @property
     def all_readings(self) -> Iterator[Reading]:
@@ -113,23 +133,29 @@ def _profile(
     fields = document.mapping("", written, _KEYS)
     parent = _parent(document, fields.get("extends"), known)
     over = document.texts("over", fields.get("over"))
+    ranks = document.texts("ranks", fields.get("ranks"))
     named = document.mapping("readings", fields.get("readings", {}), FIELDS)
     readings = {
         **parent.readings,
-        **{field: document.reading(f"readings.{field}", named[field], over) for field in named},
+        **{
+            field: document.reading(f"readings.{field}", named[field], over, ranks)
+            for field in named
+        },
     }
     if not all(field in readings for field in LIVE):
         document.problem("readings", "no " + " and ".join(LIVE), "both, at least")
     awake = fields.get("awake")
     progress = tuple(
-        readings.get(sign) or document.reading("progress", sign, over)
+        readings.get(sign) or document.reading("progress", sign, over, ranks)
         for sign in document.texts("progress", fields.get("progress"))
     )
     return EngineProfile(
         name=name,
         readings=readings,
-        awake=parent.awake if awake is None else document.reading("awake", awake, over),
+        awake=parent.awake if awake is None else document.reading("awake", awake, over, ranks),
         progress=progress or parent.progress,
+        refresh_s=document.number("refresh_s", fields.get("refresh_s", parent.refresh_s)),
+        gauges_leave=bool(fields.get("gauges_leave", parent.gauges_leave)),
         prompt_lengths=document.texts("prompt_lengths", fields.get("prompt_lengths"))
         or parent.prompt_lengths,
         output_lengths=document.texts("output_lengths", fields.get("output_lengths"))
