@@ -193,13 +193,15 @@ def _one_without_other(value: object, one: str, other: str) -> tuple[Problem, ..
     if len(missing) != 1:
         return ()
     stated = other if missing[0] == one else one
-    return (Problem(field=missing[0], got="nothing", allowed=f"stated, since {stated} is"),)
+    allowed = f"stated, since {stated} is"
+    return (Problem(field=missing[0], got="nothing", allowed=allowed, others=(stated,)),)
 
 
 def _both(value: object, one: str, other: str) -> tuple[Problem, ...]:
     if getattr(value, one) is None or getattr(value, other) is None:
         return ()
-    return (Problem(field=one, got="both", allowed=f"this, or {other}, but not both"),)
+    allowed = f"this, or {other}, but not both"
+    return (Problem(field=one, got="both", allowed=allowed, others=(other,)),)
 
 
 def _refuse_outside(

@@ -17,6 +17,7 @@ traceback is never a user's mistake.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 
 class KvtideError(Exception):
@@ -30,10 +31,19 @@ class Problem:
     field: str
     got: str
     allowed: str
+    others: tuple[str, ...] = ()
+    """Fields beside this one that ``allowed`` names, as it writes them."""
 
     def __str__(self) -> str:
         """Return the sentence a person reads."""
         return f"{self.field}: got {self.got}; allowed: {self.allowed}"
+
+    def renamed(self, name: Callable[[str], str]) -> "Problem":
+        """Return the problem with every field that it carries called what ``name`` says."""
+        allowed, others = self.allowed, tuple(name(other) for other in self.others)
+        for old, new in zip(self.others, others, strict=True):
+            allowed = allowed.replace(old, new)
+        return dataclasses.replace(self, field=name(self.field), allowed=allowed, others=others)
 
 
 class ConfigurationError(KvtideError):

@@ -97,7 +97,12 @@ def estimate_memory(
     total = serving.gpu_memory_gib
     if total is None:
         raise ConfigurationError(
-            Problem(field="gpu", got="nothing", allowed="a GPU's name, or gpu_memory_gib")
+            Problem(
+                field="gpu",
+                got="nothing",
+                allowed="a GPU's name, or gpu_memory_gib",
+                others=("gpu_memory_gib",),
+            )
         )
     fraction = default_fraction(serving, total) if utilization is None else utilization
     if not 0 < fraction <= 1:

@@ -6,7 +6,6 @@ stay true: every wrong field is told at once.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from scaler.errors import ConfigurationError, Problem
 from .architecture import ModelArchitecture
 from .gpus import Gpu, find_gpu
 from .kv_cache import Engine, GpuClass, Serving
+from .kv_cache.serving import MOST_GIB
 from .models import load_model
 from .planned import MemoryTerms, Planned, RequestLengths, plan
 from .token_length import TokenLength
@@ -87,11 +87,14 @@ class CapacityQuestion:
     overflow_probability: float = 0.01
 
 
-def planned_capacity(question: CapacityQuestion) -> Planned:
+def planned_capacity(
+    question: CapacityQuestion, load: Callable[[str], ModelArchitecture] = load_model
+) -> Planned:
     """
     Return the replica that a question describes: its KvLayout, blocks, memory and concurrency.
 
-    ``.capacity.layout`` is the footprint law, ``.capacity.num_blocks`` the computed blocks.
+    ``.capacity.layout`` is the footprint law, ``.capacity.num_blocks`` the computed blocks;
+    ``load`` says what a model's name means.
 
     Raises:
         ConfigurationError: every field that is wrong, missing or not supported.
@@ -105,7 +108,7 @@ def planned_capacity(question: CapacityQuestion) -> Planned:
             problems.extend(map(_as_asked, error.problems))
             return None
 
-    architecture = known(lambda: _model(question))
+    architecture = known(lambda: _model(question, load))
     gpu = known(lambda: _gpu(question))
     engine = known(lambda: _engine(question.engine))
     serving = known(lambda: _serving(question, gpu, engine or Engine.VLLM))
@@ -128,9 +131,11 @@ MODELOPT = ("modelopt", "modelopt_fp4", "nvfp4", "petit_nvfp4")
 """Formats of checkpoints that declare an 8-bit KV cache, where the model's own says nothing."""
 
 
-def _model(question: CapacityQuestion) -> ModelArchitecture:
+def _model(
+    question: CapacityQuestion, load: Callable[[str], ModelArchitecture]
+) -> ModelArchitecture:
     """Return the architecture, with the KV type that a stated format's checkpoints declare."""
-    model = load_model(question.model)
+    model = load(question.model)
     declares = (question.quantization or "").lower() in MODELOPT
     if declares and model.quantization is None and model.kv_dtype is None:
         return dataclasses.replace(model, kv_dtype="fp8")
@@ -221,9 +226,9 @@ def _lengths(question: CapacityQuestion) -> RequestLengths | None:
 
 def _unstated(question: CapacityQuestion, *, gpu_known: bool) -> list[Problem]:
     problems = [
-        Problem(field=name, got=f"{value:g}", allowed="above 0 and finite, GiB")
+        Problem(field=name, got=f"{value:g}", allowed=f"above 0 and at most {MOST_GIB:,.0f} GiB")
         for name in ("available_kv_gib", "weights_gib", "gpu_memory_gib")
-        if (value := getattr(question, name)) is not None and not 0 < value < math.inf
+        if (value := getattr(question, name)) is not None and not 0 < value <= MOST_GIB
     ]
     memory_known = gpu_known or question.gpu is not None or question.gpu_memory_gib is not None
     if question.available_kv_gib is None and not memory_known:

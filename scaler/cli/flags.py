@@ -1,6 +1,5 @@
 """Flags that several commands have, and how their values are read."""
 
-import dataclasses
 import math
 import pathlib
 from typing import Annotated
@@ -41,7 +40,9 @@ def duration_s(flag: str, text: str, *, least_s: float = 0.0, most_s: float = ma
 
 
 def as_flag(problem: Problem) -> Problem:
-    """Return a problem with its field, the name of a parameter, as the flag that was typed."""
-    if not problem.field.isidentifier():
-        return problem
-    return dataclasses.replace(problem, field="--" + problem.field.replace("_", "-"))
+    """Return a problem with its fields, names of parameters, as the flags that were typed."""
+    return problem.renamed(_flag)
+
+
+def _flag(field: str) -> str:
+    return "--" + field.replace("_", "-") if field.isidentifier() else field

@@ -252,36 +252,41 @@ class InferencePolicy:
 
     def _missing_companions(self) -> tuple[Problem, ...]:
         needs = (
-            (not self.metrics, "metrics", "at least one signal"),
+            (not self.metrics, "metrics", "at least one signal", ()),
             (
                 SignalName.RPS in self.metrics and self.rps_target is None,
                 "rps_target",
                 "stated, since the rps signal is chosen",
+                (),
             ),
             (
                 SignalName.QUEUE in self.metrics and self.queue_target is None,
                 "queue_target",
                 "stated, since the queue signal is chosen",
+                (),
             ),
             (
                 self.concurrency_mode is ConcurrencyMode.EXPLICIT and self.max_concurrency is None,
                 "max_concurrency",
                 "stated, since concurrency_mode is explicit",
+                ("concurrency_mode",),
             ),
             (
                 self.phase is Phase.PREFILL and self.ttft_target_s is None,
                 "ttft_target_s",
                 "stated, since phase is prefill",
+                ("phase",),
             ),
             (
                 self.tier_group is not None and self.tier_cost is None,
                 "tier_cost",
                 "stated, since tier_group is",
+                ("tier_group",),
             ),
         )
         return tuple(
-            Problem(field=field, got="nothing", allowed=allowed)
-            for missing, field, allowed in needs
+            Problem(field=field, got="nothing", allowed=allowed, others=others)
+            for missing, field, allowed, others in needs
             if missing
         )
 
@@ -427,4 +432,5 @@ def _in_order(policy: Policy, low: str, high: str, *, strict: bool = False) -> t
     if lower is None or upper is None or lower < upper or (lower == upper and not strict):
         return ()
     word = "below" if strict else "at most"
-    return (Problem(field=low, got=f"{lower:g}", allowed=f"{word} {high} ({upper:g})"),)
+    allowed = f"{word} {high} ({upper:g})"
+    return (Problem(field=low, got=f"{lower:g}", allowed=allowed, others=(high,)),)

@@ -12,6 +12,7 @@ from typing import Any
 
 from scaler.capacity.kv_cache import KvCapacity, KvLayout
 from scaler.capacity.planned import Planned
+from scaler.capacity.models import load_model, named_model
 from scaler.capacity.question import CapacityQuestion, planned_capacity
 from scaler.errors import ConfigurationError, Problem
 from scaler.source import Role
@@ -44,8 +45,8 @@ def read_capacity(
     given = {key.field for key in keys_of(CapacityKeys)} & values.keys() - {*RANKS}
     if "model" not in values:
         return Capacity(), tuple(
-            Problem(field="model", got="nothing", allowed=f"stated, since {key_name(field)} is")
-            for field in sorted(given)[:1]
+            Problem(field="model", got="nothing", allowed=f"stated, since {key} is", others=(key,))
+            for key in map(key_name, sorted(given)[:1])
         )
     try:
         planned = planned_replica(values, models)
@@ -73,13 +74,15 @@ def planned_replica(values: Mapping[str, Any], models: Mapping[str, str]) -> Pla
     """
     names = {field.name for field in dataclasses.fields(CapacityQuestion)}
     said = {name: value for name, value in values.items() if name in names and value is not None}
-    said["model"] = models.get(values["model"], values["model"])
+    configured = values["model"] in models
+    said["model"] = models[values["model"]] if configured else values["model"]
     for name in ("prompt_tokens", "output_tokens"):
         if name in said:
             said[name] = LENGTHS.write(said[name])
     if not said.keys() & {*MEMORY}:
         said["available_kv_gib"] = ANY_MEMORY_GIB
-    return planned_capacity(CapacityQuestion(**said))
+    # Whoever writes metadata names a model; which files are read is said by the configuration.
+    return planned_capacity(CapacityQuestion(**said), load_model if configured else named_model)
 
 
 def units_of(values: Mapping[str, Any]) -> dict[str, int]:

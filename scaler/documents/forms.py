@@ -49,6 +49,8 @@ class Form:
     """Regular expression of every text that ``read`` takes, unanchored, without lookarounds."""
     choices: tuple[str, ...] = ()
     """Every allowed text, where they can be counted."""
+    unit: str = ""
+    """What follows a bound that is told as a plain number, where the text may have another."""
 
 
 def form_of(name: str, hint: Any) -> Form:  # noqa: ANN401 - a type hint is any object
@@ -240,6 +242,7 @@ SHARES = Form(
     noun="share",
     allowed="a share such as 0.7 or 70%",
     pattern=f"{NUMBER}%?",
+    unit=" (0.7 or 70%)",
 )
 PERCENTS = Form(
     read=lambda text: _read_number(text.removesuffix("%")),
@@ -254,6 +257,7 @@ DURATIONS = Form(
     noun="duration",
     allowed="a duration with its unit such as 500ms, 60s, 5m or 1h30m",
     pattern=DURATION,
+    unit=" seconds",
 )
 SWITCH = Form(
     read=lambda text: {"true": True, "false": False}[matching("true|false", text).group()],

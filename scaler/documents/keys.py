@@ -21,6 +21,8 @@ from scaler.errors import ConfigurationError, Problem
 from .forms import Form, form_of, unwrapped
 
 NO_DEFAULT = dataclasses.MISSING
+LONGEST_NAME = 80
+"""Characters of a typed name that an error shows as they are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,13 @@ def read(
 
 def quoted(text: str) -> str:
     """Return a text as an error shows it: in quotes, a long one cut."""
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+    return repr(text if len(text) <= LONGEST_NAME else f"{text[:77]}...")
+
+
+def shown(name: str) -> str:
+    """Return a name that somebody typed as an error says it: a plain one as it is, else quoted."""
+    plain = 0 < len(name) <= LONGEST_NAME and name.isprintable()
+    return name if plain else quoted(name)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

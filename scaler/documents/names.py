@@ -6,7 +6,7 @@ from .forms import Form, choice, listed, matching
 
 LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
 NAME = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
-MODEL_NAME = r"[A-Za-z0-9][-A-Za-z0-9_.]*(?:/[A-Za-z0-9][-A-Za-z0-9_.]*)?"
+MODEL_NAME = r"[A-Za-z0-9][-A-Za-z0-9_.]{0,127}(?:/[A-Za-z0-9][-A-Za-z0-9_.]{0,127})?"
 KIND = r"[A-Z][A-Za-z0-9]{0,62}"
 INFERENCE_KINDS = ("Deployment", "StatefulSet", "LeaderWorkerSet", "Rollout")
 """Kinds whose pods are told by their names; pods of other kinds need a selector."""

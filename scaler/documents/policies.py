@@ -6,14 +6,13 @@ A policy names its fields (``stable_window_s: got 2; allowed: at least 6``); who
 """
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.errors import ConfigurationError, Problem
 
-from .forms import DURATIONS, SHARES, Form
+from .forms import Form
 from .keys import key_name, keys_of, quoted
 
 Made = TypeVar("Made", InferencePolicy, LendingPolicy)
@@ -43,20 +42,16 @@ def in_typed_words(
 
     ``forms`` are those of the fields that are written as one text, ``stated`` the texts by key.
     """
-    allowed = re.sub(
-        r"\b[a-z]+(?:_[a-z]+)+\b",
-        lambda match: key_name(match[0]) if match[0] in forms else match[0],
-        problem.allowed,
+    told = problem.renamed(_key_in)
+    if told.field not in stated or problem.field not in forms:
+        return told
+    unit = forms[problem.field].unit
+    return dataclasses.replace(
+        told, got=quoted(stated[told.field]), allowed=f"{told.allowed}{unit}"
     )
-    key = key_name(problem.field)
-    if key not in stated or problem.field not in forms:
-        return Problem(field=key, got=problem.got, allowed=allowed)
-    unit = _unit(forms[problem.field])
-    return Problem(field=key, got=quoted(stated[key]), allowed=f"{allowed}{unit}")
 
 
-def _unit(form: Form) -> str:
-    """Return the unit that the numbers of a problem are in, where the text may have another."""
-    if DURATIONS.pattern in form.pattern:
-        return " seconds"
-    return " (0.7 or 70%)" if SHARES.allowed in form.allowed else ""
+def _key_in(field: str) -> str:
+    """Return a field as a key; what follows it (``queries.my_name``) is its author's already."""
+    name, dot, within = field.partition(".")
+    return f"{key_name(name)}{dot}{within}" if name.isidentifier() else field

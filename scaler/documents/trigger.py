@@ -2,12 +2,14 @@
 Trigger metadata (strings, as KEDA forwards them) read into a Trigger, and written back.
 
 All problems of one trigger come at once, each with the key as its author typed it, what was got
-and what is allowed. ``parse_trigger(render_trigger(trigger)) == trigger``.
+and what is allowed. ``parse_trigger(render_trigger(trigger)) == trigger``. Whoever may write a
+ScaledObject may write anything into it: more than any trigger needs is refused unread, and no more
+is told than a person reads.
 """
 
 import dataclasses
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from scaler.configuration import Configuration, Pool
@@ -19,11 +21,17 @@ from scaler.source import Role, Trigger, Workload
 from .capacity import read_capacity, units_of
 from .engines import engine_names
 from .gateways import gateway_names
-from .keys import closest, key_name, quoted, read
+from .keys import closest, key_name, quoted, read, shown
 from .metadata import FROM_ENV, KEDA_KEYS, KEYS, NAMES, InferenceKeys
 from .names import INFERENCE_KINDS, ScaleTarget
 from .policies import read_policy
 
+MOST_KEYS = 256
+"""Keys of one trigger; there are about a hundred for each role."""
+MOST_CHARACTERS = 65_536
+"""Of one trigger's keys and texts: room for KEDA's own certificates and a thousand members."""
+MOST_TOLD = 32
+"""Problems of one trigger that are told; the rest is counted."""
 UNKNOWN_UNITS = 1_000_000
 """Stands for the size of a pool that could not be read, so that the other keys are checked."""
 
@@ -52,8 +60,9 @@ def parse_trigger(
     Return what the trigger of the ScaledObject ``namespace/name`` asks for.
 
     Raises:
-        ConfigurationError: with every problem there is.
+        ConfigurationError: with every problem there is, :data:`MOST_TOLD` at most.
     """
+    _refuse_too_much(metadata)
     stated, problems = _ours(metadata)
     role = _role(stated)
     values, unread = read(KEYS[role], stated)
@@ -70,8 +79,26 @@ def parse_trigger(
     trigger, together = build(draft)
     problems += _beyond(together, {problem.field.partition(".")[0] for problem in problems})
     if problems or trigger is None:
-        raise ConfigurationError(*(_as_typed(problem, metadata) for problem in problems))
+        typed = [_as_typed(problem, metadata) for problem in problems[:MOST_TOLD]]
+        raise ConfigurationError(*typed, *_untold(problems))
     return trigger
+
+
+def _refuse_too_much(metadata: Mapping[str, str]) -> None:
+    if len(metadata) > MOST_KEYS:
+        got, allowed = f"{len(metadata)} keys", f"at most {MOST_KEYS}"
+        raise ConfigurationError(Problem(field="metadata", got=got, allowed=allowed))
+    size = sum(len(key) + len(text) for key, text in metadata.items())
+    if size > MOST_CHARACTERS:
+        got, allowed = f"{size} characters", f"at most {MOST_CHARACTERS}"
+        raise ConfigurationError(Problem(field="metadata", got=got, allowed=allowed))
+
+
+def _untold(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    more = len(problems) - MOST_TOLD
+    if more <= 0:
+        return ()
+    return (Problem(field="metadata", got=f"{more} more problems", allowed="none"),)
 
 
 def render_trigger(trigger: Trigger) -> dict[str, str]:
@@ -106,7 +133,11 @@ def _ours(metadata: Mapping[str, str]) -> tuple[dict[str, str], tuple[Problem, .
         key.removesuffix(FROM_ENV): text for key, text in ours.items() if key.endswith(FROM_ENV)
     }
     twice = tuple(
-        Problem(field=key, got=f"both {key} and {key}{FROM_ENV}", allowed="one of the two")
+        Problem(
+            field=shown(key),
+            got=f"both {shown(key)} and {shown(key + FROM_ENV)}",
+            allowed="one of the two",
+        )
         for key in plain
         if key in resolved
     )
@@ -129,26 +160,25 @@ def _role(stated: Mapping[str, str]) -> Role:
 
 
 def _unknown_keys(stated: Mapping[str, str], role: Role) -> tuple[Problem, ...]:
-    return tuple(_unknown_key(key, role) for key in stated if key not in NAMES[role])
+    """Return the problem of each unknown key; no guess for those that nobody is told of."""
+    unknown = [key for key in stated if key not in NAMES[role]]
+    return tuple(
+        _unknown_key(key, role, guess=place < MOST_TOLD) for place, key in enumerate(unknown)
+    )
 
 
-def _unknown_key(key: str, role: Role) -> Problem:
+def _unknown_key(key: str, role: Role, *, guess: bool) -> Problem:
     (other,) = set(Role) - {role}
     if key in NAMES[other]:
         return Problem(field=key, got=f"a key of {other}", allowed=f"only with role: {other}")
-    meant = closest(key, NAMES[role])
+    meant = closest(key, NAMES[role]) if guess else None
     allowed = f"did you mean {meant}?" if meant else "the keys that docs/metadata.md lists"
-    return Problem(field=key, got="an unknown key", allowed=allowed)
+    return Problem(field=shown(key), got="an unknown key", allowed=allowed)
 
 
-def _beyond(problems: Collection[Problem], known: Collection[str]) -> tuple[Problem, ...]:
+def _beyond(problems: Collection[Problem], known: AbstractSet[str]) -> tuple[Problem, ...]:
     """Return the problems that do not follow from keys whose problems are known."""
-    return tuple(
-        problem
-        for problem in problems
-        if problem.field not in known
-        and not any(re.search(rf"\b{key}\b", problem.allowed) for key in known)
-    )
+    return tuple(problem for problem in problems if not {problem.field, *problem.others} & known)
 
 
 def _inference(draft: Draft) -> tuple[Trigger | None, tuple[Problem, ...]]:
@@ -215,12 +245,22 @@ def _pool(draft: Draft) -> tuple[Pool | None, tuple[Problem, ...]]:
     own = ("poolUnits", "reservedUnits", "poolWorkloads")
     if "pool" not in draft.stated:
         return None, tuple(
-            Problem(field=key, got="nothing", allowed="stated, or pool: a configured pool's name")
+            Problem(
+                field=key,
+                got="nothing",
+                allowed="stated, or pool: a configured pool's name",
+                others=("pool",),
+            )
             for key in ("poolUnits", "poolWorkloads")
             if key not in draft.stated
         )
     both = tuple(
-        Problem(field=key, got=f"stated beside {draft.stated['pool']}", allowed="without a pool")
+        Problem(
+            field=key,
+            got=f"stated beside {shown(draft.stated['pool'])}",
+            allowed="without a pool",
+            others=("pool",),
+        )
         for key in own
         if key in draft.stated
     )
@@ -284,7 +324,8 @@ def _gateway_problems(draft: Draft) -> tuple[Problem, ...]:
     problems = []
     if "gateway" not in draft.stated:
         allowed = "stated, since gatewaySelector is"
-        problems.append(Problem(field="gateway", got="nothing", allowed=allowed))
+        others = ("gatewaySelector",)
+        problems.append(Problem(field="gateway", got="nothing", allowed=allowed, others=others))
     elsewhere = selector.get("namespace", draft.namespace)
     permitted = (draft.namespace, *draft.configuration.gateway_namespaces)
     if elsewhere not in permitted:

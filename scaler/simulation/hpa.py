@@ -107,6 +107,7 @@ class HpaConfig:
                     field="min_replicas",
                     got=str(self.min_replicas),
                     allowed=f"0 to max_replicas ({self.max_replicas})",
+                    others=("max_replicas",),
                 )
             )
 

@@ -153,7 +153,8 @@ def check_split(architecture: ModelArchitecture, serving: Serving) -> None:
     if ranks % serving.context_parallel:
         got = str(serving.context_parallel)
         allowed = f"a divisor of tensor_parallel ({ranks})"
-        problems.append(Problem(field="context_parallel", got=got, allowed=allowed))
+        others = ("tensor_parallel",)
+        problems.append(Problem(field="context_parallel", got=got, allowed=allowed, others=others))
     if problems:
         raise ConfigurationError(*problems)
 

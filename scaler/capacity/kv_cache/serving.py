@@ -8,10 +8,14 @@ Everything is stated or None; which default a None means is the engine's rule an
 import dataclasses
 import enum
 import functools
-import math
 import re
 
 from scaler.errors import ConfigurationError, Problem
+
+MOST_LAYERS = 10_000
+"""Of a model or a drafter: what is stated beyond it is a slip, and takes memory to count."""
+MOST_GIB = 1e6
+"""Memory that anybody states, far beyond any GPU's."""
 
 
 class Engine(enum.StrEnum):
@@ -129,14 +133,14 @@ class Serving:
             if (value := getattr(self, name)) is not None and value < 1
         ]
         problems += [
-            Problem(field=name, got=str(value), allowed="0 or more")
+            Problem(field=name, got=str(value), allowed=f"0 to {MOST_LAYERS}")
             for name in ("draft_layers", "speculative_tokens")
-            if (value := getattr(self, name)) is not None and value < 0
+            if (value := getattr(self, name)) is not None and not 0 <= value <= MOST_LAYERS
         ]
         problems += [
-            Problem(field=name, got=f"{value:g}", allowed="above 0 and finite")
+            Problem(field=name, got=f"{value:g}", allowed=f"above 0 and at most {MOST_GIB:,.0f}")
             for name in ("gpu_memory_gib", "mamba_memory_ratio", "swa_tokens_ratio")
-            if (value := getattr(self, name)) is not None and not 0 < value < math.inf
+            if (value := getattr(self, name)) is not None and not 0 < value <= MOST_GIB
         ]
         if problems:
             raise ConfigurationError(*problems)

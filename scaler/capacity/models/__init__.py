@@ -4,6 +4,6 @@ Models: from a ``config.json``, a record of our table or a name, to an architect
 The table (``table.json``) holds numbers of common models, each with the source it was read from.
 """
 
-from .load import architecture_of, load_model
+from .load import architecture_of, load_model, named_model
 
-__all__ = ["architecture_of", "load_model"]
+__all__ = ["architecture_of", "load_model", "named_model"]

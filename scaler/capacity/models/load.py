@@ -30,18 +30,9 @@ def load_model(name: str) -> ModelArchitecture:
     Raises:
         ConfigurationError: no such file or name, not JSON, not supported.
     """
-    path = pathlib.Path(name)
-    if path.is_dir():
-        path = path / "config.json"
-    if not path.is_file():
-        if path.suffix == ".json":
-            raise ConfigurationError(
-                Problem(field="model", got=name, allowed="a file that exists, or a model's name")
-            )
-        stored = stored_as(name)
-        return architecture_of(
-            name, look_up(name), quantization=stored.quantization, kv=stored.kv_dtype
-        )
+    path = _file(name)
+    if path is None:
+        return named_model(name)
     document = _read(path)
     beside = path.with_name(QUANTIZATION)
     if beside.is_file():
@@ -51,6 +42,34 @@ def load_model(name: str) -> ModelArchitecture:
         document,
         checkpoint_bytes=_checkpoint_bytes(path.with_name(INDEX)),
     )
+
+
+def named_model(name: str) -> ModelArchitecture:
+    """
+    Return the architecture of a model that the shipped table has; no file is looked for.
+
+    Raises:
+        ConfigurationError: no such name.
+    """
+    stored = stored_as(name)
+    return architecture_of(
+        name, look_up(name), quantization=stored.quantization, kv=stored.kv_dtype
+    )
+
+
+def _file(name: str) -> pathlib.Path | None:
+    """Return the file that describes a model; None: the text is no path."""
+    path = pathlib.Path(name)
+    try:
+        path = path / "config.json" if path.is_dir() else path
+        if path.is_file():
+            return path
+    except (OSError, ValueError):  # longer than a path may be, or with a NUL
+        return None
+    if path.suffix == ".json":
+        allowed = "a file that exists, or a model's name"
+        raise ConfigurationError(Problem(field="model", got=repr(name), allowed=allowed))
+    return None
 
 
 def architecture_of(

@@ -136,8 +136,12 @@ def look_up(name: str) -> Mapping[str, Any]:
     near = ", ".join(dict.fromkeys(str(records[word]["name"]) for word in close))
     hint = f"; did you mean {near}?" if close else ""
     raise ConfigurationError(
-        Problem(field="model", got=repr(name), allowed=f"a config.json, or a known name{hint}")
+        Problem(field="model", got=_shown(name), allowed=f"a config.json, or a known name{hint}")
     )
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 80 else f"{name[:77]}...")
 
 
 def _plain(bare: str) -> str:
