@@ -10,6 +10,7 @@ import dataclasses
 import math
 import re
 import string
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -44,7 +45,7 @@ class ScrapeIntervals:
 class PrometheusServer:
     """One server that speaks Prometheus' query API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
 
-    url: str
+    url: str = dataclasses.field(repr=False)
     """Base address, with the path prefix of a tenant where there is one."""
     matchers: Pairs = ()
     """Label equalities added to every selector, such as cluster: eu1."""
@@ -83,12 +84,23 @@ class PrometheusServer:
             self,
             {"timeout_s": (0.1, 300), "ingestion_delay_s": (0, 300), "max_series": (1, math.inf)},
             *_address_problems(self.url),
+            *_header_problems(self.headers),
             *_label_problems("matchers", (name for name, _ in self.matchers)),
             *_label_problems("replica_labels", self.replica_labels),
             *_one_without_other(self, "basic_username", "basic_password_file"),
             *_one_without_other(self, "cert_file", "key_file"),
             *_both(self, "bearer_token_file", "basic_username"),
         )
+
+    @property
+    def shown_url(self) -> str:
+        """The address as logs, errors and pages show it: without a user, password or parameters."""
+        return shown_url(self.url)
+
+    @property
+    def request_url(self) -> str:
+        """The address as it is asked: a user and password in it go into a header."""
+        return shown_url(self.url).rstrip("/")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,12 +191,49 @@ def _label_problems(field: str, names: Iterable[str]) -> tuple[Problem, ...]:
     )
 
 
-def _address_problems(url: str) -> tuple[Problem, ...]:
+def shown_url(url: str) -> str:
+    """Return an address without what may be secret in it: user, password, parameters."""
     scheme, found, rest = url.partition("://")
-    if found and scheme in {"http", "https"} and rest.strip("/"):
-        return ()
-    return (
-        Problem(field="url", got=repr(url), allowed="an address such as http://prometheus:9090"),
+    place = re.split(r"[?#]", rest if found else url, maxsplit=1)[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme}{found}{host.rpartition('@')[2]}{slash}{path}" if found else place
+
+
+def _address_problems(url: str) -> tuple[Problem, ...]:
+    """Return what is wrong with an address; a secret in it is not told."""
+    shown = repr(shown_url(url))
+    try:
+        parts = urllib.parse.urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, half of an IPv6 address
+        good = False
+    if not good or any(character <= " " or character == "\x7f" for character in url):
+        allowed = "an address such as http://prometheus:9090"
+        return (Problem(field="url", got=shown, allowed=allowed),)
+    if parts.query or parts.fragment:
+        got, allowed = f"{shown} with parameters", "an address without them; params is their place"
+        return (Problem(field="url", got=got, allowed=allowed, others=("params",)),)
+    return ()
+
+
+def _header_problems(headers: Pairs) -> tuple[Problem, ...]:
+    """Return the headers that no request could carry, by name and never by value."""
+    return tuple(
+        Problem(field=f"headers.{name}", got=got, allowed=allowed)
+        for name, value in headers
+        for wrong, got, allowed in (
+            (
+                re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) is None,
+                "a name that no header has",
+                "letters, digits and - such as X-Scope-OrgID",
+            ),
+            (
+                not value.isprintable() or not value.isascii() or value != value.strip(),
+                "a value with a line break, or with spaces around it",
+                "printable characters on one line",
+            ),
+        )
+        if wrong
     )
 
 

@@ -87,9 +87,9 @@ class SourceError(NoDataError):
     """
     A source could not be read.
 
-    ``kind`` is a bounded label: refused, timeout, http, format, partial, limit.
+    ``kind`` is a bounded label: refused, timeout, http, format, partial, limit, credentials.
     """
 
     def __init__(self, kind: str, detail: str) -> None:
-        self.kind = kind
+        self.kind, self.detail = kind, detail
         super().__init__(f"{kind}: {detail}")

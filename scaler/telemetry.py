@@ -12,7 +12,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import (
     GC_COLLECTOR,
@@ -305,20 +305,35 @@ def decision_fields(seen: Observation) -> dict[str, object]:
     }
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object per line: time, level, logger, message and the fields of the record."""
+class _Lines(logging.Formatter):
+    """One line per record, without what ``redacted`` takes out of it."""
+
+    def __init__(self, redacted: Callable[[str], str] = str) -> None:
+        super().__init__()
+        self._redacted = redacted
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; a traceback becomes one field of it."""
-        return json.dumps(_fields(record, self.formatException), default=str, ensure_ascii=False)
+        return self._redacted(self.line(_fields(record, self.formatException)))
+
+    def line(self, fields: Mapping[str, object]) -> str:
+        """Return the line for a record's fields."""
+        raise NotImplementedError
 
 
-class LogFmt(logging.Formatter):
+class JsonLines(_Lines):
+    """One JSON object per line: time, level, logger, message and the fields of the record."""
+
+    def line(self, fields: Mapping[str, object]) -> str:
+        """Return the object."""
+        return json.dumps(fields, default=str, ensure_ascii=False)
+
+
+class LogFmt(_Lines):
     """One line of ``key=value`` pairs, for people."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, values quoted where they hold more than one word."""
-        fields = _fields(record, self.formatException)
+    def line(self, fields: Mapping[str, object]) -> str:
+        """Return the pairs, values quoted where they hold more than one word."""
         return " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
 
 
@@ -342,9 +357,13 @@ def _quoted(value: object) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
-def log_to_stderr(level: str, form: str) -> None:
-    """Write this process' log to stderr, one line per record; ``form`` is json or logfmt."""
+def log_to_stderr(level: str, form: str, redacted: Callable[[str], str] = str) -> None:
+    """
+    Write this process' log to stderr, one line per record; ``form`` is json or logfmt.
+
+    ``redacted`` takes secrets out of a line.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter({"json": JsonLines, "logfmt": LogFmt}[form]())
+    handler.setFormatter({"json": JsonLines, "logfmt": LogFmt}[form](redacted))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)  # noqa: FBT003 -- the standard library's signature

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaler.capacity.kv_cache import KvCapacity, KvLayout
-from scaler.capacity.planned import Planned
 from scaler.capacity.models import load_model, named_model
+from scaler.capacity.planned import Planned
 from scaler.capacity.question import CapacityQuestion, planned_capacity
 from scaler.errors import ConfigurationError, Problem
 from scaler.source import Role

@@ -18,6 +18,7 @@ from .policies import in_typed_words
 Made = TypeVar("Made")
 Fields = Mapping[str, "dataclasses.Field[Any]"]
 A_MAPPING = "a mapping of names to values"
+UNTOLD = "what is not told here, since it may be secret"
 NOTHING = object()
 """What a node with a problem is read as; its problem is in the list."""
 
@@ -60,13 +61,23 @@ class _Reader:
         hints = get_type_hints(kind, include_extras=True)
         self._unknown(stated, keys, path)
         values = {
-            field.name: self.value(field.name, hints[field.name], stated[name], _at(path, name))
+            field.name: self._field(field, hints[field.name], stated[name], _at(path, name))
             for name, field in keys.items()
             if name in stated
         }
         self._missing(stated, keys, path)
         made = self._made(kind, values, stated, path)
         return NOTHING if _lacks(values.values()) else made
+
+    def _field(self, field: "dataclasses.Field[Any]", hint: Any, node: object, path: str) -> Any:  # noqa: ANN401
+        """Return a field's value; what may be secret (it has no ``repr``) is never told of."""
+        before = len(self.problems)
+        value = self.value(field.name, hint, node, path)
+        if not field.repr:
+            self.problems[before:] = [
+                dataclasses.replace(problem, got=UNTOLD) for problem in self.problems[before:]
+            ]
+        return value
 
     def value(self, name: str, hint: Any, node: object, path: str) -> Any:  # noqa: ANN401
         """Return the value of one field (or part of one), by its type."""
@@ -128,7 +139,12 @@ class _Reader:
         except ConfigurationError as error:
             texts = {key: text for key in stated if (text := scalar_text(stated[key])) is not None}
             hints = get_type_hints(kind, include_extras=True)
-            forms = {name: form_of(name, hints[name]) for name in good if key_name(name) in texts}
+            told = {field.name for field in dataclasses.fields(kind) if field.repr}
+            forms = {
+                name: form_of(name, hints[name])
+                for name in good
+                if name in told and key_name(name) in texts
+            }
             self.problems += (
                 dataclasses.replace(worded, field=_at(path, worded.field))
                 for problem in error.problems

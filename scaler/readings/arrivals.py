@@ -18,9 +18,9 @@ from scaler.source import Workload
 
 from . import promql
 from .gateways.known import ARRIVALS
-from .prometheus import Row
 from .promql import any_of
 from .reader import Place, Round
+from .replies import Row
 from .series import Point, SeriesStore, Subject
 from .wanted import Exporter
 

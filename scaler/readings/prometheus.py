@@ -9,26 +9,20 @@ kind says what happened: refused, timeout, http, format, partial or limit.
 import asyncio
 import concurrent.futures
 import io
-import json
-import math
-import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import requests
 import urllib3
 from prometheus_api_client import PrometheusConnect
-from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import Retry
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
 
-from .series import Point
-
-Row = tuple[Mapping[str, str], Sequence[Point]]
-"""Labels, ``__name__`` among them where the query keeps it, and points in time order."""
+from .credentials import Credentials
+from .replies import Row, TooManySeriesError, refusal_of, refuse_partial, rows_of
 
 MOST_BYTES = 10_000_000
 """A longer reply is an error of kind ``limit``: whoever asks must ask for less at once."""
@@ -36,13 +30,8 @@ MOST_BYTES = 10_000_000
 _THREADS = 8
 """More than anybody asks at once: a thread whose caller gave up is busy until its own limit."""
 _CHUNK = 65_536
-
-
-class TooManySeriesError(SourceError):
-    """A reply of kind ``limit`` that asking about less time would not make smaller."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__("limit", detail)
+_LONGEST_TOLD = 300
+"""Characters of what others said."""
 
 
 class PrometheusApi:
@@ -50,12 +39,13 @@ class PrometheusApi:
 
     def __init__(self, server: PrometheusServer) -> None:
         self._server = server
+        self._credentials = Credentials(server)
         self._client = PrometheusConnect(
-            url=server.url.rstrip("/"),
+            url=server.request_url,
             headers=dict(server.headers),
             session=_Session(server),
             retry=Retry(total=0),
-            auth=_Credentials(server),
+            auth=_Authorization(self._credentials),
             timeout=server.timeout_s,
             method="POST",
         )
@@ -88,22 +78,24 @@ class PrometheusApi:
         params = {"time": f"{at_s:.3f}", "timeout": f"{self._server.timeout_s:g}s"}
         try:
             result = self._client.custom_query(promql, {**params, **dict(self._server.params)})
+            return rows_of(result, most=self._server.max_series)
+        except SourceError as error:
+            raise self._told(error) from None
         except (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError):
             raise self._late() from None
-        except (KeyError, TypeError, ValueError, PrometheusApiClientException) as error:
-            detail = f"{self._server.url} did not answer in Prometheus' format: {error}"
-            raise SourceError("format", detail[:300]) from None
-        except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' own are OSErrors
-            raise SourceError("refused", f"{self._server.url}: {_innermost(error)}") from None
-        if len(result) > self._server.max_series:
-            raise TooManySeriesError(
-                f"{len(result)} series, more than maxSeries ({self._server.max_series})"
-            )
-        return [_row(one, self._server.url) for one in result]
+        except Exception as error:  # noqa: BLE001 -- whatever a reply makes the client stumble over
+            raise self._told(_failure(error)) from None
+
+    def _told(self, error: SourceError) -> SourceError:
+        """Return an error with the server's address before what others said, without secrets."""
+        if isinstance(error, TooManySeriesError):
+            return error
+        said = " ".join(self._credentials.told(error.detail[:_CHUNK]).split())
+        return SourceError(error.kind, f"{self._server.shown_url}: {said[:_LONGEST_TOLD]}")
 
     def _late(self) -> SourceError:
         limit_s = self._server.timeout_s
-        return SourceError("timeout", f"{self._server.url} took more than {limit_s:g} s")
+        return SourceError("timeout", f"{self._server.shown_url} took more than {limit_s:g} s")
 
 
 class _Session(requests.Session):
@@ -133,34 +125,28 @@ class _Session(requests.Session):
         with super().request(method, url, data=dict(params), **more) as response:
             body = _body(response, deadline_s)
         if response.status_code != requests.codes.ok:
-            raise _refusal(response, body, url)
-        _refuse_partial(body)
+            otherwise = response.headers.get("Location", response.reason or "")
+            raise refusal_of(response.status_code, body, otherwise)
+        refuse_partial(body)
         response.raw = io.BytesIO(body)  # what .json() reads
         return response
 
 
-class _Credentials(requests.auth.AuthBase):
+class _Authorization(requests.auth.AuthBase):
     """
-    Sets the Authorization header from files, read anew for each query since they rotate.
+    Sets the Authorization header of each query.
 
     Being there at all also keeps requests from sending what a stray ``.netrc`` has.
     """
 
-    def __init__(self, server: PrometheusServer) -> None:
-        self._server = server
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        server = self._server
-        if server.bearer_token_file is not None:
-            request.headers["Authorization"] = f"Bearer {_secret(server.bearer_token_file)}"
-        elif server.basic_username is not None and server.basic_password_file is not None:
-            password = _secret(server.basic_password_file)
-            requests.auth.HTTPBasicAuth(server.basic_username, password)(request)
+        header = self._credentials.authorization()
+        if header is not None:
+            request.headers["Authorization"] = header
         return request
-
-
-def _secret(path: str) -> str:
-    return pathlib.Path(path).read_text(encoding="utf-8").strip()
 
 
 def _body(response: requests.Response, deadline_s: float) -> bytes:
@@ -175,40 +161,17 @@ def _body(response: requests.Response, deadline_s: float) -> bytes:
     return bytes(body)
 
 
-def _refusal(response: requests.Response, body: bytes, url: str) -> SourceError:
-    """Return the error of a status other than 200, with what the server says about it."""
-    try:
-        said = str(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
-        said = response.headers.get("Location", response.reason or "")
-    # Prometheus refuses with 422 what would load more than --query.max-samples.
-    kind = "limit" if "too many samples" in said else "http"
-    return SourceError(kind, f"{url} answered {response.status_code}: {said[:200]}")
-
-
-def _refuse_partial(body: bytes) -> None:
-    """Raise if an answer has warnings: Thanos and others answer so when a store is missing."""
-    if b'"warnings"' not in body:
-        return
-    try:
-        warnings = json.loads(body).get("warnings")
-    except (ValueError, AttributeError):
-        return  # no Prometheus' format at all, which the client finds out
-    if warnings:
-        raise SourceError("partial", f"the answer is incomplete: {str(warnings)[:200]}")
-
-
-def _row(one: Mapping[str, Any], url: str) -> Row:
-    """Return a row of a vector (one ``value``) or of a range vector (``values``)."""
-    try:
-        written = one["values"] if "values" in one else [one["value"]]
-        points = [(float(at_s), float(value)) for at_s, value in written]
-        return one["metric"], [point for point in points if math.isfinite(point[1])]
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceError("format", f"{url}: a row without metric and values: {error}") from None
+def _failure(error: Exception) -> SourceError:
+    """Return what an error of the client says of the server."""
+    # requests' own are OSErrors, all of them.
+    connection = isinstance(error, OSError | urllib3.exceptions.HTTPError)
+    if connection and not isinstance(error, ValueError):
+        return SourceError("refused", _innermost(error))
+    why = f"not an answer in Prometheus' format: {str(error) or type(error).__name__}"
+    return SourceError("format", why)
 
 
 def _innermost(error: BaseException) -> str:
     """Return the cause that says something: urllib3 wraps a refused connection four times."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return str(reason or error)[:200]
+    return str(reason or error)

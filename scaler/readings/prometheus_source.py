@@ -58,7 +58,7 @@ class PrometheusSource:
             queries: named queries that count arrivals.
             known: what the Kubernetes API says, the fresher word on the cluster.
         """
-        self._url = server.url
+        self._url = server.shown_url
         self._reader = Reader(server)
         self._timing = timing_of(server)
         self._known = known or KnownCluster()

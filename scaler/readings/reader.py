@@ -16,8 +16,9 @@ from . import cluster, dcgm, promql
 from .asks import Ask, Plan
 from .assemble import Assembly
 from .lengths import LENGTHS_S, STEM, LengthBook, Which
-from .prometheus import PrometheusApi, Row, TooManySeriesError
+from .prometheus import PrometheusApi
 from .promql import Matcher
+from .replies import Row, TooManySeriesError
 from .wanted import Exporter, Wanted
 
 logger = logging.getLogger("kvtide.prometheus")

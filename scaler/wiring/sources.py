@@ -1,12 +1,14 @@
 """The Prometheus servers of a configuration as one source."""
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 
 from scaler.configuration import Configuration
 from scaler.documents.engines import engine_profiles
 from scaler.documents.gateways import gateway_profiles
 from scaler.errors import ConfigurationError, Problem
+from scaler.readings.credentials import Credentials
 from scaler.readings.kubernetes.known import KnownCluster
 from scaler.readings.prometheus_source import PrometheusSource
 from scaler.readings.several import SeveralSources
@@ -23,11 +25,13 @@ async def prometheus(
     ``known`` is what the Kubernetes API says, where it is asked.
 
     Raises:
-        ConfigurationError: no server is named, or an engine is described wrongly.
+        ConfigurationError: no server is named, an engine is described wrongly, or a file of
+            credentials holds none.
     """
     if not configuration.prometheus:
         example = "a server in the file of --config: prometheus: {default: {url: http://…:9090}}"
         raise ConfigurationError(Problem(field="prometheus", got="nothing", allowed=example))
+    _check_credentials(configuration)
     profiles, gateways = engine_profiles(configuration), gateway_profiles(configuration)
     servers = {
         name: PrometheusSource(
@@ -43,3 +47,13 @@ async def prometheus(
         for server in servers.values():
             ends.push_async_callback(server.close)
         yield SeveralSources(servers)
+
+
+def _check_credentials(configuration: Configuration) -> None:
+    problems = [
+        dataclasses.replace(problem, field=f"prometheus.{name}.{problem.field}")
+        for name, server in configuration.prometheus.items()
+        for problem in Credentials(server).check()
+    ]
+    if problems:
+        raise ConfigurationError(*problems)

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.policy import InferencePolicy, LendingPolicy
-from scaler.errors import ConfigurationError
 from scaler.configuration import Configuration
+from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.documents.metadata import KEYS
 from scaler.documents.trigger import (
     MOST_CHARACTERS,
@@ -17,6 +16,7 @@ from scaler.documents.trigger import (
     MOST_TOLD,
     parse_trigger,
 )
+from scaler.errors import ConfigurationError
 from scaler.source import Role
 
 

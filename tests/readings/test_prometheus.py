@@ -10,7 +10,8 @@ from aiohttp import web
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
-from scaler.readings.prometheus import MOST_BYTES, PrometheusApi, TooManySeriesError
+from scaler.readings.prometheus import MOST_BYTES, PrometheusApi
+from scaler.readings.replies import TooManySeriesError
 from tests.certificates import authority, certificate
 from tests.fakes.fake_prometheus import fake_prometheus
 
@@ -84,7 +85,7 @@ async def test_basic_credentials_come_from_a_file(fake, tmp_path):
 
 async def test_a_token_that_cannot_be_read_names_its_file(fake, tmp_path):
     error = await refusal(fake.url, bearer_token_file=str(tmp_path / "absent"))
-    assert error.kind == "refused"
+    assert error.kind == "credentials"
     assert "absent" in str(error)
 
 
