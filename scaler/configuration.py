@@ -194,26 +194,31 @@ def _label_problems(field: str, names: Iterable[str]) -> tuple[Problem, ...]:
 def shown_url(url: str) -> str:
     """Return an address without what may be secret in it: user, password, parameters."""
     scheme, found, rest = url.partition("://")
-    place = re.split(r"[?#]", rest if found else url, maxsplit=1)[0]
-    host, slash, path = place.partition("/")
-    return f"{scheme}{found}{host.rpartition('@')[2]}{slash}{path}" if found else place
+    before, place = (f"{scheme}://", rest) if found else ("", url)
+    host, slash, path = re.split(r"[?#]", place, maxsplit=1)[0].partition("/")
+    return f"{before}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _address_problems(url: str) -> tuple[Problem, ...]:
     """Return what is wrong with an address; a secret in it is not told."""
     shown = repr(shown_url(url))
-    try:
-        parts = urllib.parse.urlsplit(url)
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number, half of an IPv6 address
-        good = False
-    if not good or any(character <= " " or character == "\x7f" for character in url):
+    if not _is_address(url):
         allowed = "an address such as http://prometheus:9090"
         return (Problem(field="url", got=shown, allowed=allowed),)
-    if parts.query or parts.fragment:
+    if "?" in url or "#" in url:
         got, allowed = f"{shown} with parameters", "an address without them; params is their place"
         return (Problem(field="url", got=got, allowed=allowed, others=("params",)),)
     return ()
+
+
+def _is_address(url: str) -> bool:
+    if any(character <= " " or character == "\x7f" for character in url):
+        return False
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half of an IPv6 address
+        return False
 
 
 def _header_problems(headers: Pairs) -> tuple[Problem, ...]:

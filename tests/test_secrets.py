@@ -11,6 +11,7 @@ import json
 import pathlib
 import sys
 import urllib.parse
+from typing import Any
 
 import aiohttp
 import grpc
@@ -129,7 +130,7 @@ async def test_no_secret_is_in_anything_that_is_said(tmp_path, way):
         )
         assert process.stderr
         try:
-            log = []
+            log: list[dict[str, Any]] = []
             while not log or log[-1]["message"] != "serving":
                 log.append(json.loads(await asyncio.wait_for(process.stderr.readline(), 30)))
             said = await everything_said(log[-1]["grpc"], log[-1]["http"])

@@ -114,7 +114,7 @@ def quoted(text: str) -> str:
 
 def shown(name: str) -> str:
     """Return a name that somebody typed as an error says it: a plain one as it is, else quoted."""
-    plain = 0 < len(name) <= LONGEST_NAME and name.isprintable()
+    plain = len(name) <= LONGEST_NAME and name.isprintable()
     return name if plain else quoted(name)
 
 

@@ -40,7 +40,7 @@ class Credentials:
 
     def check(self) -> tuple[Problem, ...]:
         """Return what no query could send; a file that is not there yet may come."""
-        problems = []
+        problems: list[Problem] = []
         for field, path in self._files():
             if pathlib.Path(path).exists():
                 try:

@@ -71,7 +71,7 @@ def _row(number: int, one: object) -> Row:
     labels = one.get("metric")
     if not isinstance(labels, dict) or not all(isinstance(text, str) for text in labels.values()):
         raise _odd(f"row {number} has no metric whose labels are texts")
-    written = one["values"] if "values" in one else [one.get("value")]
+    written: Any = one["values"] if "values" in one else [one.get("value")]
     try:
         points = [(float(at_s), float(value)) for at_s, value in written]
     except (TypeError, ValueError, OverflowError):

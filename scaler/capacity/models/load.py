@@ -68,7 +68,7 @@ def _file(name: str) -> pathlib.Path | None:
         return None
     if path.suffix == ".json":
         allowed = "a file that exists, or a model's name"
-        raise ConfigurationError(Problem(field="model", got=repr(name), allowed=allowed))
+        raise ConfigurationError(Problem(field="model", got=name, allowed=allowed))
     return None
 
 
