@@ -8,7 +8,7 @@ shards, never on the number of workloads.
 
 import dataclasses
 import enum
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from scaler.decision.policy import Policy
@@ -70,7 +70,12 @@ class Trigger:
 
 
 class Source(Protocol):
-    """Readings of workloads."""
+    """
+    Readings of workloads.
+
+    :meth:`refresh` belongs to one event loop; what was read may be asked for on any other thread
+    meanwhile, one at a time.
+    """
 
     async def refresh(
         self,
@@ -94,6 +99,15 @@ class Source(Protocol):
     @property
     def is_complete(self) -> bool:
         """Whether everything was read that the last :meth:`refresh` asked for, history included."""
+        ...
+
+    def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
+        """
+        Make what :meth:`window` is about to need, a little at each step; it raises nothing.
+
+        A window of a thousand pods takes seconds the first time: between two steps others may be
+        let in.
+        """
         ...
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:

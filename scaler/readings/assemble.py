@@ -7,15 +7,16 @@ the window is the one that making all of it anew would give.
 """
 
 import bisect
+import contextlib
 import dataclasses
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from scaler.decision.history import MINUTE_S, thinned
 from scaler.decision.pool import Node
 from scaler.decision.sample import Sample
 from scaler.decision.window import Window
-from scaler.errors import ConfigurationError, NoDataError, Problem
+from scaler.errors import ConfigurationError, KvtideError, NoDataError, Problem
 from scaler.source import Workload
 
 from . import cluster, dcgm, nodes
@@ -33,6 +34,9 @@ from .sampling import UP, Sampler
 from .series import Point, SeriesStore, Subject
 from .timing import Intervals, Timing, bucket_before, bucket_of
 from .wanted import Exporter, Wanted
+
+MOST_PODS = 4_000
+"""Of one workload. A bucket of so many takes a fifth of a second to assemble, which others wait."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -142,6 +146,10 @@ class Assembly:
 
     def settle(self, workloads: Collection[Workload]) -> None:
         """After a round of reading: find out whose pods are whose, and how often they report."""
+        with self.store.lock:
+            self._settle(workloads)
+
+    def _settle(self, workloads: Collection[Workload]) -> None:
         namespaces = {workload.namespace for workload in workloads}
         wanted = self.wanted(workloads)
         self.pods = frozenset(
@@ -163,6 +171,20 @@ class Assembly:
         self.intervals.measure(self.store, wanted)
         self.store.next_round()  # what is assembled from here on has all of this round in it
 
+    def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
+        """
+        Make what :meth:`window` is about to need, a bucket at a time.
+
+        A workload of many pods takes long, and whoever asks for it may let others in between. What
+        stands in the way is the window's to say.
+        """
+        with contextlib.suppress(KvtideError):
+            self._refuse_rivals(workload)
+            self._refuse_crowd(workload)
+            first, last, interval_s = self._span(lookback_s, now_s)
+            known = self._begun(workload, first, interval_s)
+            yield from self._assembling(workload, known, first, last)
+
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """
         Return the window of a workload that ends in the bucket of now, less the ingestion delay.
@@ -175,16 +197,22 @@ class Assembly:
             ConfigurationError: another ScaledObject claims one of its pods.
         """
         self._refuse_rivals(workload)
-        interval_s = self.intervals.interval_s(Exporter.ENGINE)
-        last = bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
-        minutes = math.floor(last * interval_s / MINUTE_S) - math.ceil(lookback_s / MINUTE_S)
-        start_s = minutes * MINUTE_S
-        first = min(bucket_before(start_s, interval_s) + 1, last)
+        self._refuse_crowd(workload)
+        first, last, interval_s = self._span(lookback_s, now_s)
         known = self._assemble(workload, first, last, interval_s)
         samples = tuple(known[bucket] for bucket in sorted(known) if bucket <= last)
         self._refuse_silence(workload, samples, last * interval_s)
-        history = self._history_before(workload, samples[0].at_s)
-        return self.window_of(workload, samples, history=history)
+        with self.store.lock:
+            history = self._history_before(workload, samples[0].at_s)
+            return self.window_of(workload, samples, history=history)
+
+    def _span(self, lookback_s: float, now_s: float) -> tuple[int, int, float]:
+        """Return the first and the last bucket of a window, and the seconds of a bucket."""
+        interval_s = self.intervals.interval_s(Exporter.ENGINE)
+        last = bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
+        minutes = math.floor(last * interval_s / MINUTE_S) - math.ceil(lookback_s / MINUTE_S)
+        first = min(bucket_before(minutes * MINUTE_S, interval_s) + 1, last)
+        return first, last, interval_s
 
     def window_of(
         self, workload: Workload, samples: Sequence[Sample], *, history: Sequence[Sample] = ()
@@ -220,15 +248,20 @@ class Assembly:
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource, with what the online workloads' pods hold."""
-        return self._nodes.at(
-            resource,
-            [pod for workload in online for pod in self._pods(workload)],
-            at_s=now_s,
-            stale_after_s=self.intervals.stale_after_s(Exporter.CLUSTER),
-        )
+        with self.store.lock:
+            return self._nodes.at(
+                resource,
+                [pod for workload in online for pod in self._pods(workload)],
+                at_s=now_s,
+                stale_after_s=self.intervals.stale_after_s(Exporter.CLUSTER),
+            )
 
     def add_history(self, workload: Workload, samples: Sequence[Sample]) -> None:
         """Add thinned samples; what is known of an instant stays."""
+        with self.store.lock:
+            self._add_history(workload, samples)
+
+    def _add_history(self, workload: Workload, samples: Sequence[Sample]) -> None:
         history = self._history.setdefault(workload.key, [])
         if history and samples and samples[0].at_s == history[-1].at_s:
             samples = samples[1:]
@@ -242,40 +275,58 @@ class Assembly:
         """Drop what is older than anybody looks back, and all of workloads that are gone."""
         longest_s = max(map(self.intervals.stale_after_s, Exporter))
         self.store.forget(now_s - lookback_s - longest_s - 2 * MINUTE_S)
-        for kept in (self._assembled, self._history):
-            for key in kept.keys() - self._attribution.pods.keys():
-                del kept[key]
-        for history in self._history.values():
-            del history[: bisect.bisect_right(history, now_s - history_s, key=_at_s)]
+        with self.store.lock:
+            for kept in (self._assembled, self._history):
+                for key in kept.keys() - self._attribution.pods.keys():
+                    del kept[key]
+            for history in self._history.values():
+                del history[: bisect.bisect_right(history, now_s - history_s, key=_at_s)]
 
     def _assemble(
         self, workload: Workload, first: int, last: int, interval_s: float
     ) -> Mapping[int, Sample]:
         """Bring the samples of a workload up to date."""
-        known = self._assembled.get(workload.key)
-        pods = self._pods(workload)
-        if (
-            known is None
-            or known.interval_s != interval_s
-            or known.first > first
-            or not set(known.pods) <= set(pods)
-        ):
-            known = _Assembled(interval_s=interval_s, first=first, next=first)
-            self._assembled[workload.key] = known
-        made, sampler = known.sampler, self._sampler(workload, known)
-        changed = self._changed_from(self._read_from(workload), known, first, last)
-        if known.sampler is not made:
-            # A counter that is new was 0 until then, as long before as a reading stands.
-            stale_after_s = self.intervals.stale_after_s(Exporter.ENGINE)
-            changed = max(first, changed - math.ceil(stale_after_s / interval_s))
-        for bucket in range(changed, last + 1):
-            known.samples.pop(bucket, None)
-            sample = sampler.at(bucket * interval_s, known.samples.get(bucket - 1))
-            if sample is not None:
-                known.samples[bucket] = sample
-        self.add_history(workload, known.leave(first))
-        known.pods, known.next, known.round = pods, last + 1, self.store.round
+        known = self._begun(workload, first, interval_s)
+        for _ in self._assembling(workload, known, first, last):
+            pass
         return known.samples
+
+    def _assembling(
+        self, workload: Workload, known: _Assembled, first: int, last: int
+    ) -> Iterator[None]:
+        """Bring the samples up to date; what comes in between two buckets counts next time."""
+        with self.store.lock:
+            pods, round_ = self._pods(workload), self.store.round
+            made, sampler = known.sampler, self._sampler(workload, known)
+            start = self._changed_from(self._read_from(workload), known, first, last)
+            if known.sampler is not made:
+                # A counter that is new was 0 until then, as long before as a reading stands.
+                stale_after_s = self.intervals.stale_after_s(Exporter.ENGINE)
+                start = max(first, start - math.ceil(stale_after_s / known.interval_s))
+        for bucket in range(start, last + 1):
+            with self.store.lock:
+                known.samples.pop(bucket, None)
+                sample = sampler.at(bucket * known.interval_s, known.samples.get(bucket - 1))
+                if sample is not None:
+                    known.samples[bucket] = sample
+            yield
+        with self.store.lock:
+            self._add_history(workload, known.leave(first))
+            known.pods, known.next, known.round = pods, last + 1, round_
+
+    def _begun(self, workload: Workload, first: int, interval_s: float) -> _Assembled:
+        """Return what is assembled of a workload so far; nothing, where it has to begin anew."""
+        with self.store.lock:
+            known, pods = self._assembled.get(workload.key), self._pods(workload)
+            if (
+                known is None
+                or known.interval_s != interval_s
+                or known.first > first
+                or not set(known.pods) <= set(pods)
+            ):
+                known = _Assembled(interval_s=interval_s, first=first, next=first)
+                self._assembled[workload.key] = known
+            return known
 
     def _read_from(self, workload: Workload) -> tuple[Subject, ...]:
         """Return everything whose series a workload's samples are made of."""
@@ -324,6 +375,14 @@ class Assembly:
 
     def _pods(self, workload: Workload) -> tuple[Subject, ...]:
         return self._attribution.pods.get(workload.key, ())
+
+    def _refuse_crowd(self, workload: Workload) -> None:
+        count = len(self._pods(workload))
+        if count > MOST_PODS:
+            raise NoDataError(
+                f"{workload.key}: {_target(workload)} has {count} pods, and of one workload at most"
+                f" {MOST_PODS} are read"
+            )
 
     def _refuse_silence(
         self, workload: Workload, samples: Sequence[Sample], newest_s: float

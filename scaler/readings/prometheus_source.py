@@ -7,7 +7,7 @@ blinds its own namespaces and no other; what was read before stays, and grows ol
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from scaler.configuration import PrometheusServer
 from scaler.decision.pool import Node
@@ -139,6 +139,10 @@ class PrometheusSource:
         return await read_recording(
             self._reader, assembly, self._arrivals, workload, span_s=(since_s, until_s)
         )
+
+    def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
+        """Make what a window needs; see :class:`~scaler.sources.source.Source`."""
+        return self._assembly.assembling(self._known.resolved(workload), lookback_s, now_s)
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """

@@ -8,7 +8,7 @@ nothing behind this module can tell the difference. A target that does not answe
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -110,6 +110,10 @@ class ScrapeSource:
     def is_complete(self) -> bool:
         """There is no past to read: pages tell of now."""
         return True
+
+    def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
+        """Make what a window needs; see :class:`~scaler.sources.source.Source`."""
+        return self._assembly.assembling(workload, lookback_s, now_s)
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """Return what was scraped of a workload; see :class:`~scaler.source.Source`."""

@@ -10,6 +10,7 @@ import array
 import bisect
 import itertools
 import math
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scaler.errors import SourceError
@@ -111,15 +112,20 @@ class SeriesStore:
     All series of one source, by metric name, subject and labels.
 
     Bounded: more than ``max_series`` series is an error, and :meth:`forget` drops what is old.
+
+    Readings come in on one thread while windows are read off on another: each change takes
+    ``lock``, and so does whoever reads more than one value that must belong together.
     """
 
     def __init__(self, *, max_series: int = 500_000) -> None:
+        self.lock = threading.RLock()
         self._max_series = max_series
         self._count = 0
         self._round = 0
         self._tracks: dict[str, dict[Subject, dict[Labels, Track]]] = {}
         self._changes: dict[Subject, dict[int, float]] = {}
         self._shapes: dict[str | Subject, int] = {}
+        self._shaped = 0
 
     def __len__(self) -> int:
         """Return how many series there are."""
@@ -143,17 +149,18 @@ class SeriesStore:
         Raises:
             SourceError: kind ``limit``, when this series would be one too many.
         """
-        rows = self._tracks.setdefault(metric, {}).setdefault(subject, {})
-        key = tuple(sorted(labels.items()))
-        track = rows.get(key)
-        if track is None:
-            if self._count >= self._max_series:
-                raise SourceError("limit", f"more than {self._max_series} series (maxSeries)")
-            track = rows[key] = Track(labels, subject)
-            self._resize(metric, subject, 1)
-        earliest = track.merge(points)
-        if earliest < math.inf:
-            self.mark_changed(subject, earliest)
+        with self.lock:
+            rows = self._tracks.setdefault(metric, {}).setdefault(subject, {})
+            key = tuple(sorted(labels.items()))
+            track = rows.get(key)
+            if track is None:
+                if self._count >= self._max_series:
+                    raise SourceError("limit", f"more than {self._max_series} series (maxSeries)")
+                track = rows[key] = Track(labels, subject)
+                self._resize(metric, subject, 1)
+            earliest = track.merge(points)
+            if earliest < math.inf:
+                self.mark_changed(subject, earliest)
 
     def mark_changed(self, subject: Subject, since_s: float) -> None:
         """Note that what is known of a subject may differ from an instant on."""
@@ -199,8 +206,9 @@ class SeriesStore:
 
     def _resize(self, metric: str, subject: Subject, by: int) -> None:
         self._count += by
+        self._shaped += 1
         for of in (metric, subject):
-            self._shapes[of] = self._shapes.get(of, 0) + 1
+            self._shapes[of] = self._shaped
 
     def subjects(self, metric: str) -> Iterable[Subject]:
         """Return what a metric has series about."""
@@ -213,17 +221,25 @@ class SeriesStore:
 
     def forget(self, before_s: float) -> None:
         """Drop points before an instant, and series without any left."""
-        for metric, subjects in list(self._tracks.items()):
-            for subject, rows in list(subjects.items()):
-                for labels, track in list(rows.items()):
-                    track.forget(before_s)
-                    if not track.times:
-                        del rows[labels]
-                        self._resize(metric, subject, -1)
-                if not rows:
-                    del subjects[subject]
-            if not subjects:
-                del self._tracks[metric]
-        alive = {subject for subjects in self._tracks.values() for subject in subjects}
-        for subject in self._changes.keys() - alive:
-            del self._changes[subject]
+        for metric in list(self._tracks):
+            with self.lock:  # a metric at a time: whoever reads off a window waits for no more
+                self._forget(metric, before_s)
+        with self.lock:
+            alive = {subject for subjects in self._tracks.values() for subject in subjects}
+            for subject in self._changes.keys() - alive:
+                del self._changes[subject]
+            for of in self._shapes.keys() - alive - self._tracks.keys():
+                del self._shapes[of]
+
+    def _forget(self, metric: str, before_s: float) -> None:
+        subjects = self._tracks[metric]
+        for subject, rows in list(subjects.items()):
+            for labels, track in list(rows.items()):
+                track.forget(before_s)
+                if not track.times:
+                    del rows[labels]
+                    self._resize(metric, subject, -1)
+            if not rows:
+                del subjects[subject]
+        if not subjects:
+            del self._tracks[metric]

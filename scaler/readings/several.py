@@ -5,7 +5,7 @@ Servers are read at the same time, and one that fails blinds its own workloads a
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from scaler.decision.pool import Node
 from scaler.decision.window import Window
@@ -57,6 +57,11 @@ class SeveralSources:
     def is_complete(self) -> bool:
         """Whether every server was read through."""
         return all(source.is_complete for source in self._sources.values())
+
+    def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
+        """Make what a window needs; a server that nobody configured has nothing to make it of."""
+        source = self._sources.get(workload.prometheus)
+        return iter(()) if source is None else source.assembling(workload, lookback_s, now_s)
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         """Return what its server knows of a workload."""

@@ -7,7 +7,7 @@ of the scaler, or one before and after a restart, compose the same.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from scaler.decision.decision import Decision
 from scaler.decision.policy import Forecast, InferencePolicy, LendingPolicy, Policy
@@ -69,6 +69,14 @@ class Readings:
         self._now_s = now_s
         self._windows: dict[str, Window | _Silence] = {}
 
+    def assembling(self, trigger: Trigger) -> Iterator[None]:
+        """Make what :meth:`subject` is about to need, a little at each step; it raises nothing."""
+        for one in self._concerned(trigger):
+            if one.workload.key not in self._windows:
+                yield from self._source.assembling(
+                    one.workload, lookback_s(one.policy), self._now_s
+                )
+
     def subject(self, trigger: Trigger) -> Subject:
         """
         Compose what is decided on for ``trigger``.
@@ -107,16 +115,26 @@ class Readings:
         )
 
     def _tiers(self, workload: Workload, group: str) -> TierWindow:
-        """Compose the group: every tier of that name in the namespace that KEDA asked about."""
-        names = sorted(
+        members = tuple(self._member(name) for name in self._names_of_group(workload, group))
+        return TierWindow(member=workload.key, members=members)
+
+    def _names_of_group(self, workload: Workload, group: str) -> list[str]:
+        """Return the group: every tier of that name in the namespace that KEDA asked about."""
+        return sorted(
             key
             for key, other in self._triggers.items()
             if other.workload.namespace == workload.namespace
             and isinstance(other.policy, InferencePolicy)
             and other.policy.tier_group == group
         )
-        members = tuple(self._member(name) for name in names)
-        return TierWindow(member=workload.key, members=members)
+
+    def _concerned(self, trigger: Trigger) -> Iterator[Trigger]:
+        """Return the triggers whose windows a subject is composed of."""
+        names: Sequence[str] = trigger.pool_members
+        if isinstance(trigger.policy, InferencePolicy) and trigger.policy.tier_group is not None:
+            names = self._names_of_group(trigger.workload, trigger.policy.tier_group)
+        yield trigger
+        yield from (self._triggers[name] for name in names if name in self._triggers)
 
     def _member(self, name: str) -> Member:
         trigger = self._triggers.get(name)

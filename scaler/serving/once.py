@@ -38,8 +38,8 @@ async def decide_once(
     for _ in range(rounds(far_s - fine_s)):
         workloads = [each.workload for each in triggers.values()]
         await source.refresh(workloads, fine_s, at_s, history_s=far_s)
-    subject = Readings(source, triggers, at_s).subject(trigger)
-    return await asyncio.to_thread(decide, subject, trigger.policy)
+    readings = Readings(source, triggers, at_s)
+    return await asyncio.to_thread(lambda: decide(readings.subject(trigger), trigger.policy))
 
 
 def rounds(history_s: float) -> int:

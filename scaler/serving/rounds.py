@@ -3,22 +3,24 @@ What goes on in the background: the source is read, once for all objects, and ea
 
 Two loops that never wait for each other. A slow source delays the next read and nothing else:
 deciding goes on with what is there, which grows old and then is an error. A long round of decisions
-delays no read and no RPC: decisions are pure, so each is made in a thread, and objects that an RPC
-waits for, that must give GPUs back or that scale ahead of the HPA are let in between. One object's
-fault is not another's.
+delays no read and no RPC: windows are assembled and decided on in a thread, a little at a time, and
+objects that an RPC waits for, that must give GPUs back or that scale ahead of the HPA are let in
+between. One object's fault is not another's.
 """
 
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar, TypeVarTuple
 
 from scaler.decision.decision import Decision
-from scaler.decision.policy import Policy
 from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
-from scaler.source import Source
+from scaler.source import Source, Trigger
 from scaler.telemetry import Telemetry
 
 from .compose import (
@@ -34,6 +36,21 @@ from .compose import (
 from .entry import ROUTINE, Entry
 
 logger = logging.getLogger("kvtide.rounds")
+
+SLICE_S = 0.03
+"""So long one object may keep the thread before others are let in."""
+
+Args = TypeVarTuple("Args")
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A decision, what it is about, and a fingerprint of what it rests on."""
+
+    subject: Subject
+    rests_on: object
+    decision: Decision
 
 
 class Rounds:
@@ -93,14 +110,21 @@ class Rounds:
             self._stirred.clear()
             readings = self._readings()
             for entry in self._due():
-                if self._stirred.is_set():
-                    self._stirred.clear()
-                    readings = self._readings()
-                    for urgent in self._urgent():
-                        await self._evaluate(urgent, readings)
-                await self._evaluate(entry, readings)
+                readings = await self._urgent_first(readings)
+                await self._evaluate(entry, readings, lets_in=True)
             seconds = asyncio.get_running_loop().time() - started
             self._telemetry.observe_tick(phase="decide", seconds=seconds)
+
+    async def _urgent_first(self, readings: Readings, but: Entry | None = None) -> Readings:
+        """Let the urgent ones in, ``but`` one, where there is something new; return the newest."""
+        if not self._stirred.is_set():
+            return readings
+        self._stirred.clear()
+        readings = self._readings()
+        for urgent in self._urgent():
+            if urgent is not but:
+                await self._evaluate(urgent, readings)
+        return readings
 
     async def _read(self) -> None:
         asked = [(entry, entry.trigger) for entry in self._entries.values() if entry.trigger]
@@ -144,36 +168,36 @@ class Rounds:
         triggers = {key: entry.trigger for key, entry in self._entries.items() if entry.trigger}
         return Readings(self._source, triggers, self._clock())
 
-    async def _evaluate(self, entry: Entry, readings: Readings) -> None:
+    async def _evaluate(self, entry: Entry, readings: Readings, *, lets_in: bool = False) -> None:
         """Decide on one object if its readings changed."""
         trigger, entry.decided = entry.trigger, self._reads
         if trigger is None:
             return
+        rests_on = entry.rests_on if entry.latest and entry.latest.decision else None
         try:
-            subject = readings.subject(trigger)
-            rests_on = fingerprint(subject)
-            if rests_on == entry.rests_on and entry.latest and entry.latest.decision:
-                return
-            decision = await self._decided(subject, trigger.policy)
+            assembling = readings.assembling(trigger)
+            while not await self._in_thread(_advance, assembling):
+                if lets_in and await self._urgent_first(readings, but=entry) is not readings:
+                    self.stir()  # those that come after it are decided on what was read since
+            made = await self._in_thread(_answer, readings, trigger, self._decide, rests_on)
         except Exception as error:  # noqa: BLE001 -- one object's fault is not another's
             if entry.trigger is trigger:
                 entry.publish(now_s=self._clock(), error=self._told(error, entry))
             return
-        if entry.trigger is not trigger:
-            return  # its metadata changed meanwhile
-        entry.rests_on = rests_on
-        if isinstance(subject, PoolWindow):
-            self._time_reclaim(entry, subject, decision)
+        if made is None or entry.trigger is not trigger:
+            return  # nothing is new, or its metadata changed meanwhile
+        entry.rests_on = made.rests_on
+        if isinstance(made.subject, PoolWindow):
+            self._time_reclaim(entry, made.subject, made.decision)
         entry.publish(
             now_s=self._clock(),
-            decision=decision,
-            newest_s=newest_s(subject),
-            in_flight=in_flight(subject),
+            decision=made.decision,
+            newest_s=newest_s(made.subject),
+            in_flight=in_flight(made.subject),
         )
 
-    async def _decided(self, subject: Subject, policy: Policy) -> Decision:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._decide, subject, policy)
+    async def _in_thread(self, work: Callable[[*Args], Result], *args: *Args) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
 
     def _told(self, error: Exception, entry: Entry) -> KvtideError:
         """Return what a client is told: for want of data, also why the last read failed."""
@@ -195,6 +219,21 @@ class Rounds:
             self._telemetry.observe_reclaim(
                 namespace=entry.namespace, scaled_object=entry.name, seconds=seconds
             )
+
+
+def _advance(assembling: Iterator[None]) -> bool:
+    """Assemble for a while; return whether all of it is done."""
+    until_s = time.monotonic() + SLICE_S
+    return all(time.monotonic() < until_s for _ in assembling)
+
+
+def _answer(readings: Readings, trigger: Trigger, decide: Decide, rests_on: object) -> _Made | None:
+    """Compose and decide; None: it would rest on what the latest answer rests on."""
+    subject = readings.subject(trigger)
+    found = fingerprint(subject)
+    if rests_on is not None and found == rests_on:
+        return None
+    return _Made(subject=subject, rests_on=found, decision=decide(subject, trigger.policy))
 
 
 def refusal(error: Exception, key: str) -> KvtideError:

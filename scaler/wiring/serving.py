@@ -26,6 +26,7 @@ from scaler.source import Source, Trigger
 from scaler.status.app import View, start
 from scaler.telemetry import Telemetry, version
 
+from . import lag
 from .cluster import Hearing, hearing
 from .garbage import keep_out
 from .past import explain
@@ -98,6 +99,7 @@ async def serving(
         ends.push_async_callback(pages.cleanup)
         background = await ends.enter_async_context(_running(board.run()))
         await ends.enter_async_context(_running(keep_out()))
+        await ends.enter_async_context(_running(lag.watch(telemetry.observe_lag)))
         grpc_port = await server.start()
         ends.push_async_callback(server.drain)
         await ends.enter_async_context(_running(_serving_when_ready(board, server)))

@@ -14,6 +14,8 @@ from scaler.readings.prometheus_source import PrometheusSource
 from scaler.readings.several import SeveralSources
 from scaler.source import Source
 
+from .apart import Apart
+
 
 @contextlib.asynccontextmanager
 async def prometheus(
@@ -21,6 +23,8 @@ async def prometheus(
 ) -> AsyncIterator[Source]:
     """
     Yield the servers of a configuration as one source; their connections close after.
+
+    They are read on a thread of their own: the loop that waits for them stays free for others.
 
     ``known`` is what the Kubernetes API says, where it is asked.
 
@@ -46,7 +50,9 @@ async def prometheus(
     async with contextlib.AsyncExitStack() as ends:
         for server in servers.values():
             ends.push_async_callback(server.close)
-        yield SeveralSources(servers)
+        apart = Apart(SeveralSources(servers))
+        ends.callback(apart.close)
+        yield apart
 
 
 def _check_credentials(configuration: Configuration) -> None:

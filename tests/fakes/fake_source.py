@@ -1,7 +1,7 @@
 """A source whose readings a test sets by hand."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from scaler.decision.pool import Node
 from scaler.decision.window import Window
@@ -14,6 +14,8 @@ class FakeSource:
 
     def __init__(self) -> None:
         self.windows: dict[str, Window | Exception] = {}
+        self.slices: dict[str, Iterable[None]] = {}
+        """Of workloads that take several steps to assemble: the steps."""
         self.gpu_nodes: dict[str, tuple[Node, ...]] = {}
         self.failure: SourceError | Exception | None = None
         self.gate = asyncio.Event()
@@ -48,6 +50,9 @@ class FakeSource:
         """Wait for the beginning of the read that is the ``count``-th."""
         while len(self.reads) < count:
             await self._began.wait()
+
+    def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
+        return iter(self.slices.get(workload.key, ()))
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         found = self.windows.get(workload.key)
