@@ -18,7 +18,7 @@ import os
 import pathlib
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -74,6 +74,14 @@ class MovingSource:
         history_s: float = 0.0,
     ) -> None:
         """Read nothing: samples are a function of the time."""
+
+    def assembling(
+        self,
+        workload: Workload,  # noqa: ARG002
+        lookback_s: float,  # noqa: ARG002
+        now_s: float,  # noqa: ARG002
+    ) -> Iterator[None]:
+        return iter(())
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
         newest = math.floor(now_s / INTERVAL_S)

@@ -141,7 +141,7 @@ class PrometheusSource:
         )
 
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
-        """Make what a window needs; see :class:`~scaler.sources.source.Source`."""
+        """Make what a window needs; see :class:`~scaler.source.Source`."""
         return self._assembly.assembling(self._known.resolved(workload), lookback_s, now_s)
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:

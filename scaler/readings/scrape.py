@@ -112,7 +112,7 @@ class ScrapeSource:
         return True
 
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
-        """Make what a window needs; see :class:`~scaler.sources.source.Source`."""
+        """Make what a window needs; see :class:`~scaler.source.Source`."""
         return self._assembly.assembling(workload, lookback_s, now_s)
 
     def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:

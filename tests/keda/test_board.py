@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import threading
+import time
 
 import grpc
 import pytest
@@ -234,6 +235,31 @@ async def test_whom_an_rpc_waits_for_is_decided_on_between_the_others():
         await round_
     assert gate.decided[1] == 7
     assert len(gate.decided) == 4
+
+
+async def test_whom_an_rpc_waits_for_is_let_in_while_a_large_workload_is_assembled():
+    answered = threading.Event()
+    threads = set()
+
+    def steps():
+        threads.add(threading.current_thread())
+        while not answered.is_set():
+            time.sleep(0.001)
+            yield
+
+    async with serve(limits=dataclasses.replace(LIMITS, first_answer_s=10.0)) as bench:
+        bench.runs("prod/large", 1)
+        assert await bench.count(ref("large")) == 1
+        bench.source.slices["prod/large"] = steps()
+        bench.runs("prod/large", 2)
+        bench.runs("prod/new", 3)
+        round_ = asyncio.create_task(bench.tick())
+        async with asyncio.timeout(10):
+            assert await bench.count(ref("new")) == 3
+            answered.set()
+            await round_
+        assert await bench.count(ref("large")) == 2
+        assert threading.main_thread() not in threads
 
 
 async def test_a_decision_under_old_metadata_is_dropped():

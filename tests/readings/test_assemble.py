@@ -1,10 +1,13 @@
 """The grid: what a bucket holds, for how long, and that asking early or often changes nothing."""
 
+import threading
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaler.errors import ConfigurationError, NoDataError
+from scaler.readings.assemble import MOST_PODS
 from scaler.readings.timing import Timing, bucket_of
 from scaler.readings.wanted import Exporter
 from scaler.source import Workload
@@ -155,6 +158,67 @@ def _ignoring_silence(observer, now_s):
         return observer.window(now_s, lookback_s=120)
     except NoDataError:
         return None
+
+
+@settings(max_examples=15)
+@given(
+    steps=st.lists(st.integers(0, 12), min_size=1, max_size=6),
+    values=st.lists(st.integers(0, 9), min_size=6, max_size=6),
+)
+def test_readings_that_come_in_while_a_window_is_assembled_change_nothing(steps, values):
+    whole, meanwhile = Observer(), Observer()
+    for k, value in enumerate(values):
+        at_s = NOW_S - STEP_S * (len(values) - k)
+        page = {"llm-0": busy(running=value), "llm-1": busy(running=value % 3)}
+        for observer in (whole, meanwhile):
+            observer.round(at_s, page if k else {"llm-0": page["llm-0"]})
+        assembling = meanwhile.assembly.assembling(LLM, 60.0, at_s)
+        for _ in range(steps[k % len(steps)]):
+            next(assembling, None)
+        meanwhile.scrape(at_s - 7, busy(running=8), namespace="serve", pod="llm-0")
+        whole.scrape(at_s - 7, busy(running=8), namespace="serve", pod="llm-0")
+        for _ in assembling:
+            pass
+    assert meanwhile.window(NOW_S).samples == whole.window(NOW_S).samples
+
+
+def test_windows_are_read_off_while_another_thread_takes_readings_in():
+    observer, stop, faults = Observer(), threading.Event(), []
+
+    def take():
+        for k in range(400):
+            if stop.is_set():
+                return
+            pods = {f"llm-{(k + n) % 20}": busy(running=n) for n in range(4)}
+            observer.round(NOW_S + k, pods)
+            observer.assembly.forget(NOW_S + k, lookback_s=60.0, history_s=0.0)
+
+    observer.round(NOW_S, {"llm-0": busy()})
+    reading = threading.Thread(target=take)
+    reading.start()
+    try:
+        for k in range(200):
+            window = observer.window(NOW_S + 2 * k)
+            faults += [one for one in window.samples if one.at_s > NOW_S + 2 * k + STEP_S]
+    except NoDataError:
+        pass  # the writer is that far behind, or ahead
+    finally:
+        stop.set()
+        reading.join()
+    assert not faults
+
+
+def test_more_pods_of_one_workload_than_can_be_read_are_refused_with_their_number():
+    observer = Observer()
+    observer.round(NOW_S, {f"llm-{n}": busy() for n in range(2)})
+    wanted = observer.assembly.wanted([LLM])[1]
+    for n in range(MOST_PODS + 1):
+        labels = {"__name__": wanted.metrics[0], "namespace": "serve", "pod": f"llm-{n}"}
+        observer.assembly.take(wanted, labels, [(NOW_S, 1.0)])
+    observer.assembly.settle([LLM])
+    assert list(observer.assembly.assembling(LLM, 60.0, NOW_S)) == []
+    with pytest.raises(NoDataError, match=f"StatefulSet/llm has {MOST_PODS + 1} pods.*{MOST_PODS}"):
+        observer.window()
 
 
 def test_what_leaves_the_lookback_is_kept_thinned():
