@@ -88,8 +88,9 @@ class SourceError(NoDataError):
     A source could not be read.
 
     ``kind`` is a bounded label: refused, timeout, http, format, partial, limit, credentials.
+    ``of_the_query``: the server is well and refuses what was asked; less of it may do.
     """
 
-    def __init__(self, kind: str, detail: str) -> None:
-        self.kind, self.detail = kind, detail
+    def __init__(self, kind: str, detail: str, *, of_the_query: bool = False) -> None:
+        self.kind, self.detail, self.of_the_query = kind, detail, of_the_query
         super().__init__(f"{kind}: {detail}")

@@ -91,7 +91,8 @@ class PrometheusApi:
         if isinstance(error, TooManySeriesError):
             return error
         said = " ".join(self._credentials.told(error.detail[:_CHUNK]).split())
-        return SourceError(error.kind, f"{self._server.shown_url}: {said[:_LONGEST_TOLD]}")
+        detail = f"{self._server.shown_url}: {said[:_LONGEST_TOLD]}"
+        return SourceError(error.kind, detail, of_the_query=error.of_the_query)
 
     def _late(self) -> SourceError:
         limit_s = self._server.timeout_s
@@ -157,7 +158,8 @@ def _body(response: requests.Response, deadline_s: float) -> bytes:
         if time.monotonic() > deadline_s:
             raise TimeoutError
         if len(body) > MOST_BYTES:
-            raise SourceError("limit", f"a reply of more than {MOST_BYTES / 1e6:g} MB")
+            detail = f"a reply of more than {MOST_BYTES / 1e6:g} MB"
+            raise SourceError("limit", detail, of_the_query=True)
     return bytes(body)
 
 

@@ -1,12 +1,19 @@
 """The few queries that are sent, as text: ranges of raw samples or of a query, and two sums."""
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+import string
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 Matcher = tuple[str, str, str]
 """Label, operator (``=``, ``!=``, ``=~``, ``!~``), value."""
 
 
+_LEXED = re.compile(
+    r"""(?P<comment>\#[^\n]*)|(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)""",
+    re.DOTALL,
+)
+"""What of PromQL may hold anything: comments and strings."""
 EXISTS = "found"
 """The label of what :func:`exists` answers with."""
 
@@ -61,8 +68,40 @@ def exists(chosen: str, name: str) -> str:
 
 
 def any_of(names: Iterable[str]) -> str:
-    """Return the regular expression that matches exactly these names."""
-    return "|".join(name.replace(".", "\\.") for name in sorted(names))
+    """
+    Return the regular expression that matches exactly these names, which Kubernetes allows.
+
+    There is no backslash in it: it means the same in each of PromQL's three kinds of quotes.
+    """
+    return "|".join(name.replace(".", "[.]") for name in sorted(names))
+
+
+def filled(query: str, names: Mapping[str, Collection[str]]) -> str:
+    """
+    Return a query with its placeholders filled: a pattern where it is matched, else the text.
+
+    ``names`` are Kubernetes' names by placeholder.
+    """
+    matched = _spans_of_patterns(query)
+
+    def fill(found: re.Match[str]) -> str:
+        name = found["named"] or found["braced"]
+        if name is None:
+            return "$" if found["escaped"] else found[0]
+        if any(begin <= found.start() < end for begin, end in matched):
+            return any_of(names[name])
+        return "|".join(sorted(names[name]))
+
+    return string.Template.pattern.sub(fill, query)
+
+
+def _spans_of_patterns(query: str) -> list[tuple[int, int]]:
+    """Return where the strings of a query lie that are matched as regular expressions."""
+    return [
+        found.span()
+        for found in _LEXED.finditer(query)
+        if found["string"] and query[: found.start()].rstrip().endswith(("=~", "!~"))
+    ]
 
 
 def quoted(text: str) -> str:

@@ -18,11 +18,15 @@ Row = tuple[Mapping[str, str], Sequence[Point]]
 """Labels, ``__name__`` among them where the query keeps it, and points in time order."""
 
 
+_REFUSED = (400, 413, 422)
+"""What Prometheus and those like it answer to a query that is wrong, too long or too much."""
+
+
 class TooManySeriesError(SourceError):
     """A reply of kind ``limit`` that asking about less time would not make smaller."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__("limit", detail)
+        super().__init__("limit", detail, of_the_query=True)
 
 
 def rows_of(result: object, *, most: int) -> list[Row]:
@@ -50,7 +54,8 @@ def refusal_of(status: int, body: bytes, otherwise: str) -> SourceError:
         said = otherwise
     # Prometheus refuses with 422 what would load more than --query.max-samples.
     kind = "limit" if "too many samples" in said else "http"
-    return SourceError(kind, f"answered {status}: {said}")
+    refused = kind == "limit" or status in _REFUSED
+    return SourceError(kind, f"answered {status}: {said}", of_the_query=refused)
 
 
 def refuse_partial(body: bytes) -> None:

@@ -41,6 +41,9 @@ class FakePrometheus:
         self.queries: list[str] = []
         self.answer: web.StreamResponse | None = None
         """Given instead of an answer."""
+        self.refuses: str | None = None
+        """A query with this text in it is refused, as one that cannot be parsed is."""
+        self.refuses_with = 400
         self.longest_s = math.inf
         """Longer ranges are more samples than it loads (--query.max-samples)."""
         self.delay_s = 0.0
@@ -76,6 +79,8 @@ class FakePrometheus:
             return await _drip(request)
         if self.answer is not None:
             return self.answer
+        if self.refuses is not None and self.refuses in form["query"]:
+            return web.json_response({"error": "bad query"}, status=self.refuses_with)
         if any(float(seconds) > self.longest_s for seconds in _SECONDS.findall(form["query"])):
             error = {"error": "query processing would load too many samples into memory"}
             return web.json_response(error, status=422)
