@@ -147,14 +147,26 @@ class Configuration:
     """Gateway profiles by name, shaped like the presets."""
     queries: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Arrival counters by name, in PromQL; $namespace and $workload are filled in."""
+    renames: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What metric names begin with, and what a collector here puts in its place: those of every
+    engine and gateway are found under both, such as vllm:, stored as acme_vllm_."""
     gateway_namespaces: tuple[str, ...] = ()
     """Namespaces beside a workload's own whose gateway series its trigger may name."""
     server: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Settings of the serving process, where neither flags nor the environment state them."""
 
     def __post_init__(self) -> None:
-        """Refuse placeholders other than the two that are filled in."""
+        """Refuse placeholders other than the two that are filled in, and names that are none."""
         problems = tuple(
+            Problem(
+                field=f"renames.{old}",
+                got=repr(new),
+                allowed="how names begin in the server: letters, digits, _, : and .",
+            )
+            for old, new in self.renames.items()
+            if not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:.]*", new)
+        )
+        problems += tuple(
             Problem(
                 field=f"queries.{name}",
                 got=f"placeholder {placeholder}",

@@ -19,7 +19,8 @@ def engine_profiles(configuration: Configuration) -> Mapping[str, EngineProfile]
     Raises:
         ConfigurationError: with every problem of the configured ones.
     """
-    return parse_profiles(configuration.engines, known=_shipped())
+    renames = tuple(configuration.renames.items())
+    return parse_profiles(configuration.engines, known=_shipped(), renames=renames)
 
 
 def engine_names(configuration: Configuration) -> frozenset[str]:

@@ -5,9 +5,9 @@ import functools
 from collections.abc import Mapping
 
 from scaler.configuration import Configuration
-from scaler.readings.gateways.profile import GatewayProfile, parse_gateways, shipped_gateways
+from scaler.readings.gateways.profile import GatewayProfile, parse_gateways, shipped_documents
 
-_shipped = functools.cache(shipped_gateways)
+_shipped = functools.cache(shipped_documents)
 
 
 def gateway_profiles(configuration: Configuration) -> Mapping[str, GatewayProfile]:
@@ -17,7 +17,9 @@ def gateway_profiles(configuration: Configuration) -> Mapping[str, GatewayProfil
     Raises:
         ConfigurationError: with every problem of the configured ones.
     """
-    profiles = {**_shipped(), **parse_gateways(configuration.gateways)}
+    profiles = parse_gateways(
+        {**_shipped(), **configuration.gateways}, renames=tuple(configuration.renames.items())
+    )
     elsewhere = configuration.gateway_namespaces
     return {
         name: dataclasses.replace(profile, namespaces=elsewhere)

@@ -76,6 +76,7 @@ class Assembly:
         timing: Timing,
         gateways: Mapping[str, GatewayProfile] | None = None,
         known: KnownCluster | None = None,
+        copies: Collection[str] = (),
         max_series: int = 1_000_000,
     ) -> None:
         """
@@ -86,17 +87,19 @@ class Assembly:
             timing: what is stated about the time of readings.
             gateways: gateways by name.
             known: what the Kubernetes API says, the fresher word on the cluster.
+            copies: labels that tell copies of one series apart.
             max_series: more is an error.
         """
         self.store = SeriesStore(max_series=max_series)
         self.engines = KnownEngines(profiles, self.store)
-        self.gateways = KnownGateways(gateways or {}, self.store)
+        self.gateways = KnownGateways(gateways or {}, self.store, copies=copies)
         self.intervals = Intervals(timing)
         self.lengths = LengthBook()
         self.pods: frozenset[Subject] = frozenset()
         """Every pod seen in the workloads' namespaces."""
         self._profiles = profiles
         self._gateway_profiles = gateways
+        self._copies = copies
         self._timing = timing
         self._cluster = ClusterFacts(self.store)
         self._nodes = Nodes(self.store)
@@ -111,7 +114,12 @@ class Assembly:
         timing = Timing(
             interval_s=self.intervals.known_s, ingestion_delay_s=self._timing.ingestion_delay_s
         )
-        return Assembly(profiles=self._profiles, gateways=self._gateway_profiles, timing=timing)
+        return Assembly(
+            profiles=self._profiles,
+            gateways=self._gateway_profiles,
+            timing=timing,
+            copies=self._copies,
+        )
 
     def wanted(self, workloads: Collection[Workload]) -> tuple[Wanted, ...]:
         """Return everything to read for some workloads."""

@@ -63,9 +63,14 @@ class PrometheusSource:
         self._timing = timing_of(server)
         self._known = known or KnownCluster()
         self._assembly = Assembly(
-            profiles=profiles, gateways=gateways, timing=self._timing, known=self._known
+            profiles=profiles,
+            gateways=gateways,
+            timing=self._timing,
+            known=self._known,
+            copies=server.replica_labels,
         )
         self._profiles, self._gateways = profiles, gateways
+        self._copies = server.replica_labels
         self._arrivals = ArrivalQueries(queries or {})
         self._plan = Plan()
         self._past = Past(self._reader, self._assembly, self._arrivals)
@@ -133,7 +138,12 @@ class PrometheusSource:
             NoDataError: there is nothing in it.
         """
         workload = self._known.resolved(workload)
-        assembly = Assembly(profiles=self._profiles, gateways=self._gateways, timing=self._timing)
+        assembly = Assembly(
+            profiles=self._profiles,
+            gateways=self._gateways,
+            timing=self._timing,
+            copies=self._copies,
+        )
         engines = assembly.engines.sign_metrics([workload])
         await self._reader.probe(engines, {workload.namespace}, until_s)
         return await read_recording(

@@ -62,9 +62,10 @@ def increase_by(
     return f"sum by ({','.join(by)}) ({named})"
 
 
-def exists(chosen: str, name: str) -> str:
-    """Return the query for whether there is any such series now: one row that bears a name."""
-    return f'label_replace(count({chosen}),"{EXISTS}",{quoted(name)},"","")'
+def exists(chosen: Sequence[str], name: str) -> str:
+    """Return the query for whether any of them selects a series now: one row that bears a name."""
+    counts = " or ".join(f"count({one})" for one in chosen)
+    return f'label_replace({counts},"{EXISTS}",{quoted(name)},"","")'
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from . import cluster, dcgm, promql
 from .asks import Ask, Plan
 from .assemble import Assembly
 from .lengths import LENGTHS_S, STEM, LengthBook, Which
+from .names import Names
 from .prometheus import PrometheusApi
 from .promql import Matcher
 from .replies import Row, TooManySeriesError
@@ -88,6 +89,7 @@ class Reader:
         self._api = PrometheusApi(server)
         self._labels: dict[Exporter, tuple[str, ...]] = {}
         """Labels in which an exporter's rows name a namespace; none: there is no such exporter."""
+        self._names = Names()
 
     def begin(self) -> Round:
         """Begin a round."""
@@ -110,15 +112,30 @@ class Reader:
             SourceError: the server did not answer.
         """
         for exporter, metrics in {Exporter.ENGINE: tuple(engines), **_PROBES}.items():
-            queries = (
-                promql.exists(self._selector(metrics, _named(label, namespaces)), label)
-                for label in _NAMESPACE_LABELS
-            )
-            rows = await self._api.query(" or ".join(queries), now_s)
-            found = {labels.get(promql.EXISTS) for labels, _ in rows}
+            found = await self._found_in(metrics, namespaces, now_s)
             if exporter is Exporter.ENGINE:
                 found.add("namespace")
             self._labels[exporter] = tuple(name for name in _NAMESPACE_LABELS if name in found)
+
+    async def _found_in(
+        self, metrics: Sequence[str], namespaces: Collection[str], now_s: float
+    ) -> set[str]:
+        """Return the labels in which rows of any of the metrics name one of the namespaces."""
+
+        def query() -> str:
+            return " or ".join(
+                promql.exists(self._selectors(metrics, _named(label, namespaces)), label)
+                for label in _NAMESPACE_LABELS
+            )
+
+        try:
+            rows = await self._api.query(query(), now_s)
+        except SourceError as error:
+            if not self._names.may_be_refused(error):
+                raise
+            with self._names.asked_one_by_one():
+                rows = await self._api.query(query(), now_s)
+        return {labels.get(promql.EXISTS, "") for labels, _ in rows}
 
     @property
     def found_all(self) -> bool:
@@ -151,8 +168,9 @@ class Reader:
             SourceError: there is no full answer.
         """
         copies = self._server.replica_labels
+        missing = set(namespaces)
         for metric in metrics:
-            chosen = self._selector((metric,), _named("namespace", namespaces))
+            (chosen,) = self._selectors((metric,), _named("namespace", missing))
             query = promql.increase_by(
                 chosen, LENGTHS_S, stem=STEM, by=("namespace", "stem", "le"), copies=copies
             )
@@ -165,7 +183,8 @@ class Reader:
                     if points and {"namespace", "stem", "le"} <= labels.keys()
                 ),
             )
-            if rows:
+            missing -= {labels.get("namespace", "") for labels, _ in rows}
+            if not missing:
                 return
 
     async def _perform(self, ask: Ask, assembly: Assembly, round_: Round, plan: Plan) -> bool:
@@ -194,8 +213,9 @@ class Reader:
         """
         try:
             for label in self._labels_of(ask):
-                rows = await round_.query(self._text(ask, label), ask.at_s)
-                await _merge(ask.wanted, rows, assembly)
+                for text in await self._texts(ask, label, round_):
+                    rows = await round_.query(text, ask.at_s)
+                    await _merge(ask.wanted, rows, assembly)
         except TooManySeriesError:
             raise
         except SourceError as error:
@@ -212,16 +232,19 @@ class Reader:
         labels = self._labels.get(ask.wanted.exporter, ())
         return labels if ask.wanted.namespaced else labels[:1]
 
-    def _text(self, ask: Ask, label: str) -> str:
+    async def _texts(self, ask: Ask, label: str, round_: Round) -> list[str]:
+        """Return the queries for an ask: one, or one per name that there is."""
         matchers = _named(label, ask.namespaces) if ask.wanted.namespaced else ()
-        chosen = self._selector(ask.wanted.metrics, (*matchers, *ask.wanted.where))
+        chosen = self._selectors(ask.wanted.metrics, (*matchers, *ask.wanted.where))
+        if len(chosen) > 1:
+            chosen = await self._names.existing(chosen, ask, round_.query)
         if ask.wanted.once_a_minute:
-            return promql.last(chosen, ask.seconds)
-        return promql.raw(chosen, ask.seconds)
+            return [promql.last(one, ask.seconds) for one in chosen]
+        return [promql.raw(one, ask.seconds) for one in chosen]
 
-    def _selector(self, metrics: Iterable[str], matchers: Iterable[Matcher]) -> str:
+    def _selectors(self, metrics: Iterable[str], matchers: Iterable[Matcher]) -> list[str]:
         ours = [(label, "=", value) for label, value in self._server.matchers]
-        return promql.selector(tuple(dict.fromkeys(metrics)), [*ours, *matchers])
+        return self._names.selectors(tuple(dict.fromkeys(metrics)), [*ours, *matchers])
 
 
 async def _merge(wanted: Wanted, rows: Sequence[Row], assembly: Assembly) -> None:

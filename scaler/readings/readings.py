@@ -43,6 +43,8 @@ class Rows:
     """The name as exposed: counters with ``_total``, histograms with ``_sum`` or ``_count``."""
     match: tuple[tuple[str, str], ...] = ()
     """Labels (name, value) that a row must carry."""
+    spelling_of: str | None = None
+    """The name as exposed where ``metric`` is what a collector made of it."""
 
     def of(self, store: SeriesStore, subjects: Iterable[Subject]) -> list[Track]:
         """Return the series of the subjects that match."""

@@ -58,9 +58,9 @@ class KnownEngines:
             if not self._has_series(profile):
                 continue
             if profile.prompt_lengths:
-                yield Which.PROMPT, profile.prompt_lengths
+                yield Which.PROMPT, tuple(rows.metric for rows in profile.prompt_lengths)
             if profile.output_lengths:
-                yield Which.OUTPUT, profile.output_lengths
+                yield Which.OUTPUT, tuple(rows.metric for rows in profile.output_lengths)
 
     def profile(self, workload: Workload, pods: Sequence[Subject]) -> EngineProfile:
         """

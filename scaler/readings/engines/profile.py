@@ -14,7 +14,8 @@ import yaml
 
 from scaler.decision.sample import Replica
 from scaler.errors import ConfigurationError, Problem
-from scaler.readings.readings import Reading
+from scaler.readings.readings import Reading, Rows
+from scaler.readings.spellings import Meaning, Renames, Spelling, meaning_of
 from scaler.readings.written import Written
 
 FIELDS = tuple(
@@ -37,6 +38,7 @@ _KEYS = (
     "allocates_up_front",
     "refresh_s",
     "gauges_leave",
+    "prefixes",
     "readings",
     "awake",
     "progress",
@@ -61,12 +63,14 @@ class EngineProfile:
     """How often the page changes, where that is known to be more seldom than it is scraped."""
     gauges_leave: bool = False
     """Gauges leave the page while nothing runs, counters stay."""
-    prompt_lengths: tuple[str, ...] = ()
-    """Histogram of prompt tokens per request: names of its ``_bucket`` series, newest first."""
-    output_lengths: tuple[str, ...] = ()
+    prompt_lengths: tuple[Rows, ...] = ()
+    """Histogram of prompt tokens per request: its ``_bucket`` series, newest name first."""
+    output_lengths: tuple[Rows, ...] = ()
     """Likewise of generated tokens per request."""
     allocates_up_front: bool = False
     """The engine takes its GPU memory when it starts: memory in use says nothing of load."""
+    prefixes: tuple[str, ...] = ()
+    """What monitors of platforms put before all of its names."""
 
     @property
     def signs(self) -> Iterator[Reading]:
@@ -85,6 +89,26 @@ class EngineProfile:
         if self.awake is not None:
             yield self.awake
 
+    def spelled(self, renames: Renames = ()) -> "EngineProfile":
+        """Return the profile with every name that each of its metrics is stored under."""
+        spelling = Spelling(prefixes=self.prefixes, renames=renames)
+        readings = {
+            field: spelling.reading(reading, meaning_of(field))
+            for field, reading in self.readings.items()
+        }
+        also_signs = {self.readings[field]: reading for field, reading in readings.items()}
+        return dataclasses.replace(
+            self,
+            readings=readings,
+            awake=None if self.awake is None else spelling.reading(self.awake),
+            progress=tuple(
+                also_signs.get(sign) or spelling.reading(sign, Meaning.COUNTER)
+                for sign in self.progress
+            ),
+            prompt_lengths=spelling.rows(self.prompt_lengths),
+            output_lengths=spelling.rows(self.output_lengths),
+        )
+
 
 def shipped_profiles() -> dict[str, EngineProfile]:
     """Return the profiles that come with the package, by name."""
@@ -97,10 +121,16 @@ def shipped_profiles() -> dict[str, EngineProfile]:
 
 
 def parse_profiles(
-    documents: Mapping[str, Any], *, known: Mapping[str, EngineProfile] | None = None
+    documents: Mapping[str, Any],
+    *,
+    known: Mapping[str, EngineProfile] | None = None,
+    renames: Renames = (),
 ) -> dict[str, EngineProfile]:
     """
     Read profiles, which may extend one another and ``known`` ones; returns known and read ones.
+
+    Each metric of them is found under every name that it is stored under, those of ``renames``
+    included.
 
     Raises:
         ConfigurationError: every problem of every document.
@@ -112,7 +142,7 @@ def parse_profiles(
         profiles[name] = _profile(document, name, documents[name], profiles)
     if problems:
         raise ConfigurationError(*problems)
-    return profiles
+    return {name: profile.spelled(renames) for name, profile in profiles.items()}
 
 
 def _in_order_of_extension(documents: Mapping[str, Any]) -> list[str]:
@@ -156,10 +186,11 @@ def _profile(
         progress=progress or parent.progress,
         refresh_s=document.number("refresh_s", fields.get("refresh_s", parent.refresh_s)),
         gauges_leave=bool(fields.get("gauges_leave", parent.gauges_leave)),
-        prompt_lengths=document.texts("prompt_lengths", fields.get("prompt_lengths"))
+        prompt_lengths=document.rows("prompt_lengths", fields.get("prompt_lengths"))
         or parent.prompt_lengths,
-        output_lengths=document.texts("output_lengths", fields.get("output_lengths"))
+        output_lengths=document.rows("output_lengths", fields.get("output_lengths"))
         or parent.output_lengths,
+        prefixes=document.texts("prefixes", fields.get("prefixes")) or parent.prefixes,
         allocates_up_front=bool(fields.get("allocates_up_front", parent.allocates_up_front)),
     )
 

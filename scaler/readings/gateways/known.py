@@ -12,6 +12,7 @@ from scaler.readings.wanted import Exporter, Wanted
 from scaler.source import Workload
 
 from .profile import GatewayProfile, any_of, rows_of, signs_of
+from .totals import total
 
 NOWHERE: Subject = ("", "")
 """What gateway rows are about: their labels say it, and each workload picks its own."""
@@ -32,9 +33,17 @@ class AtGateway:
 class KnownGateways:
     """Profiles by name, and the rows that workloads select."""
 
-    def __init__(self, profiles: Mapping[str, GatewayProfile], store: SeriesStore) -> None:
+    def __init__(
+        self,
+        profiles: Mapping[str, GatewayProfile],
+        store: SeriesStore,
+        *,
+        copies: Collection[str] = (),
+    ) -> None:
+        """Know some gateways; ``copies`` are labels that tell copies of one series apart."""
         self._profiles = profiles
         self._store = store
+        self._copies = copies
         self._rows: dict[tuple[Workload, str], tuple[int, list[Track]]] = {}
 
     def wanted(self, workloads: Collection[Workload]) -> Iterator[Wanted]:
@@ -46,9 +55,9 @@ class KnownGateways:
             where = _matchers(any_of([rows_of(profile, one) for one in users]))
             for reading in profile.readings:
                 yield _wanted(reading.metrics, where)
-            if profile.none_while:
+            if profile.none_while is not None:
                 alive = _matchers(any_of([signs_of(profile, one) for one in users]))
-                yield _wanted((profile.none_while,), alive)
+                yield _wanted(profile.none_while.metrics, alive)
 
     def at(self, workload: Workload, *, at_s: float, stale_after_s: float) -> AtGateway:
         """
@@ -80,6 +89,16 @@ class KnownGateways:
         kept = set(workloads)
         self._rows = {key: rows for key, rows in self._rows.items() if key[0] in kept}
 
+    def missing(self, workload: Workload) -> str:
+        """Say what is not there where nothing at all is known of a workload's requests."""
+        if workload.gateway is None:
+            return f"the query {workload.arrival_query} has no answer for it"
+        profile = self._profile(workload)
+        rows = rows_of(profile, workload)
+        names = [reading.rows[0].metric for reading in profile.readings]
+        where = ", ".join(f'{label}=~"{pattern}"' for label, pattern in sorted(rows.items()))
+        return f"the gateway {profile.name} has no series of it: none of {names} with {where}"
+
     def about(self, workload: Workload) -> tuple[Subject, ...]:
         """Return the subjects whose series these readings come from."""
         found = () if workload.gateway is None else (NOWHERE,)
@@ -100,7 +119,7 @@ class KnownGateways:
             known = ", ".join(sorted(self._profiles)) or "none is configured"
             raise ConfigurationError(Problem(field="gateway", got=name, allowed=known))
         profile = self._profiles[name]
-        if not profile.select and not workload.gateway_selector:
+        if not profile.ties_rows_to_workloads and not workload.gateway_selector:
             raise ConfigurationError(
                 Problem(
                     field="gatewaySelector",
@@ -127,7 +146,7 @@ class KnownGateways:
                 and all(track.labels.get(name) == text for name, text in rows.match)
             ]
             if found:
-                return reading.combined(found)
+                return total(reading, found, self._copies)
         return None
 
     def _is_alive(
@@ -135,8 +154,12 @@ class KnownGateways:
     ) -> bool:
         if profile.none_while is None:
             return False
-        tracks = self._selected(workload, profile.none_while, signs_of(profile, workload))
-        return any(track.at(at_s, stale_after_s) is not None for track in tracks)
+        signs = signs_of(profile, workload)
+        return any(
+            track.at(at_s, stale_after_s) is not None
+            for metric in profile.none_while.metrics
+            for track in self._selected(workload, metric, signs)
+        )
 
     def _counted(self, workload: Workload, at_s: float, stale_after_s: float) -> float | None:
         if workload.arrival_query is None:

@@ -17,10 +17,23 @@ import yaml
 from scaler.errors import ConfigurationError, Problem
 from scaler.readings.promql import any_of as any_name
 from scaler.readings.readings import Reading
+from scaler.readings.spellings import Meaning, Renames, Spelling
 from scaler.readings.written import Written
 from scaler.source import Workload
 
-_KEYS = ("over", "select", "in_flight", "waiting", "arrivals", "none_while")
+Selection = tuple[tuple[str, str], ...]
+"""Labels and patterns of rows, with ``$namespace`` and ``$workload`` in them."""
+
+_KEYS = (
+    "over",
+    "select",
+    "in_flight",
+    "waiting",
+    "arrivals",
+    "none_while",
+    "cannot_wake",
+    "prefixes",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,40 +47,70 @@ class GatewayProfile:
     """Gauges of the requests that no engine has yet."""
     arrivals: tuple[Reading, ...] = ()
     """Counters of the requests that came."""
-    select: tuple[tuple[str, str], ...] = ()
-    """Labels and patterns of a workload's rows, with ``$namespace`` and ``$workload`` in them."""
-    none_while: str | None = None
+    selections: tuple[Selection, ...] = ()
+    """Which rows are a workload's: of several, the first that has a label which its trigger's
+    selector names, else the first."""
+    none_while: Reading | None = None
     """A gauge that is there as long as the gateway is: while it is fresh, no row means none."""
-    none_while_select: tuple[tuple[str, str], ...] = ()
+    none_while_select: Selection = ()
+    cannot_wake: str | None = None
+    """Why no request that comes at zero replicas shows in its readings."""
     namespaces: tuple[str, ...] = ()
     """Namespaces beside the workload's own whose rows it may select freely."""
 
     @property
+    def ties_rows_to_workloads(self) -> bool:
+        """Whether its rows say whose they are; else a trigger must say which are its own."""
+        patterns = (pattern for selection in self.selections for _, pattern in selection)
+        return any("$" in pattern for pattern in patterns)
+
+    @property
     def readings(self) -> Iterator[Reading]:
-        """Every reading."""
+        """Every reading of requests."""
         yield from (*self.in_flight, *self.waiting, *self.arrivals)
+
+    def spelled(self, spelling: Spelling) -> "GatewayProfile":
+        """Return the profile with every name that each of its metrics is stored under."""
+
+        def gauges(readings: Sequence[Reading]) -> tuple[Reading, ...]:
+            return tuple(spelling.reading(one) for one in readings)
+
+        alive = self.none_while
+        return dataclasses.replace(
+            self,
+            in_flight=gauges(self.in_flight),
+            waiting=gauges(self.waiting),
+            arrivals=tuple(spelling.reading(one, Meaning.COUNTER) for one in self.arrivals),
+            none_while=None if alive is None else spelling.reading(alive),
+        )
 
 
 def shipped_gateways() -> dict[str, GatewayProfile]:
     """Return the presets that come with the package, by name."""
-    documents = {
+    return parse_gateways(shipped_documents())
+
+
+def shipped_documents() -> dict[str, Any]:
+    """Return the presets that come with the package as they are written, by name."""
+    return {
         entry.name.removesuffix(".yaml"): yaml.safe_load(entry.read_text(encoding="utf-8"))
         for entry in importlib.resources.files(__package__).iterdir()
         if entry.name.endswith(".yaml")
     }
-    return parse_gateways(documents)
 
 
-def parse_gateways(documents: Mapping[str, Any]) -> dict[str, GatewayProfile]:
+def parse_gateways(
+    documents: Mapping[str, Any], *, renames: Renames = ()
+) -> dict[str, GatewayProfile]:
     """
-    Read profiles, by name.
+    Read profiles, by name; each metric under every name that it is stored under.
 
     Raises:
         ConfigurationError: every problem of every document.
     """
     problems: list[Problem] = []
     profiles = {
-        name: _profile(Written(f"gateways.{name}", problems), name, document)
+        name: _profile(Written(f"gateways.{name}", problems), name, document, renames)
         for name, document in documents.items()
     }
     if problems:
@@ -85,7 +128,8 @@ def rows_of(profile: GatewayProfile, workload: Workload) -> dict[str, str]:
     """
     names = {"namespace": re.escape(workload.namespace), "workload": re.escape(workload.name)}
     stated = {label: re.escape(value) for label, value in workload.gateway_selector}
-    kept = {label: pattern for label, pattern in profile.select if label not in stated}
+    chosen = _selection(profile, stated)
+    kept = {label: pattern for label, pattern in chosen if label not in stated}
     found = {**{label: _filled(pattern, names) for label, pattern in kept.items()}, **stated}
     if not any("$namespace" in pattern for pattern in kept.values()):
         found.setdefault("namespace", any_name((workload.namespace, *profile.namespaces)))
@@ -95,8 +139,13 @@ def rows_of(profile: GatewayProfile, workload: Workload) -> dict[str, str]:
 def signs_of(profile: GatewayProfile, workload: Workload) -> dict[str, str]:
     """Return the same of the gauge that shows the gateway to be there."""
     names = {"namespace": re.escape(workload.namespace), "workload": re.escape(workload.name)}
-    names.update(rows_of(profile, workload))
-    return {label: _filled(pattern, names) for label, pattern in profile.none_while_select}
+    rows = rows_of(profile, workload)
+    found = {
+        label: _filled(pattern, {**names, **rows}) for label, pattern in profile.none_while_select
+    }
+    if not any("$namespace" in pattern for _, pattern in profile.none_while_select):
+        found.setdefault("namespace", any_name((workload.namespace, *profile.namespaces)))
+    return found
 
 
 def any_of(selections: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -109,6 +158,12 @@ def any_of(selections: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {label: _either({selection[label] for selection in selections}) for label in shared}
 
 
+def _selection(profile: GatewayProfile, stated: Collection[str]) -> Selection:
+    """Return the selection of the release, or the kind of row, that a trigger's labels are of."""
+    named = (one for one in profile.selections if any(label in stated for label, _ in one))
+    return next(named, profile.selections[0] if profile.selections else ())
+
+
 def _filled(pattern: str, names: Mapping[str, str]) -> str:
     return string.Template(pattern).safe_substitute(names)
 
@@ -119,27 +174,32 @@ def _either(patterns: Collection[str]) -> str:
     return "|".join(f"(?:{pattern})" for pattern in sorted(patterns))
 
 
-def _profile(document: Written, name: str, written: object) -> GatewayProfile:
+def _profile(document: Written, name: str, written: object, renames: Renames) -> GatewayProfile:
     fields = document.mapping("", written, _KEYS)
-    over = document.texts("over", fields.get("over", ["namespace", "pod", "instance"]))
+    over = document.texts("over", fields.get("over"))
     alive = document.mapping("none_while", fields.get("none_while", {}), ("metric", "select"))
-    select = _patterns(document, "select", fields.get("select", {}))
+    selections = _selections(document, fields.get("select", {}))
+    labels = {label for selection in selections for label, _ in selection}
     profile = GatewayProfile(
         name=name,
         in_flight=_parts(document, "in_flight", fields.get("in_flight"), over),
         waiting=_parts(document, "waiting", fields.get("waiting"), over),
         arrivals=_parts(document, "arrivals", fields.get("arrivals"), over),
-        select=select,
-        none_while=str(alive["metric"]) if "metric" in alive else None,
+        selections=selections,
+        none_while=document.reading("none_while", {"metrics": alive["metric"]}, over)
+        if "metric" in alive
+        else None,
         none_while_select=_patterns(
-            document, "none_while.select", alive.get("select", {}), *(label for label, _ in select)
+            document, "none_while.select", alive.get("select", {}), *sorted(labels)
         ),
+        cannot_wake=None if (why := fields.get("cannot_wake")) is None else str(why),
     )
     if not any(profile.readings):
         document.problem("in_flight", "nothing", "in_flight or waiting, or arrivals")
     if profile.in_flight and profile.waiting:
         document.problem("waiting", "beside in_flight", "one of the two: what the gauge counts")
-    return profile
+    prefixes = document.texts("prefixes", fields.get("prefixes"))
+    return profile.spelled(Spelling(prefixes=prefixes, renames=renames))
 
 
 def _parts(
@@ -151,9 +211,14 @@ def _parts(
     return tuple(document.reading(where, part, over) for part in parts)
 
 
-def _patterns(
-    document: Written, where: str, written: object, *labels: str
-) -> tuple[tuple[str, str], ...]:
+def _selections(document: Written, written: object) -> tuple[Selection, ...]:
+    """Read one selection, or a list of them for releases that label their rows differently."""
+    several = written if isinstance(written, list) else [written]
+    found = [_patterns(document, "select", one) for one in several]
+    return tuple(one for one in found if one)
+
+
+def _patterns(document: Written, where: str, written: object, *labels: str) -> Selection:
     """Read patterns, in which two placeholders and the labels of another selection may stand."""
     names = dict.fromkeys(("namespace", "workload", *labels), "n")
     found = []
