@@ -143,7 +143,17 @@ def _demanded(basis: Basis) -> tuple[tuple[Step, ...], bool]:
 
 
 def _at_zero(basis: Basis) -> Step:
-    """Stay at zero, or wake: with one replica, or what the backlog is known to need."""
+    """
+    Stay at zero, or wake: with one replica, or what the backlog is known to need.
+
+    A gateway that says nothing is no proof that nothing came: zero is held, and not asked for.
+    """
+    least = bounds(basis.window, basis.policy)[0]
+    if basis.window.gateway_silent is not None and not least:
+        detail = (
+            f"at zero replicas, and nobody would tell of a request: {basis.window.gateway_silent}"
+        )
+        return Step(None, Reason.NO_DATA, detail)
     waiting = demand.backlog(basis.window.latest)
     came = arrived(basis.window.last(basis.policy.stable_window_s))
     if not waiting and not came:
@@ -252,7 +262,12 @@ def _for_utilization(basis: Basis, count: int) -> Step | None:
 def _with_proof_of_zero(basis: Basis, count: int) -> Step | None:
     """Stay at one where nobody could tell zero from silence afterwards, or wake it again."""
     now = basis.window.latest
-    if count > 0 or now.spec_replicas is not None or demand.has_gateway(now):
+    if count > 0:
+        return None
+    if basis.window.gateway_silent is not None:
+        detail = f"nobody would tell of a request at zero replicas: {basis.window.gateway_silent}"
+        return Step(1, Reason.ZERO_UNPROVEN, detail)
+    if now.spec_replicas is not None or demand.has_gateway(now):
         return None
     detail = "neither the scale target nor a gateway would tell zero from silence"
     return Step(1, Reason.ZERO_UNPROVEN, detail)

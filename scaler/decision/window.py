@@ -56,6 +56,8 @@ class Window:
         units_per_replica: GPUs (or MIG slices) that the pods of one replica ask for.
         gateway: which series the gateway's readings come from, in words of the source's own: the
             same in windows that read the same ones; None: no gateway is named.
+        gateway_silent: what is not there, where a gateway or a query of arrivals is named and none
+            of its series is fresh: nobody could tell that a request came. None: it reads.
     """
 
     samples: tuple[Sample, ...]
@@ -67,6 +69,7 @@ class Window:
     allocates_up_front: bool = False
     units_per_replica: int | None = None
     gateway: str | None = None
+    gateway_silent: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a window that would make a decision read silence as zero."""

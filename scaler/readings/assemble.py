@@ -236,6 +236,7 @@ class Assembly:
             units_per_replica=self._units_per_replica(workload, samples[-1].at_s),
             allocates_up_front=self._profile(workload).allocates_up_front,
             gateway=self.gateways.origin(workload),
+            gateway_silent=self.gateways.silent(workload, samples[-1]),
         )
 
     def _units_per_replica(self, workload: Workload, at_s: float) -> int | None:

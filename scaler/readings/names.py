@@ -33,7 +33,7 @@ class Names:
 
     def may_be_refused(self, error: SourceError) -> bool:
         """Whether an error may be the refusal of several names in one selector."""
-        return error.kind == "http" and not self.one_by_one
+        return not self.one_by_one and error.kind == "http" and " answered 4" in str(error)
 
     @contextlib.contextmanager
     def asked_one_by_one(self) -> Iterator[None]:
@@ -69,7 +69,7 @@ class Names:
         for first in range(0, len(chosen), _AT_ONCE):
             some = chosen[first : first + _AT_ONCE]
             text = " or ".join(
-                promql.exists([promql.last(one, ask.seconds)], str(number))
+                promql.exists(promql.last(one, ask.seconds), str(number))
                 for number, one in enumerate(some)
             )
             rows = await query(text, ask.at_s)

@@ -21,8 +21,10 @@ EXISTS = "found"
 def selector(metrics: Sequence[str], matchers: Iterable[Matcher] = ()) -> str:
     """Return a selector of one metric, or of several by their exact names."""
     inside = [f"{label}{operator}{quoted(value)}" for label, operator, value in matchers]
-    if len(metrics) == 1:
+    if len(metrics) == 1 and "." not in metrics[0]:
         return f"{metrics[0]}{{{','.join(inside)}}}"
+    if len(metrics) == 1:
+        return f"{{{','.join([f'__name__={quoted(metrics[0])}', *inside])}}}"
     return f"{{{','.join([f'__name__=~{quoted(any_of(metrics))}', *inside])}}}"
 
 
@@ -62,10 +64,9 @@ def increase_by(
     return f"sum by ({','.join(by)}) ({named})"
 
 
-def exists(chosen: Sequence[str], name: str) -> str:
-    """Return the query for whether any of them selects a series now: one row that bears a name."""
-    counts = " or ".join(f"count({one})" for one in chosen)
-    return f'label_replace({counts},"{EXISTS}",{quoted(name)},"","")'
+def exists(chosen: str, name: str) -> str:
+    """Return the query for whether there is any such series now: one row that bears a name."""
+    return f'label_replace(count({chosen}),"{EXISTS}",{quoted(name)},"","")'
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -124,8 +124,9 @@ class Reader:
 
         def query() -> str:
             return " or ".join(
-                promql.exists(self._selectors(metrics, _named(label, namespaces)), label)
+                promql.exists(chosen, label)
                 for label in _NAMESPACE_LABELS
+                for chosen in self._selectors(metrics, _named(label, namespaces))
             )
 
         try:

@@ -193,6 +193,37 @@ def test_zero_by_the_gateway_and_no_target_up():
     assert decide(window(quiet), inference()).reason is Reason.KNOWN_ZERO
 
 
+SILENT = "the gateway istio has no fresh series"
+
+
+def test_a_gateway_that_says_nothing_holds_zero_and_says_so():
+    zero = [Sample(at_s=5.0 * k, spec_replicas=0, ready_replicas=0) for k in range(3)]
+
+    decision = decide(window(*zero, gateway_silent=SILENT), inference())
+
+    assert (decision.replicas, decision.reason) == (None, Reason.NO_DATA)
+    assert SILENT in decision.steps[-1].detail
+
+
+def test_an_idle_workload_whose_gateway_says_nothing_stays_at_one():
+    idle = steady(600, running=0, spec_replicas=1)
+
+    decision = decide(dataclasses.replace(idle, gateway_silent=SILENT), inference())
+
+    assert (decision.replicas, decision.reason) == (1, Reason.ZERO_UNPROVEN)
+    assert SILENT in decision.steps[-1].detail
+    assert decide(idle, inference()).replicas == 0
+
+
+def test_the_minimum_also_holds_where_the_gateway_says_nothing():
+    zero = Sample(at_s=0, spec_replicas=0, ready_replicas=0)
+    bounds = ScaleBounds(min_replicas=2, max_replicas=8)
+
+    decision = decide(window(zero, bounds=bounds, gateway_silent=SILENT), inference())
+
+    assert decision.replicas == 2
+
+
 def test_the_minimum_also_holds_at_zero():
     zero = Sample(at_s=0, spec_replicas=0, ready_replicas=0)
     bounds = ScaleBounds(min_replicas=2, max_replicas=4)

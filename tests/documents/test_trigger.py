@@ -279,7 +279,7 @@ def test_training_takes_a_stated_pool():
         pytest.param({"role": "train"}, "role", "inference | training", id="no such role"),
         pytest.param({"engine": "vlm"}, "engine", "did you mean vllm?", id="a typo in a name"),
         pytest.param({"prometheus": "us1"}, "prometheus", "did you mean eu1?", id="no such server"),
-        pytest.param({"gateway": "kong"}, "gateway", "one of edge", id="no such gateway"),
+        pytest.param({"gateway": "kong"}, "gateway", "edge, envoy", id="no such gateway"),
         pytest.param({"arrivalQuery": "sum(up)"}, "arrivalQuery", "a name of letters", id="PromQL"),
         pytest.param(
             {"gateway": "edge", "gatewaySelector": "namespace=other"},

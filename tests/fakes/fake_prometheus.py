@@ -27,6 +27,7 @@ _RANGE = re.compile(r"(?P<selector>.*)\[(?P<seconds>\d+)s\]")
 _EXISTS = re.compile(
     r'label_replace\(count\((?P<selector>.*)\),"(?P<label>\w+)","(?P<name>\w+)","",""\)'
 )
+_LAST = re.compile(r"last_over_time\((?P<range>.*)\)")
 _SUM = re.compile(
     r"sum by \((?P<by>[\w,]*)\) \(label_replace\((?:max without \((?P<copies>[\w,]*)\) \()?"
     r'increase\((?P<range>.*?\])\)+,"stem","\$1","pod","(?P<stem>.*)"\)\)'
@@ -48,6 +49,8 @@ class FakePrometheus:
         """Longer ranges are more samples than it loads (--query.max-samples)."""
         self.delay_s = 0.0
         self.warnings: list[str] = []
+        self.exact_names = False
+        """Refuses a matcher on ``__name__`` other than an exact one, as Google's does."""
         self.drips = False
         """Answers a byte at a time, and never comes to an end."""
         self.headers: list[dict[str, str]] = []
@@ -81,6 +84,9 @@ class FakePrometheus:
             return self.answer
         if self.refuses is not None and self.refuses in form["query"]:
             return web.json_response({"error": "bad query"}, status=self.refuses_with)
+        if self.exact_names and "__name__=~" in form["query"]:
+            error = {"error": "only exact matching on metric names is supported"}
+            return web.json_response(error, status=400)
         if any(float(seconds) > self.longest_s for seconds in _SECONDS.findall(form["query"])):
             error = {"error": "query processing would load too many samples into memory"}
             return web.json_response(error, status=422)
@@ -126,6 +132,9 @@ class FakePrometheus:
         parsed = _EXISTS.fullmatch(query)
         assert parsed, f"the fake does not know the query {query}"
         count = 0
+        if within := _LAST.fullmatch(parsed["selector"]):
+            count = len(self._over(within["range"], at_s))
+            return [({parsed["label"]: parsed["name"]}, float(count))] if count else []
         for key, points in self._series.items():
             last = [point for point in points if at_s - LOOKBACK_S < point[0] <= at_s][-1:]
             gone = last and last[0][0] < self._scraped[self._target_of[key]] <= at_s

@@ -1,5 +1,8 @@
 """Requests before the engines: what each preset reads, and whose they are."""
 
+import dataclasses
+import pathlib
+
 import pytest
 
 from scaler.configuration import Configuration
@@ -9,6 +12,9 @@ from scaler.readings.assemble import Assembly
 from scaler.readings.engines.profile import shipped_profiles
 from scaler.readings.gateways.known import AtGateway
 from scaler.readings.gateways.profile import parse_gateways
+from scaler.readings.gateways.totals import total
+from scaler.readings.readings import Reading, Rows
+from scaler.readings.series import Track
 from scaler.readings.timing import Timing
 from scaler.readings.wanted import Exporter
 from scaler.source import Workload
@@ -87,21 +93,50 @@ PRESETS = [
         AtGateway(gateway_in_flight=4, arrivals_total=40),
         id="nginx plus",
     ),
-    pytest.param(
-        row("litellm_in_flight_requests", 4, pid="7")
-        + row("litellm_in_flight_requests", 2, pid="8"),
-        workload(gateway="litellm", pod="gateway-0"),
-        AtGateway(gateway_in_flight=6),
-        id="litellm, whose processes add up",
+    *(
+        pytest.param(
+            row("vllm:num_prefill_requests", 1, server="http://a")
+            + row("vllm:num_decoding_requests", 3, server="http://a")
+            + row("vllm:num_decoding_requests", 2, server="http://b")
+            + row("vllm:num_incoming_requests_total", 50, model="m"),
+            workload(gateway=gateway, pod="gateway-0"),
+            AtGateway(gateway_in_flight=6, arrivals_total=50),
+            id=f"production-stack's router, in two parts, as {gateway}",
+        )
+        for gateway in ("production-stack", "vllm-router")
     ),
     pytest.param(
-        row("vllm:num_prefill_requests", 1, server="http://a")
-        + row("vllm:num_decoding_requests", 3, server="http://a")
-        + row("vllm:num_decoding_requests", 2, server="http://b")
-        + row("vllm:num_incoming_requests_total", 50, model="m"),
-        workload(gateway="vllm-router", pod="gateway-0"),
-        AtGateway(gateway_in_flight=6, arrivals_total=50),
-        id="vllm router, in two parts",
+        row("interceptor_request_concurrency", 2, route_name="llm", route_namespace="serve")
+        + row("interceptor_request_concurrency", 5, route_name="llm", route_namespace="other")
+        + "".join(
+            row(
+                "interceptor_request_count_total",
+                count,
+                route_name="llm",
+                route_namespace="serve",
+                code=code,
+                method="POST",
+            )
+            for code, count in (("200", 9), ("502", 1))
+        ),
+        workload(gateway="keda-http"),
+        AtGateway(gateway_in_flight=2, arrivals_total=10),
+        id="KEDA's own interceptor since 0.14",
+    ),
+    pytest.param(
+        row("interceptor_request_concurrency", 2, route_name="chat", route_namespace="serve"),
+        workload(gateway="keda-http", route_name="chat"),
+        AtGateway(gateway_in_flight=2),
+        id="KEDA's own interceptor since 0.14, a route that the trigger names",
+    ),
+    pytest.param(
+        row("kthena_router_active_downstream_requests", 4, model="m")
+        + row("kthena_router_active_downstream_requests", 1, model="other")
+        + row("kthena_router_requests_total", 6, model="m", path="/v1", status_code="200")
+        + row("kthena_router_requests_total", 2, model="m", path="/v1", status_code="500"),
+        workload(gateway="kthena", model="m"),
+        AtGateway(gateway_in_flight=4, arrivals_total=8),
+        id="kthena's router",
     ),
     pytest.param(
         row("interceptor_pending_request_count", 4, host="llm.example.com")
@@ -109,9 +144,77 @@ PRESETS = [
         + row("interceptor_request_count_total", 1, host="llm.example.com", code="502"),
         workload(gateway="keda-http", host="llm.example.com"),
         AtGateway(gateway_in_flight=4, arrivals_total=9),
-        id="KEDA's own interceptor",
+        id="KEDA's own interceptor up to 0.13",
     ),
 ]
+
+
+CAPTURES = pathlib.Path(__file__).parent / "fixtures" / "gateways"
+LLM_OF_RAY = {"application": "llm", "deployment": "LLM"}
+CAPTURED = [
+    pytest.param(name, workload(gateway=gateway, **selector), expected, id=f"{name}-{number}")
+    for number, (name, gateway, selector, expected) in enumerate(
+        (
+            ("vllm-router-0.1.17", "vllm-router", {"pod": "gateway-0"}, (None, 4)),
+            ("vllm-router-0.1.17-noworker", "vllm-router", {"pod": "gateway-0"}, (None, 3)),
+            ("sglang-router-0.3.2", "sglang-router", {"pod": "gateway-0"}, (4, 4)),
+            ("sglang-router-0.3.2-noworker", "sglang-router", {"pod": "gateway-0"}, (0, 3)),
+            ("smg-1.13.0", "smg", {"pod": "gateway-0"}, (3, 6)),
+            ("smg-1.13.0-noworker", "smg", {"pod": "gateway-0"}, (0, 3)),
+            ("dynamo-1.6.1", "dynamo", {"model": "tiny"}, (12, 0)),
+            ("dynamo-1.6.1-after", "dynamo", {"model": "tiny"}, (0, 12)),
+            ("dynamo-1.6.1-noworker", "dynamo", {"model": "tiny"}, (0, 0)),
+            ("litellm-1.108.7", "litellm", {"requested_model": "chat"}, (None, 8)),
+            ("litellm-1.108.7", "litellm", {"requested_model": "code"}, (None, 2)),
+            ("litellm-1.108.7", "litellm", {"pod": "gateway-0"}, (None, 10)),
+            ("ray-serve-2.60.0", "ray-serve", LLM_OF_RAY, (3, 3)),
+        )
+    )
+]
+
+
+@pytest.mark.parametrize(("name", "one", "expected"), CAPTURED)
+def test_a_page_that_a_gateway_wrote_is_read_right(name, one, expected):
+    read = seen((CAPTURES / f"{name}.prom").read_text(encoding="utf-8"), one)
+    assert (read.gateway_in_flight, read.arrivals_total) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param(
+            [{"user": "a", "status": "200"}, {"user": "b", "status": "200"}, {"user": "a"}],
+            9,
+            id="whatever the rows are labelled by, they add up",
+        ),
+        pytest.param(
+            [{"job": "a"}, {"job": "b"}], 3, id="two jobs that scrape one target count once"
+        ),
+        pytest.param(
+            [{"prometheus_replica": "p-0"}, {"prometheus_replica": "p-1"}],
+            3,
+            id="two replicas of a Prometheus count once",
+        ),
+        pytest.param(
+            [{"region": "a"}, {"region": "b"}], 3, id="copies by a label of the configuration"
+        ),
+        pytest.param(
+            [{"instance": "10.0.0.1:9090"}, {"instance": "10.0.0.2:9090"}],
+            6,
+            id="two processes add up",
+        ),
+        pytest.param(
+            [{"job": job, "user": user} for job in "ab" for user in "xyz"],
+            9,
+            id="what adds up within a job counts once over two",
+        ),
+    ],
+)
+def test_rows_of_a_scrape_add_up_and_scrapes_of_a_target_repeat(rows, expected):
+    reading = Reading(rows=(Rows(metric="came"),))
+    target = {"namespace": "serve", "pod": "gateway-0", "instance": "10.0.0.1:9090"}
+    found = [(Track({**target, **labels}), 3.0) for labels in rows]
+    assert total(reading, found, copies=("region",)) == expected
 
 
 @pytest.mark.parametrize(("page", "one", "expected"), PRESETS)
@@ -147,6 +250,21 @@ def flow(name, value, pool="llm", **more):
         ),
         pytest.param(
             row("inference_pool_ready_pods", 0, name="llm"), 0, id="no flow yet: nothing waits"
+        ),
+        pytest.param(
+            row("llm_d_epp_ready_endpoints", 0, name="llm"), 0, id="llm-d's own names alone"
+        ),
+        pytest.param(
+            row("kserve_llm_d_epp_ready_endpoints", 1, name="llm")
+            + flow("kserve_inference_extension_flow_control_queue_size", 3),
+            3,
+            id="KServe's monitors",
+        ),
+        pytest.param(
+            flow("inference_extension_flow_control_queue_size", 3)
+            + flow("kserve_inference_extension_flow_control_queue_size", 3),
+            3,
+            id="both copies side by side count once",
         ),
         pytest.param(row("inference_pool_ready_pods", 0, name="x"), None, id="another pool"),
         pytest.param("", None, id="silence is not zero"),
@@ -198,7 +316,9 @@ def test_workloads_of_one_gateway_share_its_queries():
     ("one", "says"),
     [
         pytest.param(workload(gateway="nginx"), "gatewaySelector: got nothing", id="no selector"),
-        pytest.param(workload(gateway="ngnix"), "gateway: got ngnix; allowed: envoy", id="unknown"),
+        pytest.param(
+            workload(gateway="ngnix"), "gateway: got ngnix; allowed: dynamo, envoy", id="unknown"
+        ),
     ],
 )
 def test_a_gateway_that_cannot_be_read_is_refused(one, says):
@@ -277,3 +397,38 @@ def test_which_workloads_read_the_same_rows(one, other, alike):
 
 def test_a_workload_without_a_gateway_reads_no_rows():
     assert observer_of().assembly.gateways.origin(workload(gateway=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("page", "one", "says"),
+    [
+        pytest.param(outbound("rq_active", 0), workload(), None, id="it reads 0"),
+        pytest.param("", workload(gateway=None), None, id="nobody is named"),
+        pytest.param(
+            outbound("rq_active", 4),
+            workload(cluster_name="outbound|8000||lm.serve.svc.cluster.local"),
+            "the gateway istio has no fresh series (envoy_cluster_upstream_rq_active",
+            id="a misspelt selector",
+        ),
+        pytest.param("", workload(), "the gateway istio has no fresh series", id="no gateway"),
+        pytest.param(
+            row("vllm_router_active_workers", 0),
+            workload(gateway="vllm-router", pod="gateway-0"),
+            None,
+            id="a page without rows before the first request",
+        ),
+    ],
+)
+def test_a_gateway_without_a_series_is_silence_and_not_zero(page, one, says):
+    observer = observer_of(one)
+    observer.scrape(NOW_S, page, **POD)
+    observer.round(NOW_S, {"llm-0": busy()})
+    silent = observer.window().gateway_silent
+    assert (silent is None) if says is None else (says in str(silent))
+
+
+def test_an_arrival_query_without_an_answer_is_silence():
+    one = dataclasses.replace(workload(gateway=None), arrival_query="came")
+    observer = observer_of(one)
+    observer.round(NOW_S, {"llm-0": busy()})
+    assert observer.window().gateway_silent == "the query came has no answer for serve/llm"

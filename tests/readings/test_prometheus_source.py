@@ -433,3 +433,40 @@ async def test_a_recording_that_could_not_be_read_says_why(fake):
     fake.longest_s = 10
     with pytest.raises(SourceError, match="limit: .*too many samples"):
         await source_of(fake).recording(LLM, since_s=NOW_S - 100, until_s=NOW_S)
+
+
+async def test_a_server_that_refuses_several_names_is_asked_by_exact_ones_from_then_on(fake):
+    fake.exact_names = True
+    source = source_of(fake)
+    history(fake, 60, lambda age_s: age_s)
+    await source.refresh([LLM], 60, NOW_S)
+    assert running(source.window(LLM, 60, NOW_S))[-3:] == [10, 5, 0]
+    assert sum("__name__=~" in query for query in fake.queries) == 1
+    fake.queries.clear()
+    fake.scrape(NOW_S + 5, busy(running=7), namespace="serve", pod="llm-0")
+    await source.refresh([LLM], 60, NOW_S + 5)
+    assert running(source.window(LLM, 60, NOW_S + 5))[-1] == 7
+    assert not any("__name__=~" in query for query in fake.queries)
+
+
+async def test_exact_names_and_several_at_once_read_the_same(fake):
+    history(fake, 120, lambda age_s: age_s)
+    windows = []
+    for fake.exact_names in (False, True):
+        source = source_of(fake)
+        await source.refresh([LLM], 120, NOW_S)
+        windows.append(source.window(LLM, 120, NOW_S))
+        await source.close()
+    assert windows[0] == windows[1]
+
+
+async def test_a_server_that_refuses_everything_is_not_taken_for_one_of_exact_names(fake):
+    source = source_of(fake)
+    fake.answer = web.Response(status=503, text="no")
+    with pytest.raises(SourceError, match="answered 503"):
+        await source.refresh([LLM], 60, NOW_S)
+    fake.answer = None
+    history(fake, 60, lambda age_s: age_s)
+    fake.queries.clear()
+    await source.refresh([LLM], 60, NOW_S)
+    assert any("__name__=~" in query for query in fake.queries)

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from scaler.decision.sample import Sample
 from scaler.errors import ConfigurationError, Problem
 from scaler.readings.promql import Matcher
 from scaler.readings.readings import Reading
@@ -71,17 +72,20 @@ class KnownGateways:
             return AtGateway(arrivals_total=counted)
         profile = self._profile(workload)
 
-        def value(readings: Sequence[Reading]) -> float | None:
+        is_alive = self._is_alive(workload, profile, at_s, stale_after_s)
+
+        def value(name: str, readings: Sequence[Reading]) -> float | None:
             parts = [self._value(workload, profile, one, at_s, stale_after_s) for one in readings]
             known = [part for part in parts if part is not None]
-            return sum(known) if known else None
+            if known:
+                return sum(known)
+            return 0.0 if readings and is_alive and name in profile.none_of else None
 
-        none = 0.0 if self._is_alive(workload, profile, at_s, stale_after_s) else None
-        in_flight, waiting = value(profile.in_flight), value(profile.waiting)
+        came = value("arrivals", profile.arrivals)
         return AtGateway(
-            gateway_in_flight=none if in_flight is None and profile.in_flight else in_flight,
-            gateway_waiting=none if waiting is None and profile.waiting else waiting,
-            arrivals_total=value(profile.arrivals) if counted is None else counted,
+            gateway_in_flight=value("in_flight", profile.in_flight),
+            gateway_waiting=value("waiting", profile.waiting),
+            arrivals_total=came if counted is None else counted,
         )
 
     def settle(self, workloads: Collection[Workload]) -> None:
@@ -89,15 +93,24 @@ class KnownGateways:
         kept = set(workloads)
         self._rows = {key: rows for key, rows in self._rows.items() if key[0] in kept}
 
-    def missing(self, workload: Workload) -> str:
-        """Say what is not there where nothing at all is known of a workload's requests."""
+    def silent(self, workload: Workload, latest: Sample) -> str | None:
+        """
+        Say what is not there, where nothing is known of a workload's requests at the last instant.
+
+        None: something is, or nobody is named who would tell of them.
+        """
+        read = (latest.gateway_in_flight, latest.gateway_waiting, latest.arrivals_total)
+        if any(value is not None for value in read):
+            return None
+        if workload.arrival_query is not None:
+            return f"the query {workload.arrival_query} has no answer for {workload.key}"
         if workload.gateway is None:
-            return f"the query {workload.arrival_query} has no answer for it"
+            return None
         profile = self._profile(workload)
-        rows = rows_of(profile, workload)
-        names = [reading.rows[0].metric for reading in profile.readings]
-        where = ", ".join(f'{label}=~"{pattern}"' for label, pattern in sorted(rows.items()))
-        return f"the gateway {profile.name} has no series of it: none of {names} with {where}"
+        chosen = rows_of(profile, workload).items()
+        names = " or ".join(dict.fromkeys(one.rows[0].metric for one in profile.readings))
+        where = ", ".join(f'{label}=~"{pattern}"' for label, pattern in sorted(chosen))
+        return f"the gateway {profile.name} has no fresh series ({names} with {where})"
 
     def about(self, workload: Workload) -> tuple[Subject, ...]:
         """Return the subjects whose series these readings come from."""

@@ -24,6 +24,7 @@ from scaler.source import Workload
 Selection = tuple[tuple[str, str], ...]
 """Labels and patterns of rows, with ``$namespace`` and ``$workload`` in them."""
 
+_READINGS = ("in_flight", "waiting", "arrivals")
 _KEYS = (
     "over",
     "select",
@@ -53,6 +54,8 @@ class GatewayProfile:
     none_while: Reading | None = None
     """A gauge that is there as long as the gateway is: while it is fresh, no row means none."""
     none_while_select: Selection = ()
+    none_of: tuple[str, ...] = _READINGS
+    """Of which readings no row means none then."""
     cannot_wake: str | None = None
     """Why no request that comes at zero replicas shows in its readings."""
     namespaces: tuple[str, ...] = ()
@@ -177,7 +180,7 @@ def _either(patterns: Collection[str]) -> str:
 def _profile(document: Written, name: str, written: object, renames: Renames) -> GatewayProfile:
     fields = document.mapping("", written, _KEYS)
     over = document.texts("over", fields.get("over"))
-    alive = document.mapping("none_while", fields.get("none_while", {}), ("metric", "select"))
+    alive = document.mapping("none_while", fields.get("none_while", {}), ("metric", "select", "of"))
     selections = _selections(document, fields.get("select", {}))
     labels = {label for selection in selections for label, _ in selection}
     profile = GatewayProfile(
@@ -192,12 +195,15 @@ def _profile(document: Written, name: str, written: object, renames: Renames) ->
         none_while_select=_patterns(
             document, "none_while.select", alive.get("select", {}), *sorted(labels)
         ),
+        none_of=document.texts("none_while.of", alive.get("of")) or _READINGS,
         cannot_wake=None if (why := fields.get("cannot_wake")) is None else str(why),
     )
     if not any(profile.readings):
         document.problem("in_flight", "nothing", "in_flight or waiting, or arrivals")
     if profile.in_flight and profile.waiting:
         document.problem("waiting", "beside in_flight", "one of the two: what the gauge counts")
+    for unknown in sorted({*profile.none_of} - {*_READINGS}):
+        document.problem("none_while.of", unknown, ", ".join(_READINGS))
     prefixes = document.texts("prefixes", fields.get("prefixes"))
     return profile.spelled(Spelling(prefixes=prefixes, renames=renames))
 
