@@ -98,7 +98,8 @@ class Reading:
             chosen = (tuple(t for t in rows if may_carry(t, selector or {})) for rows in found)
             return tuple(rows for rows in chosen if rows)
 
-        return Bound(self, tracks(self.rows), tracks(self.plus), tracks(self.out_of))
+        plus = tuple(found for names in _by_name(self.plus) if (found := tracks(names)))
+        return Bound(self, tracks(self.rows), plus, tracks(self.out_of))
 
     def combined(self, found: Sequence[tuple[Track, float]]) -> float:
         """Return the value of rows that were found; at least one."""
@@ -150,7 +151,7 @@ class Bound:
         self,
         reading: Reading,
         alternatives: tuple[tuple[Track, ...], ...],
-        plus: tuple[tuple[Track, ...], ...],
+        plus: tuple[tuple[tuple[Track, ...], ...], ...],
         out_of: tuple[tuple[Track, ...], ...],
     ) -> None:
         self._reading = reading
@@ -162,7 +163,7 @@ class Bound:
     @property
     def tracks(self) -> Iterator[Track]:
         """The series, those of every alternative."""
-        return itertools.chain(*self._alternatives, *self._plus)
+        return itertools.chain(*self._alternatives, *itertools.chain(*self._plus))
 
     def at(self, at_s: float, stale_after_s: float) -> float | None:
         """Return the value at an instant, None if it is missing."""
@@ -172,7 +173,7 @@ class Bound:
                 return None
             return value * self._reading.scale
         value = self._first(self._alternatives, at_s, stale_after_s)
-        more = (self._first((tracks,), at_s, stale_after_s) for tracks in self._plus)
+        more = (self._first(names, at_s, stale_after_s) for names in self._plus)
         if known := [one for one in more if one is not None]:
             value = math.fsum((value or 0.0, *known))
         if value is None or not self._reading.out_of:
@@ -218,6 +219,14 @@ def _without_predecessors(
         )
 
     return [(track, value) for track, value in found if not is_replaced(track)]
+
+
+def _by_name(plus: Iterable[Rows]) -> Iterable[Sequence[Rows]]:
+    """Return the rows of each further metric, with those of its other names."""
+    groups: dict[tuple[object, ...], list[Rows]] = {}
+    for rows in plus:
+        groups.setdefault((rows.spelling_of or rows.metric, rows.match), []).append(rows)
+    return groups.values()
 
 
 def _only(reading: Reading, alternatives: tuple[tuple[Track, ...], ...]) -> Track | None:

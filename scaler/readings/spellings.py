@@ -53,6 +53,7 @@ class Spelling:
         return dataclasses.replace(
             reading,
             rows=self.rows(reading.rows, meaning),
+            plus=self.rows(reading.plus, meaning),
             out_of=self.rows(reading.out_of, meaning),
         )
 

@@ -90,6 +90,19 @@ def test_vllm_is_read_under_every_name(page, engine):
             ),
             id="LMDeploy",
         ),
+        pytest.param(
+            "sglang",
+            "".join(
+                row(f"{head}{name}", value, model_name="m", tp_rank="0")
+                for head in ("sglang:", "sglang_")
+                for name, value in {
+                    "num_running_reqs": 12,
+                    "num_queue_reqs": 1,
+                    "num_decode_prealloc_queue_reqs": 3,
+                }.items()
+            ),
+            id="SGLang's further queues, with copies beside them",
+        ),
     ],
 )
 def test_a_library_that_writes_underscores_is_read(engine, page):
