@@ -1,11 +1,14 @@
 """
-One controller at a time: leader election by a Lease, with client-go's rules and times.
+One controller at a time: leader election by a Lease, with client-go's rules and shorter times.
 
 A replica that waits follows nothing and writes nothing. A leader renews every RETRY_S; when it
-could not for RENEW_S, it stops, well before another may begin (LEASE_S after the last renewal, by
-the other's own clock). Every write carries the resourceVersion that was read: of two that reach for
-the Lease at once, one gets a conflict. (The Kubernetes client's own elector, in 37.0, cannot create
-a Lease: it passes ``pretty`` as a boolean where its model wants a string.)
+could not for RENEW_S since it last asked with success, it stops, before another may begin (LEASE_S
+after that renewal, by the other's own clock). A leader that ends gives the Lease back, so that the
+next begins within RETRY_S; one that is killed is followed after LEASE_S + RETRY_S at most. Short,
+because inference waits for what a reclaim takes back. Every write carries the resourceVersion that
+was read: of two that reach for the Lease at once, one gets a conflict. (The Kubernetes client's own
+elector, in 37.0, cannot create a Lease: it passes ``pretty`` as a boolean where its model wants a
+string.)
 """
 
 import asyncio
@@ -22,10 +25,10 @@ from .seen import format_time
 logger = logging.getLogger("kvtide.controller")
 
 LEASE = "kvtide-controller"
-LEASE_S = 15.0
-RENEW_S = 10.0
-RETRY_S = 2.0
-ATTEMPT_S = 5.0
+LEASE_S = 6.0
+RENEW_S = 4.0
+RETRY_S = 1.0
+ATTEMPT_S = 2.0
 """An attempt that takes longer has failed; half of what a leader may go without renewing."""
 API_VERSION = "coordination.k8s.io/v1"
 
@@ -74,7 +77,7 @@ class Elector:
         Work whenever this replica holds the Lease; never returns.
 
         Raises:
-            Exception: what ``work`` raised; the Lease is left to expire.
+            Exception: what ``work`` raised; the Lease is given back.
         """
         while True:
             if await self._attempt():
@@ -87,30 +90,47 @@ class Elector:
         working = asyncio.ensure_future(work())
         renewed_s = self._clock()
         try:
-            while self._clock() - renewed_s < RENEW_S:
-                done, _ = await asyncio.wait({working}, timeout=self._retry_s)
+            while (left_s := renewed_s + RENEW_S - self._clock()) > 0:
+                done, _ = await asyncio.wait({working}, timeout=min(self._retry_s, left_s))
                 if done:
                     working.result()
                     return
-                if await self._attempt():
-                    renewed_s = self._clock()
+                # Counted from before it is asked for: the answer may be late, the others' wait not.
+                asked_s = self._clock()
+                if await self._attempt(max(0.0, renewed_s + RENEW_S - asked_s)):
+                    renewed_s = asked_s
             logger.warning("lost the lease", extra={"fields": {"identity": self._identity}})
         finally:
             working.cancel()
             # Waited for rather than awaited: a cancellation of this very task must get through.
             await asyncio.wait({working})
+            await self._guarded(self._give_back(), ATTEMPT_S)
 
-    async def _attempt(self) -> bool:
+    async def _attempt(self, within_s: float = ATTEMPT_S) -> bool:
         """Take or renew the Lease; whether it is this replica's now."""
+        return await self._guarded(self._take(), min(within_s, ATTEMPT_S))
+
+    async def _guarded(self, asking: Awaitable[bool], within_s: float) -> bool:
+        """Ask something of the Lease, in time; what fails is as good as a no."""
         try:
-            async with asyncio.timeout(ATTEMPT_S):
-                return await self._take()
+            async with asyncio.timeout(within_s):
+                return await asking
         except FAULTS as error:
             why = refusal(error)
             if why.status not in {None, 409}:
                 fields = {"status": why.status, "why": why.message}
                 logger.warning("cannot stand for leader", extra={"fields": fields})
             return False
+
+    async def _give_back(self) -> bool:
+        """Leave the Lease to whoever asks next, if it is still this replica's."""
+        lease = await self._kube.get(API_VERSION, "Lease", self._namespace, LEASE)
+        if lease is None or lease["spec"].get("holderIdentity") != self._identity:
+            return False
+        version = lease["metadata"]["resourceVersion"]
+        free = {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": ""}}
+        await self._kube.patch(lease, free)
+        return True
 
     async def _take(self) -> bool:
         lease = await self._kube.get(API_VERSION, "Lease", self._namespace, LEASE)

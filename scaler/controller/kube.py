@@ -15,7 +15,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
 
 from scaler.readings.kubernetes.api import Kind, Kinds, as_it_is, follow, refusal
-from scaler.readings.kubernetes.manifest import Key, Manifest
+from scaler.readings.kubernetes.manifest import Key, Manifest, Refusal
 
 MANAGER = "kvtide-controller"
 MERGE_PATCH = "application/merge-patch+json"
@@ -126,10 +126,12 @@ class Kube:
         api_version: str,
         kind: str,
         on_list: Callable[[Mapping[Key, Manifest]], Awaitable[None] | None],
+        *,
+        on_trouble: Callable[[Refusal], None] = lambda _: None,
     ) -> None:
         """Keep a list of a kind current and hand it over at each change; never returns."""
         listed = Kind(api_version=api_version, kind=kind, namespace=self.namespace)
-        await follow(self._kinds, listed, on_list, parse=as_it_is)
+        await follow(self._kinds, listed, on_list, parse=as_it_is, on_trouble=on_trouble)
 
     async def _resource(self, api_version: str, kind: str) -> Any:  # noqa: ANN401
         return await self._kinds.find(api_version, kind)

@@ -10,21 +10,21 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import grpc
 
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub
 from scaler.readings.kubernetes.api import FAULTS, refusal
-from scaler.readings.kubernetes.manifest import Manifest
+from scaler.readings.kubernetes.manifest import Key, Manifest, Refusal, key_of
 
 from .carry_out import carry_out
 from .follow import Following, lent_word
 from .kinds import JobKind
 from .kube import Kube
-from .plan import Event, Plan
+from .plan import Event, Plan, ZeroReplicas
 from .reconcile import reconcile
 from .seen import Borrower, Job, Seen, borrower, format_time, job, pods
+from .status import Status, difference
 from .tell import tell
 
 logger = logging.getLogger("kvtide.controller")
@@ -34,12 +34,11 @@ KIND = "ReclaimableJob"
 RESYNC_S = 5.0
 """How often a Job and its pods are looked at when nothing was heard of them."""
 
+NOT_FOUND = 404
 CONFLICT = 409
 CONFLICT_S = 0.05
-"""After a conflict the newer object is on its way already."""
+"""After a conflict the newer object is read at once, and acted on so soon."""
 RETRY_S = 1.0
-
-Key = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +71,13 @@ class Controller:
         self._clock = clock
         self._rules = rules
         self._borrowers: dict[Key, Manifest] = {}
-        self._drivers: dict[Key, str] = {}
-        """The ScaledObject of each ReclaimableJob."""
+        self._drivers: dict[Key, str] | None = None
+        """The ScaledObject of each ReclaimableJob; None: they were not listed yet."""
         self._due: dict[Key, float] = {}
         self._wake = asyncio.Event()
 
     def _on_word(self, namespace: str, scaled_object: str, differs: bool) -> None:  # noqa: FBT001
-        if not differs:
+        if not differs or self._drivers is None:
             return
         for key, driver in self._drivers.items():
             if (key[0], driver) == (namespace, scaled_object):
@@ -87,10 +86,11 @@ class Controller:
     async def run(self) -> None:
         """Follow the API and act, until cancelled."""
         objects = ("keda.sh/v1alpha1", "ScaledObject", self._on_scaled_objects)
+        drivers = self._kube.follow(*objects, on_trouble=self._on_no_scaled_objects)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._kube.follow(GROUP_VERSION, KIND, self._on_borrowers))
-                tasks.create_task(self._kube.follow(*objects))
+                tasks.create_task(drivers)
                 tasks.create_task(self._work())
         finally:
             await self._following.close()
@@ -109,8 +109,13 @@ class Controller:
             if (target := manifest["spec"]["scaleTargetRef"]).get("kind") == KIND
         }
         self._following.keep({(key[0], driver) for key, driver in self._drivers.items()})
-        for key in self._drivers:
+        for key in self._borrowers.keys() | self._drivers.keys():
             self._look_at(key)
+
+    def _on_no_scaled_objects(self, why: Refusal) -> None:
+        """Without KEDA's kind nothing drives any; with any other trouble nobody knows."""
+        if why.status == NOT_FOUND and self._drivers is None:
+            self._on_scaled_objects({})
 
     def _look_at(self, key: Key, after_s: float = 0.0) -> None:
         due_s = self._clock() + after_s
@@ -137,26 +142,37 @@ class Controller:
 
     async def _attend(self, key: Key) -> float:
         """Look at one ReclaimableJob once; return when to look again, in seconds."""
-        manifest = self._borrowers.get(key)
-        if manifest is None:
+        manifest, drivers = self._borrowers.get(key), self._drivers
+        if manifest is None or drivers is None:
+            # Who drives it is not known yet: a count that KEDA wrote would pass for a person's.
             return RESYNC_S
         try:
-            seen, behind = await self._see(manifest)
+            seen, behind = await self._see(manifest, drivers.get(key))
             plan = reconcile(seen, self._rules.blind_reclaim_after_s)
             await self._do(manifest, behind, plan)
         except FAULTS as error:
             why = refusal(error)
             fields = {"object": "/".join(key), "status": why.status, "why": why.message}
+            if why.status == CONFLICT:
+                logger.debug("written by another since", extra={"fields": fields})
+                return await self._read_anew(key)
             logger.warning("could not follow", extra={"fields": fields})
-            if why.status != CONFLICT:
-                refused = Event(reason="ApiRefused", message=why.message, warning=True)
-                await self._say(manifest, refused)
-            return CONFLICT_S if why.status == CONFLICT else RETRY_S
+            await self._say(manifest, Event(reason="ApiRefused", message=why.message, warning=True))
+            return RETRY_S
         return min(RESYNC_S, plan.again_s or RESYNC_S)
 
-    async def _see(self, manifest: Manifest) -> tuple[Seen, Manifest | None]:
+    async def _read_anew(self, key: Key) -> float:
+        """Read an object that has changed since, where the watch is late; return when to look."""
+        try:
+            newest = await self._kube.get(GROUP_VERSION, KIND, *key)
+        except FAULTS:
+            return RETRY_S
+        if newest is not None and key in self._borrowers:
+            self._borrowers[key] = newest
+        return CONFLICT_S
+
+    async def _see(self, manifest: Manifest, driver: str | None) -> tuple[Seen, Manifest | None]:
         one = borrower(manifest)
-        driver = self._drivers.get((one.namespace, one.name))
         follower = self._following.follow(one.namespace, driver) if driver else None
         found = None
         parsed: Job | None = None
@@ -186,23 +202,41 @@ class Controller:
         return job(found, kind, workload)
 
     async def _do(self, manifest: Manifest, behind: Manifest | None, plan: Plan) -> None:
+        """
+        Do what a look wants: the Job first, then the status, and what it tells once it is written.
+
+        The status is written as it was read or not at all, so that no step of a reclaim happens
+        twice, however late this controller (or one before it) hears of its own writes.
+        """
         for action in plan.actions:
-            await carry_out(self._kube, manifest, behind, action, now_s=self._clock())
+            if not isinstance(action, ZeroReplicas):
+                await carry_out(self._kube, manifest, behind, action, now_s=self._clock())
+        written = await self._write_status(manifest, plan.status)
         if plan.reclaim_s is not None:
-            meta = manifest["metadata"]
-            key = (meta["namespace"], meta["name"])
-            self._rules.on_reclaimed(key[0], self._drivers.get(key, key[1]), plan.reclaim_s)
+            namespace, name = key_of(manifest)
+            driver = (self._drivers or {}).get((namespace, name), name)
+            self._rules.on_reclaimed(namespace, driver, plan.reclaim_s)
         for event in plan.events:
             if not _is_known(manifest, event):
                 await self._say(manifest, event)
-        await self._write_status(manifest, plan.status)
+        if ZeroReplicas() in plan.actions:
+            await carry_out(self._kube, written, behind, ZeroReplicas(), now_s=self._clock())
 
-    async def _write_status(self, manifest: Manifest, status: Any) -> None:  # noqa: ANN401
-        """Write the status where it differs; a condition keeps its time while it stays as it is."""
+    async def _write_status(self, manifest: Manifest, status: Status) -> Manifest:
+        """
+        Write the status where it differs; a condition keeps its time while it stays as it is.
+
+        Returns:
+            The object as it is then.
+        """
         before = manifest.get("status") or {}
         dated = {**status, "conditions": self._dated(before, status["conditions"])}
-        if dated != before:
-            await self._kube.patch(manifest, {"status": dated}, subresource="status")
+        patch = difference(before, dated)
+        if not patch:
+            return manifest
+        version = {"resourceVersion": manifest["metadata"]["resourceVersion"]}
+        body = {"metadata": version, "status": patch}
+        return await self._kube.patch(manifest, body, subresource="status")
 
     def _dated(self, before: Manifest, conditions: list[Manifest]) -> list[Manifest]:
         known = {one["type"]: one for one in before.get("conditions", ())}

@@ -45,7 +45,7 @@ class Reclaim:
     """The last time its GPUs were taken back."""
 
     started_s: float
-    """Unix seconds."""
+    """Unix seconds; no two of an object begin at once, so this says which one it is."""
     reason: str
     workers: int
     """Workers that ran when it began."""
@@ -53,6 +53,11 @@ class Reclaim:
     """Of the ReclaimableJob when its replicas were last seen at 0, or when the reclaim began."""
     freed_s: float | None = None
     """When the last pod was gone; None: not yet."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something is still held."""
+        return self.freed_s is None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

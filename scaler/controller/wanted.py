@@ -7,7 +7,7 @@ slow and only gives. So the smaller of the two counts, and nobody fights.
 
 import dataclasses
 
-from .seen import Resize, Seen, Word
+from .seen import Resize, Seen, Word, format_time
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +20,22 @@ class Wanted:
     detail: str
     reclaimed: bool = False
     """The scaler's word is 0: whatever spec.replicas still says is of before."""
+    trouble: bool = False
+    """Whether the Job cannot follow at all; then no count is wanted."""
 
 
 def wanted(seen: Seen, blind_reclaim_after_s: float) -> Wanted:
-    """Return the workers that may run now."""
+    """Return the workers that may run now; none until a reclaim that has begun is over."""
+    want = _asked(seen, blind_reclaim_after_s)
+    reclaim = seen.borrower.last_reclaim
+    if want.workers == 0 or reclaim is None or not reclaim.is_under_way:
+        return want
+    since, left = format_time(reclaim.started_s), len(seen.pods)
+    detail = f"the reclaim of {since} goes on, {left} pods are left; then: {want.detail}"
+    return Wanted(workers=0, reason="Reclaiming", detail=detail)
+
+
+def _asked(seen: Seen, blind_reclaim_after_s: float) -> Wanted:
     allowed = _whole(seen, min(seen.borrower.replicas, seen.borrower.max_replicas))
     if not seen.scaled:
         return Wanted(workers=allowed, reason="Replicas", detail=f"spec.replicas allows {allowed}")

@@ -58,6 +58,12 @@ class Bench:
             while not holds():
                 await self.api.changed.wait()
 
+    async def until_read(self, plural):
+        """Wait until a kind is watched."""
+        await self.until(
+            lambda: any(f"/{plural}?" in path and "watch" in path for path in self.api.asked)
+        )
+
 
 @contextlib.asynccontextmanager
 async def reached(

@@ -98,6 +98,44 @@ async def test_work_ends_when_the_lease_is_lost(api):
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_one_that_ends_gives_the_lease_to_whoever_asks_next(api):
+    async def work():
+        await asyncio.Event().wait()
+
+    async with candidates(api, "a", "b", retry_s=0.01) as (_, (first, second)):
+        task = asyncio.create_task(first.lead(work))
+        while not api.of("leases"):
+            await api.changed.wait()
+        assert not await second._attempt()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await second._attempt()
+
+    assert holder(api) == ("b", 1)
+
+
+async def test_a_lease_that_was_lost_is_not_given_back(api):
+    async def work():
+        await asyncio.Event().wait()
+
+    async with candidates(api, "a", retry_s=0.01) as (_, (first,)):
+        task = asyncio.create_task(first.lead(work))
+        while not api.of("leases"):
+            await api.changed.wait()
+        (lease,) = api.of("leases")
+        lease["spec"]["holderIdentity"] = "b"
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert holder(api)[0] == "b"
+
+
+def test_the_times_add_up():
+    """A leader stops before another begins; one that is killed is followed within ten seconds."""
+    assert elect.ATTEMPT_S < elect.RENEW_S < LEASE_S
+    assert LEASE_S + elect.RETRY_S + elect.ATTEMPT_S < 10
+
+
 async def test_a_fault_of_the_work_ends_the_process(api):
 
     async def work():

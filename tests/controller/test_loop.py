@@ -107,6 +107,7 @@ async def test_lends_and_takes_back(api, bench):
     for number in range(3):
         api.drop("pods", NAMESPACE, f"pretrain-{number}")
     await bench.until(lambda: status(api).get("phase") == "Suspended")
+    await bench.until(lambda: "Reclaimed" in event_reasons(api))
 
     assert the(api, "reclaimablejobs")["spec"]["replicas"] == 0
     assert status(api)["lastReclaim"]["reason"] == "Reclaimed"
@@ -114,6 +115,65 @@ async def test_lends_and_takes_back(api, bench):
     assert event_reasons(api) == ["Resuming", "Reclaiming", "Reclaimed"]
     assert bench.reclaimed[0][:2] == (NAMESPACE, "training")
     assert bench.speaker.watched == ["research/training"]
+
+
+async def test_a_second_reclaim_is_told_and_measured_like_the_first(api, bench):
+    install(api, replicas=3)
+    for number in (1, 2):
+        bench.speaker.say(3)
+        scale(api, 3)
+        await bench.until(lambda: not the(api, "jobs")["spec"]["suspend"])
+        api.put("pods", pod(0))
+        bench.speaker.say(0, "Reclaimed")
+        await bench.until(lambda: status(api).get("phase") == "Reclaiming")
+        assert "freedTime" not in status(api)["lastReclaim"]
+
+        api.drop("pods", NAMESPACE, "pretrain-0")
+        await bench.until(lambda n=number: event_reasons(api).count("Reclaimed") == n)
+
+        assert event_reasons(api).count("Reclaiming") == len(bench.reclaimed) == number
+        assert status(api)["lastReclaim"]["seconds"] >= 0
+        await bench.until(lambda: the(api, "reclaimablejobs")["spec"]["replicas"] == 0)
+
+
+async def test_an_end_that_was_written_too_late_is_told_once(api, bench):
+    install(api, replicas=3, suspend=False, parallelism=3)
+    api.put("pods", pod(0))
+    bench.speaker.say(0, "Reclaimed")
+    await bench.until(lambda: the(api, "reclaimablejobs")["spec"]["replicas"] == 0)
+    await bench.until(lambda: status(api).get("phase") == "Reclaiming")
+
+    # Somebody writes between the look that sees the end and its status.
+    api.interfere["/reclaimablejobs/pretrain/status"] = lambda: scale(api, 1)
+    api.drop("pods", NAMESPACE, "pretrain-0")
+    await bench.until(lambda: "Reclaimed" in event_reasons(api))
+    await bench.until(lambda: the(api, "reclaimablejobs")["spec"]["replicas"] == 0)
+
+    assert not api.interfere
+    assert event_reasons(api).count("Reclaimed") == len(bench.reclaimed) == 1
+
+
+async def test_a_count_is_nobodys_before_it_is_known_who_drives_it(api):
+    """KEDA's count would pass for a person's, and resume what the scaler has taken back."""
+    install(api, replicas=3)
+    api.refuse["/scaledobjects"] = 500
+    async with running(api) as bench:
+        await bench.until_read("reclaimablejobs")
+        bench.speaker.say(2)
+        api.refuse.clear()
+        await bench.until(lambda: not the(api, "jobs")["spec"]["suspend"])
+
+    resumed = [body for _, path, body in api.writes if path.endswith("/jobs/pretrain")]
+    assert [body["spec"]["parallelism"] for body in resumed] == [2]
+
+
+async def test_without_keda_a_count_is_a_persons(api):
+    api.absent.add("scaledobjects")
+    install(api, replicas=2, driven=False)
+    async with running(api) as bench:
+        await bench.until(lambda: not the(api, "jobs")["spec"]["suspend"])
+
+    assert the(api, "jobs")["spec"]["parallelism"] == 2
 
 
 async def test_stays_suspended_whatever_is_written_while_nothing_is_lent(api, bench):

@@ -189,6 +189,7 @@ class FakeKubernetes:
             meta.setdefault("name", f"{meta.get('generateName', '')}{self.version}")
             return web.json_response(self.put(plural, body), status=201)
         self.asked.append(request.path_qs)
+        self._wake()
         if "watch" in request.query:
             return await self._watch(request, plural, namespace)
         wanted = dict(
