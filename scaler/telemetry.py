@@ -317,6 +317,10 @@ def decision_fields(seen: Observation) -> dict[str, object]:
     }
 
 
+_MOST_KINDS = 1000
+_LONGEST_KIND = 200
+
+
 class _Lines(logging.Formatter):
     """One line per record, without what ``redacted`` takes out of it."""
 
@@ -369,6 +373,36 @@ def _quoted(value: object) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
+class NotTooOften(logging.Filter):
+    """
+    Lets each warning or error through a few times in a while, and then with how many it held back.
+
+    What is told of every object, every connection or every round at once would fill a disk.
+    """
+
+    def __init__(self, *, most: int = 20, in_s: float = 60.0) -> None:
+        super().__init__()
+        self._most, self._in_s = most, in_s
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+        """By logger and text before its arguments: since when, and how often."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is written."""
+        if record.levelno < logging.WARNING:
+            return True
+        kind = (record.name, str(record.msg)[:_LONGEST_KIND])
+        since_s, count = self._seen.get(kind, (record.created, 0))
+        if record.created - since_s >= self._in_s:
+            if count > self._most:
+                fields = {**getattr(record, "fields", {}), "held_back": count - self._most}
+                record.fields = fields
+            since_s, count = record.created, 0
+        if len(self._seen) >= _MOST_KINDS and kind not in self._seen:
+            self._seen.clear()
+        self._seen[kind] = since_s, count + 1
+        return count < self._most
+
+
 def log_to_stderr(level: str, form: str, redacted: Callable[[str], str] = str) -> None:
     """
     Write this process' log to stderr, one line per record; ``form`` is json or logfmt.
@@ -376,6 +410,7 @@ def log_to_stderr(level: str, form: str, redacted: Callable[[str], str] = str) -
     ``redacted`` takes secrets out of a line.
     """
     handler = logging.StreamHandler()
+    handler.addFilter(NotTooOften())
     handler.setFormatter({"json": JsonLines, "logfmt": LogFmt}[form](redacted))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)  # noqa: FBT003 -- the standard library's signature

@@ -47,12 +47,12 @@ class Process:
 
 
 @contextlib.asynccontextmanager
-async def started(folder: pathlib.Path, url: str) -> AsyncIterator[Process]:
+async def started(folder: pathlib.Path, url: str, **more: str) -> AsyncIterator[Process]:
     configuration = {
         "prometheus": {
             "default": {"url": url, "ingestionDelay": "0s", "scrapeInterval": {"engine": "5s"}}
         },
-        "server": {"drainDelay": "0s", "tick": "0.2s"},
+        "server": {"drainDelay": "0s", "tick": "0.2s", **more},
     }
     path = folder / "kvtide.yaml"
     path.write_text(json.dumps(configuration))  # JSON is YAML

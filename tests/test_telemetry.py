@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scaler.decision.decision import Decision, Reason, Step
-from scaler.telemetry import JsonLines, LogFmt, Observation, Telemetry, decision_fields
+from scaler.telemetry import JsonLines, LogFmt, NotTooOften, Observation, Telemetry, decision_fields
 
 NOW_S = 1_000.0
 
@@ -157,3 +157,26 @@ def test_logfmt_quotes_what_has_spaces():
     assert 'detail="nothing fresh"' in line
     assert "replicas=null" in line
     assert "namespace=prod" in line
+
+
+def warned(message: str, at_s: float = 0.0, level: int = logging.WARNING) -> logging.LogRecord:
+    made = record(message)
+    made.levelno, made.created = level, at_s
+    return made
+
+
+def test_what_is_told_too_often_is_held_back_and_counted():
+    often = NotTooOften(most=2, in_s=60.0)
+    made = [warned("answer of %s", at_s) for at_s in (0, 1, 2, 3, 61)]
+
+    assert [often.filter(one) for one in made] == [True, True, False, False, True]
+    assert json.loads(JsonLines().format(made[-1]))["held_back"] == 2
+
+
+def test_each_kind_of_warning_is_counted_by_itself_and_decisions_are_all_told():
+    often = NotTooOften(most=1)
+
+    assert often.filter(warned("one"))
+    assert often.filter(warned("another"))
+    assert not often.filter(warned("one"))
+    assert all(often.filter(warned("decision", level=logging.INFO)) for _ in range(100))

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from scaler.listening import Listening, listen
 
-async def start(
-    address: str, *, exposition: Callable[[], bytes], content_type: str
-) -> web.AppRunner:
-    """Listen on ``host:port`` (no host: every interface); return what to clean up."""
+
+async def start(address: str, *, exposition: Callable[[], bytes], content_type: str) -> Listening:
+    """Listen on ``host:port`` (no host: every interface); return what to close."""
 
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -20,8 +20,4 @@ async def start(
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", alive)
     app.router.add_get("/metrics", metrics)
-    host, _, port = address.rpartition(":")
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
-    return runner
+    return await listen(app, address)

@@ -58,12 +58,12 @@ async def run(options: Options, outside: Outside) -> None:
     async with contextlib.AsyncExitStack() as ends:
         client = await ends.enter_async_context(await connect())
         channel = await ends.enter_async_context(_channel(options))
-        runner = await pages.start(
+        listening = await pages.start(
             options.http_address,
             exposition=outside.exposition,
             content_type=outside.content_type,
         )
-        ends.push_async_callback(runner.cleanup)
+        ends.push_async_callback(listening.close)
         kube = Kube(await DynamicClient(client), options.namespace)
 
         async def work() -> None:

@@ -310,4 +310,7 @@ def read_instant(text: str) -> float:
         return _read_number(text)
     except ValueError:
         moment = dt.datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+    except OverflowError as error:  # the last day, in a zone where it is over later
+        raise ValueError(text) from error

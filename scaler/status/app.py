@@ -7,6 +7,7 @@ for the one that asks what would have been answered at a past time.
 
 import asyncio
 import dataclasses
+import json
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -14,12 +15,16 @@ from aiohttp import web
 
 from scaler.decision.decision import Decision
 from scaler.documents.forms import read_instant
-from scaler.errors import ConfigurationError, KvtideError, Problem
+from scaler.errors import KvtideError
 from scaler.report.decision_json import answer_json, instant
 from scaler.telemetry import CONTENT_TYPE, Observation, Standing, version
 
 from .page import POLICY, page
 
+MOST_WAITING = 8
+"""Requests about the past at one time; each reads a lookback of its source."""
+PAST_S = 60.0
+"""The longest that one of them may take, waiting for its turn included."""
 STUCK_AFTER_S = 60.0
 """No round of decisions for so long: the background loop is dead, and a restart is right."""
 
@@ -52,42 +57,27 @@ def application(view: View) -> web.Application:
     return app
 
 
-async def start(view: View, address: str) -> tuple[web.AppRunner, int]:
-    """
-    Listen on ``host:port`` (no host: every interface); return what to clean up, and the port.
-
-    Raises:
-        ConfigurationError: the address cannot be listened on.
-    """
-    host, _, port = address.rpartition(":")
-    runner = web.AppRunner(application(view), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise ConfigurationError(
-            Problem(field="http_address", got=address, allowed="a free host:port")
-        ) from error
-    return runner, int(runner.addresses[0][1])
-
-
 class _Pages:
     """One handler per route."""
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._one_at_a_time = asyncio.Semaphore(1)
+        self._asked = 0
+        """Requests about the past, those that wait among them."""
 
     async def status(self, request: web.Request) -> web.Response:
-        view = self._view
-        text = page(view.observations(), view.standing(), version=version(), now_s=view.clock())
+        text = await asyncio.to_thread(self._page)
         headers = {
             "Content-Security-Policy": POLICY,
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
         }
         return web.Response(text=text, content_type="text/html", headers=headers)
+
+    def _page(self) -> str:
+        view = self._view
+        return page(view.observations(), view.standing(), version=version(), now_s=view.clock())
 
     async def alive(self, request: web.Request) -> web.Response:
         """Answer 200 while rounds of decisions go on: a slow source does not stop them."""
@@ -111,17 +101,20 @@ class _Pages:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     async def decisions(self, request: web.Request) -> web.Response:
+        text = await asyncio.to_thread(self._decisions)
+        return web.Response(text=text, content_type="application/json")
+
+    def _decisions(self) -> str:
         answers = [answer(one) for one in self._view.observations()]
         told = {"at": instant(self._view.clock()), "cluster": self._view.standing().cluster}
-        return web.json_response({**told, "decisions": answers})
+        return json.dumps({**told, "decisions": answers})
 
     async def decision(self, request: web.Request) -> web.Response:
         key = f"{request.match_info['namespace']}/{request.match_info['name']}"
         found = next((one for one in self._view.observations() if one.key == key), None)
         if found is None:
-            problem = f"KEDA has not asked about {key} since this server started"
-            body = {"object": key, "error": {"kind": "refused", "problems": [problem]}}
-            return web.json_response(body, status=404)
+            why = f"KEDA has not asked about {key} since this server started"
+            return _refused(key, why, status=404)
         if "at" in request.query:
             return await self._answer_then(found, request.query["at"])
         return web.json_response({**answer(found), "cluster": self._view.standing().cluster})
@@ -133,16 +126,27 @@ class _Pages:
             at_s = read_instant(at)
         except ValueError:
             at_s = math.inf
-        if past is None or not at_s <= self._view.clock():
+        if past is None or not 0 <= at_s <= self._view.clock():
             why = "this server's source keeps no past" if past is None else f"no past time: {at!r}"
-            body = {"object": found.key, "error": {"kind": "refused", "problems": [why]}}
-            return web.json_response(body, status=400)
+            return _refused(found.key, why, status=400)
+        if self._asked >= MOST_WAITING:
+            return _refused(found.key, "others are asking about the past already", status=429)
+        self._asked += 1
         try:
-            async with self._one_at_a_time:
+            async with asyncio.timeout(PAST_S), self._one_at_a_time:
                 decision = await past(found.key, at_s)
+        except TimeoutError:
+            return _refused(found.key, f"the past took more than {PAST_S:g} s", status=504)
         except KvtideError as error:
             return web.json_response(answer_json(found.key, found.role, error=error))
+        finally:
+            self._asked -= 1
         return web.json_response(answer_json(found.key, found.role, decision=decision))
+
+
+def _refused(key: str, why: str, *, status: int) -> web.Response:
+    body = {"object": key, "error": {"kind": "refused", "problems": [why]}}
+    return web.json_response(body, status=status)
 
 
 def answer(one: Observation) -> dict[str, object]:

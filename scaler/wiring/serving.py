@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import logging
 import random
+import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -20,10 +21,11 @@ from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
 from scaler.documents.trigger import parse_trigger
 from scaler.keda.server import Server, ServerOptions, Tls
+from scaler.listening import listen
 from scaler.serving.board import Board, Limits, Parse
 from scaler.settings import Settings
 from scaler.source import Source, Trigger
-from scaler.status.app import View, start
+from scaler.status.app import View, application
 from scaler.telemetry import Telemetry, version
 
 from . import lag
@@ -38,6 +40,10 @@ SWITCH_INTERVAL_S = 0.0005
 
 logger = logging.getLogger("kvtide")
 
+
+MOST_FILES = 65_536
+LEAVING_S = 1.5
+"""From the end of the drain until what still runs is cut, and the process with it."""
 
 Past = Callable[[Mapping[str, Trigger], str, float], Awaitable[Decision]]
 """Decides on one of the triggers (by ``namespace/scaledobject``) as of a Unix time."""
@@ -95,15 +101,15 @@ async def serving(
     )
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with contextlib.AsyncExitStack() as ends:  # the last to begin is the first to end
-        pages, http_port = await start(view, settings.http_address)
-        ends.push_async_callback(pages.cleanup)
+        pages = await listen(application(view), settings.http_address)
+        ends.push_async_callback(pages.close)
         background = await ends.enter_async_context(_running(board.run()))
         await ends.enter_async_context(_running(keep_out()))
         await ends.enter_async_context(_running(lag.watch(telemetry.observe_lag)))
         grpc_port = await server.start()
         ends.push_async_callback(server.drain)
         await ends.enter_async_context(_running(_serving_when_ready(board, server)))
-        yield Serving(board=board, grpc_port=grpc_port, http_port=http_port, background=background)
+        yield Serving(board=board, grpc_port=grpc_port, http_port=pages.port, background=background)
 
 
 @contextlib.asynccontextmanager
@@ -127,6 +133,7 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
         ConfigurationError: no server is named, an engine is described wrongly, an address is
             taken, or a TLS file cannot be read.
     """
+    _allow_more_files()
     parse = functools.partial(parse_trigger, configuration=configuration)
     past = functools.partial(explain, configuration=configuration)
     async with hearing(settings) as cluster, prometheus(configuration, cluster.known) as source:
@@ -137,7 +144,7 @@ async def _until_told(
     settings: Settings, *, source: Source, parse: Parse, past: Past, cluster: Hearing
 ) -> None:
     stop = asyncio.Event()
-    on_stop(stop.set)
+    on_stop(stop.set, within_s=settings.drain_delay + settings.drain_grace + LEAVING_S)
     server = serving(settings, source=source, parse=parse, past=past, cluster=cluster)
     async with server as made:
         fields = {"version": version(), "grpc": made.grpc_port, "http": made.http_port}
@@ -148,6 +155,14 @@ async def _until_told(
         if made.background.done():
             made.background.result()
         logger.info("draining")
+
+
+def _allow_more_files() -> None:
+    """Raise the soft limit of open files, which counts connections and may be as low as 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serving_when_ready(board: Board, server: Server) -> None:

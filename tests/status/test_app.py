@@ -185,6 +185,12 @@ async def test_a_decision_can_be_asked_for_as_of_a_past_time():
         pytest.param(None, "1700000000", "keeps no past", id="a source without a past"),
         pytest.param(decided_then, "yesterday", "no past time: 'yesterday'", id="no time"),
         pytest.param(decided_then, "1700000001", "no past time", id="the future"),
+        pytest.param(decided_then, "-1e300", "no past time", id="before all time"),
+        pytest.param(decided_then, "nan", "no past time", id="no number"),
+        pytest.param(decided_then, "0001-01-01", "no past time", id="the first day"),
+        pytest.param(
+            decided_then, "9999-12-31T23:59:59-14:00", "no past time", id="after the last day"
+        ),
     ],
 )
 async def test_a_time_that_cannot_be_answered_is_refused(past, at, why):
