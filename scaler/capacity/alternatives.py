@@ -20,6 +20,8 @@ FRACTION_FLAGS = {
     Engine.TRTLLM: "--kv_cache_free_gpu_memory_fraction",
 }
 MOST_UTILIZATION = 0.95
+OFTEN_EIGHT_BIT = ("nvfp4", "fp8")
+"""Formats whose checkpoints often declare an 8-bit KV cache."""
 SHOWN_TOKENS = (1_024, 4_096, 16_384, 65_536, 262_144)
 
 
@@ -68,6 +70,20 @@ def requests_of(capacity: KvCapacity, tokens: int) -> int:
     if capacity.request_slots is not None:
         fitting = min(fitting, capacity.request_slots)
     return fitting * capacity.data_parallel
+
+
+def if_declared(planned: Planned) -> Planned | None:
+    """
+    Return the plan with an 8-bit cache, where a name alone leaves open whether ``auto`` means one.
+
+    Quantized checkpoints often declare one in their files; a name is no proof of it.
+    """
+    model, serving = planned.architecture, planned.serving
+    often = (model.quantization or "").startswith(OFTEN_EIGHT_BIT)
+    if not (model.by_name and often and model.kv_dtype is None and serving.kv_dtype == "auto"):
+        return None
+    wider = dataclasses.replace(serving, kv_dtype="fp8")
+    return _planned(model, wider, planned.terms, planned.lengths)
 
 
 def alternatives(planned: Planned) -> tuple[Alternative, ...]:

@@ -138,6 +138,8 @@ class ModelArchitecture:
     """Whether the checkpoint quantizes attention as well; None: as its format usually does."""
     kv_dtype: str | None = None
     """KV dtype that the checkpoint declares, which ``auto`` then means."""
+    by_name: bool = False
+    """Whether only a name was given: the checkpoint's own files were not seen."""
     checkpoint_bytes: int | None = None
     """Bytes of all weights, where an index of the checkpoint states them."""
 

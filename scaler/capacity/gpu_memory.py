@@ -224,9 +224,10 @@ def _steps(
 ) -> tuple[CapacityStep, ...]:
     overhead, why = overhead_why
     unit = "GiB per GPU"
+    told = serving.gpu or "as stated"
     unified = " (memory shared with the system)" if serving.gpu_class is GpuClass.UNIFIED else ""
     return (
-        CapacityStep(name="GPU memory", value=total, unit=unit, why="what CUDA reports" + unified),
+        CapacityStep(name="GPU memory", value=total, unit=unit, why=told + unified),
         CapacityStep(
             name="budget",
             value=total * fraction,

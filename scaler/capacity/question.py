@@ -12,7 +12,6 @@ from typing import TypeVar
 from scaler.capacity.concurrency.lengths import lognormal
 from scaler.errors import ConfigurationError, Problem
 
-from .architecture import ModelArchitecture
 from .gpus import Gpu, find_gpu
 from .kv_cache import Engine, GpuClass, Serving
 from .kv_cache.serving import MOST_GIB
@@ -25,6 +24,7 @@ ASKED_AS = {
     "block_tokens": "block_size",
     "context_parallel": "decode_context_parallel",
     "kv_dtype": "kv_cache_dtype",
+    "state_dtype": "mamba_ssm_cache_dtype",
     "version": "engine_version",
 }
 """Fields of the calculation that a question names otherwise."""
@@ -81,6 +81,8 @@ class CapacityQuestion:
     speculative_tokens: int | None = None
     prefix_caching: bool | None = None
     hybrid_groups: bool | None = None
+    mamba_ssm_cache_dtype: str | None = None
+    """Type of recurrent states; None: as the configuration says."""
     prompt_tokens: str | None = None
     """``mean[:p95]``, tokens."""
     output_tokens: str | None = None
@@ -108,7 +110,7 @@ def planned_capacity(
             problems.extend(map(_as_asked, error.problems))
             return None
 
-    architecture = known(lambda: _model(question, load))
+    architecture = known(lambda: load(question.model))
     gpu = known(lambda: _gpu(question))
     engine = known(lambda: _engine(question.engine))
     serving = known(lambda: _serving(question, gpu, engine or Engine.VLLM))
@@ -125,21 +127,6 @@ def planned_capacity(
 def _as_asked(problem: Problem) -> Problem:
     """Return a problem with its field as the question names it."""
     return dataclasses.replace(problem, field=ASKED_AS.get(problem.field, problem.field))
-
-
-MODELOPT = ("modelopt", "modelopt_fp4", "nvfp4", "petit_nvfp4")
-"""Formats of checkpoints that declare an 8-bit KV cache, where the model's own says nothing."""
-
-
-def _model(
-    question: CapacityQuestion, load: Callable[[str], ModelArchitecture]
-) -> ModelArchitecture:
-    """Return the architecture, with the KV type that a stated format's checkpoints declare."""
-    model = load(question.model)
-    declares = (question.quantization or "").lower() in MODELOPT
-    if declares and model.quantization is None and model.kv_dtype is None:
-        return dataclasses.replace(model, kv_dtype="fp8")
-    return model
 
 
 def _terms(question: CapacityQuestion) -> MemoryTerms:
@@ -163,6 +150,7 @@ def _serving(question: CapacityQuestion, gpu: Gpu | None, engine: Engine) -> Ser
         version=question.engine_version,
         gpu_memory_gib=memory,
         gpu_class=gpu.generation if gpu is not None else GpuClass.OTHER,
+        gpu=_described(gpu) if gpu is not None and question.gpu_memory_gib is None else None,
         tensor_parallel=tensor,
         pipeline_parallel=pipeline,
         data_parallel=data,
@@ -176,7 +164,14 @@ def _serving(question: CapacityQuestion, gpu: Gpu | None, engine: Engine) -> Ser
         speculative_tokens=question.speculative_tokens,
         prefix_caching=question.prefix_caching,
         hybrid_groups=question.hybrid_groups,
+        state_dtype=question.mamba_ssm_cache_dtype,
     )
+
+
+def _described(gpu: Gpu) -> str:
+    """Return which card it is taken to be, and how its memory is known."""
+    others = f", though {' and '.join(gpu.others)} go by that name too" if gpu.others else ""
+    return f"{gpu.name}{others}: {gpu.source}"
 
 
 def _engine(name: str) -> Engine:

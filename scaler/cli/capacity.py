@@ -77,6 +77,10 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
             help="vLLM's; default: as its version does.",
         ),
     ] = None,
+    mamba_ssm_cache_dtype: Annotated[
+        str | None,
+        typer.Option(help="Type of recurrent states; default: as config.json says."),
+    ] = None,
     quantization: Annotated[
         str | None, typer.Option(help="Weights' format; default: the checkpoint's.")
     ] = None,
@@ -115,6 +119,7 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
         speculative_tokens=speculative_tokens,
         prefix_caching=prefix_caching,
         hybrid_groups=hybrid_groups,
+        mamba_ssm_cache_dtype=mamba_ssm_cache_dtype,
         prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,
         overflow_probability=overflow_probability,

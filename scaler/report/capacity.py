@@ -8,7 +8,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from scaler.capacity.alternatives import Alternative, LengthRow, alternatives, length_table
+from scaler.capacity.alternatives import (
+    Alternative,
+    LengthRow,
+    alternatives,
+    if_declared,
+    length_table,
+)
 from scaler.capacity.kv_cache import GIB, CapacityStep, Engine
 from scaler.capacity.kv_cache.vllm_rules import version
 from scaler.capacity.planned import Planned
@@ -45,11 +51,11 @@ def capacity_json(planned: Planned) -> dict[str, Any]:
         "max_model_len": capacity.max_model_len,
         "max_concurrency_at_max_model_len": capacity.max_concurrency,
         "needed_gib_for_max_model_len": _needed_gib(planned),
-        "safe_concurrency": planned.requests,
-        "binding_limit": safe.binding,
+        "safe_concurrency": planned.requests if planned.lengths else None,
+        "binding_limit": safe.binding if planned.lengths else None,
         "limits": [
             {"limit": bound.limit, "requests": bound.requests, "why": bound.detail}
-            for bound in safe.bounds
+            for bound in (safe.bounds if planned.lengths else ())
         ],
         "memory": _memory_json(planned),
         "steps": [
@@ -105,6 +111,8 @@ def steps(planned: Planned) -> tuple[CapacityStep, ...]:
     stated = "as stated" if planned.memory is None else "budget less weights and overhead"
     cache = CapacityStep(name="KV cache", value=gib, unit="GiB per GPU", why=stated)
     memory = planned.memory.steps if planned.memory is not None else ()
+    if planned.lengths is None:
+        return (*memory, cache, *planned.capacity.steps)
     limits = (
         CapacityStep(
             name=f"limit: {bound.limit}",
@@ -124,9 +132,9 @@ def steps(planned: Planned) -> tuple[CapacityStep, ...]:
 
 
 def enforcement(planned: Planned) -> list[str]:
-    """Return the settings that hold a replica to its number."""
+    """Return the settings that hold a replica to its number; none without lengths."""
     requests, engines = planned.requests, planned.serving.data_parallel
-    if not requests:
+    if not requests or planned.lengths is None:
         return []
     flag = ENFORCED_BY[planned.serving.engine]
     each = f" on each of the {engines} engines" if engines > 1 else ""
@@ -158,8 +166,17 @@ def notes(planned: Planned) -> list[str]:
         )
     if serving.kv_dtype == "auto" and planned.architecture.kv_dtype is not None:
         found.append(f"auto means {capacity.kv_dtype}: the checkpoint declares it")
+    if (declared := if_declared(planned)) is not None:
+        found.append(
+            f"a name is no proof of the cache's type: {capacity.kv_dtype} is assumed; if the "
+            "checkpoint's hf_quant_config.json or config.json declares fp8 (kv_cache_quant_algo, "
+            f"kv_cache_scheme), state --kv-cache-dtype fp8: {_certain(declared)}"
+        )
     if planned.lengths is None:
-        found.append("no lengths stated: every request is taken to be as long as it may be")
+        found.append(
+            "no lengths stated: how many requests fit depends on them; state --prompt-tokens and "
+            "--output-tokens"
+        )
     if capacity.layout.constant_blocks:
         found.append("tokens are no measure of this model's cache: compare blocks")
     return found
@@ -189,10 +206,25 @@ def _headline(planned: Planned) -> str:
     serving = planned.serving
     engine = " ".join(filter(None, (serving.engine, _version(planned))))
     gpus = f"{serving.gpus} GPU" + ("s" if serving.gpus > 1 else "")
-    return (
-        f"{planned.architecture.name} ({planned.architecture.family}) on {gpus} with {engine}: "
-        f"{planned.requests} requests at once, limited by {planned.safe.binding}"
-    )
+    where = f"{planned.architecture.name} ({planned.architecture.family}) on {gpus} with {engine}"
+    if planned.lengths is None:
+        return f"{where}: {_certain(planned)}"
+    return f"{where}: {_count(planned.requests)} at once, limited by {planned.safe.binding}"
+
+
+def _certain(planned: Planned) -> str:
+    """Return what holds whatever the lengths: the tokens that fit, and the worst case as such."""
+    capacity = planned.capacity
+    tokens = capacity.capacity_tokens * capacity.data_parallel
+    held = f"{tokens:,} tokens of cache"
+    if capacity.max_model_len is None:
+        return held
+    worst = f"{_count(planned.kv_requests)} of the full {capacity.max_model_len:,} tokens"
+    return f"{held}; at worst {worst}"
+
+
+def _count(requests: int) -> str:
+    return f"{requests:,} request" + ("" if requests == 1 else "s")
 
 
 def _alternative(one: Alternative) -> str:

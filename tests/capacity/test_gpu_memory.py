@@ -224,7 +224,7 @@ def test_the_estimate_is_explained_line_by_line() -> None:
     told = h100(weights_gib=61.03, utilization=0.95)
 
     assert [(one.name, round(one.value, 2), one.unit, one.why) for one in told.steps[:3]] == [
-        ("GPU memory", 79.18, "GiB per GPU", "what CUDA reports"),
+        ("GPU memory", 79.18, "GiB per GPU", "as stated"),
         ("budget", 75.22, "GiB per GPU", "79.18 × 0.95, the share that vllm takes"),
         ("weights", 61.03, "GiB per GPU", "as stated"),
     ]

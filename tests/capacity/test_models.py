@@ -235,7 +235,8 @@ def test_a_checkpoint_declares_its_numbers(
     [
         pytest.param("meta-llama/Llama-3.1-8B-Instruct", 8.03, None, None, id="Llama"),
         pytest.param("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", 70.55, "fp8", None, id="fp8"),
-        pytest.param("nvidia/Llama-3.3-70B-Instruct-FP8", 70.55, "fp8", "fp8", id="ModelOpt"),
+        pytest.param("nvidia/Llama-3.3-70B-Instruct-FP8", 70.55, "fp8", None, id="no proof"),
+        pytest.param("nvidia/Llama-3.1-70B-Instruct-FP8", 70.55, "fp8", "fp8", id="its own files"),
         pytest.param("Qwen/Qwen2.5-32B-Instruct-GPTQ-Int4", 32.76, "gptq", None, id="GPTQ"),
         pytest.param("openai/gpt-oss-120b", 116.79, "mxfp4", None, id="published in MXFP4"),
         pytest.param("deepseek-ai/DeepSeek-R1", 671.03, "fp8", None, id="published in fp8"),

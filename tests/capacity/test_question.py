@@ -47,14 +47,16 @@ def test_gpus_become_ranks(more: dict[str, int], ranks: tuple[int, int, int]) ->
     ("more", "dtype"),
     [
         pytest.param({}, "bfloat16", id="the model's own type"),
-        pytest.param({"quantization": "nvfp4"}, "fp8", id="ModelOpt checkpoints declare 8 bits"),
+        pytest.param({"quantization": "nvfp4"}, "bfloat16", id="a format declares no cache"),
         pytest.param({"quantization": "awq"}, "bfloat16", id="others do not"),
         pytest.param(
             {"quantization": "nvfp4", "kv_cache_dtype": "bfloat16"}, "bfloat16", id="stated"
         ),
     ],
 )
-def test_auto_means_what_the_checkpoints_format_declares(more: dict[str, str], dtype: str) -> None:
+def test_auto_means_the_models_own_type_unless_files_say_more(
+    more: dict[str, str], dtype: str
+) -> None:
     assert planned_capacity(ask(**more)).capacity.kv_dtype == dtype
 
 

@@ -68,10 +68,33 @@ def test_an_estimate_states_its_interval() -> None:
 
 
 def test_a_checkpoint_that_declares_its_cache_is_said_to() -> None:
-    told = capacity_json(planned_capacity(question(model="nvidia/Llama-3.1-8B-Instruct-FP8")))
+    told = capacity_json(
+        planned_capacity(question(model="nvidia/Llama-3.1-70B-Instruct-FP8", tensor_parallel=2))
+    )
 
     assert told["kv_cache_dtype"] == "fp8"
     assert "auto means fp8: the checkpoint declares it" in told["notes"]
+
+
+def test_a_name_is_no_proof_of_the_caches_type() -> None:
+    told = capacity_json(planned_capacity(question(model="someone/Llama-3.1-8B-NVFP4")))
+
+    assert told["kv_cache_dtype"] == "bfloat16"
+    assert told["kv_capacity_tokens"] == 81_920
+    [note] = [note for note in told["notes"] if "no proof" in note]
+    assert "--kv-cache-dtype fp8: 163,840 tokens of cache" in note
+
+
+def test_without_lengths_nothing_is_advised() -> None:
+    planned = planned_capacity(question(prompt_tokens=None, output_tokens=None))
+    text, told = capacity_text(planned), capacity_json(planned)
+
+    assert "81,920 tokens of cache; at worst 9 requests of the full 8,192 tokens" in text
+    assert "state --prompt-tokens and --output-tokens" in text
+    assert "max-num-seqs" not in text
+    assert "maxConcurrency" not in text
+    assert (told["safe_concurrency"], told["binding_limit"]) == (None, None)
+    assert (told["limits"], told["enforced_by"]) == ([], [])
 
 
 def test_what_does_not_fit_enforces_nothing() -> None:

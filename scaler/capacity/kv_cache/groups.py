@@ -100,7 +100,7 @@ def _resized(page: Page, largest: int) -> Page:
             Problem(
                 field="model",
                 got=f"latent pages of {page.page_bytes} bytes beside pages of {largest}",
-                allowed="pages that divide each other; vLLM refuses this mix",
+                allowed="pages that divide each other: this mix is not modelled here",
             )
         )
     return dataclasses.replace(page, page_bytes=largest)

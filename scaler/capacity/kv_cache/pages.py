@@ -48,6 +48,9 @@ PACKED = {
 SPARSE_LATENT = "fp8_ds_mla"
 """FlashMLA's sparse format: 8-bit latent, a scale per 128 of them, rotary part in 16 bits."""
 
+STATE_BYTES = {"auto": 0, "float16": 2, "bfloat16": 2, "float32": 4}
+"""Bytes of an element of a recurrent state; 0: as the configuration says."""
+
 KV_DTYPES = (*ELEMENT_BYTES, *PACKED, "nvfp4")
 
 
@@ -129,9 +132,14 @@ def state_bytes(cache: StateCache, architecture: ModelArchitecture, serving: Ser
     steps = max(0, cache.kernel - 1) + (serving.drafted_tokens if cache.kernel else 0)
     recurrent = cache.heads // ranks * cache.per_head
     own = architecture.element_bytes
-    return StateBytes(
-        tail=channels * steps * own, recurrent=recurrent * (cache.recurrent_bytes or own)
-    )
+    stated = None if serving.state_dtype is None else STATE_BYTES.get(serving.state_dtype.lower())
+    if serving.state_dtype is not None and stated is None:
+        allowed = ", ".join(STATE_BYTES)
+        raise ConfigurationError(
+            Problem(field="state_dtype", got=repr(serving.state_dtype), allowed=allowed)
+        )
+    each = stated or cache.recurrent_bytes or own
+    return StateBytes(tail=channels * steps * own, recurrent=recurrent * each)
 
 
 def check_split(architecture: ModelArchitecture, serving: Serving) -> None:

@@ -34,6 +34,8 @@ class GpuClass(enum.StrEnum):
     BLACKWELL = "blackwell"
     BLACKWELL_WORKSTATION = "blackwell workstation"
     A100 = "a100"
+    BEFORE_AMPERE = "before Ampere"
+    """Without bfloat16, and without kernels for a cache in 8 bits."""
     UNIFIED = "unified memory"
     """Blackwell workstation chips that share memory with the system (GB10)."""
     ASCEND = "ascend"
@@ -91,6 +93,8 @@ class Serving:
     gpu_memory_gib: float | None = None
     """What CUDA reports; engines choose batch sizes by it."""
     gpu_class: GpuClass = GpuClass.OTHER
+    gpu: str | None = None
+    """What the memory is of and how it is known, as a sentence."""
 
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
@@ -110,6 +114,8 @@ class Serving:
     prefix_caching: bool | None = None
     hybrid_groups: bool | None = None
     """vLLM's hybrid KV cache manager; None: as the version does by itself."""
+    state_dtype: str | None = None
+    """Type of recurrent states (``--mamba-ssm-cache-dtype``); None: as the configuration says."""
     mamba_memory_ratio: float = 0.9
     """SGLang's ``--mamba-full-memory-ratio``."""
     swa_tokens_ratio: float = 0.8

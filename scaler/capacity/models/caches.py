@@ -49,6 +49,7 @@ UNSUPPORTED = {
     "whisper": CROSS,
     "t5": CROSS,
     "bart": CROSS,
+    "minimax_m3": "the keys of its sparse blocks are not modelled here",
     "deepseek_v4": "its compressed caches come in five block sizes that one law does not describe",
     "rwkv": "no engine here serves it",
     "recurrent_gemma": "no engine here serves its recurrent blocks from a shared pool",
@@ -105,14 +106,21 @@ def layer_kinds(config: Config) -> tuple[str, ...]:
         listed = config.get(key)
         if listed is None:
             continue
-        found = tuple(listed)
-        if all(isinstance(word, str) for word in found):
-            return tuple(_kind(config, key, word) for word in found)
+        if isinstance(listed, str | list) and all(isinstance(word, str) for word in listed):
+            return _of_length(config, key, tuple(_kind(config, key, word) for word in listed))
     counts = _counted(config)
     if counts is not None:
         return counts
     rule = next((rule for rule in RULES if rule(config) is not None), None)
     return (rule(config) or ()) if rule else (FULL,) * config.layers
+
+
+def _of_length(config: Config, key: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Return as many kinds as there are layers; what follows are layers of a drafter."""
+    layers = config.layers
+    if len(kinds) < layers:
+        raise config.wrong(key, got=f"{len(kinds)} entries", allowed=f"{layers}, one per layer")
+    return kinds[:layers]
 
 
 def _kind(config: Config, key: str, word: str) -> str:
@@ -308,12 +316,35 @@ def _latent(config: Config, layer: int) -> tuple[Cache, ...]:
 def _owns_indexer(config: Config, layer: int) -> bool:
     listed = config.get("indexer_types")
     if isinstance(listed, list):
-        return bool(listed[layer] == "full")
+        return _listed_indexer(config, listed, layer)
     counts = config.get("indexer_types_counts")
     if isinstance(counts, Mapping):
         kinds = _spread({FULL: int(counts.get("full", 0)), NONE: int(counts.get("shared", 0))})
         return kinds[layer] == FULL
-    return True
+    return _computed_indexer(config, layer)
+
+
+def _listed_indexer(config: Config, listed: list[Any], layer: int) -> bool:
+    words = {"full": True, "shared": False}
+    if layer >= len(listed) or listed[layer] not in words:
+        got = repr(listed[layer]) if layer < len(listed) else f"{len(listed)} entries"
+        raise config.wrong("indexer_types", got=got, allowed="full or shared, one per layer")
+    return words[listed[layer]]
+
+
+def _computed_indexer(config: Config, layer: int) -> bool:
+    """
+    Return whether a layer chooses tokens itself, by ``index_topk_pattern`` or ``index_topk_freq``.
+
+    A letter S takes over the choice of the layer before; a frequency of f lets one layer in f
+    choose, after the first ``index_skip_topk_offset``. vLLM ``models/deepseek_v32/attention.py``.
+    """
+    pattern = config.get("index_topk_pattern")
+    if isinstance(pattern, str):
+        return layer >= len(pattern) or pattern[layer] != "S"
+    every = config.whole("index_topk_freq") or 1
+    offset = config.get("index_skip_topk_offset")
+    return max(layer - (2 if offset is None else int(offset)) + 1, 0) % every == 0
 
 
 def _searched(config: Config, blocks: list[Any]) -> tuple[tuple[Cache, ...], ...]:

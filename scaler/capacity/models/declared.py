@@ -44,7 +44,7 @@ def declared_quantization(config: Config, named: str | None) -> str | None:
         return _normal(str(beside["quantization"].get("quant_algo") or "modelopt"), section)
     if section is None:
         stated = config.get("quantization")
-        return named or (str(stated) if stated is not None else None)
+        return str(stated) if stated is not None else named
     for key in ("quant_algo", "format", "quant_method"):
         if section.get(key) is not None:
             return _normal(str(section[key]), section)

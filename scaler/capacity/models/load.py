@@ -5,6 +5,7 @@ A folder or a ``config.json`` beside a ``model.safetensors.index.json`` tells th
 bytes as well; a name is looked up in the shipped table, its suffix telling the quantization.
 """
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping
@@ -13,10 +14,11 @@ from typing import Any
 from scaler.capacity.architecture import ModelArchitecture
 from scaler.errors import ConfigurationError, Problem
 
+from .accounted import refuse_unaccounted
 from .caches import layer_caches
 from .declared import declared_kv_dtype, declared_quantization, quantizes_mixers
 from .fields import POSITIONS, Config, read_config
-from .names import completed, look_up, stored_as
+from .names import completed, declared_of, look_up, stored_as
 from .parameters import count_parameters, inner_width, is_multimodal
 
 INDEX = "model.safetensors.index.json"
@@ -48,13 +50,17 @@ def named_model(name: str) -> ModelArchitecture:
     """
     Return the architecture of a model that the shipped table has; no file is looked for.
 
+    What the files of the checkpoint of that very name declare is known for some.
+
     Raises:
         ConfigurationError: no such name.
     """
-    stored = stored_as(name)
-    return architecture_of(
-        name, look_up(name), quantization=stored.quantization, kv=stored.kv_dtype
-    )
+    declared = declared_of(name)
+    record = {**look_up(name), **{key: declared[key] for key in declared if key != "source"}}
+    model = architecture_of(name, record, quantization=stored_as(name))
+    if not declared:
+        return dataclasses.replace(model, by_name=True)
+    return dataclasses.replace(model, source=f"{model.source}; {declared['source']}")
 
 
 def _file(name: str) -> pathlib.Path | None:
@@ -77,13 +83,12 @@ def architecture_of(
     document: Mapping[str, Any],
     *,
     quantization: str | None = None,
-    kv: str | None = None,
     checkpoint_bytes: int | None = None,
 ) -> ModelArchitecture:
     """
     Return the architecture that a configuration, or a record of the table, describes.
 
-    ``quantization`` and ``kv`` are what a checkpoint's name says; the document's own win.
+    ``quantization`` is what a checkpoint's name says; the document's own wins.
 
     Raises:
         ConfigurationError: a key that is missing or not understood, an unsupported architecture.
@@ -91,6 +96,7 @@ def architecture_of(
     is_record = "source" in document
     config = read_config(name, completed(name, document) if is_record else document)
     layers = layer_caches(config)
+    refuse_unaccounted(config, layers)
     return ModelArchitecture(
         name=name,
         source=str(config.get("source") or f"config.json of {name}"),
@@ -106,7 +112,7 @@ def architecture_of(
         experts_per_token=config.whole("num_experts_per_tok", "top_k_experts") or 0,
         quantization=declared_quantization(config, quantization),
         quantized_mixers=quantizes_mixers(config),
-        kv_dtype=declared_kv_dtype(config) or kv,
+        kv_dtype=declared_kv_dtype(config),
         checkpoint_bytes=checkpoint_bytes,
     )
 

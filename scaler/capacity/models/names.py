@@ -6,7 +6,6 @@ words that say how a checkpoint was tuned or stored are taken off, and what the 
 is kept.
 """
 
-import dataclasses
 import difflib
 import functools
 import json
@@ -35,7 +34,7 @@ STORED = (
 """Words of a checkpoint's name that say how its weights are stored."""
 
 LLM_COMPRESSOR = ("redhatai/", "neuralmagic/", "unsloth/")
-"""Publishers whose NVFP4 checkpoints leave the KV cache's type alone."""
+"""Publishers whose NVFP4 checkpoints quantize attention too."""
 
 TUNED = (
     "instruct",
@@ -65,27 +64,16 @@ TUNED = (
 """Words that do not change a model's shape."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """What a checkpoint's name says about how its numbers are stored."""
-
-    quantization: str | None
-    kv_dtype: str | None
-
-
-def stored_as(name: str) -> Stored:
+def stored_as(name: str) -> str | None:
     """
-    Return what a name says: ``nvidia/…-NVFP4`` is NVFP4, with the KV cache in 8 bits.
+    Return the format of the weights that a name says: ``…-NVFP4`` is NVFP4.
 
-    Checkpoints made with ModelOpt (nvidia's, and most others in NVFP4) declare an 8-bit KV cache
-    in ``hf_quant_config.json``; those made with llm-compressor do not.
+    Of the KV cache a name says nothing: that is in the checkpoint's own files alone.
     """
     kind = next((kind for word, kind in STORED if word in name.lower()), None)
-    modelopt = name.lower().startswith("nvidia/") and kind == "fp8"
     if kind == "nvfp4" and name.lower().startswith(LLM_COMPRESSOR):
-        kind = "nvfp4-all"
-    modelopt = modelopt or kind == "nvfp4"
-    return Stored(quantization=kind, kv_dtype="fp8" if modelopt else None)
+        return "nvfp4-all"
+    return kind
 
 
 def find(name: str) -> Mapping[str, Any] | None:
@@ -96,28 +84,39 @@ def find(name: str) -> Mapping[str, Any] | None:
 
 
 SHAPE = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "hidden_size")
+OF_WEIGHTS = ("vocab_size", "intermediate_size", "tie_word_embeddings")
+"""Keys that a record of the same shape may lend: they tell weights, and no cache."""
 
 
 def completed(name: str, record: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     Return a record with the keys that it leaves out, from the table's entry for the same model.
 
-    The entry is found by the record's name, by the file that its ``source`` names, or by its shape
-    and number of parameters; what the record says wins.
+    The entry is found by the record's name or by the file that its ``source`` names; what the
+    record says wins. A model of the same shape and size lends what tells its weights alone: what
+    attention keeps is each model's own (Mistral v0.1 has a window, v0.2 has none).
     """
     named = re.search(r"--([^/]+?)_config\.json", str(record.get("source")))
-    entry = find(name) or (find(named.group(1)) if named else None) or _same_shape(record)
-    return record if entry is None else {**entry, **record}
+    entry = find(name) or (find(named.group(1)) if named else None)
+    if entry is not None:
+        return {**entry, **record}
+    return {**_same_shape(record), **record}
 
 
-def _same_shape(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _same_shape(record: Mapping[str, Any]) -> Mapping[str, Any]:
     wanted = [record.get(key) for key in (*SHAPE, "num_params")]
     if None in wanted:
-        return None
+        return {}
     for entry in _table().values():
         if [entry.get(key) for key in (*SHAPE, "num_params")] == wanted:
-            return entry
-    return None
+            return {key: entry[key] for key in OF_WEIGHTS if key in entry}
+    return {}
+
+
+def declared_of(name: str) -> Mapping[str, Any]:
+    """Return what the files of a published checkpoint declare, by its full name; or nothing."""
+    declared: Mapping[str, Any] = _document()["checkpoints"].get(name, {})
+    return declared
 
 
 def look_up(name: str) -> Mapping[str, Any]:
@@ -156,11 +155,17 @@ def _plain(bare: str) -> str:
 
 
 @functools.cache
+def _document() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    document: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    document = json.loads(TABLE.read_text(encoding="utf-8"))
+    return document
+
+
+@functools.cache
 def _table() -> Mapping[str, Mapping[str, Any]]:
     """Return the table's records under every name they go by, in lower case."""
-    document = json.loads(TABLE.read_text(encoding="utf-8"))
     found: dict[str, Mapping[str, Any]] = {}
-    for name, record in document["models"].items():
+    for name, record in _document()["models"].items():
         named = {"name": name, **record}
         for alias in (name, *record.get("also", ())):
             found[alias.lower()] = named
