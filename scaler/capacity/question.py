@@ -12,6 +12,7 @@ from typing import TypeVar
 from scaler.capacity.concurrency.lengths import lognormal
 from scaler.errors import ConfigurationError, Problem
 
+from .architecture import ModelArchitecture
 from .gpus import Gpu, find_gpu
 from .kv_cache import Engine, GpuClass, Serving
 from .kv_cache.serving import MOST_GIB

@@ -81,6 +81,9 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
         str | None,
         typer.Option(help="Type of recurrent states; default: as config.json says."),
     ] = None,
+    not_a_cache: Annotated[
+        str, typer.Option(help="Keys of config.json that hold no cache.", metavar="KEY[,KEY]")
+    ] = "",
     quantization: Annotated[
         str | None, typer.Option(help="Weights' format; default: the checkpoint's.")
     ] = None,
@@ -92,6 +95,9 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
     Example: kvtide capacity --model Llama-3.1-8B --gpu H100 --max-model-len 8192
     --prompt-tokens 1200:3000 --output-tokens 300:800
     """
+    import functools
+
+    from scaler.capacity.models import load_model
     from scaler.capacity.question import CapacityQuestion, planned_capacity
     from scaler.report.capacity import capacity_json, capacity_text
 
@@ -124,8 +130,10 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
         output_tokens=output_tokens,
         overflow_probability=overflow_probability,
     )
+    holds_none = tuple(filter(None, not_a_cache.split(",")))
+    load = functools.partial(load_model, not_a_cache=holds_none)
     try:
-        planned = planned_capacity(question)
+        planned = planned_capacity(question, load)
     except ConfigurationError as error:
         raise ConfigurationError(*map(as_flag, error.problems)) from error
     show(capacity_json(planned) if as_json else capacity_text(planned))

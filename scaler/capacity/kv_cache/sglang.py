@@ -8,6 +8,7 @@ Source: SGLang ``model_executor/model_runner.py`` and ``mem_cache/memory_pool.py
 """
 
 from scaler.capacity.architecture import AttentionCache, Cache, ModelArchitecture, StateCache
+from scaler.errors import ConfigurationError, Problem
 
 from . import pages
 from .capacity import KvCapacity
@@ -35,6 +36,14 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
         windows, whole = (), stage  # without a full layer all layers share one pool
     ranks = serving.tensor_parallel
     cell = cell_bytes(whole, dtype, ranks)
+    if not cell + cell_bytes(windows, dtype, ranks):
+        raise ConfigurationError(
+            Problem(
+                field="model",
+                got=f"{architecture.name} on SGLang",
+                allowed="not modelled here: it keeps states alone, and no tokens",
+            )
+        )
     window_cell = serving.swa_tokens_ratio * cell_bytes(windows, dtype, ranks)
     tokens = int(max(0, available_bytes) // (cell + window_cell)) // page * page
     return from_blocks(

@@ -46,7 +46,7 @@ READ = frozenset(
         *("num_key_value_heads_per_layer", "mtp_layers_block_type", "mtp_hybrid_override_pattern"),
         *("hidden_size_per_layer_input", "vocab_size_per_layer_input", "kv_cache_dtype"),
         *("cross_attention_layers", "is_encoder_decoder", "decoder_sparse_step"),
-        *("mtp_transformer_layers", "layer_types_prefix"),
+        *("mtp_transformer_layers", "layer_types_prefix", "attention_other_setting"),
     )
 )
 """Keys whose value the caches (or the weights) are computed from."""
@@ -73,11 +73,15 @@ OF_STATES = frozenset(
 )
 """Read for a layer that keeps a state; without one it has to be told that no layer does."""
 
+BESIDE_A_LIST = frozenset({"global_attn_every_n_layers", "prefix_dense_sliding_window_pattern"})
+"""Another way to say what ``layer_types`` says of each layer, which wins."""
+
 KEEPS_NONE = re.compile(
     r"(?:.*_)?(?:bias|eps|epsilon|norms?|dropout|prob|theta|scale|scaling|act|activation|gate|rope"
     r"|implementation|init|std|dtype|coef|token_ids?|loss|temperature|softcapping|softcap"
     r"|multipliers?|token_index|beta|alpha)"
-    r"|use_cache|output_\w+|.*hidden_states.*|chunk_size_feed_forward|layerdrop|summary_\w+"
+    r"|use_cache|output_\w+|.*hidden_states.*|chunk_size_feed_forward|layerdrop"
+    r"|summary_(?:activation|first_dropout|last_dropout|proj_to_labels|type|use_proj)"
     r"|(?:use_)?(?:qk|post|pre|query_key|lightning)_?\w*norm\w*|(?:use_)?\w*_?bias\w*"
     r"|\w*experts?(?:_\w+)?|moe_\w+|\w*topk_(?:group|method|prob|weights)|norm_topk\w*|n_group"
     r"|top_?k|topk|num_groups|\w*router\w*|\w*rope\w*|\w*rotary\w*|attn_logit\w*|clip_qkv"
@@ -103,7 +107,7 @@ KEEPS_NONE = re.compile(
     r"|add_(?:swa|full)_attention_sink_bias|query_pre_attn_scalar|attention_value_scale|use_attn_sink"
     r"|multi_query|nextn_\w+|enable_attention_fp32_softmax|apply_\w+scaling|kda_(?:safe_gate"
     r"|lower_bound)|attention_softmax_in_fp32|scale_att\w+|reorder_and_upcast_attn|attn_impl"
-    r"|attn_drop_rate|enable_(?:moe_block|lm_head\w*)|num_ln_in_parallel_attn|norm_head|d_ff"
+    r"|do_layer_norm_before|attn_drop_rate|enable_(?:moe_block|lm_head\w*)|num_ln_in_parallel_attn|norm_head|d_ff"
     r"|use_bidirectional_attention|deterministic_flash_attn|use_unified_vision_chunk|o_groups"
     r"|(?:linear|full)_attn_(?:alpha|beta)_factor|mlp_(?:alpha|beta)_factor|use_mem_eff_path"
     r"|num_beam_groups|mtp_(?:layer_types|mlp_layer_types)|drop_vision_last_layer|num_sliding_attention_heads"
@@ -113,9 +117,9 @@ KEEPS_NONE = re.compile(
 
 NOT_TEXT = re.compile(
     r"(?:vision|audio|vit|visual|image|speech|sound|talker|code2wav|token2wav|encoder|projector"
-    r"|quantization|compression|rope|generation|task_specific|media|video|hf_quant)_?\w*"
-    r"|auto_map|perceiver\w*|\w*_qformer\w*|moe_router\w*|norm_kwargs|ffn_config|source|also"
-    r"|architectures|name|_\w+|\w*_counts|num_params"
+    r"|rope|task_specific|media|video)_?\w*|quantization(?:_config)?|compression_config"
+    r"|generation_config|hf_quant_config|auto_map|perceiver\w*|\w*_qformer\w*|moe_router\w*|norm_kwargs|ffn_config|source|also"
+    r"|architectures|name|_\w+|num_params"
 )
 """Parts of a document that say nothing of the decoder's caches."""
 
@@ -137,6 +141,7 @@ def refuse_unaccounted(
             (READ, True),
             (OF_INDEXERS, _any(layers, IndexerCache)),
             (OF_STATES, _any(layers, StateCache) or _lists_layers(config)),
+            (BESIDE_A_LIST, config.get("layer_types") is not None),
             ({"attention_chunk_size"}, config.model_type.startswith("llama4")),
             (_same_as_window(config), True),
             (ignored, True),
@@ -148,8 +153,8 @@ def refuse_unaccounted(
         Problem(
             field=f"model {config.name}: {key}",
             got=_shown(value),
-            allowed="not modelled here, and it may hold a cache: state the keys that hold none "
-            "(not_a_cache), or take the engine's own count from its log",
+            allowed="not modelled here, and it may hold a cache: state it as --not-a-cache if you "
+            "know that it holds none, or take the engine's own count from its log",
         )
         for key, value in _keys(config)
         if key not in told and key.rpartition(".")[2] not in told
@@ -202,16 +207,24 @@ def _doubtful(key: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN40
         return
     if _inert(value) or NOT_TEXT.fullmatch(key):
         return
-    if isinstance(value, Mapping):
-        for inner, part in value.items():
-            yield from ((f"{key}.{name}", got) for name, got in _doubtful(str(inner), part))
-        return
-    if CAN_HOLD.search(key.lower()) and not KEEPS_NONE.fullmatch(key):
+    if key == "per_layer_config" and isinstance(value, Mapping):
+        overrides = (part for part in value.values() if isinstance(part, Mapping))
+        yield from (found for part in overrides for found in _nested(key, part))
+    elif CAN_HOLD.search(key.lower()) and not KEEPS_NONE.fullmatch(key):
         yield key, value
+    elif isinstance(value, Mapping):
+        yield from _nested(key, value)
+
+
+def _nested(key: str, section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for inner, part in section.items():
+        yield from ((f"{key}.{name}", got) for name, got in _doubtful(str(inner), part))
 
 
 def _inert(value: Any) -> bool:  # noqa: ANN401 - JSON
     """Whether a value switches its key off."""
+    if isinstance(value, Mapping):
+        return all(map(_inert, value.values()))
     return value is None or value is False or value in ("", 0) or value in ([], {})
 
 

@@ -21,6 +21,7 @@ WORDS = {
     "attention": FULL,
     "full": FULL,
     "deepseek_sparse_attention": FULL,
+    "indexed_attention": FULL,
     "*": FULL,
     "sliding_attention": SLIDING,
     "sliding_window_attention": SLIDING,
@@ -51,9 +52,12 @@ UNSUPPORTED = {
     "bart": CROSS,
     "minimax_m3": "the keys of its sparse blocks are not modelled here",
     "deepseek_v4": "its compressed caches come in five block sizes that one law does not describe",
+    "minicpm3": "engines differ in what they keep of its latents",
     "rwkv": "no engine here serves it",
     "recurrent_gemma": "no engine here serves its recurrent blocks from a shared pool",
 }
+INDEXED = ("deepseek_v32", "glm_moe_dsa")
+"""Families whose ``indexed_attention`` is a sparse latent layer (DSA) and nothing more."""
 ENCODERS = ("bert", "roberta", "xlm-roberta", "modernbert", "nomic_bert", "new", "distilbert")
 
 
@@ -71,14 +75,15 @@ def layer_caches(config: Config) -> tuple[tuple[Cache, ...], ...]:
     kinds = _shared(config, layer_kinds(config))
     latent = config.whole("kv_lora_rank") is not None
     builders: dict[str, Callable[[int], tuple[Cache, ...]]] = {
-        FULL: lambda layer: _latent(config, layer) if latent else (_full(config),),
-        SLIDING: lambda _: (_window(config),),
-        CHUNKED: lambda _: (_chunk(config),),
-        STATE: lambda _: (state_cache(config),),
-        BOTH: lambda _: (_full(config), state_cache(config)),
+        FULL: lambda at: _latent(config.at(at), at) if latent else (_full(config.at(at)),),
+        SLIDING: lambda layer: (_window(config.at(layer)),),
+        CHUNKED: lambda layer: (_chunk(config.at(layer)),),
+        STATE: lambda layer: (state_cache(config.at(layer)),),
+        BOTH: lambda layer: (_full(config.at(layer)), state_cache(config.at(layer))),
         NONE: lambda _: (),
     }
-    return tuple(builders[kind](layer) for layer, kind in enumerate(kinds))
+    each = 2 if config.model_type.startswith("longcat") else 1  # two attentions in a layer
+    return tuple(each * builders[kind](layer) for layer, kind in enumerate(kinds))
 
 
 def refuse_unsupported(config: Config) -> None:
@@ -103,10 +108,8 @@ def refuse_unsupported(config: Config) -> None:
 def layer_kinds(config: Config) -> tuple[str, ...]:
     """Return what each layer keeps."""
     for key in ("layer_types", "layers_block_type", "hybrid_override_pattern"):
-        listed = config.get(key)
-        if listed is None:
-            continue
-        if isinstance(listed, str | list) and all(isinstance(word, str) for word in listed):
+        listed = config.listed(key)
+        if listed is not None:
             return _of_length(config, key, tuple(_kind(config, key, word) for word in listed))
     counts = _counted(config)
     if counts is not None:
@@ -125,7 +128,7 @@ def _of_length(config: Config, key: str, kinds: tuple[str, ...]) -> tuple[str, .
 
 def _kind(config: Config, key: str, word: str) -> str:
     kind = WORDS.get(word.lower())
-    if kind is None:
+    if kind is None or (word == "indexed_attention" and config.model_type not in INDEXED):
         raise config.wrong(key, got=repr(word), allowed=f"one of {', '.join(WORDS)}")
     if kind == SLIDING and not config.whole("sliding_window"):
         return FULL
@@ -281,6 +284,16 @@ def _full(config: Config) -> AttentionCache:
 
 
 def _window(config: Config) -> AttentionCache:
+    other = config.get("attention_other_setting")
+    if isinstance(other, Mapping):  # Step's windows have heads of their own
+        inner = Config(config.name, other, other)
+        heads, dim = inner.kv_heads, inner.whole("head_dim") or config.head_dim
+        return AttentionCache(
+            kv_heads=heads,
+            head_dim=dim,
+            value_dim=dim,
+            window_tokens=config.required("sliding_window"),
+        )
     dim = config.whole("swa_head_dim") or config.head_dim
     return AttentionCache(
         kv_heads=config.whole("swa_num_key_value_heads") or config.kv_heads,
@@ -351,7 +364,9 @@ def _searched(config: Config, blocks: list[Any]) -> tuple[tuple[Cache, ...], ...
     """Return the caches of a model whose layers were searched one by one (Nemotron NAS)."""
     caches: list[tuple[Cache, ...]] = []
     for block in blocks:
-        attention = block.get("attention", {})
+        attention = block.get("attention") if isinstance(block, Mapping) else None
+        if not isinstance(attention, Mapping):
+            raise config.wrong("block_configs", got=repr(block)[:60], allowed="an attention each")
         if attention.get("no_op") or attention.get("replace_with_linear"):
             caches.append(())
             continue

@@ -6,7 +6,7 @@ original has a list with one entry per layer.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scaler.errors import ConfigurationError, Problem
@@ -17,10 +17,19 @@ NESTED_TWICE = ("thinker_config",)
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 HIDDEN = ("hidden_size", "n_embd", "d_model", "model_dim", "dim")
-KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads")
+KV_HEADS = (
+    "num_key_value_heads",
+    "num_kv_heads",
+    "n_head_kv",
+    "n_kv_heads",
+    "num_attention_groups",
+)
 HEAD_DIM = ("head_dim", "head_dim_derived", "kv_channels", "attention_head_dim")
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
 INTERMEDIATE = ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size")
+
+MOST_LAYERS = 10_000
+"""Far beyond any model: more is a mistake, and would take all memory to write down."""
 
 KNOWN = (*LAYERS, *NESTED, "layers_block_type", "model_type")
 
@@ -68,11 +77,33 @@ class Config:
             raise self.wrong(names[0], got="nothing", allowed="a whole number of at least 1")
         return value
 
+    def listed(self, *names: str) -> Sequence[str] | None:
+        """
+        Return the first of these keys as a list of words or a string of letters, or None.
+
+        Raises:
+            ConfigurationError: there, but something else.
+        """
+        value = self.get(*names)
+        if value is None:
+            return None
+        if isinstance(value, str | list) and all(isinstance(word, str) for word in value):
+            return value
+        raise self.wrong(names[0], got=repr(value)[:60], allowed="a list of words, or letters")
+
     def wrong(self, field: str, *, got: str, allowed: str) -> ConfigurationError:
         """Return the error that names a field of this model."""
         return ConfigurationError(
             Problem(field=f"model {self.name}: {field}", got=got, allowed=allowed)
         )
+
+    def at(self, layer: int) -> "Config":
+        """Return the configuration of one layer, where ``per_layer_config`` overrides some."""
+        overrides = self.get("per_layer_config")
+        for name, values in overrides.items() if isinstance(overrides, Mapping) else ():
+            if str(name).isdigit() and int(name) == layer and isinstance(values, Mapping):
+                return Config(self.name, {**self.text, **values}, self.outer)
+        return self
 
     @property
     def model_type(self) -> str:
@@ -82,10 +113,13 @@ class Config:
     @property
     def layers(self) -> int:
         """Decoder layers: stated, else as many as a pattern has entries."""
-        pattern = self.get("hybrid_override_pattern", "layers_block_type")
+        pattern = self.listed("hybrid_override_pattern", "layers_block_type")
         if self.whole(*LAYERS) is None and pattern is not None:
             return len(pattern)
-        return self.required(*LAYERS)
+        layers = self.required(*LAYERS)
+        if layers > MOST_LAYERS:
+            raise self.wrong(LAYERS[0], got=str(layers), allowed=f"at most {MOST_LAYERS}")
+        return layers
 
     @property
     def heads(self) -> int | None:
@@ -115,7 +149,10 @@ class Config:
         stated = self.whole(*HEAD_DIM)
         if stated is not None:
             return stated
-        return self.required(*HIDDEN) // self.required(*HEADS)
+        hidden, heads = self.required(*HIDDEN), self.required(*HEADS)
+        if hidden < heads:
+            raise self.wrong(HIDDEN[0], got=str(hidden), allowed=f"at least the {heads} heads")
+        return hidden // heads
 
 
 def read_config(name: str, document: Mapping[str, Any]) -> Config:
@@ -125,4 +162,7 @@ def read_config(name: str, document: Mapping[str, Any]) -> Config:
         nested = inner.get(key)
         if isinstance(nested, Mapping) and any(name in nested for name in KNOWN):
             inner = nested
+    widths = inner.get("intermediate_size")
+    if isinstance(widths, list) and widths and all(isinstance(one, int) for one in widths):
+        inner = {**inner, "intermediate_size": max(widths)}  # Gemma 3n lists a width per layer
     return Config(name, inner, document)

@@ -8,7 +8,7 @@ bytes as well; a name is looked up in the shipped table, its suffix telling the 
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from scaler.capacity.architecture import ModelArchitecture
@@ -25,9 +25,11 @@ INDEX = "model.safetensors.index.json"
 QUANTIZATION = "hf_quant_config.json"
 
 
-def load_model(name: str) -> ModelArchitecture:
+def load_model(name: str, not_a_cache: Collection[str] = ()) -> ModelArchitecture:
     """
     Return the architecture of a model: the path of a JSON file or a checkpoint's folder, or a name.
+
+    ``not_a_cache`` are keys of the file that a person states to hold no cache.
 
     Raises:
         ConfigurationError: no such file or name, not JSON, not supported.
@@ -43,6 +45,7 @@ def load_model(name: str) -> ModelArchitecture:
         path.parent.name if path.name == "config.json" else path.stem,
         document,
         checkpoint_bytes=_checkpoint_bytes(path.with_name(INDEX)),
+        not_a_cache=not_a_cache,
     )
 
 
@@ -84,6 +87,7 @@ def architecture_of(
     *,
     quantization: str | None = None,
     checkpoint_bytes: int | None = None,
+    not_a_cache: Collection[str] = (),
 ) -> ModelArchitecture:
     """
     Return the architecture that a configuration, or a record of the table, describes.
@@ -96,7 +100,9 @@ def architecture_of(
     is_record = "source" in document
     config = read_config(name, completed(name, document) if is_record else document)
     layers = layer_caches(config)
-    refuse_unaccounted(config, layers)
+    refuse_unaccounted(config, layers, not_a_cache)
+    if not any(layers):
+        raise config.wrong("layers", got="none that keeps a cache", allowed="at least one")
     return ModelArchitecture(
         name=name,
         source=str(config.get("source") or f"config.json of {name}"),

@@ -182,8 +182,8 @@ def _experts(config: Config) -> int:
 
 def _pattern(config: Config, layer: int) -> str:
     """Return the letter of a pattern that tells MLPs, experts and mixers apart, or ``""``."""
-    listed = config.get("hybrid_override_pattern", "layers_block_type")
-    return str(listed[layer]) if listed is not None else ""
+    listed = config.listed("hybrid_override_pattern", "layers_block_type")
+    return listed[layer] if listed is not None and layer < len(listed) else ""
 
 
 def _is_expert_layer(config: Config, layer: int) -> bool:

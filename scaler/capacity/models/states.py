@@ -122,7 +122,10 @@ SHAPES: tuple[tuple[Callable[[Config], bool], Callable[[Config], StateCache]], .
     (lambda config: isinstance(config.get("linear_attn_config"), Mapping), _kda),
     (lambda config: config.get("mamba_n_heads", "mamba_num_heads") is not None, _mamba2),
     (lambda config: config.get("conv_L_cache") is not None, _short_convolution),
-    (lambda config: config.get("attn_type_list") is not None, _lightning),
+    (
+        lambda config: config.get("attn_type_list") is not None or config.model_type == "minimax",
+        _lightning,
+    ),
     (lambda config: config.model_type == "mamba2", _mamba2),
     (lambda config: config.get("mamba_d_state", "state_size") is not None, _mamba),
 )
