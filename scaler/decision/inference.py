@@ -170,6 +170,8 @@ def _silence(basis: Basis) -> Step:
     why = "; ".join(f"{one.name}: {one.as_signal().detail}" for one in basis.series)
     if not basis.series:
         return Step(None, Reason.NO_DATA, "only GPU readings are chosen, and they set no count")
+    if basis.window.instead is not None:
+        return Step(None, Reason.NO_DATA, f"{basis.window.instead} ({why})")
     if any(one.abstention and one.abstention.missing for one in basis.series):
         return Step(None, Reason.NO_DATA, why)
     return Step(None, Reason.NO_CAPACITY, why)

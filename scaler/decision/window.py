@@ -58,6 +58,7 @@ class Window:
             same in windows that read the same ones; None: no gateway is named.
         gateway_silent: what is not there, where a gateway or a query of arrivals is named and none
             of its series is fresh: nobody could tell that a request came. None: it reads.
+        instead: what there is in place of the engine's readings, where there are none of them.
     """
 
     samples: tuple[Sample, ...]
@@ -70,6 +71,7 @@ class Window:
     units_per_replica: int | None = None
     gateway: str | None = None
     gateway_silent: str | None = None
+    instead: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a window that would make a decision read silence as zero."""

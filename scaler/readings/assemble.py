@@ -231,7 +231,7 @@ class Assembly:
             interval_s=self.intervals.interval_s(Exporter.ENGINE),
             history=tuple(history),
             lengths=self.lengths.of(workload.key),
-            startup_s=self._cluster.startup_s(self._pods(workload)),
+            startup_s=self._cluster.startup_s(self.pods_of(workload)),
             bounds=self._known.bounds(workload, self._cluster.bounds(workload)),
             units_per_replica=self._units_per_replica(workload, samples[-1].at_s),
             allocates_up_front=self._profile(workload).allocates_up_front,
@@ -242,7 +242,7 @@ class Assembly:
     def _units_per_replica(self, workload: Workload, at_s: float) -> int | None:
         """Return what a replica's pods ask for, else what the template of its pods does."""
         replicas: dict[str, list[Subject]] = {}
-        for pod in self._pods(workload):
+        for pod in self.pods_of(workload):
             replicas.setdefault(replica_of(workload, pod[1]), []).append(pod)
         stale_after_s = self.intervals.stale_after_s(Exporter.CLUSTER)
         units = self._nodes.units_per_replica(replicas, at_s=at_s, stale_after_s=stale_after_s)
@@ -260,7 +260,7 @@ class Assembly:
         with self.store.lock:
             return self._nodes.at(
                 resource,
-                [pod for workload in online for pod in self._pods(workload)],
+                [pod for workload in online for pod in self.pods_of(workload)],
                 at_s=now_s,
                 stale_after_s=self.intervals.stale_after_s(Exporter.CLUSTER),
             )
@@ -305,7 +305,7 @@ class Assembly:
     ) -> Iterator[None]:
         """Bring the samples up to date; what comes in between two buckets counts next time."""
         with self.store.lock:
-            pods, round_ = self._pods(workload), self.store.round
+            pods, round_ = self.pods_of(workload), self.store.round
             made, sampler = known.sampler, self._sampler(workload, known)
             start = self._changed_from(self._read_from(workload), known, first, last)
             if known.sampler is not made:
@@ -326,7 +326,7 @@ class Assembly:
     def _begun(self, workload: Workload, first: int, interval_s: float) -> _Assembled:
         """Return what is assembled of a workload so far; nothing, where it has to begin anew."""
         with self.store.lock:
-            known, pods = self._assembled.get(workload.key), self._pods(workload)
+            known, pods = self._assembled.get(workload.key), self.pods_of(workload)
             if (
                 known is None
                 or known.interval_s != interval_s
@@ -340,7 +340,7 @@ class Assembly:
     def _read_from(self, workload: Workload) -> tuple[Subject, ...]:
         """Return everything whose series a workload's samples are made of."""
         return (
-            *self._pods(workload),
+            *self.pods_of(workload),
             *self._cluster.about(workload),
             *self.gateways.about(workload),
         )
@@ -356,7 +356,7 @@ class Assembly:
         if known.sampler is None or known.sampler[0] != made_for:
             sampler = Sampler(
                 workload,
-                self._pods(workload),
+                self.pods_of(workload),
                 store=self.store,
                 profile=self._profile(workload),
                 gateways=self.gateways,
@@ -380,13 +380,14 @@ class Assembly:
         return tuple(history[: bisect.bisect_left(history, at_s, key=_at_s)])
 
     def _profile(self, workload: Workload) -> EngineProfile:
-        return self.engines.profile(workload, self._pods(workload))
+        return self.engines.profile(workload, self.pods_of(workload))
 
-    def _pods(self, workload: Workload) -> tuple[Subject, ...]:
+    def pods_of(self, workload: Workload) -> tuple[Subject, ...]:
+        """Return the pods that were found to be a workload's."""
         return self._attribution.pods.get(workload.key, ())
 
     def _refuse_crowd(self, workload: Workload) -> None:
-        count = len(self._pods(workload))
+        count = len(self.pods_of(workload))
         if count > MOST_PODS:
             raise NoDataError(
                 f"{workload.key}: {_target(workload)} has {count} pods, and of one workload at most"

@@ -65,16 +65,26 @@ class Names:
         looked_s, found = self._found.get(key, (0.0, []))
         if found and ask.at_s - looked_s < MINUTE_S:
             return found
-        found = []
-        for first in range(0, len(chosen), _AT_ONCE):
-            some = chosen[first : first + _AT_ONCE]
-            text = " or ".join(
-                promql.exists(promql.last(one, ask.seconds), str(number))
-                for number, one in enumerate(some)
-            )
-            rows = await query(text, ask.at_s)
-            there = {labels.get(promql.EXISTS) for labels, _ in rows}
-            found += [one for number, one in enumerate(some) if str(number) in there]
+        spans = [promql.last(one, ask.seconds) for one in chosen]
+        there = await which_exist(spans, query, ask.at_s)
+        found = [one for one, span in zip(chosen, spans, strict=True) if span in there]
         kept = {key: one for key, one in self._found.items() if ask.at_s - one[0] < 2 * MINUTE_S}
         self._found = {**kept, key: (ask.at_s, found)}
         return found
+
+
+async def which_exist(chosen: Sequence[str], query: Query, at_s: float) -> set[str]:
+    """
+    Return those of some selectors that have a series at an instant, asked many at a time.
+
+    Raises:
+        SourceError: the server did not answer.
+    """
+    found = set[str]()
+    for first in range(0, len(chosen), _AT_ONCE):
+        some = chosen[first : first + _AT_ONCE]
+        exists = (promql.exists(one, str(number)) for number, one in enumerate(some))
+        rows = await query(" or ".join(exists), at_s)
+        there = {labels.get(promql.EXISTS) for labels, _ in rows}
+        found |= {one for number, one in enumerate(some) if str(number) in there}
+    return found

@@ -6,6 +6,7 @@ metrics and on shards (sets of namespaces), never on the number of workloads. A 
 blinds its own namespaces and no other; what was read before stays, and grows old.
 """
 
+import dataclasses
 import logging
 from collections.abc import Collection, Iterator, Mapping
 
@@ -21,6 +22,7 @@ from .assemble import Assembly
 from .engines.profile import EngineProfile
 from .gateways.profile import GatewayProfile
 from .kubernetes.known import KnownCluster
+from .lookout import Lookout
 from .past import Past, read_recording
 from .reader import Place, Reader, Round
 from .series import Subject
@@ -73,6 +75,7 @@ class PrometheusSource:
         self._copies = server.replica_labels
         self._arrivals = ArrivalQueries(queries or {})
         self._plan = Plan()
+        self._lookout = Lookout(self._reader, self._assembly, profiles)
         self._past = Past(self._reader, self._assembly, self._arrivals)
         self._probed_s = -MINUTE_S
         self._measured_s = -MINUTE_S
@@ -117,6 +120,7 @@ class PrometheusSource:
         self._note(round_)
         if not any(exporter is Exporter.ENGINE for exporter, _ in round_.answered):
             raise next(iter(round_.failed.values()))
+        await self._lookout.look(workloads, round_, now_s)
         await self._past.read_some(
             workloads, round_, until_s=now_s - lookback_s, since_s=now_s - history_s
         )
@@ -162,13 +166,15 @@ class PrometheusSource:
             NoDataError: with why its namespace could not be read, where that is the cause.
         """
         workload = self._known.resolved(workload)
+        instead = self._lookout.of(workload)
         try:
-            return self._assembly.window(workload, lookback_s, now_s)
+            window = self._assembly.window(workload, lookback_s, now_s)
         except NoDataError as error:
-            failure = self._failures.get((Exporter.ENGINE, workload.namespace))
-            if failure is None:
+            why = self._failures.get((Exporter.ENGINE, workload.namespace)) or instead
+            if why is None:
                 raise
-            raise NoDataError(f"{error}; {failure}", newest_s=error.newest_s) from None
+            raise NoDataError(f"{error}; {why}", newest_s=error.newest_s) from None
+        return window if instead is None else dataclasses.replace(window, instead=instead)
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource; see :class:`~scaler.source.Source`."""

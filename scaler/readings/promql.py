@@ -19,8 +19,10 @@ EXISTS = "found"
 
 
 def selector(metrics: Sequence[str], matchers: Iterable[Matcher] = ()) -> str:
-    """Return a selector of one metric, or of several by their exact names."""
+    """Return a selector of one metric, of several by their exact names, or of any (none given)."""
     inside = [f"{label}{operator}{quoted(value)}" for label, operator, value in matchers]
+    if not metrics:
+        return f"{{{','.join(inside)}}}"
     if len(metrics) == 1 and "." not in metrics[0]:
         return f"{metrics[0]}{{{','.join(inside)}}}"
     if len(metrics) == 1:
@@ -67,6 +69,16 @@ def increase_by(
 def exists(chosen: str, name: str) -> str:
     """Return the query for whether there is any such series now: one row that bears a name."""
     return f'label_replace(count({chosen}),"{EXISTS}",{quoted(name)},"","")'
+
+
+def names(chosen: str) -> str:
+    """Return the query for the names of all metrics that a selector has series of now."""
+    return f"count by (__name__) ({chosen})"
+
+
+def some(chosen: str, count: int) -> str:
+    """Return the query for a few of the series that a selector has now."""
+    return f"topk({count},{chosen})"
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from . import cluster, dcgm, promql
 from .asks import Ask, Plan
 from .assemble import Assembly
 from .lengths import LENGTHS_S, STEM, LengthBook, Which
-from .names import Names
+from .names import Names, which_exist
 from .prometheus import PrometheusApi
 from .promql import Matcher
 from .replies import Row, TooManySeriesError
@@ -31,6 +31,8 @@ _AT_ONCE = 4
 """Queries under way at one time."""
 _ROWS_AT_A_TIME = 200
 """Rows merged before others get their turn on the event loop."""
+_SHOWN = 3
+"""Series that are shown of what is elsewhere."""
 _MOST_TIMEOUTS = 4
 """After so many in one round the rest is not asked."""
 
@@ -187,6 +189,38 @@ class Reader:
             missing -= {labels.get("namespace", "") for labels, _ in rows}
             if not missing:
                 return
+
+    async def names_at(
+        self, target: Sequence[Matcher], candidates: Sequence[str], round_: Round, now_s: float
+    ) -> set[str]:
+        """
+        Return the names of the metrics that a target has; of candidates, where only they are told.
+
+        Raises:
+            SourceError: the server did not answer.
+        """
+        if not self._names.one_by_one:
+            (chosen,) = self._selectors((), target)
+            rows = await round_.query(promql.names(chosen), now_s)
+            return {labels["__name__"] for labels, _ in rows if "__name__" in labels}
+        chosen_by_name = {self._selectors((one,), target)[0]: one for one in candidates}
+        there = await which_exist([*chosen_by_name], round_.query, now_s)
+        return {chosen_by_name[one] for one in there}
+
+    async def some_of(
+        self, metrics: Sequence[str], round_: Round, now_s: float
+    ) -> tuple[Mapping[str, str], ...]:
+        """
+        Return the labels of a few series of some metrics, wherever they are from.
+
+        Raises:
+            SourceError: the server did not answer.
+        """
+        chosen = self._selectors(metrics, ())
+        if self._names.one_by_one:
+            chosen = sorted(await which_exist(chosen, round_.query, now_s))[:1]
+        rows = [await round_.query(promql.some(one, _SHOWN), now_s) for one in chosen]
+        return tuple(labels for found in rows for labels, _ in found)
 
     async def _perform(self, ask: Ask, assembly: Assembly, round_: Round, plan: Plan) -> bool:
         """Ask; where the reply is too large, ask for half of the namespaces at a time."""

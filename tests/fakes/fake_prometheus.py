@@ -27,6 +27,8 @@ _RANGE = re.compile(r"(?P<selector>.*)\[(?P<seconds>\d+)s\]")
 _EXISTS = re.compile(
     r'label_replace\(count\((?P<selector>.*)\),"(?P<label>\w+)","(?P<name>\w+)","",""\)'
 )
+_NAMES = re.compile(r"count by \(__name__\) \((?P<selector>.*)\)")
+_SOME = re.compile(r"topk\((?P<count>\d+),(?P<selector>.*)\)")
 _LAST = re.compile(r"last_over_time\((?P<range>.*)\)")
 _SUM = re.compile(
     r"sum by \((?P<by>[\w,]*)\) \(label_replace\((?:max without \((?P<copies>[\w,]*)\) \()?"
@@ -105,6 +107,8 @@ class FakePrometheus:
         if query.startswith("label_replace(count("):
             found = [row for part in query.split(" or ") for row in self._exists(part, at_s)]
             return _vector(found, at_s)
+        if query.startswith(("count by", "topk(")):
+            return _vector([(labels, 1.0) for labels in self._listed(query, at_s)], at_s)
         if query.startswith("last_over_time("):
             rows = self._over(query.removeprefix("last_over_time(").removesuffix(")"), at_s)
             return _vector([(labels, points[-1][1]) for labels, points in rows], at_s)
@@ -131,15 +135,30 @@ class FakePrometheus:
     def _exists(self, query: str, at_s: float) -> list[tuple[Labels, float]]:
         parsed = _EXISTS.fullmatch(query)
         assert parsed, f"the fake does not know the query {query}"
-        count = 0
         if within := _LAST.fullmatch(parsed["selector"]):
             count = len(self._over(within["range"], at_s))
             return [({parsed["label"]: parsed["name"]}, float(count))] if count else []
+        count = len(self._now(parsed["selector"], at_s))
+        return [({parsed["label"]: parsed["name"]}, float(count))] if count else []
+
+    def _listed(self, query: str, at_s: float) -> list[Labels]:
+        """Return what names there are, or some series."""
+        if listed := _NAMES.fullmatch(query):
+            names = {labels["__name__"] for labels in self._now(listed["selector"], at_s)}
+            return [{"__name__": name} for name in sorted(names)]
+        some = _SOME.fullmatch(query)
+        assert some, f"the fake does not know the query {query}"
+        return self._now(some["selector"], at_s)[: int(some["count"])]
+
+    def _now(self, selector: str, at_s: float) -> list[Labels]:
+        """Return the labels of the series that an instant query would find."""
+        found = []
         for key, points in self._series.items():
             last = [point for point in points if at_s - LOOKBACK_S < point[0] <= at_s][-1:]
             gone = last and last[0][0] < self._scraped[self._target_of[key]] <= at_s
-            count += bool(last and not gone and _matches(dict(key), parsed["selector"]))
-        return [({parsed["label"]: parsed["name"]}, float(count))] if count else []
+            if last and not gone and _matches(dict(key), selector):
+                found.append(dict(key))
+        return found
 
     def _stepped(self, within: re.Match[str], at_s: float) -> list[dict[str, object]]:
         """Return what a query says at each multiple of a step within a time."""

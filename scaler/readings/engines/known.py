@@ -78,6 +78,10 @@ class KnownEngines:
         speaking = (one for one in candidates if _signs_of(one, self._store, pods))
         return next(speaking, candidates[0])
 
+    def speaks(self, workload: Workload, pods: Sequence[Subject]) -> bool:
+        """Whether pods have any series by which their engine is told to be alive."""
+        return any(_signs_of(one, self._store, pods) for one in self._named(workload.engine))
+
     def carries(self, workload: Workload, pod: Subject) -> bool:
         """Whether a pod has an engine series with every label of a workload's selector."""
         selector = dict(workload.selector)

@@ -1,0 +1,109 @@
+"""
+What stands where an engine's readings should be: said, so that nobody has to go and look.
+
+A target that is up and has none of the expected names has others: those of another engine, or the
+expected ones as a collector renamed them. Series that are nowhere with a workload's namespace and
+pods may be there with other labels. A sentence for each, with what would mend it.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+
+from .engines.profile import LIVE, EngineProfile
+
+_SHOWN = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What was seen of a workload that none of its engine's series were found of."""
+
+    engine: str
+    """The profile that was looked for; ``auto``: any."""
+    targets: int = 0
+    """Targets of its pods that are scraped."""
+    up: int = 0
+    """Those of them that answer."""
+    names: frozenset[str] = frozenset()
+    """Metric names that they have."""
+    elsewhere: tuple[Mapping[str, str], ...] = ()
+    """Labels of some series with the expected names, of whatever namespace and pod."""
+
+
+def what_is_there(sight: Sight, profiles: Mapping[str, EngineProfile]) -> str:
+    """Return the sentence."""
+    looked_for = [profiles[sight.engine]] if sight.engine in profiles else [*profiles.values()]
+    expected = _live_names(looked_for)
+    engine = "any engine" if len(looked_for) > 1 else looked_for[0].name
+    series = f"series of {engine} ({', '.join(expected[:2])})"
+    if sight.targets and not sight.up:
+        return f"its pods are scraped, and none of their targets ({sight.targets}) answers"
+    if sight.up:
+        has = f"its pods answer when scraped ({sight.up} up) and have no {series}"
+        return f"{has}; {_instead(sight, profiles)}"
+    if sight.elsewhere:
+        return f"no {series} are of its pods; there are such with {_labelled(sight.elsewhere)}"
+    return f"the server has no {series}, and scrapes no pod of it"
+
+
+def _instead(sight: Sight, profiles: Mapping[str, EngineProfile]) -> str:
+    """Say which profile would fit what is there, else what renaming, else the nearest names."""
+    fitting = [name for name, one in profiles.items() if _fits(one, sight.names)]
+    if fitting:
+        found = _named(profiles[fitting[0]], sight.names)
+        return f"they have those of {fitting[0]} ({', '.join(found)}): engine: {fitting[0]}"
+    wanted = [profiles[sight.engine]] if sight.engine in profiles else list(profiles.values())
+    if renamed := renaming(wanted, sight.names):
+        old, new, name = renamed
+        return f'they have {name}: renames: {{"{old}": {new}}} in the configuration reads it'
+    near = nearest(_live_names(wanted), sight.names)
+    if near:
+        return f"the nearest names there are {', '.join(near)}"
+    return "what they expose is no engine's page" if sight.names else "their pages are empty"
+
+
+def renaming(
+    profiles: Iterable[EngineProfile], names: Collection[str]
+) -> tuple[str, str, str] | None:
+    """Return how an expected name begins, how it begins here, and it; None: nothing is alike."""
+    for expected in _live_names(profiles):
+        head = expected[: expected.find(":") + 1] or expected[: expected.find("_") + 1]
+        tail = expected.removeprefix(head)
+        for name in sorted(names):
+            if name.endswith(tail) and name != expected and len(tail) > len("running"):
+                return head, name.removesuffix(tail), name
+    return None
+
+
+def nearest(expected: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
+    """Return the names most like the expected ones, the most alike first."""
+    found = (near for name in expected for near in difflib.get_close_matches(name, names, _SHOWN))
+    return tuple(dict.fromkeys(found))[:_SHOWN]
+
+
+def _labelled(rows: Iterable[Mapping[str, str]]) -> str:
+    """Say under which labels series are that nobody's namespace and pods were found in."""
+    shown = {
+        label: text
+        for row in rows
+        for label, text in sorted(row.items())
+        if label != "__name__" and any(part in label for part in ("pod", "namespace"))
+    }
+    if not shown:
+        first = next(iter(rows))
+        several = ", ".join(f"{label}={text}" for label, text in sorted(first.items()) if text)
+        return f"no label of a pod or namespace: {several}"
+    return ", ".join(f"{label}={text}" for label, text in shown.items())
+
+
+def _fits(profile: EngineProfile, names: Collection[str]) -> bool:
+    return all(any(m in names for m in profile.readings[field].metrics) for field in LIVE)
+
+
+def _named(profile: EngineProfile, names: Collection[str]) -> list[str]:
+    return [next(m for m in profile.readings[field].metrics if m in names) for field in LIVE]
+
+
+def _live_names(profiles: Iterable[EngineProfile]) -> list[str]:
+    return [one.readings[field].rows[0].metric for one in profiles for field in LIVE]
