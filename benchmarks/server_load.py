@@ -83,7 +83,14 @@ class MovingSource:
     ) -> Iterator[None]:
         return iter(())
 
-    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+    def window(
+        self,
+        workload: Workload,
+        lookback_s: float,
+        now_s: float,
+        *,
+        silent_s: float = 0.0,  # noqa: ARG002
+    ) -> Window:
         newest = math.floor(now_s / INTERVAL_S)
         count = math.ceil(lookback_s / INTERVAL_S)
         kept = self._samples.setdefault(workload, collections.deque(maxlen=count))

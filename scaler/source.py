@@ -110,9 +110,11 @@ class Source(Protocol):
         """
         ...
 
-    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+    def window(
+        self, workload: Workload, lookback_s: float, now_s: float, *, silent_s: float = 0.0
+    ) -> Window:
         """
-        Return what was read of a workload.
+        Return what was read of a workload; the newest sample may have ended ``silent_s`` before.
 
         Raises:
             NoDataError: no sample, or the newest is too old; the message says which and how old.

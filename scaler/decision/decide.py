@@ -8,11 +8,10 @@ reason.
 """
 
 from .decision import Decision
-from .inference import decide_replicas
+from .holding import decide_member, decide_workload
 from .lending import decide_workers
 from .policy import InferencePolicy, LendingPolicy
 from .pool import PoolWindow, TierWindow
-from .tiered import decide_tier
 from .window import Window
 
 
@@ -27,9 +26,9 @@ def decide(
     """
     match window, policy:
         case Window(), InferencePolicy():
-            return decide_replicas(window, policy)
+            return decide_workload(window, policy)
         case TierWindow(), InferencePolicy():
-            return decide_tier(window, policy)
+            return decide_member(window, policy)
         case PoolWindow(), LendingPolicy():
             return decide_workers(window, policy)
         case _:

@@ -25,6 +25,9 @@ class Reason(enum.StrEnum):
     MEMBER_UNKNOWN = "MemberUnknown"
     """A named member of the pool or tier group was not heard of yet."""
 
+    HELD = "Held"
+    """The newest readings decide nothing: what was decided on those before stands for a while."""
+
     # Inference: where the count comes from.
     DEMAND = "Demand"
     """Load averaged over the stable window, over the target."""

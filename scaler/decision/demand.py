@@ -63,6 +63,11 @@ def of_the_few(sample: Sample) -> Sample:
     return dataclasses.replace(sample, ready_replicas=len(reporting(sample)))
 
 
+def current(sample: Sample) -> int:
+    """Return the count that an answer is above or below: as asked for, else what is ready."""
+    return sample.spec_replicas if sample.spec_replicas is not None else sample.ready or 0
+
+
 def has_gateway(sample: Sample) -> bool:
     """Whether the gateway reads."""
     return sample.gateway_in_flight is not None or sample.gateway_waiting is not None

@@ -24,7 +24,6 @@ from .pace import pace_of
 from .point import LoadPoint
 from .policy import Forecast, InferencePolicy, SignalName
 from .rates import arrived
-from .sample import Sample
 from .window import Window
 
 
@@ -190,16 +189,11 @@ def _of_the_few(basis: Basis) -> Decision:
     if answering:
         answer = few.recommend()
         count = answer.steps[-1].replicas
-        if count is not None and count > _current(now):
+        if count is not None and count > demand.current(now):
             detail = f"{answering} of {now.ready} ready replicas report and alone ask for {count}"
             step = Step(count, Reason.PARTIAL_DATA, detail)
             return conclude(few, (*answer.steps, step), panic=answer.panic)
     return conclude(basis, (_silence(basis),), panic=False)
-
-
-def _current(sample: Sample) -> int:
-    """Return the count that an answer is above or below: as asked for, else what is ready."""
-    return sample.spec_replicas if sample.spec_replicas is not None else sample.ready or 0
 
 
 def _partial(basis: Basis, empty: KpaAnswer) -> tuple[tuple[Step, ...], bool]:
@@ -210,7 +204,7 @@ def _partial(basis: Basis, empty: KpaAnswer) -> tuple[tuple[Step, ...], bool]:
     full; between the two, stay.
     """
     now = basis.window.latest
-    current = _current(now)
+    current = demand.current(now)
     low, full = empty.steps[-1].replicas, basis.recommend(Fill.FULL)
     high = full.steps[-1].replicas
     if low is None or high is None or low >= current:
@@ -240,7 +234,7 @@ def _with_history(basis: Basis, count: int) -> Step | None:
 def _with_every_signal(basis: Basis, count: int) -> Step | None:
     """Never scale down while a chosen signal's readings are missing."""
     now = basis.window.latest
-    current = _current(now)
+    current = demand.current(now)
     silent = [one for one in basis.series if one.abstention and one.abstention.missing]
     if not silent or count >= current:
         return None

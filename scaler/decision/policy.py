@@ -190,6 +190,8 @@ class InferencePolicy:
     """How rarely the load may rise by more than the forecast allows for."""
     lead_time_s: Auto[float] = None
     """From asking for a replica until it serves; auto: p90 of this workload's own pods."""
+    hold_for_s: float = 120.0
+    """How long the last decision stands where readings fail, before an error; 0s: never."""
     fast_path: bool = False
     """The controller may write the scale at once from zero and in panic."""
 
@@ -224,6 +226,7 @@ class InferencePolicy:
             *_in_range(
                 self, "forecast_lookback_s", 600, 14 * 86_400, closed_below=True, closed_above=True
             ),
+            *_in_range(self, "hold_for_s", 0, 1800, closed_below=True, closed_above=True),
             *_in_range(self, "lead_time_s", 0, 7200, closed_below=True, closed_above=True),
             *_in_range(self, "hpa_tolerance", 0, 1, closed_below=True),
             *_in_range(self, "activation_load", 0, math.inf, closed_below=True),

@@ -59,6 +59,7 @@ class Window:
         gateway_silent: what is not there, where a gateway or a query of arrivals is named and none
             of its series is fresh: nobody could tell that a request came. None: it reads.
         instead: what there is in place of the engine's readings, where there are none of them.
+        silent_s: seconds since the newest sample ended; above 0 nothing was heard since.
     """
 
     samples: tuple[Sample, ...]
@@ -72,6 +73,7 @@ class Window:
     gateway: str | None = None
     gateway_silent: str | None = None
     instead: str | None = None
+    silent_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a window that would make a decision read silence as zero."""
@@ -92,6 +94,18 @@ class Window:
     def now_s(self) -> float:
         """The instant of the newest sample, Unix seconds."""
         return self.latest.at_s
+
+    @property
+    def asked_s(self) -> float:
+        """The instant that the window was asked for, Unix seconds; the newest sample's or later."""
+        return self.now_s + self.silent_s
+
+    def until(self, at_s: float) -> "Window | None":
+        """Return the window as it was at an earlier instant; None: there is no sample so old."""
+        end = bisect.bisect_right(self.samples, at_s, key=lambda s: s.at_s)
+        if not end:
+            return None
+        return dataclasses.replace(self, samples=self.samples[:end], silent_s=0.0)
 
     @property
     def whole(self) -> "Window":

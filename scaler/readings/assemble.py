@@ -193,9 +193,13 @@ class Assembly:
             known = self._begun(workload, first, interval_s)
             yield from self._assembling(workload, known, first, last)
 
-    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+    def window(
+        self, workload: Workload, lookback_s: float, now_s: float, *, silent_s: float = 0.0
+    ) -> Window:
         """
         Return the window of a workload that ends in the bucket of now, less the ingestion delay.
+
+        Its newest sample may have ended ``silent_s`` before that.
 
         It begins on a whole minute, so that what is older is history by whole minutes, and moves on
         with the minute of now: what is known of whole minutes stays the same until then.
@@ -209,10 +213,11 @@ class Assembly:
         first, last, interval_s = self._span(lookback_s, now_s)
         known = self._assemble(workload, first, last, interval_s)
         samples = tuple(known[bucket] for bucket in sorted(known) if bucket <= last)
-        self._refuse_silence(workload, samples, last * interval_s)
+        age_s = self._silence_s(workload, samples, last * interval_s, silent_s)
         with self.store.lock:
             history = self._history_before(workload, samples[0].at_s)
-            return self.window_of(workload, samples, history=history)
+            window = self.window_of(workload, samples, history=history)
+        return dataclasses.replace(window, silent_s=age_s) if age_s else window
 
     def _span(self, lookback_s: float, now_s: float) -> tuple[int, int, float]:
         """Return the first and the last bucket of a window, and the seconds of a bucket."""
@@ -394,19 +399,21 @@ class Assembly:
                 f" {MOST_PODS} are read"
             )
 
-    def _refuse_silence(
-        self, workload: Workload, samples: Sequence[Sample], newest_s: float
-    ) -> None:
+    def _silence_s(
+        self, workload: Workload, samples: Sequence[Sample], newest_s: float, most_s: float
+    ) -> float:
+        """Return how long ago the newest sample ended; more than ``most_s`` is an error."""
         what = f"{workload.key}: no fresh readings of {_target(workload)}"
         if not samples:
             raise NoDataError(f"{what}, and none before")
         age_s = newest_s - samples[-1].at_s
-        if age_s > 0:
+        if age_s > most_s:
             raise NoDataError(
                 f"{what}; the newest ended {age_s:.0f} s ago (an engine's readings stand for"
                 f" {self.intervals.stale_after_s(Exporter.ENGINE):g} s)",
                 newest_s=samples[-1].at_s,
             )
+        return age_s
 
     def _refuse_rivals(self, workload: Workload) -> None:
         rival = self._attribution.rivals.get(workload.key)

@@ -158,7 +158,9 @@ class PrometheusSource:
         """Make what a window needs; see :class:`~scaler.source.Source`."""
         return self._assembly.assembling(self._known.resolved(workload), lookback_s, now_s)
 
-    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+    def window(
+        self, workload: Workload, lookback_s: float, now_s: float, *, silent_s: float = 0.0
+    ) -> Window:
         """
         Return what was read of a workload; see :class:`~scaler.source.Source`.
 
@@ -168,7 +170,7 @@ class PrometheusSource:
         workload = self._known.resolved(workload)
         instead = self._lookout.of(workload)
         try:
-            window = self._assembly.window(workload, lookback_s, now_s)
+            window = self._assembly.window(workload, lookback_s, now_s, silent_s=silent_s)
         except NoDataError as error:
             why = self._failures.get((Exporter.ENGINE, workload.namespace)) or instead
             if why is None:

@@ -115,9 +115,11 @@ class ScrapeSource:
         """Make what a window needs; see :class:`~scaler.source.Source`."""
         return self._assembly.assembling(workload, lookback_s, now_s)
 
-    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+    def window(
+        self, workload: Workload, lookback_s: float, now_s: float, *, silent_s: float = 0.0
+    ) -> Window:
         """Return what was scraped of a workload; see :class:`~scaler.source.Source`."""
-        return self._assembly.window(workload, lookback_s, now_s)
+        return self._assembly.window(workload, lookback_s, now_s, silent_s=silent_s)
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource; see :class:`~scaler.source.Source`."""

@@ -63,9 +63,11 @@ class SeveralSources:
         source = self._sources.get(workload.prometheus)
         return iter(()) if source is None else source.assembling(workload, lookback_s, now_s)
 
-    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+    def window(
+        self, workload: Workload, lookback_s: float, now_s: float, *, silent_s: float = 0.0
+    ) -> Window:
         """Return what its server knows of a workload."""
-        return self._of(workload).window(workload, lookback_s, now_s)
+        return self._of(workload).window(workload, lookback_s, now_s, silent_s=silent_s)
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that the server of the pool's online workloads knows."""

@@ -28,7 +28,7 @@ Decide = Callable[[Subject, Policy], Decision]
 def lookback_s(policy: Policy) -> float:
     """Return how far back the fine samples of a workload matter to its own decision, seconds."""
     if isinstance(policy, InferencePolicy):
-        return policy.lookback_s
+        return policy.lookback_s + policy.hold_for_s
     return max(policy.min_runtime_s, policy.blind_reclaim_after_s) + policy.stable_window_s
 
 
@@ -36,12 +36,17 @@ def reach_s(policy: Policy) -> float:
     """Return how far back anything can matter, thinned history included, seconds."""
     if isinstance(policy, LendingPolicy):
         return max(policy.latch_lookback_s, lookback_s(policy))
-    reaches_s = [policy.lookback_s]
+    reaches_s = [lookback_s(policy)]
     if policy.forecast is not Forecast.OFF:
         reaches_s.append(policy.forecast_lookback_s)
     if policy.tier_group is not None:
         reaches_s.append(LATCH_LOOKBACK_S)
     return max(reaches_s)
+
+
+def held_s(policy: Policy) -> float:
+    """Return for how long what was decided may stand without readings, seconds."""
+    return policy.hold_for_s if isinstance(policy, InferencePolicy) else 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,7 +102,8 @@ class Readings:
         return window
 
     def _pool(self, trigger: Trigger) -> PoolWindow:
-        members = tuple(self._member(name) for name in trigger.pool_members)
+        # What is decided without readings lends nothing: to a pool a silent window is none.
+        members = tuple(_heard(self._member(name)) for name in trigger.pool_members)
         fresh = [member.window.now_s for member in members if member.window is not None]
         borrower = self._window(trigger)
         workers, since_s = (None, None) if isinstance(borrower, _Silence) else workers_of(borrower)
@@ -152,11 +158,20 @@ class Readings:
         if key not in self._windows:
             try:
                 self._windows[key] = self._source.window(
-                    trigger.workload, lookback_s(trigger.policy), self._now_s
+                    trigger.workload,
+                    lookback_s(trigger.policy),
+                    self._now_s,
+                    silent_s=held_s(trigger.policy),
                 )
             except KvtideError as error:
                 self._windows[key] = _Silence(error)
         return self._windows[key]
+
+
+def _heard(member: Member) -> Member:
+    if member.window is None or not member.window.silent_s:
+        return member
+    return dataclasses.replace(member, window=None, silent_since_s=member.window.now_s)
 
 
 def workers_of(window: Window) -> tuple[int | None, float | None]:
@@ -210,7 +225,7 @@ def fingerprint(subject: Subject) -> object:
     A late sample in an older bucket counts from the next newest one on.
     """
     if isinstance(subject, Window):
-        return (subject.latest, subject.samples[0].at_s, subject.bounds)
+        return (subject.latest, subject.samples[0].at_s, subject.bounds, subject.silent_s)
     members = tuple(
         (one.name, one.policy, one.silent_since_s, one.window and fingerprint(one.window))
         for one in subject.members

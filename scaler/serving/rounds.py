@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar, TypeVarTuple
 
-from scaler.decision.decision import Decision
+from scaler.decision.decision import Decision, Reason
 from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
 from scaler.source import Source, Trigger
@@ -51,6 +51,13 @@ class _Made:
     subject: Subject
     rests_on: object
     decision: Decision
+
+    @property
+    def rests_on_s(self) -> float | None:
+        """Time of the newest sample that was decided on, Unix seconds; None: there was none."""
+        if self.decision.reason is Reason.HELD:
+            return self.decision.at_s
+        return newest_s(self.subject)
 
 
 class Rounds:
@@ -192,7 +199,7 @@ class Rounds:
         entry.publish(
             now_s=self._clock(),
             decision=made.decision,
-            newest_s=newest_s(made.subject),
+            newest_s=made.rests_on_s,
             in_flight=in_flight(made.subject),
         )
 

@@ -64,9 +64,11 @@ class Apart:
         """Make what a window needs."""
         return self._source.assembling(workload, lookback_s, now_s)
 
-    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+    def window(
+        self, workload: Workload, lookback_s: float, now_s: float, *, silent_s: float = 0.0
+    ) -> Window:
         """Return what was read of a workload."""
-        return self._source.window(workload, lookback_s, now_s)
+        return self._source.window(workload, lookback_s, now_s, silent_s=silent_s)
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource."""

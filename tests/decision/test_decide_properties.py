@@ -187,6 +187,7 @@ def test_more_load_at_the_newest_instant_never_means_fewer_replicas(window, sign
 
 @given(windows(least=15), policies())
 def test_silence_holds(window, policy):
+    policy = dataclasses.replace(policy, hold_for_s=0.0)
     mute = dataclasses.replace(
         window,
         samples=(*window.samples, Sample(at_s=window.now_s + INTERVAL_S, ready_replicas=2)),

@@ -54,12 +54,21 @@ class FakeSource:
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         return iter(self.slices.get(workload.key, ()))
 
-    def window(self, workload: Workload, lookback_s: float, now_s: float) -> Window:
+    def window(
+        self,
+        workload: Workload,
+        lookback_s: float,
+        now_s: float,
+        *,
+        silent_s: float = 0.0,
+    ) -> Window:
         found = self.windows.get(workload.key)
         if found is None:
             raise NoDataError(f"no sample of {workload.key}")
         if isinstance(found, Exception):
             raise found
+        if found.silent_s > silent_s:
+            raise NoDataError(f"no fresh sample of {workload.key}", newest_s=found.now_s)
         return found
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:

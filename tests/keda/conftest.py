@@ -78,7 +78,7 @@ def ref(name: str = "llm", namespace: str = "prod", **metadata: str) -> keda.Sca
     return keda.ScaledObjectRef(name=name, namespace=namespace, scalerMetadata=metadata)
 
 
-LIMITS = Limits(tick_s=60.0, first_answer_s=0.2)
+LIMITS = Limits(tick_s=60.0, first_answer_s=1.0)
 """Ticks come from the test; the first answer of an object does not wait for one."""
 
 OPTIONS = ServerOptions(address="127.0.0.1:0", drain_delay_s=0.0, drain_grace_s=1.0)

@@ -132,13 +132,28 @@ def test_a_tier_sees_every_tier_of_its_group_in_its_namespace(source):
     assert [member.name for member in group.members] == ["prod/cheap", "prod/fast"]
 
 
+def test_to_a_pool_a_window_that_is_held_is_silence(source):
+    source.windows["prod/chat"] = window(sample(990, running=3), silent_s=10.0)
+    chat, code = pool_of(source).members
+    assert (chat.window, chat.silent_since_s) == (None, 990)
+    assert code.window is not None
+
+
+def test_a_workload_of_its_own_has_its_silent_window(source):
+    source.windows["prod/chat"] = window(sample(990, running=3), silent_s=10.0)
+    known = triggers(chat={})
+    found = Readings(source, known, NOW_S).subject(known["prod/chat"])
+    assert isinstance(found, Window)
+    assert found.silent_s == 10.0
+
+
 def test_each_window_is_built_once_per_instant(source):
     asked: list[str] = []
-    plain: Callable[[Workload, float, float], Window] = source.window
+    plain: Callable[..., Window] = source.window
 
-    def counted(workload: Workload, lookback_s: float, now_s: float) -> Window:
+    def counted(workload: Workload, lookback_s: float, now_s: float, **more: float) -> Window:
         asked.append(workload.key)
-        return plain(workload, lookback_s, now_s)
+        return plain(workload, lookback_s, now_s, **more)
 
     source.window = counted
     known = triggers(chat={}, code={}, train=POOL)
@@ -149,11 +164,12 @@ def test_each_window_is_built_once_per_instant(source):
 
 
 def test_lookbacks_cover_what_each_policy_reads():
-    assert lookback_s(inference()) == inference().lookback_s
+    assert lookback_s(inference(hold_for_s=0)) == inference().lookback_s
+    assert lookback_s(inference(hold_for_s=60)) == inference().lookback_s + 60
     assert reach_s(inference()) == inference().forecast_lookback_s
     assert lookback_s(lending(min_runtime_s=900)) >= 900
     assert reach_s(lending(latch_lookback_s=7200)) == 7200
-    assert reach_s(inference(forecast=Forecast.OFF)) == inference().lookback_s
+    assert reach_s(inference(forecast=Forecast.OFF, hold_for_s=60)) == inference().lookback_s + 60
     assert reach_s(inference(forecast=Forecast.RISE, forecast_lookback_s=172_800)) == 172_800
     tier = inference(forecast=Forecast.OFF, tier_group="llm", tier_cost=1.0)
     assert reach_s(tier) == LATCH_LOOKBACK_S

@@ -1,5 +1,6 @@
 """A whole process: the real decision behind real gRPC and HTTP, and how it ends."""
 
+import dataclasses
 import functools
 
 import aiohttp
@@ -75,6 +76,41 @@ async def test_the_decision_and_its_reasons_come_out_at_every_door(source):
     assert 'kvtide_desired_replicas{namespace="llm",reason="Demand",role="inference"' in metrics
     assert 'kvtide_held{namespace="llm",reason="WrongMetadata",role="unknown"' in metrics
     assert "llm/chat" in page
+
+
+async def test_no_call_about_a_held_workload_with_replicas_says_inactive(source):
+    heard = source.windows["llm/chat"]
+    asked = ref("chat", CHAT)
+    async with (
+        running(source) as made,
+        grpc.aio.insecure_channel(f"127.0.0.1:{made.grpc_port}") as channel,
+    ):
+        stub = ExternalScalerStub(channel)
+        assert await count(stub, asked) == 2
+        stream = stub.StreamIsActive(asked)
+        edges = [(await stream.read()).result]
+        for silent_s in range(5, 200, 15):
+            source.windows["llm/chat"] = dataclasses.replace(heard, silent_s=float(silent_s))
+            await made.board.tick()
+            if silent_s <= 120:
+                assert await count(stub, asked) == 2
+                assert (await stub.IsActive(asked)).result
+                (told,) = made.board.observations()
+                assert told.reason == "Held"
+                assert f"readings of {silent_s} s ago" in told.detail
+                assert told.newest_s == heard.now_s
+                continue
+            for call in (count(stub, asked), stub.IsActive(asked)):
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await call
+                assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        source.windows["llm/chat"] = dataclasses.replace(heard, silent_s=0.0)
+        await made.board.tick()
+        assert await count(stub, asked) == 2
+        made.board.drain()
+        while (more := await stream.read()) is not grpc.aio.EOF:
+            edges.append(more.result)
+    assert edges == [True]
 
 
 async def test_training_is_lent_nothing_while_its_pool_was_not_heard_of(source):

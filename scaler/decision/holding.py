@@ -1,0 +1,146 @@
+"""
+What is answered while the newest instant cannot be decided on: the last that could be, for a while.
+
+To KEDA an error means "keep what is", but one that meets another failure can end as "inactive"
+there, and with a minimum of zero that is zero replicas. Most gaps are short: a scrape that fails, a
+Prometheus that restarts. So for ``holdFor`` the decision as of the newest instant that can be read
+stands, whole, and the error comes after it, for whoever waits for errors (KEDA's fallback).
+
+Nothing is remembered: an earlier instant is decided on by the samples up to it, as it was then. It
+is never a zero, and it never asks for more than there is while a gateway says that less is held.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from . import demand
+from .decision import Decision, Reason, Step
+from .inference import decide_replicas
+from .policy import InferencePolicy
+from .pool import Member, TierWindow
+from .sample import Sample
+from .tiered import decide_tier
+from .window import Window
+
+_STANDS_INTERVALS = 2.5
+"""A tier's sample stands for so many buckets for the others of its group."""
+_MOST_TRIES = 3
+"""Instants that are tried: one that reads and still decides nothing lacks more than readings."""
+
+
+def decide_workload(window: Window, policy: InferencePolicy) -> Decision:
+    """Return the replicas of a workload; where they cannot be told now, what stands for them."""
+
+    def at(at_s: float) -> Decision:
+        then = window.until(at_s)
+        return _silent(window) if then is None else decide_replicas(then, policy)
+
+    now = _silent(window) if window.silent_s else decide_replicas(window, policy)
+    return _now_or_then(now, window, policy, at)
+
+
+def decide_member(group: TierWindow, policy: InferencePolicy) -> Decision:
+    """Return the replicas of a tier of a group; where they cannot be told now, what stands."""
+    own = next(member.window for member in group.members if member.name == group.member)
+    now = decide_tier(_heard(group, _of_now), policy)
+    if own is None:
+        return now
+
+    def at(at_s: float) -> Decision:
+        return decide_tier(_heard(group, lambda window: _as_of(window, at_s)), policy)
+
+    return _now_or_then(now, own, policy, at)
+
+
+def _silent(window: Window) -> Decision:
+    detail = f"no fresh readings; the newest ended {window.silent_s:.0f} s ago"
+    return Decision(at_s=window.now_s, steps=(Step(None, Reason.NO_DATA, detail),))
+
+
+def _heard(group: TierWindow, cut: Callable[[Window], Window | None]) -> TierWindow:
+    """Return the group with every member's window cut; one that is cut off is silent."""
+    members = tuple(
+        member
+        if member.window is None
+        else dataclasses.replace(
+            member, window=(window := cut(member.window)), silent_since_s=_since_s(member, window)
+        )
+        for member in group.members
+    )
+    return dataclasses.replace(group, members=members)
+
+
+def _since_s(member: Member, window: Window | None) -> float | None:
+    return member.window.now_s if window is None and member.window else member.silent_since_s
+
+
+def _of_now(window: Window) -> Window | None:
+    return None if window.silent_s else window
+
+
+def _as_of(window: Window, at_s: float) -> Window | None:
+    """Return what was known at an instant; None: the newest sample was too old then."""
+    then = window.until(at_s)
+    stands_s = _STANDS_INTERVALS * window.interval_s
+    return None if then is None or at_s - then.now_s > stands_s else then
+
+
+def _now_or_then(
+    now: Decision,
+    window: Window,
+    policy: InferencePolicy,
+    decide_at: Callable[[float], Decision],
+) -> Decision:
+    """
+    Return ``now``, or where that holds the decision as of an earlier instant that stands for it.
+
+    ``window`` is the workload's own; ``decide_at`` decides as of an instant, as it was then.
+    """
+    if not now.holds:
+        return now
+    for sample in _readable(window, policy.hold_for_s):
+        then = decide_at(sample.at_s)
+        if then.replicas == 0:
+            break
+        if then.replicas is not None:
+            return _held(now, then, window, policy) if _may_stand(then, sample, window) else now
+    return now
+
+
+def _readable(window: Window, hold_for_s: float) -> Iterator[Sample]:
+    """Yield the newest instants before now that say something about load, newest first."""
+    oldest_s, tries = window.asked_s - hold_for_s, 0
+    for sample in reversed(window.samples):
+        if sample.at_s < oldest_s or tries == _MOST_TRIES:
+            return
+        if sample.at_s < window.asked_s and (demand.speaks(sample) or sample.is_known_zero):
+            tries += 1
+            yield sample
+
+
+def _may_stand(then: Decision, sample: Sample, window: Window) -> bool:
+    """Whether nothing says that less is needed now than was then."""
+    current = demand.current(window.latest)
+    if then.replicas is None or then.replicas <= current:
+        return True
+    pairs = (
+        (sample.gateway_in_flight, window.latest.gateway_in_flight),
+        (sample.gateway_waiting, window.latest.gateway_waiting),
+    )
+    return not any(before is not None and now is not None and now < before for before, now in pairs)
+
+
+def _held(now: Decision, then: Decision, window: Window, policy: InferencePolicy) -> Decision:
+    age_s = window.asked_s - then.at_s
+    detail = (
+        f"{now.detail}; decided on the readings of {age_s:.0f} s ago, which stand for"
+        f" {policy.hold_for_s:g} s (holdFor)"
+    )
+    blind = Step(None, now.reason, now.detail)
+    return dataclasses.replace(
+        then,
+        steps=(*then.steps, blind, Step(then.replicas, Reason.HELD, detail)),
+        panic=False,  # nobody scales ahead of the HPA on what was
+        woken=False,
+        notes=(*now.notes, *(note for note in then.notes if note not in now.notes)),
+    )
