@@ -87,8 +87,9 @@ async def test_no_call_about_a_held_workload_with_replicas_says_inactive(source)
     ):
         stub = ExternalScalerStub(channel)
         assert await count(stub, asked) == 2
+        assert (await stub.IsActive(asked)).result
         stream = stub.StreamIsActive(asked)
-        edges = [(await stream.read()).result]
+        edges = [(await anext(aiter(stream))).result]
         for silent_s in range(5, 200, 15):
             source.windows["llm/chat"] = dataclasses.replace(heard, silent_s=float(silent_s))
             await made.board.tick()
@@ -108,8 +109,7 @@ async def test_no_call_about_a_held_workload_with_replicas_says_inactive(source)
         await made.board.tick()
         assert await count(stub, asked) == 2
         made.board.drain()
-        while (more := await stream.read()) is not grpc.aio.EOF:
-            edges.append(more.result)
+        edges += [more.result async for more in stream]
     assert edges == [True]
 
 
