@@ -39,7 +39,7 @@ def expected_rise(
 
     def work() -> Outlook | None:
         past = dataclasses.replace(window, samples=samples, history=())
-        now = LoadPoint(at_s=window.now_s, load=None, ready=None)
+        now = LoadPoint(at_s=window.latest.at_s, load=None, ready=None)
         return rise((*points_of(past), now), policy, lead_time_s)
 
     about = (policy, lead_time_s, window.interval_s, window.gateway, told)
@@ -49,7 +49,7 @@ def expected_rise(
 def whole_minutes(window: Window, lookback_s: float) -> tuple[Sample, ...]:
     """Return the samples of the minutes before the present one that begin within the lookback."""
     present = _minute(window.latest)
-    oldest = bucket_of(window.now_s - lookback_s, MINUTE_S) + 1
+    oldest = bucket_of(window.latest.at_s - lookback_s, MINUTE_S) + 1
     history, fine = window.history, window.samples
     older = history[bisect.bisect_left(history, oldest, key=_minute) :]
     begin = bisect.bisect_left(fine, oldest, key=_minute)

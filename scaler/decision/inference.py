@@ -312,7 +312,7 @@ def _decision(basis: Basis, steps: tuple[Step, ...], *, panic: bool) -> Decision
     loads = [load for one in basis.series if (load := one.latest) is not None]
     guards_ = tuple(signal for signal in (basis.memory, basis.utilization) if signal)
     return Decision(
-        at_s=now.at_s,
+        at_s=basis.window.now_s,
         steps=steps,
         signals=(*(one.as_signal() for one in basis.series), *guards_),
         load=max(loads, default=None),

@@ -192,7 +192,7 @@ def _decision(
         detail=f"share {base} that the online workloads would fill",
     )
     return Decision(
-        at_s=pool.at_s,
+        at_s=pool.at_s if pool.read_s is None else pool.read_s,
         steps=steps,
         signals=(signal,),
         load=load,

@@ -45,7 +45,7 @@ class PoolWindow:
     """A pool at one instant, with the windows of its members."""
 
     at_s: float
-    """Unix seconds."""
+    """The end of the newest bucket of any member, Unix seconds."""
     members: tuple[Member, ...]
     """At least one."""
     nodes: tuple[Node, ...] = ()
@@ -54,6 +54,8 @@ class PoolWindow:
     """Workers of the borrower that exist now; None: not known."""
     workers_since_s: float | None = None
     """Since when the borrower has run at its present size, Unix seconds."""
+    read_s: float | None = None
+    """The time of the members' newest reading, Unix seconds; None: the end of its bucket."""
 
     def __post_init__(self) -> None:
         """A pool without online workloads has no online load to lend by."""

@@ -60,6 +60,8 @@ class Window:
             of its series is fresh: nobody could tell that a request came. None: it reads.
         instead: what there is in place of the engine's readings, where there are none of them.
         silent_s: seconds since the newest sample ended; above 0 nothing was heard since.
+        read_s: the time of the newest reading in the newest sample, whose bucket may not be over;
+            None: the bucket's end.
     """
 
     samples: tuple[Sample, ...]
@@ -74,6 +76,7 @@ class Window:
     gateway_silent: str | None = None
     instead: str | None = None
     silent_s: float = 0.0
+    read_s: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a window that would make a decision read silence as zero."""
@@ -92,20 +95,25 @@ class Window:
 
     @property
     def now_s(self) -> float:
-        """The instant of the newest sample, Unix seconds."""
-        return self.latest.at_s
+        """The instant of the newest reading, Unix seconds: what is told as a decision's time."""
+        return self.latest.at_s if self.read_s is None else self.read_s
 
     @property
     def asked_s(self) -> float:
-        """The instant that the window was asked for, Unix seconds; the newest sample's or later."""
-        return self.now_s + self.silent_s
+        """The end of the bucket that the window was asked for, Unix seconds."""
+        return self.latest.at_s + self.silent_s
 
     def until(self, at_s: float) -> "Window | None":
         """Return the window as it was at an earlier instant; None: there is no sample so old."""
         end = bisect.bisect_right(self.samples, at_s, key=lambda s: s.at_s)
         if not end:
             return None
-        return dataclasses.replace(self, samples=self.samples[:end], silent_s=0.0)
+        return dataclasses.replace(
+            self,
+            samples=self.samples[:end],
+            silent_s=0.0,
+            read_s=self.read_s if end == len(self.samples) else None,
+        )
 
     @property
     def whole(self) -> "Window":
@@ -113,11 +121,12 @@ class Window:
         return dataclasses.replace(self, samples=(*self.history, *self.samples), history=())
 
     def last(self, seconds: float) -> tuple[Sample, ...]:
-        """Samples in the half-open span ``(now − seconds, now]``; the newest one at least."""
-        start = bisect.bisect_right(self.samples, self.now_s - seconds, key=lambda s: s.at_s)
+        """Samples in the half-open span ``(latest − seconds, latest]``; the newest one at least."""
+        since_s = self.latest.at_s - seconds
+        start = bisect.bisect_right(self.samples, since_s, key=lambda s: s.at_s)
         return self.samples[min(start, len(self.samples) - 1) :]
 
     @property
     def span_s(self) -> float:
         """Seconds covered by the fine samples, the oldest one's own bucket included."""
-        return self.now_s - self.samples[0].at_s + self.interval_s
+        return self.latest.at_s - self.samples[0].at_s + self.interval_s

@@ -5,8 +5,9 @@ One query for all workloads that name it: the placeholders are filled with all o
 once, so a query that several ScaledObjects share matches them with ``=~`` and keeps the labels
 ``namespace`` and ``workload`` in its answer.
 
-An instant query has no past. So what lies between two reads that are further apart than the grid's
-buckets, and before the first one, is asked for on the grid: a burst in it is a burst there too.
+An instant query has no past, and its answer bears the time of asking. So it is asked on the grid
+as well, once the samples of a bucket are surely there: a burst is a burst there too, and a bucket
+is neither longer nor shorter for when it was asked about.
 """
 
 import dataclasses
@@ -17,11 +18,16 @@ from scaler.errors import SourceError
 from scaler.source import Workload
 
 from . import promql
+from .asks import cut
 from .gateways.known import ARRIVALS
 from .reader import Round
 from .replies import Row
 from .series import Point, SeriesStore, Subject
 from .shared_query import SharedQueries
+from .timing import bucket_before
+
+_LONGEST_NAMES = 4_000
+"""Letters of workloads' names in one query, which may name them in several places."""
 
 
 class ArrivalQueries:
@@ -47,17 +53,24 @@ class ArrivalQueries:
         now_s: float,
         lookback_s: float,
         step_s: float,
+        delay_s: float,
     ) -> None:
-        """Read the counts of now, and on a grid of ``step_s`` those that were missed until now."""
+        """
+        Read the counts of now, and on a grid of ``step_s`` those that were not read yet.
+
+        On the grid up to ``delay_s`` ago: what lies later may yet change.
+        """
+        settled_s = now_s - delay_s
 
         async def ask(query: _Query, these: list[Workload]) -> None:
-            since_s = now_s - lookback_s
-            missed = self._missed(query.name, these, since_s=since_s, now_s=now_s, step_s=step_s)
-            for at_s, late in missed.items():
-                text = promql.over(query.filled(late), now_s - at_s, step_s=step_s)
-                await query.take(late, text, round_, store, now_s)
+            due = self._due(
+                query.name, these, (now_s - lookback_s, settled_s, now_s), step_s=step_s
+            )
+            for at_s, late in due.items():
+                text = promql.over(query.filled(late), settled_s - at_s, step_s=step_s)
+                await query.take(late, text, round_, store, settled_s)
             await query.take(these, query.filled(these), round_, store, now_s)
-            self._read_s.update({(query.name, user.key): now_s for user in these})
+            self._read_s.update({(query.name, user.key): settled_s for user in these})
 
         self._forget(workloads)
         for query, users in self._queries_of(workloads):
@@ -92,19 +105,34 @@ class ArrivalQueries:
         self, workloads: Collection[Workload]
     ) -> Iterator[tuple["_Query", list[Workload]]]:
         for name, text in self._queries.items():
-            if users := [workload for workload in workloads if workload.arrival_query == name]:
-                yield _Query(name=name, text=text, shared=len(users) > 1), users
+            users = {one.key: one for one in workloads if one.arrival_query == name}
+            for keys in cut(users, letters=_LONGEST_NAMES):
+                some = [users[key] for key in keys]
+                yield _Query(name=name, text=text, shared=len(users) > 1), some
 
-    def _missed(
-        self, name: str, users: Collection[Workload], *, since_s: float, now_s: float, step_s: float
+    def _due(
+        self,
+        name: str,
+        users: Collection[Workload],
+        times_s: tuple[float, float, float],
+        *,
+        step_s: float,
     ) -> dict[float, list[Workload]]:
-        """Return who was not read for more than a bucket, by since when."""
-        missed: dict[float, list[Workload]] = {}
+        """
+        Return whose counts on the grid are to be read, by since when.
+
+        ``times_s``: since when at most, until when counts are settled, and now, which is read
+        anyhow.
+        """
+        since_s, settled_s, now_s = times_s
+        newest_s = bucket_before(settled_s, step_s) * step_s
+        due: dict[float, list[Workload]] = {}
         for user in users:
             read_s = max(since_s, self._read_s.get((name, user.key), since_s))
-            if now_s - read_s > 2 * step_s:
-                missed.setdefault(read_s, []).append(user)
-        return missed
+            is_next = newest_s == now_s and now_s - read_s <= step_s
+            if newest_s > read_s and not is_next:
+                due.setdefault(read_s, []).append(user)
+        return due
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,14 @@ What to ask a Prometheus for next, given how far it was read: pure bookkeeping.
 One ask per reading and shard. The first ask for a namespace reaches back the whole lookback; each
 later one begins a little before where the last ended, so that late samples get in; one that could
 not be answered leaves its mark where it was, so that the next one fills the gap.
+
+An answer without samples proves nothing about the time it covers: they may be on their way. So a
+series that goes on after a silence is asked for from its last sample on, and once more a minute
+later, whatever was asked meanwhile.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from .wanted import Exporter, Wanted
@@ -16,6 +21,9 @@ INFO_S = 300.0
 """How old a last value may be, of what is read once a minute: Prometheus' own lookback."""
 
 NO_NAMESPACE = ("",)
+MOST_NAMESPACES = 200
+_LONGEST_NAMES = 8_000
+"""Letters of namespaces in one ask: VictoriaMetrics refuses a query of more than 16 KiB."""
 _SHORTEST_S = 600.0
 """A longer ask whose reply is too large is halved in time before it is halved in namespaces."""
 
@@ -59,11 +67,22 @@ class _Read:
     until_s: float
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Hole:
+    """A time whose samples came after it was asked about."""
+
+    since_s: float
+    due_s: float
+    """When it is asked about: at once, then a minute later."""
+    is_last: bool = False
+
+
 class Plan:
     """Knows what was read of which namespace, and says what to ask for now."""
 
-    def __init__(self, *, most_namespaces: int = 200) -> None:
+    def __init__(self, *, most_namespaces: int = MOST_NAMESPACES) -> None:
         self._read: dict[tuple[Wanted, str], _Read] = {}
+        self._holes: dict[tuple[Wanted, str], _Hole] = {}
         self._most = most_namespaces
 
     def due(
@@ -93,7 +112,7 @@ class Plan:
                 overlap_s=INFO_S if one.once_a_minute else overlap_s(one.exporter),
                 at_once=at_once,
             )
-            for shard in _cut(names, self._most)
+            for shard in cut(names, self._most)
         ]
 
     def answered(self, ask: Ask) -> None:
@@ -104,10 +123,28 @@ class Plan:
                 back_to_s=min(ask.since_s, before.back_to_s if before else ask.since_s),
                 until_s=ask.at_s,
             )
+            self._filled(ask, name)
 
     def too_large(self, ask: Ask) -> None:
         """Note that a reply was too large for this many namespaces: later shards are smaller."""
         self._most = max(1, min(self._most, len(ask.namespaces) // 2))
+
+    def asked_s(self, ask: Ask) -> float:
+        """Return until when all of an ask's namespaces were asked about before; −inf: never."""
+        reads = [self._read.get((ask.wanted, name)) for name in ask.namespaces]
+        return min(-math.inf if read is None else read.until_s for read in reads)
+
+    def goes_on(self, ask: Ask, namespace: str, before_s: float) -> None:
+        """Note that a series, last seen before the ask's beginning, has gone on since."""
+        key = (ask.wanted, namespace)
+        known = self._holes.get(key)
+        if ask.wanted.once_a_minute or (known is not None and known.since_s <= before_s):
+            return
+        self._holes[key] = _Hole(since_s=before_s, due_s=ask.at_s)
+
+    def to_fill(self, now_s: float) -> set[Wanted]:
+        """Return the readings of which some time is to be asked about again at once."""
+        return {one for (one, _), hole in self._holes.items() if hole.due_s <= now_s}
 
     def forget(self, wanted: Collection[Wanted], namespaces: Collection[str]) -> None:
         """Drop the marks of readings and namespaces that nobody asks for any more."""
@@ -115,6 +152,18 @@ class Plan:
         for one, name in list(self._read):
             if one not in kept[0] or name not in kept[1]:
                 del self._read[one, name]
+                self._holes.pop((one, name), None)
+
+    def _filled(self, ask: Ask, name: str) -> None:
+        """Close a hole that an ask reached back to; at the first time for a minute only."""
+        hole = self._holes.get((ask.wanted, name))
+        if hole is None or ask.since_s > hole.since_s or ask.at_s < hole.due_s:
+            return
+        if hole.is_last:
+            del self._holes[ask.wanted, name]
+        else:
+            again = dataclasses.replace(hole, due_s=ask.at_s + MINUTE_S, is_last=True)
+            self._holes[ask.wanted, name] = again
 
     def _groups(
         self,
@@ -137,13 +186,29 @@ class Plan:
                 continue
             if one.once_a_minute and now_s - read.until_s < (0.001 if at_once else MINUTE_S):
                 continue
-            group = "late" if now_s - read.until_s > overlap_s else "known"
+            begin_s = (now_s if one.once_a_minute else read.until_s) - overlap_s
+            hole = self._holes.get((one, name))
+            if hole is not None and hole.due_s <= now_s:
+                since_s = max(hole.since_s, start_s)
+                self._holes[one, name] = dataclasses.replace(hole, since_s=since_s)
+                begin_s = min(begin_s, since_s)
+            group = "late" if now_s - begin_s > 2 * overlap_s else "known"
             groups[group].append(name)
-            begin_s = now_s if one.once_a_minute else read.until_s
-            begins[group] = max(start_s, min(begins[group], begin_s - overlap_s))
+            begins[group] = max(start_s, min(begins[group], begin_s))
         yield from ((begins[group], members) for group, members in groups.items() if members)
 
 
-def _cut(names: Sequence[str], most: int) -> Iterator[tuple[str, ...]]:
-    for first in range(0, len(names), most):
-        yield tuple(names[first : first + most])
+def cut(
+    names: Iterable[str], most: int = MOST_NAMESPACES, letters: int = _LONGEST_NAMES
+) -> Iterator[tuple[str, ...]]:
+    """Yield names in parts of at most so many names and letters, one name at least."""
+    part: list[str] = []
+    length = 0
+    for name in names:
+        if part and (len(part) >= most or length + len(name) >= letters):
+            yield tuple(part)
+            part, length = [], 0
+        part.append(name)
+        length += len(name) + 1
+    if part:
+        yield tuple(part)

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from scaler.decision.history import MINUTE_S, thinned
 from scaler.decision.pool import Node
@@ -32,11 +33,19 @@ from .lengths import LengthBook
 from .nodes import Nodes
 from .sampling import UP, Sampler
 from .series import Point, SeriesStore, Subject
-from .timing import Intervals, Timing, bucket_before, bucket_of
+from .timing import Intervals, Lateness, Timing, bucket_before, bucket_of, newest_reported
 from .wanted import Exporter, Wanted
 
 MOST_PODS = 4_000
 """Of one workload. A bucket of so many takes a fifth of a second to assemble, which others wait."""
+
+
+class Merged(NamedTuple):
+    """What a row was merged into."""
+
+    namespace: str
+    before_s: float | None
+    """The instant of the series' newest point before; None: it is a new one."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,8 +61,8 @@ class _Assembled:
     round: int = -1
     """The round of reading up to which changes are in."""
     samples: dict[int, Sample] = dataclasses.field(default_factory=dict)
-    sampler: tuple[object, Sampler] | None = None
-    """What makes the samples, and what it was made for."""
+    sampler: Sampler | None = None
+    """What made the samples."""
     left: Sample | None = None
     """The last sample that was taken out."""
 
@@ -94,6 +103,7 @@ class Assembly:
         self.engines = KnownEngines(profiles, self.store)
         self.gateways = KnownGateways(gateways or {}, self.store, copies=copies)
         self.intervals = Intervals(timing)
+        self.lateness = Lateness()
         self.lengths = LengthBook()
         self.pods: frozenset[Subject] = frozenset()
         """Every pod seen in the workloads' namespaces."""
@@ -107,6 +117,8 @@ class Assembly:
         self._stated = Stated(self._known)
         self._attribution = Attribution(pods={}, rivals={})
         self._assembled: dict[str, _Assembled] = {}
+        self._samplers: dict[str, tuple[object, Sampler]] = {}
+        """By workload: what makes its samples, and what it was made for."""
         self._history: dict[str, list[Sample]] = {}
 
     def like(self) -> "Assembly":
@@ -129,9 +141,13 @@ class Assembly:
             dict.fromkeys([UP, *engines, *gateways, *cluster.WANTED, *nodes.WANTED, *dcgm.WANTED])
         )
 
-    def take(self, wanted: Wanted, row: Mapping[str, str], points: Sequence[Point]) -> None:
+    def take(
+        self, wanted: Wanted, row: Mapping[str, str], points: Sequence[Point]
+    ) -> Merged | None:
         """
         Take in one row: its labels, ``__name__`` among them, and its points in time order.
+
+        Returns what it was merged into; None: it does not say what it is about.
 
         Raises:
             SourceError: kind ``limit``, more series than may be kept.
@@ -139,8 +155,12 @@ class Assembly:
         labels = dict(row)
         metric = labels.pop("__name__")
         subject = wanted.subject(labels)
-        if subject is not None:
-            self.store.merge(metric, subject, labels, points)
+        if subject is None:
+            return None
+        if not wanted.once_a_minute:
+            self.intervals.hear(wanted, points)
+        before_s = self.store.merge(metric, subject, labels, points)
+        return Merged(namespace=subject[0], before_s=before_s)
 
     async def hear(self, workloads: Collection[Workload], now_s: float) -> None:
         """
@@ -189,7 +209,7 @@ class Assembly:
         with contextlib.suppress(KvtideError):
             self._refuse_rivals(workload)
             self._refuse_crowd(workload)
-            first, last, interval_s = self._span(lookback_s, now_s)
+            first, last, interval_s = self._span(workload, lookback_s, now_s)
             known = self._begun(workload, first, interval_s)
             yield from self._assembling(workload, known, first, last)
 
@@ -197,7 +217,7 @@ class Assembly:
         self, workload: Workload, lookback_s: float, now_s: float, *, silent_s: float = 0.0
     ) -> Window:
         """
-        Return the window of a workload that ends in the bucket of now, less the ingestion delay.
+        Return the window of a workload that ends in the newest bucket all have reported in.
 
         Its newest sample may have ended ``silent_s`` before that.
 
@@ -210,22 +230,46 @@ class Assembly:
         """
         self._refuse_rivals(workload)
         self._refuse_crowd(workload)
-        first, last, interval_s = self._span(lookback_s, now_s)
+        first, last, interval_s = self._span(workload, lookback_s, now_s)
         known = self._assemble(workload, first, last, interval_s)
         samples = tuple(known[bucket] for bucket in sorted(known) if bucket <= last)
         age_s = self._silence_s(workload, samples, last * interval_s, silent_s)
         with self.store.lock:
             history = self._history_before(workload, samples[0].at_s)
             window = self.window_of(workload, samples, history=history)
-        return dataclasses.replace(window, silent_s=age_s) if age_s else window
+            read_s = self._sampler(workload).newest_s(min(now_s, samples[-1].at_s))
+            return dataclasses.replace(window, read_s=read_s, silent_s=age_s)
 
-    def _span(self, lookback_s: float, now_s: float) -> tuple[int, int, float]:
+    def delay_s(self, now_s: float) -> float:
+        """Return how late a sample may become visible: as stated, or as it was seen of late."""
+        return max(self._timing.ingestion_delay_s, self.lateness.worst_s(now_s))
+
+    def _span(self, workload: Workload, lookback_s: float, now_s: float) -> tuple[int, int, float]:
         """Return the first and the last bucket of a window, and the seconds of a bucket."""
         interval_s = self.intervals.interval_s(Exporter.ENGINE)
-        last = bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
+        with self.store.lock:
+            last = self._newest_bucket(workload, interval_s, now_s)
         minutes = math.floor(last * interval_s / MINUTE_S) - math.ceil(lookback_s / MINUTE_S)
         first = min(bucket_before(minutes * MINUTE_S, interval_s) + 1, last)
         return first, last, interval_s
+
+    def _newest_bucket(self, workload: Workload, interval_s: float, now_s: float) -> int:
+        """
+        Return the bucket that a window ends in; with no engine to hear of, that of now.
+
+        An answer to a query bears the time of asking: it says what a bucket held once that is over.
+        """
+        sampler = self._sampler(workload)
+        if not sampler.hears_engines(now_s):
+            return bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
+        if workload.arrival_query is not None:
+            return bucket_before(now_s - self.delay_s(now_s), interval_s)
+        return newest_reported(
+            sampler.reports(now_s),
+            interval_s=interval_s,
+            now_s=now_s,
+            delay_s=self.delay_s(now_s),
+        )
 
     def window_of(
         self, workload: Workload, samples: Sequence[Sample], *, history: Sequence[Sample] = ()
@@ -241,7 +285,11 @@ class Assembly:
             units_per_replica=self._units_per_replica(workload, samples[-1].at_s),
             allocates_up_front=self._profile(workload).allocates_up_front,
             gateway=self.gateways.origin(workload),
-            gateway_silent=self.gateways.silent(workload, samples[-1]),
+            gateway_silent=self.gateways.silent(
+                workload,
+                at_s=samples[-1].at_s,
+                stale_after_s=self.intervals.stale_after_s(Exporter.GATEWAY),
+            ),
         )
 
     def _units_per_replica(self, workload: Workload, at_s: float) -> int | None:
@@ -290,7 +338,7 @@ class Assembly:
         longest_s = max(map(self.intervals.stale_after_s, Exporter))
         self.store.forget(now_s - lookback_s - longest_s - 2 * MINUTE_S)
         with self.store.lock:
-            for kept in (self._assembled, self._history):
+            for kept in (self._assembled, self._samplers, self._history):
                 for key in kept.keys() - self._attribution.pods.keys():
                     del kept[key]
             for history in self._history.values():
@@ -311,9 +359,9 @@ class Assembly:
         """Bring the samples up to date; what comes in between two buckets counts next time."""
         with self.store.lock:
             pods, round_ = self.pods_of(workload), self.store.round
-            made, sampler = known.sampler, self._sampler(workload, known)
+            made, sampler = known.sampler, self._sampler(workload)
             start = self._changed_from(self._read_from(workload), known, first, last)
-            if known.sampler is not made:
+            if sampler is not made:
                 # A counter that is new was 0 until then, as long before as a reading stands.
                 stale_after_s = self.intervals.stale_after_s(Exporter.ENGINE)
                 start = max(first, start - math.ceil(stale_after_s / known.interval_s))
@@ -327,6 +375,7 @@ class Assembly:
         with self.store.lock:
             self._add_history(workload, known.leave(first))
             known.pods, known.next, known.round = pods, last + 1, round_
+            known.sampler = sampler
 
     def _begun(self, workload: Workload, first: int, interval_s: float) -> _Assembled:
         """Return what is assembled of a workload so far; nothing, where it has to begin anew."""
@@ -350,7 +399,7 @@ class Assembly:
             *self.gateways.about(workload),
         )
 
-    def _sampler(self, workload: Workload, known: _Assembled) -> Sampler:
+    def _sampler(self, workload: Workload) -> Sampler:
         """Return what makes a workload's samples, made anew when there are other series."""
         read_from = self._read_from(workload)
         made_for = (
@@ -358,7 +407,8 @@ class Assembly:
             tuple((subject, self.store.shape(subject)) for subject in read_from),
             tuple(self.intervals.interval_s(exporter) for exporter in Exporter),
         )
-        if known.sampler is None or known.sampler[0] != made_for:
+        known = self._samplers.get(workload.key)
+        if known is None or known[0] != made_for:
             sampler = Sampler(
                 workload,
                 self.pods_of(workload),
@@ -367,8 +417,8 @@ class Assembly:
                 gateways=self.gateways,
                 intervals=self.intervals,
             )
-            known.sampler = (made_for, sampler)
-        return known.sampler[1]
+            known = self._samplers[workload.key] = (made_for, sampler)
+        return known[1]
 
     def _changed_from(
         self, read_from: Sequence[Subject], known: _Assembled, first: int, last: int

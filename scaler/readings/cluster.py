@@ -16,7 +16,7 @@ from scaler.source import Workload
 
 from .attribution import Owner, replica_of
 from .promql import Matcher
-from .series import SeriesStore, Subject
+from .series import SeriesStore, Subject, Track
 from .spoken import word
 from .wanted import Exporter, Wanted
 
@@ -144,6 +144,12 @@ class ClusterFacts:
             ),
             unschedulable_since_s=self._unschedulable_since(pods, at_s, stale_after_s),
         )
+
+    def tracks(self, workload: Workload) -> Iterable[Track]:
+        """Return the series that say how many replicas a workload is to have."""
+        names = COUNTS.get(workload.kind)
+        target = (workload.namespace, workload.name)
+        return self._store.tracks(names.spec, target) if names else ()
 
     def about(self, workload: Workload) -> Iterable[Subject]:
         """Return the subject whose series say how many replicas there are."""

@@ -6,10 +6,10 @@ On a MIG instance only the profiling fields mean anything (GPU_UTIL is absent or
 the frame buffer may be missing; a missing reading stays missing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .readings import Combine, Reading, Rows
-from .series import SeriesStore, Subject
+from .series import SeriesStore, Subject, Track
 from .wanted import Exporter, Wanted
 
 _GPU = ("UUID", "uuid", "gpu", "GPU_I_ID")
@@ -44,6 +44,12 @@ class GpuReader:
         if any(track.labels.get("GPU_I_ID") for track in bound["gpu_utilization"].tracks):
             del bound["gpu_utilization"]
         self._bound = bound
+
+    @property
+    def tracks(self) -> Iterator[Track]:
+        """The series that the readings come from."""
+        for bound in self._bound.values():
+            yield from bound.tracks
 
     def at(self, at_s: float, stale_after_s: float) -> dict[str, float]:
         """Return the GPU fields at an instant; those missing then are left out."""

@@ -34,6 +34,9 @@ logger = logging.getLogger("kvtide.prometheus")
 ABSENT_S = 10.0
 """An exporter that was not there is looked for again so soon: a Prometheus may just have begun."""
 
+_MOST_PASSES = 3
+"""Of one round: what is new; what its pods are and what came late; what came late of that."""
+
 _LATE_BUCKETS = 2
 """Buckets before the last read's end that are read again, for what comes late."""
 
@@ -114,6 +117,7 @@ class PrometheusSource:
             now_s=now_s,
             lookback_s=lookback_s,
             step_s=self._assembly.intervals.interval_s(Exporter.ENGINE),
+            delay_s=self._assembly.delay_s(now_s),
         )
         if now_s - self._measured_s >= MINUTE_S:
             await self._read_lengths(workloads, round_, now_s)
@@ -205,19 +209,20 @@ class PrometheusSource:
         wanted = self._assembly.wanted(workloads)
         namespaces = {workload.namespace for workload in workloads}
         self._plan.forget(wanted, namespaces)
-        for at_once in (False, True):
+        for number in range(_MOST_PASSES):
+            late = self._plan.to_fill(now_s)
             asks = self._plan.due(
-                [one for one in wanted if one.once_a_minute or not at_once],
+                [one for one in wanted if one.once_a_minute or not number or one in late],
                 namespaces,
                 now_s=now_s,
                 lookback_s=lookback_s + self._overlap_s(Exporter.ENGINE),
                 overlap_s=self._overlap_s,
-                at_once=at_once,
+                at_once=number > 0,
             )
             await self._reader.read(asks, self._assembly, round_, self._plan)
             self._assembly.settle(workloads)
             before, self._pods = self._pods, self._assembly.pods
-            if self._pods <= before:
+            if self._pods <= before and not self._plan.to_fill(now_s):
                 return
 
     async def _read_lengths(

@@ -14,13 +14,14 @@ from scaler.errors import SourceError
 
 from . import cluster, dcgm, promql
 from .asks import Ask, Plan
-from .assemble import Assembly
+from .assemble import Assembly, Merged
 from .lengths import LENGTHS_S, STEM, LengthBook, Which
 from .names import Names, which_exist
 from .prometheus import PrometheusApi
 from .promql import Matcher
 from .replies import Row, TooManySeriesError
-from .wanted import Exporter, Wanted
+from .series import Point
+from .wanted import Exporter
 
 logger = logging.getLogger("kvtide.prometheus")
 
@@ -227,7 +228,7 @@ class Reader:
         places = [(ask.wanted.exporter, namespace) for namespace in ask.namespaces]
         round_.asked.update(places)
         try:
-            await self._take(ask, assembly, round_)
+            await self._take(ask, assembly, round_, plan)
         except SourceError as error:
             halves = ask.halves_of_namespaces() if error.kind == "limit" else None
             if halves is None:
@@ -239,7 +240,7 @@ class Reader:
         plan.answered(ask)
         return True
 
-    async def _take(self, ask: Ask, assembly: Assembly, round_: Round) -> None:
+    async def _take(self, ask: Ask, assembly: Assembly, round_: Round, plan: Plan) -> None:
         """
         Ask and hand over the rows; where the reply is too large, half of the time at a time.
 
@@ -250,7 +251,7 @@ class Reader:
             for label in self._labels_of(ask):
                 for text in await self._texts(ask, label, round_):
                     rows = await round_.query(text, ask.at_s)
-                    await _merge(ask.wanted, rows, assembly)
+                    await _merge(ask, rows, assembly, plan)
         except TooManySeriesError:
             raise
         except SourceError as error:
@@ -258,7 +259,7 @@ class Reader:
             if halves is None:
                 raise
             for half in halves:
-                await self._take(half, assembly, round_)
+                await self._take(half, assembly, round_, plan)
 
     def _labels_of(self, ask: Ask) -> tuple[str, ...]:
         """Return the labels to look for namespaces in; gateways are looked for in none."""
@@ -282,12 +283,34 @@ class Reader:
         return self._names.selectors(tuple(dict.fromkeys(metrics)), [*ours, *matchers])
 
 
-async def _merge(wanted: Wanted, rows: Sequence[Row], assembly: Assembly) -> None:
+async def _merge(ask: Ask, rows: Sequence[Row], assembly: Assembly, plan: Plan) -> None:
+    """Hand over the rows; note what came later than it was asked about before."""
+    asked_s = plan.asked_s(ask)
     for number, (labels, points) in enumerate(rows, start=1):
-        if "__name__" in labels:
-            assembly.take(wanted, labels, points)
+        merged = assembly.take(ask.wanted, labels, points) if "__name__" in labels else None
+        if merged is not None and merged.before_s is not None and not ask.wanted.once_a_minute:
+            _note_late(ask, points, merged, asked_s, assembly=assembly, plan=plan)
         if number % _ROWS_AT_A_TIME == 0:
             await asyncio.sleep(0)
+
+
+def _note_late(
+    ask: Ask,
+    points: Sequence[Point],
+    merged: Merged,
+    asked_s: float,
+    *,
+    assembly: Assembly,
+    plan: Plan,
+) -> None:
+    before_s = merged.before_s
+    first_s = next((at_s for at_s, _ in points if before_s is not None and at_s > before_s), None)
+    if before_s is None or first_s is None:
+        return
+    if before_s < ask.since_s:
+        plan.goes_on(ask, merged.namespace, before_s)
+    elif 0 <= asked_s - first_s < assembly.intervals.stale_after_s(ask.wanted.exporter):
+        assembly.lateness.note(ask.at_s, asked_s - first_s)
 
 
 def _named(label: str, namespaces: Iterable[str]) -> tuple[Matcher, ...]:

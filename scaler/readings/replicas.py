@@ -72,6 +72,18 @@ class ReplicaReader:
         )
         self._gpus = dcgm.GpuReader(store, pods)
 
+    @property
+    def engine_tracks(self) -> Iterator[Track]:
+        """The series that engine readings come from, and whether their targets are up."""
+        for bound in self._engine.values():
+            yield from bound.tracks
+        yield from self._ups
+
+    @property
+    def gpu_tracks(self) -> Iterator[Track]:
+        """The series that GPU readings come from."""
+        return self._gpus.tracks
+
     def at(self, at_s: float) -> Replica | None:
         """Return the replica at an instant, None if no engine series of it is fresh then."""
         engine = self._read(at_s)

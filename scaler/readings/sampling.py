@@ -5,7 +5,9 @@ A function of the points alone: a sample does not depend on when, how often or i
 points were read.
 """
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scaler.decision.sample import Replica, Sample
 from scaler.source import Workload
@@ -16,7 +18,8 @@ from .cluster import ClusterFacts
 from .engines.profile import EngineProfile
 from .gateways.known import AtGateway, KnownGateways
 from .replicas import ReplicaReader, Staleness
-from .series import SeriesStore, Subject
+from .series import SeriesStore, Subject, Track
+from .spoken import is_api
 from .timing import Intervals
 from .wanted import Exporter, Wanted
 
@@ -61,6 +64,40 @@ class Sampler:
             )
             for name, group in sorted(groups.items())
         ]
+        self._tracks = self._tracks_by_exporter()
+
+    def _tracks_by_exporter(self) -> Mapping[Exporter, tuple[Track, ...]]:
+        readers = self._replicas
+        ups = itertools.chain(*(self._store.tracks("up", pod) for pod in self._pods))
+        return {
+            Exporter.ENGINE: (*itertools.chain(*(one.engine_tracks for one in readers)), *ups),
+            Exporter.GPU: tuple(itertools.chain(*(one.gpu_tracks for one in readers))),
+            Exporter.GATEWAY: tuple(self._gateways.tracks(self._workload)),
+            Exporter.CLUSTER: tuple(self._cluster.tracks(self._workload)),
+        }
+
+    def hears_engines(self, at_s: float) -> bool:
+        """Whether an engine of the workload has reported lately."""
+        stale_after_s = self._intervals.stale_after_s(Exporter.ENGINE)
+        engines = self._tracks[Exporter.ENGINE]
+        return any(track.at(at_s, stale_after_s) is not None for track in engines)
+
+    def reports(self, at_s: float) -> Iterator[tuple[float, tuple[Track, ...]]]:
+        """
+        Yield the series that an instant's samples are made of, by how often they are scraped.
+
+        What the API tells comes when it happens, and in place of what kube-state-metrics does.
+        """
+        for exporter, tracks in self._tracks.items():
+            told = (track for track in tracks if is_api(track.labels))
+            stale_after_s = self._intervals.stale_after_s(exporter)
+            if not any(track.at(at_s, stale_after_s) is not None for track in told):
+                yield self._intervals.interval_s(exporter), tracks
+
+    def newest_s(self, at_s: float) -> float | None:
+        """Return the time of the newest reading up to an instant; None: there is none."""
+        points = (track.last(at_s) for tracks in self._tracks.values() for track in tracks)
+        return max((point[0] for point in points if point is not None), default=None)
 
     def at(self, at_s: float, before: Sample | None) -> Sample | None:
         """Return the sample of an instant, None if nothing is known; ``before`` is the last one."""
@@ -76,6 +113,8 @@ class Sampler:
             at_s=at_s,
             stale_after_s=self._intervals.stale_after_s(Exporter.GATEWAY),
         )
+        if replicas:
+            before_it = dataclasses.replace(before_it, arrivals_total=self._counted(before_it))
         if not replicas and scale == cluster.SILENT and before_it == AtGateway():
             return None
         return Sample(
@@ -91,6 +130,18 @@ class Sampler:
             arrivals_total=before_it.arrivals_total,
             targets_up=self._targets_up(at_s, is_watched=before_it != AtGateway()),
         )
+
+    def _counted(self, found: AtGateway) -> float | None:
+        """
+        Return what the gateway counted, for a bucket in which engines report as well.
+
+        A gateway that is scraped less often than the engines says nothing about most of their
+        buckets, and too much about one. What the engines count is right then.
+        """
+        seldom = self._intervals.interval_s(Exporter.GATEWAY) > self._intervals.interval_s(
+            Exporter.ENGINE
+        )
+        return None if seldom and self._workload.arrival_query is None else found.arrivals_total
 
     def _targets_up(self, at_s: float, *, is_watched: bool) -> int | None:
         """Count pods whose target is up; where a gateway reads, none is a fact and no silence."""

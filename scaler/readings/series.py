@@ -142,9 +142,11 @@ class SeriesStore:
 
     def merge(
         self, metric: str, subject: Subject, labels: Mapping[str, str], points: Sequence[Point]
-    ) -> None:
+    ) -> float | None:
         """
         Take in points of one series, in time order.
+
+        Returns the instant of the newest point that there was before; None: a new series.
 
         Raises:
             SourceError: kind ``limit``, when this series would be one too many.
@@ -158,9 +160,11 @@ class SeriesStore:
                     raise SourceError("limit", f"more than {self._max_series} series (maxSeries)")
                 track = rows[key] = Track(labels, subject)
                 self._resize(metric, subject, 1)
+            before_s = track.times[-1] if track.times else None
             earliest = track.merge(points)
             if earliest < math.inf:
                 self.mark_changed(subject, earliest)
+            return before_s
 
     def mark_changed(self, subject: Subject, since_s: float) -> None:
         """Note that what is known of a subject may differ from an instant on."""

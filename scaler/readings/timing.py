@@ -5,13 +5,15 @@ A bucket is the engines' scrape interval, at least one second, aligned to multip
 time, so that every scaler has the same grid.
 """
 
+import bisect
+import collections
 import dataclasses
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .series import SeriesStore
+from .series import Point, SeriesStore, Track
 from .spoken import is_api
 from .wanted import Exporter, Wanted
 
@@ -21,6 +23,7 @@ STALE_INTERVALS = 2.5
 _DEFAULT_INTERVAL_S = 15.0
 """Until two points of a series have been seen, where nothing is stated."""
 _SERIES_MEASURED = 8
+_LATE_REMEMBERED_S = 600.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,8 @@ class Intervals:
     def __init__(self, timing: Timing) -> None:
         self._stated = timing.interval_s
         self._measured: dict[Exporter, float] = {}
+        self._heard: dict[Wanted, list[list[float]]] = {}
+        self._from_replies: set[Exporter] = set()
 
     @property
     def known_s(self) -> dict[Exporter, float]:
@@ -55,19 +60,99 @@ class Intervals:
         """Return how long a reading of an exporter stands."""
         return STALE_INTERVALS * self.interval_s(exporter)
 
+    def hear(self, wanted: Wanted, points: Sequence[Point]) -> None:
+        """
+        Take in the gaps of one series in one reply.
+
+        A server that tells of a pair of Prometheus as of one (Thanos) may answer from either: what
+        comes together is mostly one's, what comes together over time is both's.
+        """
+        heard = self._heard.setdefault(wanted, [])
+        if len(points) > 1 and len(heard) < _SERIES_MEASURED:
+            times = (at_s for at_s, _ in points[-20:])
+            heard.append([later - earlier for earlier, later in itertools.pairwise(times)])
+
     def measure(self, store: SeriesStore, wanted: Iterable[Wanted]) -> None:
-        """Take the median gap of some of an exporter's series for what is not stated."""
+        """
+        Take the median gap for what is not stated.
+
+        Of what a reply held at once; of some series that are stored, where pages come one by one.
+        """
         gaps: dict[Exporter, list[float]] = {}
+        for one, heard in self._heard.items():
+            if heard:
+                gaps.setdefault(one.exporter, []).extend(itertools.chain(*heard))
+        self._heard = {}
+        self._from_replies.update(gaps)
         for one in wanted:
-            if one.exporter not in self._stated and not one.once_a_minute:
-                for metric in one.metrics:
-                    scraped = (t for t in store.all_tracks(metric) if not is_api(t.labels))
-                    some = itertools.islice(scraped, _SERIES_MEASURED)
-                    found = gaps.setdefault(one.exporter, [])
-                    found += [gap for track in some for gap in track.gaps()]
+            if one.exporter not in self._from_replies and not one.once_a_minute:
+                gaps.setdefault(one.exporter, []).extend(_stored_gaps(store, one))
         for exporter, found in gaps.items():
-            if found:
+            if found and exporter not in self._stated:
                 self._measured[exporter] = max(1.0, float(round(statistics.median(found))))
+
+
+def _stored_gaps(store: SeriesStore, wanted: Wanted) -> Iterator[float]:
+    for metric in wanted.metrics:
+        scraped = (track for track in store.all_tracks(metric) if not is_api(track.labels))
+        for track in itertools.islice(scraped, _SERIES_MEASURED):
+            yield from track.gaps()
+
+
+class Lateness:
+    """How late samples have become visible, seen from one reading to the next."""
+
+    def __init__(self) -> None:
+        self._largest: collections.deque[tuple[float, float]] = collections.deque()
+        """(Noted at, seconds), the seconds falling: what may yet be the largest."""
+
+    def note(self, now_s: float, late_s: float) -> None:
+        """Note that a sample which was not there ``late_s`` after its scrape is there now."""
+        while self._largest and self._largest[-1][1] <= late_s:
+            self._largest.pop()
+        self._largest.append((now_s, late_s))
+
+    def worst_s(self, now_s: float) -> float:
+        """Return how late a sample came in the last ten minutes, at worst; 0: none was."""
+        while self._largest and self._largest[0][0] <= now_s - _LATE_REMEMBERED_S:
+            self._largest.popleft()
+        return self._largest[0][1] if self._largest else 0.0
+
+
+def newest_reported(
+    reports: Iterable[tuple[float, Iterable[Track]]],
+    *,
+    interval_s: float,
+    now_s: float,
+    delay_s: float,
+) -> int:
+    """
+    Return the newest bucket in which all have reported, or the newest that is over if it is later.
+
+    A bucket that is read before all of its scrapes are in holds the counts of the one before, as if
+    nothing had happened in it. One that is over for ``delay_s`` is taken as it is: who has not
+    reported by then has not been scraped.
+
+    Args:
+        reports: scrape intervals, and series that are scraped so often. Nobody waits for one that
+            was missing for a whole bucket, that is scraped less than once in each, or that has
+            reported only once: nothing is counted between its reports.
+        interval_s: of the grid.
+        now_s: Unix seconds; later points are not known yet.
+        delay_s: how long a sample may take until it is there.
+    """
+    over = bucket_before(now_s - delay_s, interval_s)
+    known = [
+        # It has reported in a bucket once its last scrape that falls into it is there.
+        (bucket_of(track.times[last] + own_s, interval_s) - 1, last > 0)
+        for own_s, tracks in reports
+        if own_s <= interval_s
+        for track in tracks
+        if (last := bisect.bisect_right(track.times, now_s) - 1) >= 0
+    ]
+    newest = max((bucket for bucket, _ in known), default=over)
+    awaited = (bucket for bucket, again in known if again and bucket >= newest - 1)
+    return max(over, min(awaited, default=newest))
 
 
 def bucket_of(at_s: float, interval_s: float) -> int:

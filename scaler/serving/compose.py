@@ -104,7 +104,7 @@ class Readings:
     def _pool(self, trigger: Trigger) -> PoolWindow:
         # What is decided without readings lends nothing: to a pool a silent window is none.
         members = tuple(_heard(self._member(name)) for name in trigger.pool_members)
-        fresh = [member.window.now_s for member in members if member.window is not None]
+        fresh = [member.window for member in members if member.window is not None]
         borrower = self._window(trigger)
         workers, since_s = (None, None) if isinstance(borrower, _Silence) else workers_of(borrower)
         resource = trigger.pool_resource
@@ -113,7 +113,8 @@ class Readings:
         ]
         return PoolWindow(
             # Without any reading it is the clock that says for how long there was none.
-            at_s=max(fresh, default=self._now_s),
+            at_s=max((window.latest.at_s for window in fresh), default=self._now_s),
+            read_s=max((window.now_s for window in fresh), default=None),
             members=members,
             nodes=() if resource is None else self._source.nodes(resource, online, self._now_s),
             workers=workers,
@@ -179,7 +180,7 @@ def workers_of(window: Window) -> tuple[int | None, float | None]:
     count = _workers(window.latest)
     if count is None:
         return None, None
-    since_s = window.now_s
+    since_s = window.latest.at_s
     for sample in reversed(window.samples):
         if _workers(sample) != count:
             break

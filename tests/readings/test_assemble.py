@@ -48,10 +48,11 @@ def test_what_is_older_than_the_lookback_is_left_out_to_the_minute():
     assert observer.window(lookback_s=90).samples[0].at_s == NOW_S - 115
 
 
-def test_the_newest_bucket_is_the_one_that_now_is_in():
+def test_a_window_is_told_by_the_time_of_its_newest_reading():
     observer = Observer()
     observer.round(NOW_S + 1, {"llm-0": busy(running=3)})
-    assert observer.window(NOW_S + 1).now_s == NOW_S + 5
+    window = observer.window(NOW_S + 3)
+    assert (window.now_s, window.latest.at_s) == (NOW_S + 1, NOW_S + 5)
 
 
 def test_readings_come_late_where_ingestion_does():

@@ -470,3 +470,56 @@ async def test_a_server_that_refuses_everything_is_not_taken_for_one_of_exact_na
     fake.queries.clear()
     await source.refresh([LLM], 60, NOW_S)
     assert any("__name__=~" in query for query in fake.queries)
+
+
+def sent_later(fake, from_s, until_s, pods=("llm-0",)):
+    """Let a server have what was scraped in a span: it came only now."""
+    for age in range(int(until_s - from_s), -1, -int(STEP_S)):
+        at_s = until_s - age
+        for pod in pods:
+            page = busy(running=4, generation_tokens_total=at_s - NOW_S + 1e6)
+            fake.scrape(at_s, page, namespace="serve", pod=pod)
+
+
+@pytest.mark.parametrize("shard", [("llm-0", "llm-1"), ("llm-1",)])
+async def test_a_backlog_is_filled_in_when_it_comes(fake, shard):
+    source = source_of(fake)
+    sent_later(fake, NOW_S - 600, NOW_S, ("llm-0", "llm-1"))
+    for age_s in range(0, 51, 2):  # what is sent to the server waits for fifty seconds
+        if age_s % 10 == 4 and len(shard) == 1:  # the other one's comes as ever
+            sent_later(fake, NOW_S + age_s - 3, NOW_S + age_s - 3, ("llm-0",))
+        await source.refresh([LLM], 300, NOW_S + age_s)
+    sent_later(fake, NOW_S + 5, NOW_S + 55, shard)
+    if len(shard) == 1:
+        sent_later(fake, NOW_S + 55, NOW_S + 55, ("llm-0",))
+    await source.refresh([LLM], 300, NOW_S + 56)
+    fresh = source_of(fake)
+    await fresh.refresh([LLM], 300, NOW_S + 56)
+    assert source.window(LLM, 120, NOW_S + 56) == fresh.window(LLM, 120, NOW_S + 56)
+
+
+async def test_a_backlog_that_comes_newest_first_is_asked_for_again_a_minute_later(fake):
+    source = source_of(fake)
+    sent_later(fake, NOW_S - 600, NOW_S)
+    for age_s in range(0, 51, 5):
+        await source.refresh([LLM], 300, NOW_S + age_s)
+    sent_later(fake, NOW_S + 55, NOW_S + 55)
+    await source.refresh([LLM], 300, NOW_S + 56)
+    sent_later(fake, NOW_S + 5, NOW_S + 50)
+    for at_s in range(60, 131, 5):
+        sent_later(fake, NOW_S + at_s, NOW_S + at_s)
+        await source.refresh([LLM], 300, NOW_S + at_s)
+    fresh = source_of(fake)
+    await fresh.refresh([LLM], 300, NOW_S + 130)
+    assert source.window(LLM, 120, NOW_S + 130) == fresh.window(LLM, 120, NOW_S + 130)
+
+
+async def test_how_late_samples_become_visible_is_learned(fake):
+    source = source_of(fake)
+    sent_later(fake, NOW_S - 60, NOW_S, ("llm-0", "llm-1"))
+    for at_s in range(41):
+        if at_s % 5 == 4:  # a scrape of four seconds ago
+            sent_later(fake, NOW_S + at_s - 4, NOW_S + at_s - 4, ("llm-0", "llm-1"))
+        await source.refresh([LLM], 60, NOW_S + at_s)
+        newest = source.window(LLM, 60, NOW_S + at_s).now_s - NOW_S
+        assert at_s < 15 or newest == (at_s - 4) // 5 * 5

@@ -4,7 +4,6 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from scaler.decision.sample import Sample
 from scaler.errors import ConfigurationError, Problem
 from scaler.readings.promql import Matcher
 from scaler.readings.readings import Reading
@@ -93,14 +92,13 @@ class KnownGateways:
         kept = set(workloads)
         self._rows = {key: rows for key, rows in self._rows.items() if key[0] in kept}
 
-    def silent(self, workload: Workload, latest: Sample) -> str | None:
+    def silent(self, workload: Workload, *, at_s: float, stale_after_s: float) -> str | None:
         """
-        Say what is not there, where nothing is known of a workload's requests at the last instant.
+        Say what is not there, where nothing is known of a workload's requests at an instant.
 
         None: something is, or nobody is named who would tell of them.
         """
-        read = (latest.gateway_in_flight, latest.gateway_waiting, latest.arrivals_total)
-        if any(value is not None for value in read):
+        if self.at(workload, at_s=at_s, stale_after_s=stale_after_s) != AtGateway():
             return None
         if workload.arrival_query is not None:
             return f"the query {workload.arrival_query} has no answer for {workload.key}"
@@ -111,6 +109,14 @@ class KnownGateways:
         names = " or ".join(dict.fromkeys(one.rows[0].metric for one in profile.readings))
         where = ", ".join(f'{label}=~"{pattern}"' for label, pattern in sorted(chosen))
         return f"the gateway {profile.name} has no fresh series ({names} with {where})"
+
+    def tracks(self, workload: Workload) -> Iterator[Track]:
+        """Yield the series of a workload's gateway."""
+        if workload.gateway is not None:
+            profile = self._profile(workload)
+            for reading in profile.readings:
+                for metric in reading.metrics:
+                    yield from self._selected(workload, metric, rows_of(profile, workload))
 
     def about(self, workload: Workload) -> tuple[Subject, ...]:
         """Return the subjects whose series these readings come from."""
