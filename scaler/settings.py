@@ -20,6 +20,9 @@ from scaler.errors import ConfigurationError, Problem
 
 PREFIX = "KVTIDE_"
 
+RUNBOOKS = "https://github.com/kvtide/kvtide/blob/main/docs/runbooks.md"
+"""Where this project's runbooks are read."""
+
 Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]*\]|[^\s:/\[\]]*):[0-9]{1,5}$")]
 
 
@@ -61,6 +64,13 @@ class Settings(BaseSettings):
     """A ScaledObject that nobody asked about for so long is dropped."""
     most_objects: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Most ScaledObjects that are served; one more is refused."""
+    pages: bool = True
+    """Whether the HTTP side has pages for people; probes, metrics and JSON are always there."""
+    runbook_url: str = RUNBOOKS
+    """Address of the runbooks; an alert's name in small letters is an anchor of it."""
+    dashboard_url: str | None = None
+    """Address of the Grafana dashboard of an object, with ``{namespace}`` and ``{scaledobject}``
+    where its names belong."""
     kubernetes: Literal["auto", "on", "off"] = "auto"
     """Whether the Kubernetes API is watched for what kube-state-metrics tells later or not at all;
     auto: in a pod with a service account, or with KUBECONFIG set."""

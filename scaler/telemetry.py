@@ -68,6 +68,10 @@ class Observation:
     """When this answer was made, Unix seconds."""
     error: KvtideError | None = None
     """What stands in the way, where there is no decision."""
+    bounds: tuple[int, int | None] | None = None
+    """Least and most replicas (None: no limit), where they are known."""
+    before: Decision | None = None
+    """The last answer with a count, where this one has none."""
 
     @property
     def key(self) -> str:
@@ -91,6 +95,10 @@ class Standing:
     """Why the last read of the source failed; None: it did not."""
     ticked_s: float
     """When the last round of reading and deciding ended, Unix seconds."""
+    failure_kind: str | None = None
+    """The kind of that failure: refused, timeout, http, format, partial, limit, …"""
+    failing_since_s: float | None = None
+    """Since when reads have failed, Unix seconds."""
     cluster: str | None = None
     """How the Kubernetes API is heard, in a sentence; None: it is of no concern here."""
 

@@ -5,13 +5,26 @@ A missing value is a gap in its line, never zero and never bridged. Colours are 
 light fallback, so a plot stands alone and a page may turn it dark.
 """
 
+import dataclasses
 import datetime as dt
 import html
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 Points = Sequence[tuple[float, float | None]]
 """Across and up, in order; None: not known."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A stretch of time in which something held; it is named where it begins."""
+
+    since: float
+    until: float
+    name: str
+    colour: str
+
+
 COLOURS = ("#1673b1", "#d1622b", "#2f8f4e", "#8a4fa3", "#b8860b", "#6b7280", "#c2185b", "#00897b")
 _LEFT, _TOP, _BOTTOM, _RIGHT = 52, 34, 26, 14
 _MOST_POINTS = 700
@@ -26,14 +39,17 @@ def lines(
     title: str,
     up: str = "",
     filled: str | None = None,
+    dashed: Collection[str] = (),
+    bands: Sequence[Band] = (),
     clock: bool = True,
     size: tuple[int, int] = (900, 240),
 ) -> str:
     """
     Return a plot of some series by name, each of them its own colour.
 
-    ``filled`` names the one that is drawn as an area. Across are seconds: of the clock (UTC), or
-    from a beginning.
+    ``filled`` names the one that is drawn as an area, ``dashed`` those that are limits rather than
+    readings; ``bands`` are stretches in which something held. Across are seconds: of the clock
+    (UTC), or from a beginning.
     """
     known = [(x, y) for points in series.values() for x, y in points if y is not None]
     across = [x for points in series.values() for x, _ in points] or [0.0, 1.0]
@@ -53,13 +69,14 @@ def lines(
         f"<title>{html.escape(title)}</title>",
         f'<rect width="{size[0]}" height="{size[1]}" rx="6" fill="{_PAPER}"/>',
         f'<text x="{_LEFT}" y="20" font-size="14" font-weight="600">{html.escape(title)}</text>',
+        *(frame.band(one) for one in bands),
         *frame.grid(up, clock=clock),
         *_legend(colours, size[0]),
     ]
     drawn = sorted(series.items(), key=lambda one: one[0] != filled)  # an area lies underneath
     for name, points in drawn:
         parts += [
-            frame.path(piece, colours[name], area=name == filled)
+            frame.path(piece, colours[name], area=name == filled, dashes=name in dashed)
             for piece in _pieces(thinned(points, _MOST_POINTS))
         ]
     if not known:
@@ -102,12 +119,31 @@ class _Frame:
         share = (x - self._low) / ((self._high - self._low) or 1.0)
         return _LEFT + share * wide, self._height - _BOTTOM - y / self._most * tall
 
-    def path(self, piece: Sequence[tuple[float, float]], colour: str, *, area: bool) -> str:
+    def band(self, band: Band) -> str:
+        left, _ = self.place(max(band.since, self._low), 0)
+        right, _ = self.place(min(band.until, self._high), 0)
+        tall = self._height - _TOP - _BOTTOM
+        return (
+            f'<rect x="{left:.1f}" y="{_TOP}" width="{max(1.0, right - left):.1f}" height="{tall}"'
+            f' fill="{band.colour}" fill-opacity="0.16"><title>{html.escape(band.name)}</title>'
+            f'</rect><text x="{left + 3:.1f}" y="{_TOP + 12}" opacity="0.8">'
+            f"{html.escape(band.name)}</text>"
+        )
+
+    def path(
+        self,
+        piece: Sequence[tuple[float, float]],
+        colour: str,
+        *,
+        area: bool = False,
+        dashes: bool = False,
+    ) -> str:
         placed = [self.place(x, y) for x, y in piece]
         if len(placed) == 1:  # alone between two gaps: still to be seen
             placed = [placed[0], (placed[0][0] + 1, placed[0][1])]
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         line = f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.4"'
+        line += ' stroke-dasharray="5 4"' if dashes else ""
         line += ' stroke-linejoin="round"/>'
         if not area:
             return line
@@ -149,10 +185,15 @@ def _legend(colours: Mapping[str, str], width: int) -> Iterator[str]:
     for name, colour in reversed(list(colours.items())):
         yield (
             f'<text x="{x:g}" y="20" text-anchor="end">{html.escape(name)}</text>'
-            f'<rect x="{x - 6.8 * len(name) - 20:g}" y="13" width="11" height="4" rx="2"'
+            f'<rect x="{x - _wide(name) - 20:g}" y="13" width="11" height="4" rx="2"'
             f' fill="{colour}"/>'
         )
-        x -= 6.8 * len(name) + 36
+        x -= _wide(name) + 36
+
+
+def _wide(text: str) -> float:
+    """Return about how wide a text is at 11 px; a Chinese character is twice a letter."""
+    return sum(11.5 if character >= "\u2e80" else 6.8 for character in text)
 
 
 def _pieces(points: Points) -> Iterator[list[tuple[float, float]]]:

@@ -23,7 +23,7 @@ from scaler.errors import (
 from scaler.source import Source, Trigger
 from scaler.telemetry import Observation, Standing, Telemetry
 
-from .compose import Decide
+from .compose import Decide, Subject
 from .entry import Entry, Follower
 from .evaluation import Evaluation
 from .rounds import Rounds, refusal
@@ -102,6 +102,8 @@ class Board:
             draining=self._withdrawn,
             failure=None if failure is None else str(failure),
             ticked_s=self._ticked_s,
+            failure_kind=None if failure is None else failure.kind,
+            failing_since_s=self._rounds.failing_since_s,
         )
 
     async def until_ready(self) -> None:
@@ -204,6 +206,19 @@ class Board:
     def triggers(self) -> dict[str, Trigger]:
         """Return what the objects ask for, by ``namespace/scaledobject``; wrong ones left out."""
         return {key: entry.trigger for key, entry in self._entries.items() if entry.trigger}
+
+    async def held(self, key: str) -> Subject:
+        """
+        Return what is held of an object's readings.
+
+        Raises:
+            NotServedError: nobody asked about it, or its metadata is wrong.
+            KvtideError: nothing fresh is held.
+        """
+        trigger = self.triggers().get(key)
+        if trigger is None:
+            raise NotServedError(f"{key} is not served")
+        return await self._rounds.held(trigger)
 
     def observations(self) -> tuple[Observation, ...]:
         """Return the latest answers as metrics and pages show them."""

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from scaler.decision.decision import Decision
+from scaler.decision.limits import bounds
 from scaler.decision.policy import Forecast, InferencePolicy, LendingPolicy, Policy
 from scaler.decision.pool import Member, PoolWindow, TierWindow
 from scaler.decision.sample import Sample
@@ -203,6 +204,16 @@ def newest_s(subject: Subject) -> float | None:
         return subject.now_s
     times = [member.window.now_s for member in subject.members if member.window is not None]
     return max(times, default=None)
+
+
+def bounds_of(subject: Subject, policy: Policy) -> tuple[int, int | None] | None:
+    """Return the least and most replicas or workers (None: no limit); None: not known."""
+    if isinstance(policy, LendingPolicy):
+        return 0, policy.most_workers
+    if isinstance(subject, TierWindow):
+        own = next((one.window for one in subject.members if one.name == subject.member), None)
+        return None if own is None else bounds(own, policy)
+    return bounds(subject, policy) if isinstance(subject, Window) else None
 
 
 def in_flight(subject: Subject) -> dict[str, int]:

@@ -71,6 +71,7 @@ class Entry:
         error: KvtideError | None = None,
         newest_s: float | None = None,
         in_flight: Mapping[str, int] | None = None,
+        bounds: tuple[int, int | None] | None = None,
     ) -> bool:
         """Take an answer; return whether a client sees a difference, and tell who follows."""
         before = self.latest
@@ -88,6 +89,8 @@ class Entry:
             evaluated_s=now_s,
             seq=self.seq + 1,
             in_flight=in_flight or {},
+            bounds=bounds or (before.bounds if before else None),
+            before=None if before is None else before.last_count,
         )
         if evaluation.tells_the_same_as(before):
             self.latest = dataclasses.replace(evaluation, seq=self.seq)

@@ -39,11 +39,20 @@ class Evaluation:
     """Grows with each change of the answer of this object."""
     in_flight: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """Requests running and waiting in each replica that reports them, by the newest sample."""
+    bounds: tuple[int, int | None] | None = None
+    """Least and most replicas (None: no limit), where they are known."""
+    before: Decision | None = None
+    """The last answer with a count, where this one has none: for people, never for KEDA."""
 
     @property
     def answers(self) -> bool:
         """Whether there is a decision, and with a count."""
         return self.decision is not None and not self.decision.holds
+
+    @property
+    def last_count(self) -> Decision | None:
+        """The decision, or the last one before it that had a count."""
+        return self.decision if self.answers else self.before
 
     @property
     def answer(self) -> Decision:
@@ -84,6 +93,8 @@ class Evaluation:
             newest_s=self.newest_s,
             evaluated_s=self.evaluated_s,
             error=self.error,
+            bounds=self.bounds,
+            before=self.before,
         )
 
     def tells_the_same_as(self, other: "Evaluation | None") -> bool:

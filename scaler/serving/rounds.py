@@ -27,6 +27,7 @@ from .compose import (
     Decide,
     Readings,
     Subject,
+    bounds_of,
     fingerprint,
     in_flight,
     lookback_s,
@@ -84,6 +85,8 @@ class Rounds:
         """Something new may be decided on: a read has ended, or an object has new metadata."""
         self.failure: SourceError | None = None
         """Why the last read failed; None: it did not."""
+        self.failing_since_s: float | None = None
+        """When reads began to fail, Unix seconds; None: the last one did not."""
         self.complete = asyncio.Event()
         """Set once the source was read through, the whole lookback."""
 
@@ -115,7 +118,7 @@ class Rounds:
         async with self._deciding:
             started = asyncio.get_running_loop().time()
             self._stirred.clear()
-            readings = self._readings()
+            readings = self.readings()
             for entry in self._due():
                 readings = await self._urgent_first(readings)
                 await self._evaluate(entry, readings, lets_in=True)
@@ -127,7 +130,7 @@ class Rounds:
         if not self._stirred.is_set():
             return readings
         self._stirred.clear()
-        readings = self._readings()
+        readings = self.readings()
         for urgent in self._urgent():
             if urgent is not but:
                 await self._evaluate(urgent, readings)
@@ -148,7 +151,7 @@ class Rounds:
         else:
             if self._source.is_complete:
                 self.complete.set()
-            self.failure = None
+            self.failure = self.failing_since_s = None
         for entry, trigger in asked:
             entry.read = entry.read or entry.trigger is trigger
 
@@ -157,6 +160,8 @@ class Rounds:
         if str(error) != str(self.failure):
             logger.warning("the source could not be read: %s", error)
         self.failure = error
+        if self.failing_since_s is None:
+            self.failing_since_s = self._clock()
 
     def _due(self) -> list[Entry]:
         """Return whom a read has ended for; those that must not wait come first."""
@@ -171,7 +176,21 @@ class Rounds:
             if entry.read and entry.urgency < ROUTINE and entry.decided < self._reads
         ]
 
-    def _readings(self) -> Readings:
+    async def held(self, trigger: Trigger) -> Subject:
+        """
+        Return what would be decided on for ``trigger`` now.
+
+        Raises:
+            KvtideError: nothing fresh is held of it.
+        """
+        readings = self.readings()
+        assembling = readings.assembling(trigger)
+        while not await self._in_thread(_advance, assembling):
+            pass  # whoever waits for a decision gets the thread in between
+        return await self._in_thread(readings.subject, trigger)
+
+    def readings(self) -> Readings:
+        """Return what is held of every object now."""
         triggers = {key: entry.trigger for key, entry in self._entries.items() if entry.trigger}
         return Readings(self._source, triggers, self._clock())
 
@@ -201,6 +220,7 @@ class Rounds:
             decision=made.decision,
             newest_s=made.rests_on_s,
             in_flight=in_flight(made.subject),
+            bounds=bounds_of(made.subject, trigger.policy),
         )
 
     async def _in_thread(self, work: Callable[[*Args], Result], *args: *Args) -> Result:

@@ -17,9 +17,12 @@ from scaler.decision.decision import Decision
 from scaler.documents.forms import read_instant
 from scaler.errors import KvtideError
 from scaler.report.decision_json import answer_json, instant
-from scaler.telemetry import CONTENT_TYPE, Observation, Standing, version
+from scaler.settings import RUNBOOKS
+from scaler.telemetry import CONTENT_TYPE, Observation, Standing
 
-from .page import POLICY, page
+from .banner import Links
+from .object_page import Shown
+from .pages import Pages, Seen
 
 MOST_WAITING = 8
 """Requests about the past at one time; each reads a lookback of its source."""
@@ -42,13 +45,29 @@ class View:
     """Unix seconds."""
     past: Callable[[str, float], Awaitable[Decision]] | None = None
     """What would have been decided on an object at a time; None: the source keeps no past."""
+    gather: Callable[[str, float], Awaitable[Shown]] | None = None
+    """(Object, span in seconds) to its history and its pool; None: its page shows neither."""
+    links: Links = dataclasses.field(default_factory=lambda: Links(runbooks=RUNBOOKS))
+    pages: bool = True
+    """Whether there are pages for people; probes, metrics and JSON are always there."""
 
 
 def application(view: View) -> web.Application:
     """Return the application; its routes are those of the contract."""
     pages = _Pages(view)
     app = web.Application()
-    app.router.add_get("/", pages.status)
+    if view.pages:
+        people = Pages(
+            Seen(
+                observations=view.observations,
+                standing=view.standing,
+                clock=view.clock,
+                links=view.links,
+                gather=view.gather,
+            )
+        )
+        app.router.add_get("/", people.overview)
+        app.router.add_get("/objects/{namespace}/{name}", people.one)
     app.router.add_get("/healthz", pages.alive)
     app.router.add_get("/readyz", pages.ready)
     app.router.add_get("/metrics", pages.metrics)
@@ -65,19 +84,6 @@ class _Pages:
         self._one_at_a_time = asyncio.Semaphore(1)
         self._asked = 0
         """Requests about the past, those that wait among them."""
-
-    async def status(self, request: web.Request) -> web.Response:
-        text = await asyncio.to_thread(self._page)
-        headers = {
-            "Content-Security-Policy": POLICY,
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return web.Response(text=text, content_type="text/html", headers=headers)
-
-    def _page(self) -> str:
-        view = self._view
-        return page(view.observations(), view.standing(), version=version(), now_s=view.clock())
 
     async def alive(self, request: web.Request) -> web.Response:
         """Answer 200 while rounds of decisions go on: a slow source does not stop them."""

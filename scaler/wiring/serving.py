@@ -26,11 +26,13 @@ from scaler.serving.board import Board, Limits, Parse
 from scaler.settings import Settings
 from scaler.source import Source, Trigger
 from scaler.status.app import View, application
+from scaler.status.banner import Links
 from scaler.telemetry import Telemetry, version
 
 from . import lag
 from .cluster import Hearing, hearing
 from .garbage import keep_out
+from .gathering import Gathering
 from .past import explain
 from .sources import prometheus
 from .stopping import on_stop
@@ -69,11 +71,13 @@ async def serving(
     clock: Callable[[], float] = time.time,
     past: Past | None = None,
     cluster: Hearing | None = None,
+    configuration: Configuration | None = None,
 ) -> AsyncIterator[Serving]:
     """
     Serve gRPC and HTTP over ``source`` until left, then drain; ``past`` answers for other times.
 
-    ``cluster`` is what the Kubernetes API says, where it is asked.
+    ``cluster`` is what the Kubernetes API says, where it is asked; ``configuration`` names the
+    Prometheus servers that may hold kvtide's own metrics.
 
     Raises:
         ConfigurationError: an address is taken, or a TLS file cannot be read.
@@ -98,6 +102,9 @@ async def serving(
         exposition=telemetry.exposition,
         clock=clock,
         past=None if past is None else lambda key, at_s: past(board.triggers(), key, at_s),
+        gather=Gathering(board=board, source=source, configuration=configuration, clock=clock),
+        links=Links(runbooks=settings.runbook_url, dashboard=settings.dashboard_url),
+        pages=settings.pages,
     )
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with contextlib.AsyncExitStack() as ends:  # the last to begin is the first to end
@@ -137,15 +144,22 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
     parse = functools.partial(parse_trigger, configuration=configuration)
     past = functools.partial(explain, configuration=configuration)
     async with hearing(settings) as cluster, prometheus(configuration, cluster.known) as source:
-        await _until_told(settings, source=source, parse=parse, past=past, cluster=cluster)
+        server = serving(
+            settings,
+            source=source,
+            parse=parse,
+            past=past,
+            cluster=cluster,
+            configuration=configuration,
+        )
+        await _until_told(server, settings)
 
 
 async def _until_told(
-    settings: Settings, *, source: Source, parse: Parse, past: Past, cluster: Hearing
+    server: contextlib.AbstractAsyncContextManager[Serving], settings: Settings
 ) -> None:
     stop = asyncio.Event()
     on_stop(stop.set, within_s=settings.drain_delay + settings.drain_grace + LEAVING_S)
-    server = serving(settings, source=source, parse=parse, past=past, cluster=cluster)
     async with server as made:
         fields = {"version": version(), "grpc": made.grpc_port, "http": made.http_port}
         logger.info("serving", extra={"fields": fields})

@@ -208,54 +208,6 @@ async def test_metrics_are_prometheus_text():
     assert 'kvtide_desired_replicas{namespace="prod",reason="TooManyReplicas"' in text
 
 
-async def test_the_page_says_first_what_needs_a_person():
-    async with site(ANSWERED, LENT, SILENT, WRONG) as session:
-        status, text = await get(session, "/")
-    assert status == 200
-    assert text.index("2 of 4 objects hold") < text.index("prod/code") < text.index("prod/chat")
-    for words in (
-        "newest sample is 300 s old",
-        "5 min ago",
-        "newest reading: none yet",
-        "TooManyReplicas",
-        "4.20",
-        "22%",
-        "panic",
-        "abstains",
-        "A replica may hold 10 requests at once, bound by kv.",
-        "The tolerance of the HPA is not known.",
-        "2 h ago",
-    ):
-        assert words in text, words
-
-
-async def test_text_from_outside_stays_text():
-    async with site(WRONG) as session, session.get("/") as response:
-        text = await response.text()
-        policy = response.headers["Content-Security-Policy"]
-    assert "&lt;script&gt;alert(1)" in text
-    assert "<script>alert" not in text
-    assert "default-src 'none'" in policy
-    assert "unsafe-inline" not in policy
-
-
-@pytest.mark.parametrize(
-    ("seen", "standing", "words"),
-    [
-        ((), WELL, "KEDA has not asked about any ScaledObject yet"),
-        ((LENT,), WELL, "Every ScaledObject has an answer (1)"),
-        ((), dataclasses.replace(WELL, ready=False), "Starting"),
-        ((LENT,), dataclasses.replace(WELL, failure="timeout: 5 s"), "Cannot read: timeout: 5 s"),
-        ((LENT,), dataclasses.replace(WELL, ticked_s=NOW_S - 90), "Stuck"),
-        ((LENT,), dataclasses.replace(WELL, draining=True), "Shutting down"),
-    ],
-    ids=["nobody asked", "all well", "starting", "the source fails", "stuck", "draining"],
-)
-async def test_the_first_sentence_is_how_the_process_is(seen, standing, words):
-    async with site(*seen, standing=standing) as session:
-        assert words in (await get(session, "/"))[1]
-
-
 async def test_how_the_cluster_is_heard_is_said_at_every_door():
     words = "Kubernetes API: watched, but not Node (forbidden): it would tell the nodes of a pool."
     standing = dataclasses.replace(WELL, cluster=words)

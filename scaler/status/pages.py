@@ -1,0 +1,99 @@
+"""The pages for people: the overview, and one page per object under a stable address."""
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+
+from scaler.errors import KvtideError
+from scaler.telemetry import Observation, Standing, version
+
+from .banner import Links, banner
+from .object_page import SPANS_S, Shown, values
+from .overview import STATES, Filter, groups, read_filter
+from .render import POLICY, render
+from .words import Words, choose
+
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept-Language",
+}
+_TOO_SLOW_S = 5.0
+"""A history that takes longer is not waited for: the answer of now is what counts."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the pages read."""
+
+    observations: Callable[[], Sequence[Observation]]
+    standing: Callable[[], Standing]
+    clock: Callable[[], float]
+    links: Links
+    gather: Callable[[str, float], Awaitable[Shown]] | None = None
+    """(``namespace/scaledobject``, span in seconds) to what its page shows beside the answer."""
+
+
+class Pages:
+    """One handler per page."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+        self._one_at_a_time = asyncio.Semaphore(1)
+
+    async def overview(self, request: web.Request) -> web.Response:
+        """Answer with every object, as filtered and sorted by the address."""
+        words = self._words(request)
+        chosen = read_filter(request.query, words.language)
+        return _reply(await asyncio.to_thread(self._overview, words, chosen))
+
+    def _overview(self, words: Words, chosen: Filter) -> str:
+        found = self._seen.observations()
+        shown = groups(found, chosen, words, now_s=self._seen.clock())
+        told = {"filter": chosen, "states": STATES, "groups": shown, "all": len(found)}
+        return self._page("overview.html.j2", words, root="./", **told)
+
+    async def one(self, request: web.Request) -> web.Response:
+        """Answer with one object; 404 with a page that says so where it is not served."""
+        key = f"{request.match_info['namespace']}/{request.match_info['name']}"
+        words = self._words(request)
+        found = next((one for one in self._seen.observations() if one.key == key), None)
+        if found is None:
+            return _reply(self._page("missing.html.j2", words, key=key), status=404)
+        span = request.query.get("span", "")
+        span = span if span in SPANS_S else next(iter(SPANS_S))
+        shown = await self._shown(found, SPANS_S[span])
+        now_s = self._seen.clock()
+        told = values(found, shown, words, self._seen.links, span=span, now_s=now_s)
+        return _reply(self._page("object.html.j2", words, **told))
+
+    async def _shown(self, one: Observation, span_s: float) -> Shown:
+        """Gather what the page shows; one page at a time, since that reads and decides."""
+        if self._seen.gather is None or one.role == "unknown":
+            return Shown(history="this server keeps no past of it")
+        try:
+            async with asyncio.timeout(_TOO_SLOW_S), self._one_at_a_time:
+                return await self._seen.gather(one.key, span_s)
+        except TimeoutError:
+            return Shown(history=f"it took more than {_TOO_SLOW_S:g} s to read")
+        except KvtideError as error:
+            return Shown(history=str(error))
+
+    def _words(self, request: web.Request) -> Words:
+        accepted = request.headers.get("Accept-Language", "")
+        return Words(language=choose(request.query.get("lang"), accepted))
+
+    def _page(self, template: str, words: Words, *, root: str = "../../", **told: object) -> str:
+        seen, standing = self._seen.observations(), self._seen.standing()
+        said = banner(words, seen, standing, self._seen.links, now_s=self._seen.clock())
+        about = {"root": root, "version": version(), "cluster": standing.cluster}
+        return render(template, words, said, **about, **told)
+
+
+def _reply(text: str, *, status: int = 200) -> web.Response:
+    response = web.Response(text=text, content_type="text/html", headers=_HEADERS, status=status)
+    response.enable_compression()
+    return response

@@ -1,0 +1,166 @@
+"""The last hour or day of an object: plots with what held when, and a list of what happened."""
+
+import dataclasses
+import datetime as dt
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import markupsafe
+
+from scaler.report.moments import Moment
+from scaler.report.plot import Band, Points, lines
+from scaler.serving.history import Event, History, Origin, events
+
+from .row import NOTHING
+from .words import Words
+
+_PANIC, _HELD = "#d1622b", "#6b7280"
+_SIZE = (900, 220)
+_HOUR_S = 3600.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The lines that an object's load is read against."""
+
+    least: int | None = None
+    most: int | None = None
+    target: float | None = None
+    """Inference: load per ready replica that is aimed at."""
+    lend_below: float | None = None
+    reclaim_above: float | None = None
+    units_per_worker: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What the template shows."""
+
+    told: str
+    plots: tuple[markupsafe.Markup, ...] = ()
+    events: tuple[Mapping[str, str], ...] = ()
+    sum: str = ""
+
+
+def past(history: History | str, limits: Limits, words: Words, *, is_training: bool) -> Past:
+    """Return the past; a text in place of a history says why there is none."""
+    if isinstance(history, str):
+        return Past(told=words("no_history", why=history))
+    origin = "from_metrics" if history.origin is Origin.METRICS else "from_windows"
+    told = words(origin) + (f" ({history.why})" if history.why else "")
+    moments = history.moments
+    if not moments:
+        return Past(told=told)
+    drawn = _training(moments, limits, words) if is_training else _inference(moments, limits, words)
+    return Past(
+        told=told,
+        plots=tuple(markupsafe.Markup(svg) for svg in drawn),  # noqa: S704 -- escaped where drawn
+        events=tuple(_event(one, words) for one in events(moments)),
+        sum=_lent(moments, limits, words) if is_training else "",
+    )
+
+
+def _inference(moments: Sequence[Moment], limits: Limits, words: Words) -> Iterator[str]:
+    yield _counts(moments, limits, words, title=words("plot_replicas"))
+    loads = _over(moments, lambda one: one.load)
+    if _known(loads):
+        series: dict[str, Points] = {words("line_load"): loads}
+        if limits.target is not None:
+            target = limits.target
+            series[words("line_target")] = _over(
+                moments, lambda one: None if one.ran is None else one.ran * target
+            )
+        yield lines(
+            series,
+            title=words("plot_load"),
+            dashed={words("line_target")},
+            bands=_bands(moments, words),
+            size=_SIZE,
+        )
+    safe = _over(moments, lambda one: one.safe_concurrency)
+    if _known(safe):
+        yield lines({words("line_safe"): safe}, title=words("plot_safe"), size=_SIZE)
+
+
+def _training(moments: Sequence[Moment], limits: Limits, words: Words) -> Iterator[str]:
+    yield _counts(moments, limits, words, title=words("plot_workers"))
+    loads = _over(moments, lambda one: None if one.load is None else 100 * one.load)
+    if _known(loads):
+        series: dict[str, Points] = {words("line_load"): loads}
+        for key, share in (("lend", limits.lend_below), ("reclaim", limits.reclaim_above)):
+            if share is not None:
+                series[words(f"line_{key}")] = _level(moments, 100 * share)
+        dashed = {words("line_lend"), words("line_reclaim")}
+        title = words("plot_online")
+        yield lines(
+            series, title=title, up="%", dashed=dashed, bands=_bands(moments, words), size=_SIZE
+        )
+
+
+def _counts(moments: Sequence[Moment], limits: Limits, words: Words, *, title: str) -> str:
+    series: dict[str, Points] = {
+        words("line_ready"): _over(moments, lambda one: one.ran),
+        words("line_wanted"): _over(moments, lambda one: one.wanted),
+    }
+    for key, count in (("min", limits.least), ("max", limits.most)):
+        if count:
+            series[words(f"line_{key}")] = _level(moments, count)
+    return lines(
+        series,
+        title=title,
+        filled=words("line_ready"),
+        dashed={words("line_min"), words("line_max")},
+        bands=_bands(moments, words),
+        size=_SIZE,
+    )
+
+
+def _over(moments: Sequence[Moment], of: Callable[[Moment], float | None]) -> Points:
+    return [(one.at_s, of(one)) for one in moments]
+
+
+def _level(moments: Sequence[Moment], value: float) -> Points:
+    return [(moments[0].at_s, value), (moments[-1].at_s, value)]
+
+
+def _known(points: Points) -> bool:
+    return any(value is not None for _, value in points)
+
+
+def _bands(moments: Sequence[Moment], words: Words) -> list[Band]:
+    """Return when a panic lasted and when there was no answer."""
+    return [
+        *_stretches(moments, lambda one: one.panic, words("mark_panic"), _PANIC),
+        *_stretches(moments, lambda one: one.wanted is None, words("mark_held"), _HELD),
+    ]
+
+
+def _stretches(
+    moments: Sequence[Moment], held: Callable[[Moment], bool], name: str, colour: str
+) -> Iterator[Band]:
+    for is_held, run in itertools.groupby(moments, key=held):
+        stretch = list(run)
+        if is_held:
+            yield Band(since=stretch[0].at_s, until=stretch[-1].at_s, name=name, colour=colour)
+
+
+def _event(one: Event, words: Words) -> dict[str, str]:
+    before, after = (NOTHING if n is None else str(n) for n in (one.before, one.after))
+    turned = {None: "", True: words("panic_began"), False: words("panic_ended")}[one.panic]
+    count = "" if one.before == one.after else f"{before} → {after}"
+    gloss = words.reason(one.reason)
+    return {
+        "at": f"{dt.datetime.fromtimestamp(one.at_s, dt.UTC):%m-%d %H:%M:%S}",
+        "change": ", ".join(part for part in (count, turned) if part),
+        "reason": one.reason,
+        "detail": one.detail or gloss,
+    }
+
+
+def _lent(moments: Sequence[Moment], limits: Limits, words: Words) -> str:
+    """Say how many GPU-hours were lent, and how often all were taken back."""
+    pairs = list(itertools.pairwise(moments))
+    lent_s = sum((one.wanted or 0) * (then.at_s - one.at_s) for one, then in pairs)
+    reclaims = sum(bool(one.wanted) and then.wanted == 0 for one, then in pairs)
+    hours = lent_s * limits.units_per_worker / _HOUR_S
+    return words("pool_gpu_hours", hours=f"{hours:.1f}", reclaims=reclaims)

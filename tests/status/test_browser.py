@@ -1,0 +1,204 @@
+"""The pages in a real browser: honest when the scaler is gone, calm while read, accessible."""
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+
+import pytest
+from aiohttp import web
+from playwright.async_api import async_playwright, expect
+
+from scaler.decision.decision import Reason, Step
+from scaler.status.app import View, application
+from scaler.status.object_page import Shown
+from scaler.status.past import Limits
+from scaler.telemetry import Telemetry
+from tests.programs import program
+from tests.status.test_app import ANSWERED, LENT, NOW_S, SILENT, WELL, WRONG
+from tests.status.test_pages import DECIDED, HOUR, LINKS, POOL
+
+pytestmark = pytest.mark.browser
+
+AXE = pathlib.Path("/usr/local/share/axe-core/axe.min.js")
+SCHEMES = ("light", "dark")
+WIDTHS = (1280, 390)
+ROUND_MS = 20_000
+"""The page looks every five seconds; a slow machine may need a few."""
+
+
+class Scaler:
+    """The HTTP side on a port that stays the same when it goes and comes back."""
+
+    def __init__(self):
+        self.seen = [ANSWERED, LENT]
+        self.standing = WELL
+        self.foreign = None
+        self.port = 0
+        self._runner: web.AppRunner
+
+    async def start(self):
+        async def gather(key, span_s):
+            pool = POOL if key == LENT.key else None
+            limits = Limits(least=1, most=8, target=0.7, lend_below=0.3, reclaim_above=0.7)
+            return Shown(history=HOUR, limits=limits, pool=pool)
+
+        view = View(
+            observations=lambda: tuple(self.seen),
+            standing=lambda: self.standing,
+            exposition=Telemetry().exposition,
+            clock=lambda: NOW_S,
+            gather=gather,
+            links=LINKS,
+        )
+        app = application(view)
+        app.middlewares.append(self._instead)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    @web.middleware
+    async def _instead(self, request, handler):
+        if self.foreign is not None:
+            return web.Response(text=self.foreign, content_type="text/html")
+        return await handler(request)
+
+    async def stop(self):
+        await self._runner.cleanup()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/"
+
+
+@pytest.fixture
+async def scaler():
+    made = Scaler()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@contextlib.asynccontextmanager
+async def browsing(**options):
+    chromium = program("chromium", get_it="make system, or apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        try:
+            yield await browser.new_page(**options)
+        finally:
+            await browser.close()
+
+
+async def test_a_scaler_that_is_gone_is_no_green_page(scaler):
+    async with browsing() as page:
+        await page.goto(scaler.url)
+        await expect(page.locator("#banner")).to_have_class("banner ok")
+        icon = await page.locator("#icon").get_attribute("href")
+        await scaler.stop()
+
+        banner = page.locator("#banner")
+        await expect(banner).to_have_class("banner bad", timeout=ROUND_MS)
+        assert re.search(r"does not answer.*last seen \d\d:\d\d:\d\d", await banner.inner_text())
+        await expect(page.locator("body.gone")).to_have_count(1)
+        assert "no answer" in await page.title()
+        assert await page.locator("#icon").get_attribute("href") != icon
+
+        await scaler.start()
+        await expect(banner).to_have_class("banner ok", timeout=ROUND_MS)
+        await expect(page.locator("body.gone")).to_have_count(0)
+        assert "no answer" not in await page.title()
+
+
+async def test_a_login_page_in_its_place_is_no_answer(scaler):
+    async with browsing() as page:
+        await page.goto(scaler.url)
+        scaler.foreign = "<html><body><main>Please sign in</main></body></html>"
+
+        banner = page.locator("#banner")
+        await expect(banner).to_contain_text("Something else answered", timeout=ROUND_MS)
+        assert "sign in" not in await page.content()
+        await expect(page.locator("body.gone")).to_have_count(1)
+
+
+async def test_renewing_moves_neither_focus_nor_what_is_typed(scaler):
+    async with browsing() as page:
+        await page.goto(scaler.url)
+        await page.locator("input[type=search]").press_sequentially("ch")
+        more = Step(7, Reason.DEMAND, "load 4.9 over 60 s")
+        scaler.seen[0] = _answered(more)
+
+        await expect(page.locator("tr", has_text="prod/chat")).to_contain_text(
+            "load 4.9", timeout=ROUND_MS
+        )
+        assert await page.evaluate("document.activeElement.name") == "q"
+        assert await page.locator("input[type=search]").input_value() == "ch"
+
+
+async def test_while_text_is_selected_nothing_moves_and_that_is_said(scaler):
+    async with browsing() as page:
+        await page.goto(scaler.url)
+        await page.locator("h1").select_text()
+        scaler.seen[0] = _answered(Step(7, Reason.DEMAND, "load 4.9 over 60 s"))
+
+        await expect(page.locator("#paused")).to_contain_text("Paused", timeout=ROUND_MS)
+        assert "load 4.9" not in await page.locator("main").inner_text()
+
+
+async def test_every_row_is_reached_by_the_keyboard(scaler):
+    async with browsing() as page:
+        await page.goto(scaler.url)
+        for _ in range(30):
+            await page.keyboard.press("Tab")
+            if await page.evaluate("document.activeElement.textContent") == "prod/chat":
+                break
+        await page.keyboard.press("Enter")
+
+        await expect(page).to_have_url(re.compile("/objects/prod/chat"))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("path", ["", "objects/prod/chat", "objects/ml/train", "objects/no/body"])
+async def test_no_page_has_an_axe_violation_or_a_sideways_scroll(scaler, axe, path, language):
+    scaler.seen = [ANSWERED, LENT, SILENT, WRONG]
+    async with browsing() as page:
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+        for scheme in SCHEMES:
+            for width in WIDTHS:
+                await page.emulate_media(color_scheme=scheme)
+                await page.set_viewport_size({"width": width, "height": 900})
+                await page.goto(f"{scaler.url}{path}?lang={language}")
+                assert await _violations(page, axe) == [], (scheme, width)
+                wide = await page.evaluate("document.documentElement.scrollWidth")
+                assert wide <= width, (scheme, width)
+    assert [one for one in errors if "404" not in str(one)] == []
+
+
+@pytest.fixture(scope="module")
+def axe():
+    if not AXE.exists():
+        program("axe-core", get_it=f"make system puts it at {AXE}")
+    return AXE.read_text(encoding="utf-8")
+
+
+async def _violations(page, axe):
+    """Run axe-core past the page's own policy, as a browser's extension would."""
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run()")
+    return [
+        (one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found["violations"]
+    ]
+
+
+def _answered(step):
+    decision = dataclasses.replace(DECIDED, steps=(step,), panic=False)
+    return dataclasses.replace(
+        ANSWERED, decision=decision, reason=step.reason.value, detail=step.detail
+    )

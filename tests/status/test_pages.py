@@ -1,0 +1,273 @@
+"""The pages for people: what is said first, what is shown of each object, in both languages."""
+
+import contextlib
+import dataclasses
+import re
+from typing import cast
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from scaler.decision.decision import Decision, Reason
+from scaler.errors import NoDataError
+from scaler.report.moments import Moment
+from scaler.serving.history import History, Origin
+from scaler.serving.units import Picture, Strip, Use
+from scaler.status.app import View, application
+from scaler.status.banner import Links
+from scaler.status.object_page import Shown
+from scaler.status.past import Limits
+from scaler.status.words import LANGUAGES, catalogue, choose
+from scaler.telemetry import Telemetry
+from tests.status.test_app import ANSWERED, LENT, NOW_S, SILENT, WELL, WRONG
+
+DECIDED = cast("Decision", ANSWERED.decision)
+LINKS = Links(
+    runbooks="https://docs.example/runbooks", dashboard="https://g.example/d/x?ns={namespace}"
+)
+HOUR = History(
+    origin=Origin.METRICS,
+    moments=[
+        Moment(at_s=NOW_S - 600, reason="Demand", detail="", wanted=2, ran=2, load=1.0),
+        Moment(at_s=NOW_S - 300, reason="Panic", detail="a surge", wanted=5, ran=2, panic=True),
+        Moment(at_s=NOW_S - 200, reason="NoData", detail="silence"),
+        Moment(at_s=NOW_S - 100, reason="Demand", detail="", wanted=3, ran=5, load=2.0),
+    ],
+)
+POOL = Picture(
+    whole=Strip(name="", uses=((Use.SERVING, 2), (Use.LENT, 5), (Use.FREE, 1))),
+    nodes=(Strip(name="gpu-a", uses=((Use.SERVING, 2), (Use.UNKNOWN, 2)), schedulable=False),),
+)
+
+
+@contextlib.asynccontextmanager
+async def site(*seen, standing=WELL, shown=None, links=LINKS, pages=True):
+    async def gather(key, span_s):
+        if isinstance(shown, Exception):
+            raise shown
+        return shown or Shown(history=HOUR, limits=Limits(least=1, most=8, target=0.7))
+
+    view = View(
+        observations=lambda: seen,
+        standing=lambda: standing,
+        exposition=Telemetry().exposition,
+        clock=lambda: NOW_S,
+        gather=gather,
+        links=links,
+        pages=pages,
+    )
+    runner = web.AppRunner(application(view))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    try:
+        async with aiohttp.ClientSession(f"http://{host}:{port}") as session:
+            yield session
+    finally:
+        await runner.cleanup()
+
+
+async def text_of(session, path, **headers):
+    async with session.get(path, headers=headers) as response:
+        return re.sub(r"<(style|script)>.*?</\1>", "", await response.text(), flags=re.DOTALL)
+
+
+async def test_the_overview_says_first_what_needs_a_person():
+    async with site(ANSWERED, LENT, SILENT, WRONG) as session:
+        text = await text_of(session, "/")
+
+    assert text.index("2 of 4 objects have no answer") < text.index(">prod/code<")
+    assert text.index(">prod/code<") < text.index(">prod/chat<") < text.index(">ml/train<")
+    for words in ("newest sample is 300 s old", "5 min ago", "none yet", "4 at most", "2 h ago"):
+        assert words in text, words
+
+
+async def test_load_is_a_share_of_what_the_ready_replicas_aim_at():
+    async with site(ANSWERED, LENT) as session:
+        text = await text_of(session, "/")
+
+    assert "200%" in text  # load 4.2 over 0.7 of three ready replicas
+    assert "22%" in text  # of the pool
+
+
+async def test_a_held_object_says_what_is_kept_and_what_was_asked_for():
+    before = dataclasses.replace(DECIDED, spec_replicas=3)
+    async with site(dataclasses.replace(SILENT, before=before)) as session:
+        assert "Kept at 3; asked for 4 before." in await text_of(session, "/")
+
+
+@pytest.mark.parametrize(
+    ("query", "there", "gone"),
+    [
+        ("state=held", "prod/code", "prod/chat"),
+        ("state=panic", "prod/chat", "prod/code"),
+        ("state=lending", "ml/train", "prod/chat"),
+        ("state=wrong", "prod/typo", "prod/code"),
+        ("q=CHAT", "prod/chat", "ml/train"),
+    ],
+)
+async def test_rows_are_filtered_by_the_address(query, there, gone):
+    async with site(ANSWERED, LENT, SILENT, WRONG) as session:
+        text = await text_of(session, f"/?{query}")
+
+    assert f'id="{there}"' in text
+    assert f'id="{gone}"' not in text
+    assert "1 of 4 shown" in text
+
+
+async def test_a_filter_that_nothing_passes_says_so():
+    async with site(ANSWERED) as session:
+        assert "Nothing matches" in await text_of(session, "/?q=nobody")
+
+
+@pytest.mark.parametrize(("sort", "first"), [("object", "a/one"), ("-wanted", "b/two")])
+async def test_rows_are_sorted_by_the_address_and_the_heading_says_so(sort, first):
+    few = dataclasses.replace(ANSWERED, namespace="a", scaled_object="one")
+    many = dataclasses.replace(
+        ANSWERED,
+        namespace="b",
+        scaled_object="two",
+        decision=dataclasses.replace(
+            DECIDED, steps=(dataclasses.replace(DECIDED.steps[0], replicas=9),)
+        ),
+    )
+    async with site(few, many) as session:
+        text = await text_of(session, f"/?sort={sort}")
+
+    rows = re.findall(r'<tr id="([^"]+)"', text)
+    assert rows[0] == first
+    assert f'aria-sort="{"descending" if sort.startswith("-") else "ascending"}"' in text
+
+
+async def test_an_object_has_its_chain_its_past_and_its_links():
+    async with site(ANSWERED) as session:
+        text = await text_of(session, "/objects/prod/chat")
+
+    for words in (
+        "load 4.2 over 0.7",
+        "abstains",
+        "A replica may hold 10 requests at once, bound by kv.",
+        "The tolerance of the HPA is not known.",
+        "2 → 5, panic began",
+        "5 → –",
+        "– → 3",
+        "as Prometheus recorded them",
+        'href="https://g.example/d/x?ns=prod"',
+        'href="https://docs.example/runbooks#kvtideoverload"',
+        'href="../../api/decisions/prod/chat"',
+    ):
+        assert words in text, words
+    assert text.count("<svg") == 2  # no safe concurrency was recorded
+
+
+async def test_a_pool_is_drawn_by_letter_and_told_in_words():
+    async with site(LENT, shown=Shown(history=HOUR, pool=POOL)) as session:
+        text = await text_of(session, "/objects/ml/train")
+
+    assert 'aria-label="2 serving, 5 lent, 1 free"' in text
+    assert text.count('<span class="unit lent">L</span>') == 5 + 1  # one in the legend
+    assert "gpu-a" in text
+    assert "takes no pods" in text
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        (NoDataError("nothing is held"), "No history: nothing is held"),
+        (
+            Shown(history=History(moments=[], origin=Origin.WINDOWS, why="refused: x")),
+            "For an hour or a day, let Prometheus scrape kvtide. (refused: x)",
+        ),
+    ],
+)
+async def test_where_the_past_is_not_known_the_page_says_why(shown, words):
+    async with site(ANSWERED, shown=shown) as session:
+        assert words in await text_of(session, "/objects/prod/chat")
+
+
+async def test_an_object_that_is_not_served_is_a_page_with_404():
+    async with site() as session, session.get("/objects/prod/nobody") as response:
+        assert response.status == 404
+        assert "KEDA has not asked about prod/nobody" in await response.text()
+
+
+async def test_text_from_outside_stays_text():
+    async with site(WRONG) as session:
+        for path in ("/", "/objects/prod/typo"):
+            async with session.get(path) as response:
+                text = await response.text()
+                policy = response.headers["Content-Security-Policy"]
+            assert "&lt;script&gt;alert(1)" in text
+            assert "<script>alert" not in text
+            assert "default-src 'none'" in policy
+            assert "unsafe-inline" not in policy
+
+
+@pytest.mark.parametrize(
+    ("seen", "standing", "words"),
+    [
+        ((), WELL, "KEDA has not asked about any ScaledObject yet"),
+        ((LENT,), WELL, "Every ScaledObject has an answer (1)"),
+        ((), dataclasses.replace(WELL, ready=False), "Starting"),
+        (
+            (LENT,),
+            dataclasses.replace(
+                WELL,
+                failure="refused: http://p:9090: Connection refused",
+                failure_kind="refused",
+                failing_since_s=NOW_S,
+            ),
+            "Prometheus refuses connections (http://p:9090: Connection refused), since 22:13 UTC.",
+        ),
+        ((LENT,), dataclasses.replace(WELL, failure="odd: x", failure_kind="odd"), "cannot be"),
+        ((LENT,), dataclasses.replace(WELL, ticked_s=NOW_S - 90), "Stuck"),
+        ((LENT,), dataclasses.replace(WELL, draining=True), "Shutting down"),
+    ],
+    ids=["nobody asked", "all well", "starting", "refused", "another kind", "stuck", "draining"],
+)
+async def test_the_first_sentence_is_how_the_process_is(seen, standing, words):
+    async with site(*seen, standing=standing) as session:
+        assert words in await text_of(session, "/")
+
+
+@pytest.mark.parametrize(
+    ("asked", "accepted", "language"),
+    [
+        ("zh", "en", "zh"),
+        (None, "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        (None, "fr, en;q=0.5", "en"),
+        ("xx", "", "en"),
+    ],
+)
+def test_the_language_is_the_one_asked_for_or_accepted(asked, accepted, language):
+    assert choose(asked, accepted) == language
+
+
+async def test_every_page_speaks_chinese():
+    async with site(ANSWERED, SILENT, LENT) as session:
+        overview = await text_of(session, "/?lang=zh")
+        chat = await text_of(session, "/objects/prod/chat", **{"Accept-Language": "zh-CN"})
+
+    assert '<html lang="zh">' in overview
+    assert "3 个对象中有 1 个没有答案" in overview
+    assert "objects/prod/chat?lang=zh" in overview
+    assert "为什么是这个数" in chat
+
+
+def test_every_sentence_is_there_in_every_language_with_the_same_gaps():
+    for key, texts in catalogue().items():
+        assert set(texts) == set(LANGUAGES), key
+        gaps = {language: set(re.findall(r"{(\w+)", text)) for language, text in texts.items()}
+        assert len(set(map(frozenset, gaps.values()))) == 1, key
+
+
+def test_every_reason_has_a_gloss():
+    assert not [reason for reason in Reason if f"reason_{reason.value}" not in catalogue()]
+
+
+async def test_pages_can_be_switched_off_and_the_rest_stays():
+    async with site(ANSWERED, pages=False) as session:
+        for path, status in (("/", 404), ("/objects/prod/chat", 404), ("/api/decisions", 200)):
+            async with session.get(path) as response:
+                assert response.status == status
