@@ -13,6 +13,7 @@ from scaler.configuration import Configuration
 from scaler.documents.metadata import FROM_ENV, NAMES
 from scaler.documents.nodes import scalar_text
 from scaler.documents.trigger import parse_trigger
+from scaler.documents.yaml_text import documents_of
 from scaler.errors import ConfigurationError, Problem
 from scaler.source import Role, Trigger
 
@@ -52,10 +53,11 @@ def check(texts: Mapping[str, str], configuration: Configuration) -> Checked:
     objects: list[ScaledObject] = []
     findings: list[Finding] = []
     for origin, text in texts.items():
-        found, misshapen = scaled_objects_of(text, origin)
+        documents = documents_of(text, origin)
+        found, misshapen = scaled_objects_of(documents, origin)
         objects += found
         findings += (Finding.of(problem, key, origin) for key, problem in misshapen)
-        findings += scaled_job.findings(text, origin)
+        findings += scaled_job.findings(documents, origin)
     if not objects and not findings:
         names = ", ".join(texts)
         raise ConfigurationError(

@@ -6,7 +6,7 @@ KEDA reads an answer as the length of a queue, starts Jobs for it at each poll a
 answers how many replicas there should be, and lowers that.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from scaler.source import Role
@@ -21,14 +21,9 @@ _HARM = {
 }
 
 
-def findings(text: str, origin: str) -> Iterator[Finding]:
-    """
-    Yield an error for each ScaledJob of a YAML text that an external scaler answers.
-
-    Raises:
-        ConfigurationError: the text is not YAML; ``origin`` names the file.
-    """
-    for node in objects_of(text, origin, "ScaledJob"):
+def findings(documents: Iterable[Any], origin: str) -> Iterator[Finding]:
+    """Yield an error for each ScaledJob of a file's documents that an external scaler answers."""
+    for node in objects_of(documents, "ScaledJob"):
         metadata = _external(node)
         if metadata is None:
             continue

@@ -8,13 +8,13 @@ below, since "the default" and "stated as such" read differently in a finding.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from scaler.documents.forms import Form
-from scaler.documents.names import ScaleTarget
+from scaler.documents.keys import shown
+from scaler.documents.names import OBJECT, ScaleTarget
 from scaler.documents.nodes import read_known
-from scaler.documents.yaml_text import documents_of
 from scaler.errors import Problem
 
 APPS = "apps/v1"
@@ -133,8 +133,8 @@ class Spec:
 class ObjectMeta:
     """What we read of ``metadata``; the rest is Kubernetes'."""
 
-    name: str
-    namespace: str = "default"
+    name: Annotated[str, OBJECT]
+    namespace: Annotated[str, OBJECT] = "default"
     annotations: Mapping[str, Annotated[str, ANYTHING]] = dataclasses.field(default_factory=dict)
 
 
@@ -170,34 +170,26 @@ class ScaledObject:
 
 
 def scaled_objects_of(
-    text: str, origin: str
+    documents: Iterable[Any], origin: str
 ) -> tuple[tuple[ScaledObject, ...], tuple[tuple[str, Problem], ...]]:
     """
-    Return the ScaledObjects of a (multi-document) YAML text, and what is wrong with their shape.
+    Return the ScaledObjects of a file's YAML documents, and what is wrong with their shape.
 
     Problems come with the object's ``namespace/name``; one without a known shape is left out.
     Objects of other kinds are passed by.
-
-    Raises:
-        ConfigurationError: the text is not YAML; ``origin`` names the file.
     """
     found: list[ScaledObject] = []
     misshapen: list[tuple[str, Problem]] = []
-    for node in objects_of(text, origin, "ScaledObject"):
+    for node in objects_of(documents, "ScaledObject"):
         scaled, problems = _scaled_object(node, origin)
         found += () if scaled is None else (scaled,)
         misshapen += ((key_of(node), problem) for problem in problems)
     return tuple(found), tuple(misshapen)
 
 
-def objects_of(text: str, origin: str, kind: str) -> Iterator[Mapping[str, Any]]:
-    """
-    Yield the objects of one kind in a (multi-document) YAML text, whatever their shape.
-
-    Raises:
-        ConfigurationError: the text is not YAML; ``origin`` names the file.
-    """
-    for node in (part for document in documents_of(text, origin) for part in _items(document)):
+def objects_of(documents: Iterable[Any], kind: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of one kind among YAML documents, whatever their shape."""
+    for node in (part for document in documents for part in _items(document)):
         if isinstance(node, dict) and node.get("kind") == kind:
             yield node
 
@@ -206,13 +198,17 @@ def key_of(node: Mapping[str, Any]) -> str:
     """Return an object's ``namespace/name`` as far as it states them."""
     meta = node.get("metadata")
     meta = meta if isinstance(meta, dict) else {}
-    return f"{meta.get('namespace') or 'default'}/{meta.get('name') or '?'}"
+    return "/".join(
+        shown(str(meta.get(part) or otherwise))
+        for part, otherwise in (("namespace", "default"), ("name", "?"))
+    )
 
 
 def _items(document: Any) -> list[Any]:  # noqa: ANN401 - whatever a YAML document is
     """Return the objects of a document, those of a List one by one."""
     if isinstance(document, dict) and str(document.get("kind", "")).endswith("List"):
-        return list(document.get("items") or [])
+        items = document.get("items")
+        return items if isinstance(items, list) else []
     return [document]
 
 

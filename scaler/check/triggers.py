@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from scaler.configuration import Configuration
 from scaler.documents.metadata import FROM_ENV
+from scaler.documents.yaml_text import documents_of
 from scaler.errors import ConfigurationError, Problem
 from scaler.source import Trigger
 
@@ -28,7 +29,7 @@ def triggers_in(texts: Mapping[str, str], configuration: Configuration) -> dict[
     triggers: dict[str, Trigger] = {}
     problems: list[Problem] = []
     for origin, text in texts.items():
-        found, misshapen = scaled_objects_of(text, origin)
+        found, misshapen = scaled_objects_of(documents_of(text, origin), origin)
         problems += (
             dataclasses.replace(problem, field=f"{key}: {problem.field}")
             for key, problem in misshapen

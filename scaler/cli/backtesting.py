@@ -16,9 +16,9 @@ from rich.table import Table
 
 from scaler.check.triggers import triggers_in
 from scaler.decision.policy import InferencePolicy
-from scaler.documents.configuration import read_text
 from scaler.documents.forms import read_instant
 from scaler.errors import ConfigurationError, Problem
+from scaler.files import read_text
 from scaler.report.backtest import html
 from scaler.report.decision_json import instant
 from scaler.report.moments import Moment, figures, lending_figures

@@ -24,7 +24,8 @@ def check(
     """
     from scaler.check.files import check as check_files
     from scaler.check.findings import findings_json, findings_text
-    from scaler.documents.configuration import load_configuration, read_text
+    from scaler.documents.configuration import load_configuration
+    from scaler.files import read_text
     from scaler.settings import settings
 
     configuration = load_configuration(config)

@@ -8,10 +8,11 @@ from typing import Any
 
 from scaler.check.triggers import triggers_in
 from scaler.configuration import Configuration, PrometheusServer
-from scaler.documents.configuration import load_configuration, read_text
+from scaler.documents.configuration import load_configuration
 from scaler.documents.forms import read_instant
 from scaler.documents.keys import closest
 from scaler.errors import ConfigurationError, NoDataError, Problem
+from scaler.files import read_text
 from scaler.readings.served import served_answer
 from scaler.report.decision_json import answer_json
 from scaler.wiring.past import explain

@@ -14,8 +14,9 @@ from rich.table import Table
 from scaler.check.triggers import triggers_in
 from scaler.configuration import Configuration
 from scaler.decision.policy import InferencePolicy, LendingPolicy
-from scaler.documents.configuration import load_configuration, read_text
+from scaler.documents.configuration import load_configuration
 from scaler.errors import ConfigurationError, Problem
+from scaler.files import read_text
 from scaler.readings.latency import measured_steps
 from scaler.readings.traces import Trace, TraceRate, open_trace
 from scaler.report.simulation import html, moments_csv

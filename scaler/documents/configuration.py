@@ -4,6 +4,7 @@ import pathlib
 
 from scaler.configuration import Configuration
 from scaler.errors import ConfigurationError, Problem
+from scaler.files import read_text
 
 from .engines import engine_profiles
 from .gateways import gateway_profiles
@@ -40,14 +41,3 @@ def load_configuration(path: pathlib.Path | None) -> Configuration:
         ConfigurationError: it cannot be read, or is wrong.
     """
     return Configuration() if path is None else read_configuration(read_text(path), str(path))
-
-
-def read_text(path: pathlib.Path) -> str:
-    """Return a file's text; a ConfigurationError that names it where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "bytes that are not UTF-8"
-        raise ConfigurationError(
-            Problem(field=str(path), got=reason or "an error", allowed="a readable file")
-        ) from error

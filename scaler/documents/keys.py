@@ -9,6 +9,7 @@ A new field is a new key by itself. ``read`` finds every problem of a document i
 import ast
 import dataclasses
 import difflib
+import functools
 import inspect
 import itertools
 import textwrap
@@ -38,9 +39,16 @@ class Key:
     """Value where the key is absent; :data:`NO_DEFAULT`: it must be there."""
 
 
+@functools.cache
+def hints_of(kind: type) -> Mapping[str, Any]:
+    """Return the types of a dataclass' fields with their annotations."""
+    return get_type_hints(kind, include_extras=True)
+
+
+@functools.cache
 def keys_of(kind: type) -> tuple[Key, ...]:
     """Return the keys of a dataclass in its order; fields that are computed are none."""
-    hints = get_type_hints(kind, include_extras=True)
+    hints = hints_of(kind)
     return tuple(
         Key(
             name=key_name(field.name),

@@ -40,6 +40,13 @@ TARGET = Form(
     allowed="Kind/name such as Deployment/chat or LeaderWorkerSet/chat",
     pattern=f"{KIND}/{NAME}",
 )
+OBJECT = Form(
+    read=lambda text: matching(NAME, text).group(),
+    write=str,
+    noun="name",
+    allowed="the name of a Kubernetes object: lower case, digits, - and .",
+    pattern=NAME,
+)
 LABELS = listed(
     Form(
         read=_read_label,

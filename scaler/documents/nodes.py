@@ -7,17 +7,19 @@ scalars, and every problem at once, each with the path of its node (``prometheus
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin
 
 from scaler.errors import ConfigurationError, Problem
 
 from .forms import PROSE, Form, form_of, unwrapped
-from .keys import NO_DEFAULT, closest, default_of, key_name, quoted
+from .keys import NO_DEFAULT, closest, default_of, hints_of, key_name, quoted, shown
 from .policies import in_typed_words
 
 Made = TypeVar("Made")
 Fields = Mapping[str, "dataclasses.Field[Any]"]
 A_MAPPING = "a mapping of names to values"
+MOST_GUESSES = 100
+"""Problems of a document after which nobody's meaning is guessed any more; it takes time."""
 UNTOLD = "what is not told here, since it may be secret"
 NOTHING = object()
 """What a node with a problem is read as; its problem is in the list."""
@@ -58,7 +60,7 @@ class _Reader:
             return self._refuse(path, node, A_MAPPING)
         stated = {str(name): item for name, item in node.items() if item is not None}
         keys = {key_name(field.name): field for field in dataclasses.fields(kind)}
-        hints = get_type_hints(kind, include_extras=True)
+        hints = hints_of(kind)
         self._unknown(stated, keys, path)
         values = {
             field.name: self._field(field, hints[field.name], stated[name], _at(path, name))
@@ -138,7 +140,7 @@ class _Reader:
             return kind(**good)
         except ConfigurationError as error:
             texts = {key: text for key in stated if (text := scalar_text(stated[key])) is not None}
-            hints = get_type_hints(kind, include_extras=True)
+            hints = hints_of(kind)
             told = {field.name for field in dataclasses.fields(kind) if field.repr}
             forms = {
                 name: form_of(name, hints[name])
@@ -156,9 +158,10 @@ class _Reader:
     def _unknown(self, stated: Iterable[str], known: Collection[str], path: str) -> None:
         for name in stated:
             if name not in known:
-                meant = closest(name, known)
+                meant = closest(name, known) if len(self.problems) < MOST_GUESSES else None
                 allowed = f"did you mean {meant}?" if meant else ", ".join(known)
-                problem = Problem(field=_at(path, name), got="an unknown key", allowed=allowed)
+                field = _at(path, shown(name))
+                problem = Problem(field=field, got="an unknown key", allowed=allowed)
                 self.problems.append(problem)
 
     def _missing(self, stated: Collection[str], keys: Fields, path: str) -> None:

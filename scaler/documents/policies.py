@@ -26,11 +26,12 @@ def read_policy(
 
     ``stated`` are the texts by key, for the problems to quote.
     """
-    forms = {key.field: key.form for key in keys_of(kind)}
     fields = [field.name for field in dataclasses.fields(kind)]
     try:
         return kind(**{name: values[name] for name in fields if name in values}), ()
     except ConfigurationError as error:
+        declared: type = kind
+        forms = {key.field: key.form for key in keys_of(declared)}
         return None, tuple(in_typed_words(problem, forms, stated) for problem in error.problems)
 
 

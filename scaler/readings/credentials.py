@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import ConfigurationError, Problem, SourceError
+from scaler.files import read_text
 
 REDACTED = "[redacted]"
 SHORTEST_SECRET = 6
 """A shorter text is no secret, and part of too many words."""
 
+_LARGEST_FILE = 65_536
 _REMEMBERED = 8
 """Texts of a file that are known for secrets, the last ones it had."""
 _IN_A_URL = re.compile(r"""(?<=://)[^\s/?#@]*@|\?[^\s'"\\?=]*=[^\s'"\\]*""")
@@ -97,11 +99,7 @@ class Credentials:
 
     def _text(self, field: str, path: str) -> str:
         """Return what a file holds, and know it for a secret."""
-        try:
-            text = pathlib.Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:  # bytes that are not UTF-8 are a ValueError
-            why = error.strerror if isinstance(error, OSError) else "bytes that are not UTF-8"
-            raise _wrong(field, f"{path} ({why})", "a file that can be read") from None
+        text = read_text(pathlib.Path(path), field=field, most=_LARGEST_FILE).strip()
         known = self._read.setdefault(path, collections.deque(maxlen=_REMEMBERED))
         if text not in known:
             known.append(text)

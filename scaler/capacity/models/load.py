@@ -13,6 +13,7 @@ from typing import Any
 
 from scaler.capacity.architecture import ModelArchitecture
 from scaler.errors import ConfigurationError, Problem
+from scaler.files import read_text
 
 from .accounted import refuse_unaccounted
 from .caches import layer_caches
@@ -129,11 +130,12 @@ def _positions(config: Config) -> int | None:
 
 def _read(path: pathlib.Path) -> Mapping[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = json.loads(read_text(path, field="model"))
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else error
         raise ConfigurationError(
-            Problem(field="model", got=f"{path}: {error}", allowed="a JSON file that can be read")
-        ) from error
+            Problem(field="model", got=f"{path}: {why}", allowed="a JSON file that can be read")
+        ) from None
     if not isinstance(document, dict):
         raise ConfigurationError(
             Problem(field="model", got=f"{path}: a {type(document).__name__}", allowed="an object")
