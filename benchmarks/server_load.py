@@ -25,7 +25,7 @@ from typing import Any
 import grpc
 
 from scaler.configuration import Configuration
-from scaler.decision.pool import Node
+from scaler.decision.pool import Node, Units
 from scaler.decision.sample import Replica, Sample
 from scaler.decision.window import Window
 from scaler.documents.trigger import parse_trigger
@@ -105,6 +105,14 @@ class MovingSource:
         now_s: float,  # noqa: ARG002
     ) -> tuple[Node, ...]:
         return ()
+
+    def units(
+        self,
+        resource: str | None,  # noqa: ARG002
+        workload: Workload,  # noqa: ARG002
+        now_s: float,  # noqa: ARG002
+    ) -> Units:
+        return Units(per_replica=1)
 
     def _sample(self, number: int) -> Sample:
         if number not in self._replicas:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from scaler.decision.policy import Policy
-from scaler.decision.pool import Node
+from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 
 
@@ -128,5 +128,13 @@ class Source(Protocol):
         Return the nodes that have an extended resource; empty where the cluster is unknown.
 
         Units in use are those that pods of the ``online`` workloads hold.
+        """
+        ...
+
+    def units(self, resource: str | None, workload: Workload, now_s: float) -> Units:
+        """
+        Return the units of an extended resource that a workload's pods hold.
+
+        ``resource`` is the pool's (``nvidia.com/gpu``); None: the accelerator that they ask for.
         """
         ...

@@ -27,6 +27,8 @@ class Reason(enum.StrEnum):
 
     HELD = "Held"
     """The newest readings decide nothing: what was decided on those before stands for a while."""
+    UNITS_UNKNOWN = "UnitsUnknown"
+    """How many units of the pool a replica holds is not known: nothing is lent."""
 
     # Inference: where the count comes from.
     DEMAND = "Demand"

@@ -35,7 +35,7 @@ def expected_rise(
     samples = whole_minutes(window, policy.forecast_lookback_s)
     if not samples:
         return None
-    told = (window.lengths, window.startup_s, window.bounds, window.units_per_replica)
+    told = (window.lengths, window.startup_s, window.bounds)
 
     def work() -> Outlook | None:
         past = dataclasses.replace(window, samples=samples, history=())

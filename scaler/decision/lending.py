@@ -22,7 +22,7 @@ class Need:
     """Units of the pool that inference holds or is owed, and what is kept free beside them."""
 
     units: int
-    """In use or wanted, whichever is more, over all workloads."""
+    """In use or wanted, whichever is more, over all workloads whose units are known."""
     headroom: int
     kept: int
     """Units out of reach of workers: the reserved ones, or need and headroom if that is more."""
@@ -33,9 +33,19 @@ def decide_workers(pool: PoolWindow, policy: LendingPolicy) -> Decision:
     points = online_load(pool, policy)
     state = latch(points, policy)
     need = _need(pool, points, policy)
-    step = _blind(pool, points, policy) or _off(pool, points, state, policy)
+    step = _unknown_units(pool) or _blind(pool, points, policy) or _off(pool, points, state, policy)
     steps = (step,) if step else _lent(pool, points, need, policy)
     return _decision(pool, points, steps, need, policy)
+
+
+def _unknown_units(pool: PoolWindow) -> Step | None:
+    """Lend nothing while it is not known what some workload's replicas hold."""
+    unknown = [member for member in pool.members if _member_units(member) is None]
+    if not unknown:
+        return None
+    told = "; ".join(f"{member.name}: {member.units.why or 'nothing tells'}" for member in unknown)
+    detail = f"the units of a replica are not known ({told}); unitsPerReplica states them"
+    return Step(0, Reason.UNITS_UNKNOWN, detail)
 
 
 def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Step | None:
@@ -159,7 +169,7 @@ def _whole(count: int, policy: LendingPolicy) -> Step | None:
 
 
 def _need(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Need:
-    units = sum(_member_units(member) for member in pool.members)
+    units = sum(_member_units(member) or 0 for member in pool.members)
     headroom = policy.headroom_units
     if headroom is None:
         headroom = upper_rise(points, policy.reclaim_time_s, policy.forecast_quantile)
@@ -167,13 +177,19 @@ def _need(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy
     return Need(units=units, headroom=headroom, kept=kept)
 
 
-def _member_units(member: Member) -> int:
-    """Return the units a workload holds (starting, surging and terminating pods too) or is owed."""
+def _member_units(member: Member) -> int | None:
+    """
+    Return the units a workload holds (starting, surging and terminating pods too) or is owed.
+
+    None: what a replica of it holds is not known.
+    """
     if member.window is None or member.policy is None:
-        return 0
-    held = held_replicas(member.window.latest) or 0
+        return member.units.in_use
+    latest = member.window.latest
+    held = max(held_replicas(latest) or 0, len(latest.replicas))
     wanted = decide_replicas(member.window, member.policy).replicas or 0
-    return max(held, wanted) * member.units_per_replica
+    owed = member.units_of(max(held, wanted))
+    return None if owed is None else max(owed, member.units.in_use)
 
 
 def _decision(

@@ -78,17 +78,22 @@ def online_load(pool: PoolWindow, policy: LendingPolicy) -> tuple[OnlinePoint, .
 def _track(member: Member, since_s: float) -> Track | None:
     if member.window is None or member.policy is None:
         return None
-    window, units = _recent(member.window, since_s), member.units_per_replica
+    window, units = _recent(member.window, since_s), member.units_per_replica or 0
     samples = (*window.history, *window.samples)
     return Track(
         times_s=tuple(sample.at_s for sample in samples),
         readings=tuple(
             Reading(
-                units=None if load is None else load * units,
+                units=None if load is None or (load and not units) else load * units,
                 ready_units=float((sample.ready or 0) * units),
-                needed_units=None if (held := held_replicas(sample)) is None else held * units,
+                needed_units=None if held is None else member.units_of(held),
             )
-            for sample, load in zip(samples, full_loads(window, member.policy), strict=True)
+            for sample, load, held in zip(
+                samples,
+                full_loads(window, member.policy),
+                map(held_replicas, samples),
+                strict=True,
+            )
         ),
         fine_from_s=window.samples[0].at_s,
         fine_stands_s=2.5 * window.interval_s,

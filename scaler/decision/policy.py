@@ -131,7 +131,7 @@ class InferencePolicy:
     """The engine's limit on running requests (``--max-num-seqs``)."""
     units_per_replica: Auto[int] = None
     """GPUs (or MIG slices) that one replica holds; not stated: its parallel ranks, where stated,
-    else what its pods ask for, else 1."""
+    else what its pods ask for or claim; where nothing tells, pools lend nothing."""
     prompt_tokens: TokenLength | None = None
     """How long prompts are, for want of the engine's own histogram."""
     output_tokens: TokenLength | None = None

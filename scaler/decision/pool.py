@@ -7,6 +7,20 @@ from .window import Window
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """Units of the pool that a workload's pods hold, as the cluster tells."""
+
+    per_replica: int | None = None
+    """What one replica holds, what it shares with others included; None: not known."""
+    shared: int = 0
+    """Of it, what all replicas hold together (a ResourceClaim of several pods)."""
+    in_use: int = 0
+    """What all of its pods hold now, shared units once."""
+    why: str = ""
+    """Why it is not known what a replica holds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """An online workload of a pool, or one tier of a group."""
 
@@ -19,13 +33,24 @@ class Member:
     silent_since_s: float | None = None
     """Since when its readings have been missing, Unix seconds; None: they are fresh, or it was
     never heard of."""
+    units: Units = Units()
+    """What the cluster tells of its pods."""
 
     @property
-    def units_per_replica(self) -> int:
-        """Units that one replica holds: stated, else what its pods ask for, else 1."""
+    def units_per_replica(self) -> int | None:
+        """Units that one replica holds: stated, else what its pods ask for; None: not known."""
         stated = None if self.policy is None else self.policy.units_per_replica
-        asked = None if self.window is None else self.window.units_per_replica
-        return stated or asked or 1
+        return stated or self.units.per_replica
+
+    def units_of(self, replicas: int) -> int | None:
+        """Return the units that so many replicas hold; None: not known, and there are some."""
+        if replicas == 0:
+            return 0
+        each = self.units_per_replica
+        if each is None:
+            return None
+        shared = min(each, self.units.shared)
+        return shared + replicas * (each - shared)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,6 @@ class Window:
         bounds: the ScaledObject's and HPA's bounds where the cluster tells.
         allocates_up_front: whether the engine takes its GPU memory at start (its profile says
             so), so that memory in use says nothing about load.
-        units_per_replica: GPUs (or MIG slices) that the pods of one replica ask for.
         gateway: which series the gateway's readings come from, in words of the source's own: the
             same in windows that read the same ones; None: no gateway is named.
         gateway_silent: what is not there, where a gateway or a query of arrivals is named and none
@@ -71,7 +70,6 @@ class Window:
     startup_s: tuple[float, ...] = ()
     bounds: ScaleBounds = dataclasses.field(default_factory=ScaleBounds)
     allocates_up_front: bool = False
-    units_per_replica: int | None = None
     gateway: str | None = None
     gateway_silent: str | None = None
     instead: str | None = None

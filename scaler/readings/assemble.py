@@ -14,14 +14,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from scaler.decision.history import MINUTE_S, thinned
-from scaler.decision.pool import Node
+from scaler.decision.pool import Node, Units
 from scaler.decision.sample import Sample
 from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, KvtideError, NoDataError, Problem
 from scaler.source import Workload
 
-from . import cluster, dcgm, nodes
-from .attribution import Attribution, attribute, replica_of
+from . import claims, cluster, dcgm, nodes
+from .attribution import Attribution, attribute, groups
 from .cluster import ClusterFacts
 from .engines.known import KnownEngines
 from .engines.profile import EngineProfile
@@ -34,6 +34,7 @@ from .nodes import Nodes
 from .sampling import UP, Sampler
 from .series import Point, SeriesStore, Subject
 from .timing import Intervals, Lateness, Timing, bucket_before, bucket_of, newest_reported
+from .units import UnitsReader
 from .wanted import Exporter, Wanted
 
 MOST_PODS = 4_000
@@ -113,6 +114,7 @@ class Assembly:
         self._timing = timing
         self._cluster = ClusterFacts(self.store)
         self._nodes = Nodes(self.store)
+        self._units = UnitsReader(self.store)
         self._known = known or KnownCluster()
         self._stated = Stated(self._known)
         self._attribution = Attribution(pods={}, rivals={})
@@ -137,9 +139,8 @@ class Assembly:
         """Return everything to read for some workloads."""
         engines = self.engines.wanted(workloads)
         gateways = self.gateways.wanted(workloads)
-        return tuple(
-            dict.fromkeys([UP, *engines, *gateways, *cluster.WANTED, *nodes.WANTED, *dcgm.WANTED])
-        )
+        exporters = (*cluster.WANTED, *nodes.WANTED, *claims.WANTED, *dcgm.WANTED)
+        return tuple(dict.fromkeys([UP, *engines, *gateways, *exporters]))
 
     def take(
         self, wanted: Wanted, row: Mapping[str, str], points: Sequence[Point]
@@ -159,7 +160,7 @@ class Assembly:
             return None
         if not wanted.once_a_minute:
             self.intervals.hear(wanted, points)
-        before_s = self.store.merge(metric, subject, labels, points)
+        before_s = self.store.merge(metric, subject, wanted.own(labels), points)
         return Merged(namespace=subject[0], before_s=before_s)
 
     async def hear(self, workloads: Collection[Workload], now_s: float) -> None:
@@ -282,7 +283,6 @@ class Assembly:
             lengths=self.lengths.of(workload.key),
             startup_s=self._cluster.startup_s(self.pods_of(workload)),
             bounds=self._known.bounds(workload, self._cluster.bounds(workload)),
-            units_per_replica=self._units_per_replica(workload, samples[-1].at_s),
             allocates_up_front=self._profile(workload).allocates_up_front,
             gateway=self.gateways.origin(workload),
             gateway_silent=self.gateways.silent(
@@ -291,15 +291,6 @@ class Assembly:
                 stale_after_s=self.intervals.stale_after_s(Exporter.GATEWAY),
             ),
         )
-
-    def _units_per_replica(self, workload: Workload, at_s: float) -> int | None:
-        """Return what a replica's pods ask for, else what the template of its pods does."""
-        replicas: dict[str, list[Subject]] = {}
-        for pod in self.pods_of(workload):
-            replicas.setdefault(replica_of(workload, pod[1]), []).append(pod)
-        stale_after_s = self.intervals.stale_after_s(Exporter.CLUSTER)
-        units = self._nodes.units_per_replica(replicas, at_s=at_s, stale_after_s=stale_after_s)
-        return nodes.one_resource(self._known.template_units(workload)) if units is None else units
 
     def between(self, workload: Workload, since_s: float, until_s: float) -> list[Sample]:
         """Return the samples of the buckets in ``(since, until]``, of which there may be none."""
@@ -314,6 +305,17 @@ class Assembly:
             return self._nodes.at(
                 resource,
                 [pod for workload in online for pod in self.pods_of(workload)],
+                at_s=now_s,
+                stale_after_s=self.intervals.stale_after_s(Exporter.CLUSTER),
+            )
+
+    def units(self, resource: str | None, workload: Workload, now_s: float) -> Units:
+        """Return what a workload's pods hold of a resource, else what their template asks for."""
+        with self.store.lock:
+            return self._units.of(
+                resource,
+                groups(workload, self.pods_of(workload)),
+                template=lambda: self._known.template(workload),
                 at_s=now_s,
                 stale_after_s=self.intervals.stale_after_s(Exporter.CLUSTER),
             )

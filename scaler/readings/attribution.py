@@ -90,6 +90,14 @@ def replica_of(workload: Workload, pod: str) -> str:
     return pod
 
 
+def groups(workload: Workload, pods: Iterable[Subject]) -> dict[str, list[Subject]]:
+    """Return the pods of each replica, in order."""
+    found: dict[str, list[Subject]] = {}
+    for pod in pods:
+        found.setdefault(replica_of(workload, pod[1]), []).append(pod)
+    return found
+
+
 def _by_target(workloads: Collection[Workload]) -> dict[tuple[str, str, str], list[Workload]]:
     found: dict[tuple[str, str, str], list[Workload]] = {}
     for workload in workloads:

@@ -6,11 +6,11 @@ ready, or about to be taken away by its cloud or autoscaler takes no worker.
 """
 
 import math
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from scaler.decision.pool import Node
 
+from .accelerators import exporter_name
 from .promql import Matcher, any_of
 from .series import SeriesStore, Subject
 from .spoken import spoken, word
@@ -106,37 +106,6 @@ class Nodes:
             if (units := self._units(subject, name, at_s, stale_after_s)) > 0
         )
 
-    def units_per_replica(
-        self,
-        replicas: Mapping[str, Collection[Subject]],
-        *,
-        at_s: float,
-        stale_after_s: float,
-    ) -> int | None:
-        """
-        Return the units that the pods of one replica ask for; the most, where they differ.
-
-        None where they ask for none, or for several resources that might be the pool's.
-        """
-        found = [
-            units
-            for pods in replicas.values()
-            if (units := one_resource(self._asked_for(pods, at_s, stale_after_s))) is not None
-        ]
-        return max(found, default=None)
-
-    def _asked_for(
-        self, pods: Collection[Subject], at_s: float, stale_after_s: float
-    ) -> dict[str, int]:
-        asked: dict[str, int] = {}
-        for pod in pods:
-            rows = spoken(self._store, REQUESTS, pod, at_s, stale_after_s)
-            # Two replicas of the exporter repeat one another.
-            of_pod = {(row.get("resource", ""), row.get("container")): n for row, n in rows}
-            for (resource, _), units in of_pod.items():
-                asked[resource] = asked.get(resource, 0) + int(units)
-        return asked
-
     def _units(self, node: Subject, resource: str, at_s: float, stale_after_s: float) -> int:
         rows = spoken(self._store, ALLOCATABLE, node, at_s, stale_after_s)
         of_it = (units for labels, units in rows if labels.get("resource") == resource)
@@ -166,16 +135,3 @@ class Nodes:
             for labels, _ in spoken(self._store, TAINT, node, at_s, stale_after_s)
         )
         return not cordoned and min(ready, default=1.0) > 0 and not leaving
-
-
-def one_resource(asked: Mapping[str, int]) -> int | None:
-    """Return the units of the GPU or MIG resource, or of the only one; None: it is not clear."""
-    gpus = [units for name, units in asked.items() if re.search("gpu|mig", name) and units]
-    every = [units for units in asked.values() if units]
-    found = gpus or every
-    return found[0] if len(found) == 1 else None
-
-
-def exporter_name(resource: str) -> str:
-    """Return a resource's name as kube-state-metrics writes it: only letters, digits and ``_``."""
-    return re.sub(r"[^a-zA-Z0-9_]", "_", resource)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 
 from scaler.configuration import PrometheusServer
-from scaler.decision.pool import Node
+from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, SourceError
 from scaler.source import Workload
@@ -186,6 +186,10 @@ class PrometheusSource:
         """Return the nodes that have a resource; see :class:`~scaler.source.Source`."""
         resolved = [self._known.resolved(workload) for workload in online]
         return self._assembly.nodes(resource, resolved, now_s)
+
+    def units(self, resource: str | None, workload: Workload, now_s: float) -> Units:
+        """Return what a workload's pods hold; see :class:`~scaler.source.Source`."""
+        return self._assembly.units(resource, self._known.resolved(workload), now_s)
 
     async def close(self) -> None:
         """Drop the connections."""

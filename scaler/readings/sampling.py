@@ -13,7 +13,7 @@ from scaler.decision.sample import Replica, Sample
 from scaler.source import Workload
 
 from . import cluster
-from .attribution import replica_of
+from .attribution import groups
 from .cluster import ClusterFacts
 from .engines.profile import EngineProfile
 from .gateways.known import AtGateway, KnownGateways
@@ -45,9 +45,6 @@ class Sampler:
         self._cluster = ClusterFacts(store)
         self._gateways = gateways
         self._intervals = intervals
-        groups: dict[str, list[Subject]] = {}
-        for pod in pods:
-            groups.setdefault(replica_of(workload, pod[1]), []).append(pod)
         staleness = Staleness(
             interval_s=intervals.interval_s(Exporter.ENGINE),
             engine_s=intervals.stale_after_s(Exporter.ENGINE),
@@ -62,7 +59,7 @@ class Sampler:
                 selector=dict(workload.selector),
                 staleness=staleness,
             )
-            for name, group in sorted(groups.items())
+            for name, group in sorted(groups(workload, pods).items())
         ]
         self._tracks = self._tracks_by_exporter()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from scaler.decision.pool import Node
+from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.errors import SourceError
 from scaler.source import Workload
@@ -124,6 +124,10 @@ class ScrapeSource:
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource; see :class:`~scaler.source.Source`."""
         return self._assembly.nodes(resource, online, now_s)
+
+    def units(self, resource: str | None, workload: Workload, now_s: float) -> Units:
+        """Return what a workload's pods hold; see :class:`~scaler.source.Source`."""
+        return self._assembly.units(resource, workload, now_s)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -7,7 +7,7 @@ Servers are read at the same time, and one that fails blinds its own workloads a
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
 
-from scaler.decision.pool import Node
+from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, Problem, SourceError
 from scaler.source import Source, Workload
@@ -74,6 +74,10 @@ class SeveralSources:
         names = {workload.prometheus for workload in online}
         found = [self._sources[name] for name in sorted(names) if name in self._sources]
         return next((nodes for one in found if (nodes := one.nodes(resource, online, now_s))), ())
+
+    def units(self, resource: str | None, workload: Workload, now_s: float) -> Units:
+        """Return what its server knows of a workload's units."""
+        return self._of(workload).units(resource, workload, now_s)
 
     def _of(self, workload: Workload) -> Source:
         if workload.prometheus not in self._sources:

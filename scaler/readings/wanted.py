@@ -49,6 +49,30 @@ class Wanted:
         namespace = _reported(labels, "namespace") if self.namespaced else ""
         return (namespace, name) if name and namespace is not None else None
 
+    def own(self, labels: Mapping[str, str]) -> Mapping[str, str]:
+        """
+        Return a row's labels as its exporter wrote them.
+
+        A scrape that has a label of the same name moves the exporter's to ``exported_…``. A
+        gateway's rows are told by where they were scraped, which nobody may claim; so is the server
+        that an engine's rows are of.
+        """
+        if self.exporter is Exporter.GATEWAY or not any(map(_is_moved, labels)):
+            return labels
+        kept = _OF_SERVER if self.exporter is Exporter.ENGINE else ()
+        moved = {
+            name.removeprefix(_MOVED): value for name, value in labels.items() if _is_moved(name)
+        }
+        return {**labels, **{name: moved[name] for name in moved if name not in kept}}
+
+
+_MOVED = "exported_"
+_OF_SERVER = ("namespace", "pod", "instance", "job")
+
+
+def _is_moved(label: str) -> bool:
+    return label.startswith(_MOVED)
+
 
 _OLD_NAMES = {"pod": "pod_name", "namespace": "pod_namespace"}
 

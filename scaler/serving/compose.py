@@ -104,7 +104,10 @@ class Readings:
 
     def _pool(self, trigger: Trigger) -> PoolWindow:
         # What is decided without readings lends nothing: to a pool a silent window is none.
-        members = tuple(_heard(self._member(name)) for name in trigger.pool_members)
+        members = tuple(
+            self._with_units(_heard(self._member(name)), trigger.pool_resource)
+            for name in trigger.pool_members
+        )
         fresh = [member.window for member in members if member.window is not None]
         borrower = self._window(trigger)
         workers, since_s = (None, None) if isinstance(borrower, _Silence) else workers_of(borrower)
@@ -154,6 +157,14 @@ class Readings:
                 name=name, policy=trigger.policy, window=None, silent_since_s=window.since_s
             )
         return Member(name=name, policy=trigger.policy, window=window)
+
+    def _with_units(self, member: Member, resource: str | None) -> Member:
+        """Return a member of a pool with what its pods hold of the pool's resource."""
+        if member.window is None:
+            return member
+        workload = self._triggers[member.name].workload
+        units = self._source.units(resource, workload, self._now_s)
+        return dataclasses.replace(member, units=units)
 
     def _window(self, trigger: Trigger) -> Window | _Silence:
         key = trigger.workload.key
@@ -239,7 +250,13 @@ def fingerprint(subject: Subject) -> object:
     if isinstance(subject, Window):
         return (subject.latest, subject.samples[0].at_s, subject.bounds, subject.silent_s)
     members = tuple(
-        (one.name, one.policy, one.silent_since_s, one.window and fingerprint(one.window))
+        (
+            one.name,
+            one.policy,
+            one.units,
+            one.silent_since_s,
+            one.window and fingerprint(one.window),
+        )
         for one in subject.members
     )
     if isinstance(subject, TierWindow):

@@ -13,7 +13,7 @@ from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
 from scaler.decision.online import OnlinePoint, online_load
 from scaler.decision.policy import InferencePolicy, LendingPolicy
-from scaler.decision.pool import Member, PoolWindow
+from scaler.decision.pool import Member, PoolWindow, Units
 from scaler.decision.window import Window
 
 _NAME = "default/llm"
@@ -29,8 +29,11 @@ class Kvtide:
         decisions: what was answered at each instant that had readings.
     """
 
-    def __init__(self, lending: LendingPolicy, inference: InferencePolicy) -> None:
+    def __init__(
+        self, lending: LendingPolicy, inference: InferencePolicy, *, units_per_replica: int = 1
+    ) -> None:
         self._lending, self._inference = lending, inference
+        self._units = Units(per_replica=units_per_replica)
         self._workers = 0
         self._workers_since_s: float | None = None
         self._silent_since_s: float | None = None
@@ -74,6 +77,7 @@ class Kvtide:
             policy=self._inference,
             window=window,
             silent_since_s=self._silent_since_s,
+            units=self._units,
         )
         return PoolWindow(
             at_s=at_s,
@@ -100,7 +104,9 @@ class Watcher:
     def act(self, now_s: float, window: Window | None, workers: int) -> int | None:  # noqa: ARG002
         """Note the load; write nothing."""
         if window is not None:
-            member = Member(name=_NAME, policy=self._inference, window=window, silent_since_s=None)
+            member = Member(
+                name=_NAME, policy=self._inference, window=window, units=Units(per_replica=1)
+            )
             pool = PoolWindow(at_s=window.now_s, members=(member,))
             self.seen.append(online_load(pool, self._lending)[-1])
         return None

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Collection, Coroutine, Iterator
 from typing import Any, TypeVar
 
-from scaler.decision.pool import Node
+from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.source import Source, Workload
 
@@ -73,6 +73,10 @@ class Apart:
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource."""
         return self._source.nodes(resource, online, now_s)
+
+    def units(self, resource: str | None, workload: Workload, now_s: float) -> Units:
+        """Return what a workload's pods hold."""
+        return self._source.units(resource, workload, now_s)
 
     def close(self) -> None:
         """End the thread with the turn that it is at; what it waits for is given up."""

@@ -129,7 +129,7 @@ def test_the_latch_looks_back_so_far_and_its_edge_counts(lookback_s, count):
 
 def test_older_history_has_no_say_in_what_a_replica_takes():
     # The old requests filled the cache, the recent ones hardly do.
-    learnt = inference(max_concurrency=None)
+    learnt = inference(max_concurrency=None, units_per_replica=1)
     recent = [filled(10_000 - 5.0 * k, running=10 + k % 3, each=0.01) for k in range(60)][::-1]
     old = [filled(30.0 * k, running=10 + k % 3, each=0.08) for k in range(60)]
     old.append(filled(9_000, running=10, each=0.01))  # it still stands where the lookback begins

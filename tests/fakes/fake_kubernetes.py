@@ -27,6 +27,8 @@ RESOURCES = {
     ("apps/v1", "Deployment"): "deployments",
     ("apps/v1", "StatefulSet"): "statefulsets",
     ("argoproj.io/v1alpha1", "Rollout"): "rollouts",
+    ("resource.k8s.io/v1", "ResourceClaim"): "resourceclaims",
+    ("resource.k8s.io/v1", "ResourceClaimTemplate"): "resourceclaimtemplates",
     ("coordination.k8s.io/v1", "Lease"): "leases",
     ("kueue.x-k8s.io/v1beta1", "Workload"): "workloads",
 }

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
 
-from scaler.decision.pool import Node
+from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, SourceError
 from scaler.source import Workload
@@ -17,6 +17,8 @@ class FakeSource:
         self.slices: dict[str, Iterable[None]] = {}
         """Of workloads that take several steps to assemble: the steps."""
         self.gpu_nodes: dict[str, tuple[Node, ...]] = {}
+        self.units_of: dict[str, Units] = {}
+        """By ``namespace/scaledobject``; one unit a replica where none is set."""
         self.failure: SourceError | Exception | None = None
         self.gate = asyncio.Event()
         """Reads wait for it: cleared, the source is slow."""
@@ -73,3 +75,6 @@ class FakeSource:
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         return self.gpu_nodes.get(resource, ())
+
+    def units(self, resource: str | None, workload: Workload, now_s: float) -> Units:
+        return self.units_of.get(workload.key, Units(per_replica=1))

@@ -12,8 +12,12 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from scaler.decision.window import ScaleBounds
+from scaler.readings.accelerators import exporter_name
+from scaler.readings.attribution import Owner
+from scaler.readings.units import Template
 from scaler.source import Workload
 
+from .claims import PodClaim, ResourceClaim
 from .manifest import Key, Refusal
 from .objects import Autoscaler, Counts, NodeState, Pod, ScaledObject
 
@@ -57,6 +61,10 @@ class KnownCluster:
         self.autoscalers = Heard[Autoscaler]("the HPA's dead band")
         self.pods = Heard[Pod]("pods' start times, GPUs per replica, pods on their way out")
         self.nodes = Heard[NodeState]("the nodes of a pool")
+        self.claims = Heard[ResourceClaim]("GPUs that pods hold by ResourceClaim", optional=True)
+        self.claim_templates = Heard[ResourceClaim](
+            "GPUs by ResourceClaim of a workload at zero", optional=True
+        )
         self.counts: Mapping[str, Heard[Counts]] = {
             "Deployment": Heard("replicas of Deployments"),
             "StatefulSet": Heard("replicas of StatefulSets"),
@@ -72,6 +80,8 @@ class KnownCluster:
             "HorizontalPodAutoscaler": self.autoscalers,
             "Pod": self.pods,
             "Node": self.nodes,
+            "ResourceClaim": self.claims,
+            "ResourceClaimTemplate": self.claim_templates,
             **self.counts,
         }
 
@@ -91,7 +101,7 @@ class KnownCluster:
         known = self._scaled_object(workload)
         if known is None:
             return exported
-        band = self.autoscalers.listed.get((workload.namespace, known.hpa))
+        band = self._autoscaler(workload, known)
         return ScaleBounds(
             min_replicas=known.min_replicas,
             max_replicas=known.max_replicas,
@@ -101,11 +111,16 @@ class KnownCluster:
             scale_out_paused=known.scale_out_paused,
         )
 
-    def template_units(self, workload: Workload) -> Mapping[str, int]:
+    def template(self, workload: Workload) -> Template:
         """Return what a pod of the target asks for; a LeaderWorkerSet's group is not one pod."""
         heard = self.counts.get(workload.kind)
         counts = heard and heard.listed.get((workload.namespace, workload.name))
-        return counts.units if counts else {}
+        if not counts:
+            return Template()
+        asked = {exporter_name(name): units for name, units in counts.units.items()}
+        found = [self._accelerators(workload.namespace, one) for one in counts.claims]
+        known = [count for count in found if count is not None]
+        return Template(asked, sum(known) if known and len(known) == len(found) else None)
 
     def triggers_of(
         self, addresses: Collection[str]
@@ -128,6 +143,25 @@ class KnownCluster:
             for kind, one in self.heard.items()
             if one.trouble is not None and not (one.optional and one.trouble.status == NOT_FOUND)
         ]
+
+    def _accelerators(self, namespace: str, one: PodClaim) -> int | None:
+        """Return how many accelerators a claim of a pod template asks for."""
+        heard = self.claims if one.template is None else self.claim_templates
+        found = heard.listed.get((namespace, one.template or one.claim or ""))
+        return None if found is None else found.accelerators
+
+    def _autoscaler(self, workload: Workload, known: ScaledObject) -> Autoscaler | None:
+        """Return the HPA that its ScaledObject owns: most often the one that it names."""
+        ours = Owner(kind="ScaledObject", name=workload.scaled_object)
+        named = self.autoscalers.listed.get((workload.namespace, known.hpa))
+        if named is not None and named.owner in (None, ours):
+            return named
+        owned = (
+            one
+            for (namespace, _), one in self.autoscalers.listed.items()
+            if namespace == workload.namespace and one.owner == ours
+        )
+        return next(owned, None)
 
     def _scaled_object(self, workload: Workload) -> ScaledObject | None:
         return self.scaled_objects.listed.get((workload.namespace, workload.scaled_object))

@@ -13,6 +13,7 @@ from typing import Any
 from scaler.readings.attribution import Owner
 from scaler.readings.nodes import LEAVING_TAINTS
 
+from .claims import PodClaim, pod_claims
 from .manifest import Manifest, at_path
 
 KEDA = "autoscaling.keda.sh"
@@ -52,9 +53,10 @@ class ScaledObject:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Autoscaler:
-    """An HPA's dead band, as the API kept it: Kubernetes before 1.35 drops it without a word."""
+    """An HPA: whose it is, and its dead band as the API kept it (before 1.35 it drops it)."""
 
     tolerance: float
+    owner: Owner | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,8 @@ class Counts:
     ready: int
     units: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """Extended resources that a pod of its template asks for."""
+    claims: tuple[PodClaim, ...] = ()
+    """ResourceClaims that its template names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,8 @@ class Pod:
     node: str | None
     units: Mapping[str, int]
     """Extended resources that its containers ask for."""
+    claims: tuple[PodClaim, ...] = ()
+    """ResourceClaims that it names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,24 +131,27 @@ def is_switched(notes: Mapping[str, str], annotation: str) -> bool:
 
 
 def autoscaler(manifest: Manifest) -> Autoscaler:
-    """Parse an HPA: the larger dead band of its two directions."""
+    """Parse an HPA: its owner, and the larger dead band of its two directions."""
     stated = (
         at_path(manifest, ("spec", "behavior", direction, "tolerance"))
         for direction in ("scaleUp", "scaleDown")
     )
     return Autoscaler(
-        tolerance=max(HPA_TOLERANCE if one is None else quantity(one) for one in stated)
+        tolerance=max(HPA_TOLERANCE if one is None else quantity(one) for one in stated),
+        owner=_owner(manifest["metadata"]),
     )
 
 
 def counts(manifest: Manifest) -> Counts:
     """Parse a Deployment, a StatefulSet or a Rollout; what its status leaves out is 0."""
     status = manifest.get("status") or {}
+    template = at_path(manifest, ("spec", "template", "spec"), {})
     return Counts(
         spec=at_path(manifest, ("spec", "replicas"), 1),
         exist=status.get("replicas") or 0,
         ready=status.get("readyReplicas") or 0,
-        units=_asked_for(at_path(manifest, ("spec", "template", "spec"), {})),
+        units=_asked_for(template),
+        claims=pod_claims(template, {}),
     )
 
 
@@ -166,6 +175,7 @@ def pod(manifest: Manifest) -> Pod:
         owner=_owner(meta),
         node=spec.get("nodeName"),
         units=_asked_for(spec),
+        claims=pod_claims(spec, status),
     )
 
 

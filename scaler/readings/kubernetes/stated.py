@@ -10,10 +10,12 @@ import asyncio
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from scaler.readings import cluster, nodes
+from scaler.readings import claims, cluster, nodes
+from scaler.readings.accelerators import exporter_name
 from scaler.readings.series import SeriesStore, Subject
 from scaler.readings.spoken import API
 
+from .claims import ResourceClaim
 from .known import KnownCluster
 from .objects import Counts, NodeState, Pod
 
@@ -71,9 +73,17 @@ class Stated:
                         yield kind, subject, counts, rows
         if self._known.pods.is_current:
             yield from self._of_pods(namespaces)
+        yield from self._of_claims(namespaces)
         if self._known.nodes.is_current:
             for subject, node in self._known.nodes.listed.items():
                 yield "Node", subject, node, functools.partial(_of_node, subject, node)
+
+    def _of_claims(self, namespaces: Collection[str]) -> Iterator[Told]:
+        if self._known.claims.is_current:
+            for subject, claim in self._known.claims.listed.items():
+                if subject[0] in namespaces:
+                    rows = functools.partial(_of_claim, subject, claim)
+                    yield "ResourceClaim", subject, claim, rows
 
     def _of_pods(self, namespaces: Collection[str]) -> Iterator[Told]:
         listed = self._known.pods.listed
@@ -113,13 +123,27 @@ def _of_pod(subject: Subject, pod: Pod) -> Iterator[Row]:
         owner = {"owner_kind": pod.owner.kind, "owner_name": pod.owner.name}
         yield cluster.POD_OWNER, subject, owner, 1.0
     for resource, units in pod.units.items():
-        labels = {"resource": nodes.exporter_name(resource), "node": pod.node or ""}
+        labels = {"resource": exporter_name(resource), "node": pod.node or ""}
         yield nodes.REQUESTS, subject, labels, float(units)
+    for one in pod.claims:
+        named = {
+            "claim_name": one.name,
+            "resourceclaim_name": one.claim or "",
+            "resourceclaim_template_name": one.template or "",
+        }
+        yield claims.OF_POD, subject, named, 1.0
+
+
+def _of_claim(subject: Subject, claim: ResourceClaim) -> Iterator[Row]:
+    for pod in claim.pods:
+        yield claims.RESERVED, subject, {"consumer_resource": "pods", "consumer_name": pod}, 1.0
+    for driver, pool, device in claim.devices:
+        yield claims.DEVICE, subject, {"driver": driver, "pool": pool, "device": device}, 1.0
 
 
 def _of_node(subject: Subject, node: NodeState) -> Iterator[Row]:
     for resource, units in node.units.items():
-        labels = {"resource": nodes.exporter_name(resource)}
+        labels = {"resource": exporter_name(resource)}
         yield nodes.ALLOCATABLE, subject, labels, float(units)
     if node.units:
         yield nodes.CORDONED, subject, {}, float(node.cordoned)

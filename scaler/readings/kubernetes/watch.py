@@ -9,6 +9,7 @@ from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
 
 from .api import FAULTS, MOST_PAUSE_S, Kind, Kinds, follow, refusal
+from .claims import resource_claim, resource_claim_template
 from .known import Heard, KnownCluster
 from .manifest import Manifest, Refusal
 from .objects import autoscaler, counts, node, pod, scaled_object, workers
@@ -30,6 +31,13 @@ async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) ->
         ("apps/v1", "StatefulSet", known.counts["StatefulSet"], counts),
         ("kvtide.io/v1alpha1", "ReclaimableJob", known.counts["ReclaimableJob"], workers),
         ("argoproj.io/v1alpha1", "Rollout", known.counts["Rollout"], counts),
+        ("resource.k8s.io/v1", "ResourceClaim", known.claims, resource_claim),
+        (
+            "resource.k8s.io/v1",
+            "ResourceClaimTemplate",
+            known.claim_templates,
+            resource_claim_template,
+        ),
         *([of_nodes] if namespace is None else []),
     )
     if namespace is not None:

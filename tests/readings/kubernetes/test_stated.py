@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 
-from scaler.decision.pool import Node
+from scaler.decision.pool import Node, Units
 from scaler.decision.window import ScaleBounds
 from scaler.readings.assemble import Assembly
 from scaler.readings.engines.profile import shipped_profiles
@@ -149,12 +149,16 @@ def test_cold_starts_are_the_pods_own_times():
 
 
 def test_gpus_of_a_replica_are_what_its_pods_ask_for():
-    assert Listener(known_cluster()).at(NOW_S).units_per_replica == 2
+    listener = Listener(known_cluster())
+    listener.at(NOW_S)
+    units = listener.assembly.units("nvidia.com/gpu", CHAT, NOW_S)
+    assert units == Units(per_replica=2, in_use=4)
 
 
 def test_at_zero_they_are_what_its_template_asks_for():
-    known = known_cluster(pods={})
-    assert Listener(known).at(NOW_S).units_per_replica == 2
+    listener = Listener(known_cluster(pods={}))
+    listener.at(NOW_S)
+    assert listener.assembly.units("nvidia.com/gpu", CHAT, NOW_S) == Units(per_replica=2)
 
 
 def test_nodes_and_what_is_held_on_them():
