@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scaler.capacity.architecture import ModelArchitecture
-from scaler.capacity.gpus import find_gpu
+from scaler.capacity.gpus import Gpu, find_gpu
 from scaler.capacity.kv_cache import GIB, Engine, GpuClass, Serving
 from scaler.capacity.models import architecture_of
 from scaler.capacity.models.names import declared_of, find, stored_as
@@ -127,7 +127,7 @@ def read_models(folder: pathlib.Path) -> Mapping[str, Mapping[str, Any]]:
 def serving_of(row: Row) -> Serving:
     """Return the flags that a log states."""
     notes = row.notes
-    gpu = find_gpu(row.text["gpu"]) if row.text["gpu"] else None
+    gpu = _gpu(row.text["gpu"])
     shape = re.search(r"@TP(\d+)", row.model)
     ranks = row.whole("tp") or int(notes.get("tp_guess") or (shape.group(1) if shape else 1))
     mtp = int(notes.get("mtp", 0))
@@ -136,7 +136,7 @@ def serving_of(row: Row) -> Serving:
         engine=ENGINES[row.text["engine"]],
         version=_version(row),
         gpu_memory_gib=row.number("gpu_mem_gib") or (gpu.memory_gib if gpu else None),
-        gpu_class=gpu.generation if gpu else GpuClass.OTHER,
+        gpu_class=gpu.generation if gpu else _class(row.text["gpu"]),
         tensor_parallel=ranks,
         pipeline_parallel=row.whole("pp") or int(notes.get("pp_guess", 1)),
         context_parallel=int(notes.get("dcp", 1)),
@@ -150,6 +150,18 @@ def serving_of(row: Row) -> Serving:
         prefix_caching=_caching(row),
         hybrid_groups=_hybrid(row.text["notes"]),
     )
+
+
+def _gpu(name: str) -> Gpu | None:
+    """Return the card that a row names, or None where its memory is not known."""
+    try:
+        return find_gpu(name) if name else None
+    except ConfigurationError:
+        return None
+
+
+def _class(name: str) -> GpuClass:
+    return GpuClass.ASCEND if "ascend" in name.lower() else GpuClass.OTHER
 
 
 def _assumed_version(row: Row) -> str | None:

@@ -138,6 +138,8 @@ class ModelArchitecture:
     """Whether the checkpoint quantizes attention as well; None: as its format usually does."""
     kv_dtype: str | None = None
     """KV dtype that the checkpoint declares, which ``auto`` then means."""
+    drafter: "ModelArchitecture | None" = None
+    """A drafter with shapes of its own (EAGLE, DFlash, a small model); None: layers as the last."""
     by_name: bool = False
     """Whether only a name was given: the checkpoint's own files were not seen."""
     checkpoint_bytes: int | None = None
@@ -150,11 +152,24 @@ class ModelArchitecture:
 
     @property
     def draft_layer(self) -> tuple[Cache, ...]:
-        """What one draft layer owns (MTP, EAGLE): the same as the last layer that grows."""
+        """
+        What one draft layer owns (MTP, EAGLE): the same as the last layer that grows.
+
+        Where layers share an indexer, a draft layer has one of its own.
+        """
         for layer in reversed(self.layers):
             if any(not isinstance(cache, StateCache) and _grows(cache) for cache in layer):
-                return tuple(cache for cache in layer if not isinstance(cache, StateCache))
+                own = tuple(cache for cache in layer if not isinstance(cache, StateCache))
+                indexers = [cache for cache in self.caches if isinstance(cache, IndexerCache)]
+                shares = indexers and not any(isinstance(cache, IndexerCache) for cache in own)
+                return (*own, indexers[-1]) if shares else own
         return self.layers[-1] if self.layers else ()
+
+    def draft_caches(self, layers: int) -> tuple[Cache, ...]:
+        """Return what a drafter of this many layers owns, or the one whose shapes are known."""
+        if self.drafter is not None:
+            return self.drafter.caches
+        return self.draft_layer * layers
 
     @property
     def family(self) -> str:

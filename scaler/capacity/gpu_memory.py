@@ -44,7 +44,8 @@ ASIDE_GIB = {Engine.SGLANG: 1.0, Engine.TGI: 2.0, Engine.TRTLLM: 2.5}
 WIDTH_LARGE_GIB = 3.4
 """Half-width for GPUs that sample 1024 rows: H200 logs of one version spread 2.6 to 8.9 GiB."""
 WIDTH_SMALL_GIB = 2.0
-MOST_HALF_WIDTH_GIB = 4.0
+WIDTH_V0_GIB = 8.5
+"""V0 kept what its profiling step had allocated: its logs print up to 9.4 GiB of activations."""
 
 SGLANG_RESERVED_GIB = ((35, 2.8, 0.1), (90, 9.5, 0.5), (160, 12.0, 0.5))
 """GPU memory below this: GiB reserved, and more per GPU of the replica (sglang server_args.py)."""
@@ -209,9 +210,9 @@ def _half_widths(
     """Return how far below and above the estimate the truth may lie, GiB."""
     many = vllm_rules.max_num_seqs(serving) > 256 or architecture.experts > 0
     width = WIDTH_LARGE_GIB if many or serving.tensor_parallel > 1 else WIDTH_SMALL_GIB
-    slack = min(MOST_HALF_WIDTH_GIB, weights.slack_bytes / GIB)
-    above = min(MOST_HALF_WIDTH_GIB, width + slack)
-    return min(MOST_HALF_WIDTH_GIB, min(width, 0.8 * overhead) + slack), above
+    slack = weights.slack_bytes / GIB
+    first = serving.engine is Engine.VLLM and vllm_rules.version(serving).v0
+    return min(width, 0.8 * overhead) + slack, (WIDTH_V0_GIB if first else width) + slack
 
 
 def _steps(

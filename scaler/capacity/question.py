@@ -78,6 +78,8 @@ class CapacityQuestion:
     max_model_len: int | None = None
     max_num_batched_tokens: int | None = None
     max_num_seqs: int | None = None
+    draft_model: str | None = None
+    """A drafter with shapes of its own: a config.json or a name, as ``model``."""
     draft_layers: int = 0
     speculative_tokens: int | None = None
     prefix_caching: bool | None = None
@@ -111,7 +113,7 @@ def planned_capacity(
             problems.extend(map(_as_asked, error.problems))
             return None
 
-    architecture = known(lambda: load(question.model))
+    architecture = known(lambda: _model(question, load))
     gpu = known(lambda: _gpu(question))
     engine = known(lambda: _engine(question.engine))
     serving = known(lambda: _serving(question, gpu, engine or Engine.VLLM))
@@ -120,7 +122,7 @@ def planned_capacity(
     if problems or architecture is None or serving is None:
         raise ConfigurationError(*problems)
     try:
-        return plan(architecture, serving, _terms(question), lengths)
+        return plan(architecture, _drafting(serving, architecture), _terms(question), lengths)
     except ConfigurationError as error:
         raise ConfigurationError(*map(_as_asked, error.problems)) from error
 
@@ -128,6 +130,16 @@ def planned_capacity(
 def _as_asked(problem: Problem) -> Problem:
     """Return a problem with its field as the question names it."""
     return dataclasses.replace(problem, field=ASKED_AS.get(problem.field, problem.field))
+
+
+def _model(
+    question: CapacityQuestion, load: Callable[[str], ModelArchitecture]
+) -> ModelArchitecture:
+    """Return the architecture, with its drafter's where one is named."""
+    model = load(question.model)
+    if question.draft_model is None:
+        return model
+    return dataclasses.replace(model, drafter=load(question.draft_model))
 
 
 def _terms(question: CapacityQuestion) -> MemoryTerms:
@@ -167,6 +179,13 @@ def _serving(question: CapacityQuestion, gpu: Gpu | None, engine: Engine) -> Ser
         hybrid_groups=question.hybrid_groups,
         state_dtype=question.mamba_ssm_cache_dtype,
     )
+
+
+def _drafting(serving: Serving, architecture: ModelArchitecture) -> Serving:
+    """Return the flags with the layers of a drafter that has shapes of its own."""
+    if architecture.drafter is None or serving.draft_layers:
+        return serving
+    return dataclasses.replace(serving, draft_layers=len(architecture.drafter.layers))
 
 
 def _described(gpu: Gpu) -> str:

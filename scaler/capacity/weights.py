@@ -11,10 +11,12 @@ import math
 
 from scaler.errors import ConfigurationError, Problem
 
-from .architecture import ModelArchitecture, Parameters
+from .architecture import LatentCache, ModelArchitecture, Parameters
 from .kv_cache.serving import Serving
 
 GIB = 2**30
+ABSORBED = 0.04
+"""Share of a latent model's weights that engines may hold again: two logs had 3.7 and 6 %."""
 TYPICAL_VOCABULARY = 150_000
 """Where a record does not tell: between Llama 3's 128 k and Qwen's 152 k."""
 
@@ -25,6 +27,8 @@ class Storage:
 
     bits: float
     mixers: bool = True
+    mixer_bits: float | None = None
+    """Bits of quantized mixers, where they differ."""
     dense: bool = True
     tables: bool = False
     slack: float = 0.03
@@ -39,7 +43,8 @@ STORAGE = {
     "gptq": Storage(bits=4 + 20 / 128),
     "int4": Storage(bits=4 + 16 / 128, slack=0.08),
     "int4-g32": Storage(bits=4 + 16 / 32, mixers=False, dense=False),
-    "nvfp4": Storage(bits=4 + 8 / 16, mixers=False, slack=0.12),
+    "nvfp4": Storage(bits=4 + 8 / 16, mixer_bits=8, slack=0.12),
+    "nvfp4-fp8": Storage(bits=4 + 8 / 16, mixer_bits=8, slack=0.12),
     "nvfp4-all": Storage(bits=4 + 8 / 16, slack=0.12),
     "mxfp4": Storage(bits=4 + 8 / 32, mixers=False, dense=False),
     "bitsandbytes": Storage(bits=4 + 32 / 64, slack=0.1),
@@ -128,10 +133,14 @@ def weights_on_gpu(
         total, name = architecture.checkpoint_bytes, "as the checkpoint's index states"
     ranks = serving.tensor_parallel
     share = _share_on_fullest(counted, storage, serving)
-    whole = counted.replicated * (storage.bits / 8 if storage.mixers else 2)
+    mixer_bits = storage.bits if storage.mixer_bits is None else storage.mixer_bits
+    whole = counted.replicated * (mixer_bits / 8 if storage.mixers else 2)
     whole *= (1 - 1 / ranks) / serving.pipeline_parallel
-    on_gpu = math.ceil(total * share + whole)
+    on_gpu = math.ceil(total * share + whole) + _drafter_bytes(architecture, serving)
     slack = on_gpu * (storage.slack + (0.05 if counted.stated else 0.0))
+    slack += share * _untold_mixers(architecture, counted, storage)
+    if any(isinstance(cache, LatentCache) for cache in architecture.caches):
+        slack += on_gpu * ABSORBED  # projections are kept a second time, multiplied out
     if architecture.multimodal:
         slack += 2 * counted.other  # a tower is whole on every rank in some engines
     return Weights(
@@ -140,6 +149,16 @@ def weights_on_gpu(
         why=f"{counted.total / 1e9:,.2f} billion parameters, {name}: {total / GIB:,.2f} GiB in "
         f"all, {share:.1%} of it on the fullest of {serving.gpus} GPU(s)",
     )
+
+
+def _drafter_bytes(architecture: ModelArchitecture, serving: Serving) -> int:
+    """Return the weights of a drafter with shapes of its own; tables are the model's."""
+    drafter = architecture.drafter
+    if drafter is None or drafter.parameters is None:
+        return 0
+    alone = dataclasses.replace(drafter.parameters, tables=0)
+    _, storage = storage_of(drafter.quantization)
+    return stored_bytes(alone, storage, drafts=False) // serving.tensor_parallel
 
 
 def _storage_in_use(
@@ -151,8 +170,20 @@ def _storage_in_use(
     if quantization and declared and declared.startswith(name):
         name, storage = storage_of(declared)
     if architecture.quantized_mixers is not None and storage.bits < 16:
-        storage = dataclasses.replace(storage, mixers=architecture.quantized_mixers)
+        # what a file does not except is stored as the rest, unless its format says otherwise
+        bits = None if name == "nvfp4" else storage.mixer_bits
+        told = architecture.quantized_mixers
+        storage = dataclasses.replace(storage, mixers=told, mixer_bits=bits)
+    elif name == "nvfp4" and architecture.experts:
+        storage = dataclasses.replace(storage, mixers=False)
     return name, storage
+
+
+def _untold_mixers(architecture: ModelArchitecture, counted: Parameters, storage: Storage) -> float:
+    """Return the bytes by which attention may be wider or narrower where no file tells."""
+    if architecture.quantized_mixers is not None or storage.mixer_bits is None:
+        return 0.0
+    return counted.mixer * (16 - storage.mixer_bits) / 8
 
 
 def _padding(hidden: int) -> float:
@@ -162,15 +193,17 @@ def _padding(hidden: int) -> float:
 
 def stored_bytes(counted: Parameters, storage: Storage, *, drafts: bool) -> int:
     """Return the bytes of all weights."""
-    quantized, plain = counted.expert, counted.other
-    for weights, taken in (
-        (counted.mixer, storage.mixers),
-        (counted.dense, storage.dense),
-        (counted.embedding * counted.tables, storage.tables),
+    plain, stored = counted.other, counted.expert * storage.bits
+    mixer_bits = storage.bits if storage.mixer_bits is None else storage.mixer_bits
+    for weights, taken, bits in (
+        (counted.mixer, storage.mixers, mixer_bits),
+        (counted.dense, storage.dense, storage.bits),
+        (counted.embedding * counted.tables, storage.tables, storage.bits),
     ):
-        quantized, plain = (quantized + weights, plain) if taken else (quantized, plain + weights)
+        stored += weights * bits if taken else 0
+        plain += 0 if taken else weights
     plain += counted.draft if drafts else 0
-    return math.ceil(quantized * storage.bits / 8 + 2 * plain)
+    return math.ceil(stored / 8 + 2 * plain)
 
 
 def _share_on_fullest(counted: Parameters, storage: Storage, serving: Serving) -> float:

@@ -61,6 +61,13 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
     max_num_seqs: Annotated[
         int | None, typer.Option(help="Requests the engine runs at once; default: by GPU.")
     ] = None,
+    draft_model: Annotated[
+        str | None,
+        typer.Option(
+            help="A drafter with shapes of its own (EAGLE, DFlash, a small model).",
+            metavar="FILE|NAME",
+        ),
+    ] = None,
     draft_layers: Annotated[
         int, typer.Option(help="Layers of a drafter: 1 for MTP or EAGLE, all of a draft model.")
     ] = 0,
@@ -121,6 +128,7 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
         max_model_len=max_model_len,
         max_num_batched_tokens=max_num_batched_tokens,
         max_num_seqs=max_num_seqs,
+        draft_model=draft_model,
         draft_layers=draft_layers,
         speculative_tokens=speculative_tokens,
         prefix_caching=prefix_caching,

@@ -1,5 +1,7 @@
 """Start-up logs of real engines that people posted: capacity must go on matching them."""
 
+import statistics
+
 import pytest
 
 from benchmarks.kv_capacity import Outcome, compare
@@ -64,12 +66,12 @@ def test_weights_and_overhead_are_told_within_gibibytes(told: list[Told]) -> Non
     errors = sorted(abs(one.error_gib) for one in told if one.part == "both")
 
     assert len(errors) >= 20
-    assert errors[len(errors) // 2] <= 1.0
+    assert statistics.median(errors) <= 0.5
     assert sum(error <= 3.0 for error in errors) >= 0.9 * len(errors)
 
 
 def test_the_stated_interval_holds_the_truth_and_is_not_wide(told: list[Told]) -> None:
     both = [one for one in told if one.part == "both"]
 
-    assert sum(one.held for one in both) >= 0.9 * len(both)
-    assert max(one.high_gib - one.low_gib for one in both) <= 8.0 + 1e-9
+    assert sum(one.held for one in both) >= 0.95 * len(both)
+    assert statistics.median(one.high_gib - one.low_gib for one in both) <= 10.0

@@ -199,7 +199,7 @@ def test_a_wrong_configuration_names_its_key(document: dict[str, Any], named: st
         pytest.param({"quant_method": "awq", "bits": 4}, "awq", None, id="AWQ"),
         pytest.param(
             {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"},
-            "nvfp4-all",
+            "nvfp4-fp8",
             None,
             id="mixed, mostly in 4 bits",
         ),

@@ -6,6 +6,7 @@ import pytest
 
 from scaler.capacity.architecture import Parameters
 from scaler.capacity.kv_cache import GIB, Serving
+from scaler.capacity.models import load_model
 from scaler.capacity.weights import weights_on_gpu
 from scaler.errors import ConfigurationError
 from tests.builders import architecture
@@ -23,7 +24,10 @@ MIXTURE = Parameters(
         pytest.param(DENSE, None, 14.0, id="16 bits throughout"),
         pytest.param(DENSE, "fp8", 6 + 2, id="fp8 leaves the tables in 16"),
         pytest.param(DENSE, "awq", 6 * (4 + 20 / 128) / 8 + 2, id="AWQ: scale and zero per 128"),
-        pytest.param(DENSE, "nvfp4", 4 * 4.5 / 8 + 4 + 2, id="ModelOpt leaves attention in 16"),
+        pytest.param(
+            DENSE, "nvfp4", 4 * 4.5 / 8 + 2 + 2, id="attention between 4 and 16, not told"
+        ),
+        pytest.param(DENSE, "nvfp4-fp8", 4 * 4.5 / 8 + 2 + 2, id="attention in 8"),
         pytest.param(MIXTURE, "mxfp4", 100 * 4.25 / 8 + 2 + 2, id="MXFP4: experts alone"),
         pytest.param(DENSE, "int8", 6 + 2, id="int8 likewise"),
         pytest.param(DENSE, "w4a16", 6 * (4 + 16 / 128) / 8 + 2, id="compressed-tensors: per 128"),
@@ -155,7 +159,7 @@ def test_data_parallel_attention_shares_experts() -> None:
     [
         pytest.param(None, 14 / 2 + 1, id="16 bits"),
         pytest.param("fp8", 8 / 2 + 0.5, id="8 bits, as all of attention"),
-        pytest.param("nvfp4", (4 * 4.5 / 8 + 4 + 2) / 2 + 1, id="16 bits, as attention is left"),
+        pytest.param("nvfp4", (4 * 4.5 / 8 + 2 + 2) / 2 + 0.5, id="8 bits, as attention may be"),
     ],
 )
 def test_what_every_rank_holds_whole_is_not_divided(
@@ -198,3 +202,31 @@ def test_an_unknown_format_asks_for_the_weights() -> None:
 def test_a_model_without_a_count_asks_for_the_weights() -> None:
     with pytest.raises(ConfigurationError, match="weights_gib"):
         weights_on_gpu(architecture(), Serving())
+
+
+def test_an_nvfp4_checkpoint_by_name_alone_has_an_interval_for_its_attention() -> None:
+    """Logs of one 27B in NVFP4 had 19.8 and 21.3 GiB: attention in 4, in 8 or in 16 bits."""
+    told = weights_on_gpu(load_model("Qwen3.8-27B-NVFP4"), Serving())
+
+    low, high = told.gpu_bytes - told.slack_bytes, told.gpu_bytes + told.slack_bytes
+    assert all(low / GIB < true < high / GIB for true in (19.78, 21.28))
+    assert told.gpu_bytes / GIB == pytest.approx(19.78, abs=3)
+
+
+def test_embeddings_of_each_layer_stay_in_16_bits() -> None:
+    """A log of gemma-4-E2B with weights in 4 bits had 8.02 GiB: most of it are tables."""
+    told = weights_on_gpu(load_model("google/gemma-4-E2B-it-qat-w4a16-ct"), Serving())
+
+    low, high = told.gpu_bytes - told.slack_bytes, told.gpu_bytes + told.slack_bytes
+    assert low / GIB < 8.02 < high / GIB
+
+
+def test_a_drafter_with_shapes_of_its_own_weighs_something() -> None:
+    drafter = architecture(parameters=DENSE)
+    model = architecture(parameters=DENSE, drafter=drafter)
+
+    alone, drafting = (
+        weights_on_gpu(one, Serving()) for one in (architecture(parameters=DENSE), model)
+    )
+
+    assert drafting.gpu_bytes - alone.gpu_bytes == 12 * BILLION  # its tables are the model's

@@ -4,8 +4,12 @@ SGLang's rules: a pool of tokens, and a second pool where some layers keep less 
 What is left after the weights, less ``1 - mem_fraction_static`` of the GPU, is cut into cells of
 one token. Sliding layers get a pool of their own (``--swa-full-tokens-ratio`` tokens for each token
 of the full layers); states get ``--mamba-full-memory-ratio`` bytes for each byte of token memory.
-Source: SGLang ``model_executor/model_runner.py`` and ``mem_cache/memory_pool.py`` (0.5.23).
+A running request takes several state slots: its own, and those that the prefix cache keeps for it.
+Sources: SGLang ``mem_cache/kv_cache_configurator.py`` (``_calculate_mamba_ratio``),
+``mem_cache/memory_pool.py`` and ``configs/mamba_utils.py``, 0.5.17 to 0.5.23.
 """
+
+import dataclasses
 
 from scaler.capacity.architecture import AttentionCache, Cache, ModelArchitecture, StateCache
 from scaler.errors import ConfigurationError, Problem
@@ -15,6 +19,14 @@ from .capacity import KvCapacity
 from .layout import KvLayout
 from .serving import Serving
 from .tokens import cell_bytes, from_blocks, heaviest_stage
+
+WIDE_BYTES = 4
+"""A state's elements are 32 bits wide by default (``mamba2_state_dtype``)."""
+SLOTS_PER_REQUEST = 5
+"""
+Three, and two that are written in turns (``--mamba-radix-cache-strategy extra_buffer``, with the
+overlapping scheduler): what ``auto`` chooses for most hybrids. Without a radix cache it is one.
+"""
 
 
 def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes: int) -> KvCapacity:
@@ -76,12 +88,14 @@ def _slots(
 ) -> int | None:
     """Return the requests that the second pool admits, or None where there is none."""
     states = sum(
-        pages.state_bytes(cache, architecture, serving).total
+        _state_bytes(cache, architecture, serving)
         for cache in stage
         if isinstance(cache, StateCache)
     )
     if states:
-        return int(available_bytes * serving.mamba_memory_ratio // states)
+        return _requests_of_states(
+            int(available_bytes * serving.mamba_memory_ratio), states, serving
+        )
     spans = [
         cache.window_tokens or cache.chunk_tokens or 0
         for cache in stage
@@ -91,3 +105,23 @@ def _slots(
         return None
     page = serving.block_tokens or 1
     return int(tokens * serving.swa_tokens_ratio) // page * page // (max(spans) + page)
+
+
+def _state_bytes(cache: StateCache, architecture: ModelArchitecture, serving: Serving) -> int:
+    """Return one layer's state: the recurrent part in 32 bits unless something says otherwise."""
+    wide = dataclasses.replace(cache, recurrent_bytes=cache.recurrent_bytes or WIDE_BYTES)
+    plain = dataclasses.replace(serving, speculative_tokens=0)  # drafts have a buffer of their own
+    return pages.state_bytes(wide, architecture, plain).total
+
+
+def _requests_of_states(budget: int, states: int, serving: Serving) -> int:
+    """
+    Return the requests whose states fit into a budget of bytes.
+
+    The pool has one slot more than it gives out; each drafted token of a running request keeps a
+    state of its own beside the slots.
+    """
+    each = 1 if serving.prefix_caching is False else SLOTS_PER_REQUEST
+    drafted = serving.drafted_tokens + 1 if serving.drafted_tokens else 0
+    slots = (budget - states * (1 + drafted)) * each // (states * (each + drafted))
+    return max(0, slots // each)

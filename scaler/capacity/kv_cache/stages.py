@@ -29,5 +29,5 @@ def caches_by_stage(
         tuple(cache for layer in architecture.layers[start : start + size] for cache in layer)
         for start, size in zip(starts, sizes, strict=True)
     ]
-    stages[-1] += architecture.draft_layer * serving.draft_layers
+    stages[-1] += architecture.draft_caches(serving.draft_layers)
     return tuple(stages)

@@ -14,7 +14,7 @@ from typing import Any
 from .fields import Config
 
 KINDS = (
-    ("mixed_precision", "nvfp4-all"),  # 8 bits for some layers, NVFP4 for most
+    ("mixed_precision", "nvfp4-fp8"),  # attention and states in 8 bits, MLPs in NVFP4
     ("nvfp4", "nvfp4"),
     ("mxfp4", "mxfp4"),
     ("fp8", "fp8"),
@@ -99,8 +99,17 @@ def declared_kv_dtype(config: Config) -> str | None:
     return "fp8" if isinstance(scheme, str) and "8" in scheme else None
 
 
+MIXER = re.compile(r"self_attn|linear_attn|mixer|mamba|\.attn|attention")
+WHOLE = re.compile(r"(self_attn|linear_attn|mixer)(\.?\*|\*\.?|$)|re:")
+
+
 def quantizes_mixers(config: Config) -> bool | None:
-    """Return whether attention is quantized too, as the section's exceptions tell; None: silent."""
+    """
+    Return whether attention is quantized too, as the section's exceptions tell; None: silent.
+
+    Exceptions name modules whole (``*self_attn*``) or layer by layer; what is excepted in half of
+    the layers and more is not quantized.
+    """
     section = _section(config) or {}
     beside = config.outer.get("hf_quant_config")
     if isinstance(beside, Mapping) and isinstance(beside.get("quantization"), Mapping):
@@ -108,6 +117,8 @@ def quantizes_mixers(config: Config) -> bool | None:
     for key in ("ignore", "exclude_modules", "modules_to_not_convert"):
         listed = section.get(key)
         if isinstance(listed, list) and listed:
-            whole = [name for name in listed if re.search(r"self_attn(\.?\*|\*\.?|$)", str(name))]
-            return not whole
+            mixers = [str(name) for name in listed if MIXER.search(str(name))]
+            whole = any(WHOLE.search(name) for name in mixers)
+            layers = {found.group() for name in mixers if (found := re.search(r"\d+", name))}
+            return not (whole or 2 * len(layers) >= config.layers)
     return None

@@ -51,17 +51,16 @@ TUNED = (
     "preview",
     "bf16",
     "fp16",
-    "2501",
-    "2503",
-    "2506",
-    "2507",
-    "2509",
-    "2512",
-    "2603",
-    "0528",
-    "0324",
+    "rl",
+    "qat",
+    "ct",
+    "mtp",
+    "distilled",
+    "uncensored",
 )
 """Words that do not change a model's shape."""
+DATE = re.compile(r"\d{4}")
+"""Neither does a month or a day: ``2507``, ``0731``."""
 
 
 def stored_as(name: str) -> str | None:
@@ -149,7 +148,9 @@ def _plain(bare: str) -> str:
     kept = [
         word
         for word in words
-        if word not in TUNED and not any(word == stored for stored, _ in STORED)
+        if word not in TUNED
+        and not DATE.fullmatch(word)
+        and not any(word == stored for stored, _ in STORED)
     ]
     return "-".join(kept)
 

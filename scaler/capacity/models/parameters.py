@@ -23,7 +23,17 @@ from .fields import INTERMEDIATE, Config
 UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}
 TYPICAL_TOWER = 430_000_000
 """Weights of a vision tower that is not described: SigLIP so400m and Qwen's are of this size."""
-UNGATED = ("opt", "phi", "gpt2", "gpt_bigcode", "gpt_neox", "gptj", "starcoder2", "nemotron_h")
+UNGATED = (
+    "opt",
+    "phi",
+    "gpt2",
+    "gpt_bigcode",
+    "gpt_neox",
+    "gptj",
+    "starcoder2",
+    "nemotron_h",
+    "apertus",
+)
 """Families whose MLP has two matrices, not three."""
 TIED = ("gemma", "opt", "gpt2", "cohere", "granitemoehybrid")
 """Families whose input and output share a table unless they say otherwise."""

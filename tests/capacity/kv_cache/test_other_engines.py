@@ -1,5 +1,6 @@
 """SGLang, TGI and TensorRT-LLM: pools of tokens, against logs followed by hand."""
 
+import dataclasses
 import math
 
 import pytest
@@ -37,20 +38,55 @@ def test_sglang_gives_windows_a_pool_of_their_own() -> None:
 
 def test_sglang_admits_as_many_requests_as_it_has_states() -> None:
     hybrid = architecture(*(MAMBA,) * 4, attention())
+    state = 4 * (1024 * 3 * 2 + 32 * 8_192 * 4)  # 32 bits unless the configuration says otherwise
+    slots = int(GIB * 0.9 // state) - 1  # one slot is padding
+
+    serving = Serving(engine=Engine.SGLANG, max_model_len=100)
+    capacity = kv_capacity(hybrid, serving, GIB)
+    alone = kv_capacity(hybrid, dataclasses.replace(serving, prefix_caching=False), GIB)
+
+    assert capacity.request_slots == slots // 5
+    assert capacity.max_concurrency == capacity.request_slots
+    assert alone.request_slots == slots
+
+
+@pytest.mark.parametrize(
+    ("slots", "requests"), [pytest.param(360, 72, id="a large pool"), pytest.param(4, 0, id="none")]
+)
+def test_sglang_logs_pair_slots_with_requests(slots: int, requests: int) -> None:
+    hybrid = architecture(*(MAMBA,) * 4, attention())
+    state = 4 * (1024 * 3 * 2 + 32 * 8_192 * 4)
+
+    memory = math.ceil((slots + 1) * state / 0.9)
+    capacity = kv_capacity(hybrid, Serving(engine=Engine.SGLANG), memory)
+
+    assert capacity.request_slots == requests
+
+
+def test_sglang_keeps_a_state_for_every_drafted_token() -> None:
+    hybrid = architecture(*(MAMBA,) * 4, attention())
+    serving = Serving(engine=Engine.SGLANG, draft_layers=1, speculative_tokens=3)
+    state = 4 * (1024 * 3 * 2 + 32 * 8_192 * 4)
+    # 8 requests of five slots, 4 states for each of 8 + 1 running requests, a padding slot
+    memory = math.ceil((8 * 5 + 1 + 4 * 9) * state / 0.9)
+
+    assert kv_capacity(hybrid, serving, memory).request_slots == 8
+
+
+def test_a_state_may_be_narrower_if_stated() -> None:
+    hybrid = architecture(*(MAMBA,) * 4, attention())
+    serving = Serving(engine=Engine.SGLANG, state_dtype="bfloat16")
     state = 4 * (1024 * 3 * 2 + 32 * 8_192 * 2)
 
-    capacity = kv_capacity(hybrid, Serving(engine=Engine.SGLANG, max_model_len=100), GIB)
-
-    assert capacity.request_slots == int(GIB * 0.9 // state)
-    assert capacity.max_concurrency == capacity.request_slots
+    assert kv_capacity(hybrid, serving, GIB).request_slots == (int(GIB * 0.9 // state) - 1) // 5
 
 
 def test_sglang_admits_no_more_than_its_tokens_hold_either() -> None:
     hybrid = architecture(*(MAMBA,) * 4, attention())
 
-    capacity = kv_capacity(hybrid, Serving(engine=Engine.SGLANG, max_model_len=4_096), GIB)
+    capacity = kv_capacity(hybrid, Serving(engine=Engine.SGLANG, max_model_len=16_384), GIB)
 
-    assert capacity.max_concurrency == 262_144 / 4_096 < (capacity.request_slots or 0)
+    assert capacity.max_concurrency == 262_144 / 16_384 < (capacity.request_slots or 0)
 
 
 def test_sglang_without_a_full_layer_has_one_pool() -> None:

@@ -1,7 +1,10 @@
 """Layers dealt out to pipeline stages, as vLLM deals them."""
 
+import dataclasses
+
 import pytest
 
+from scaler.capacity.architecture import IndexerCache, LatentCache
 from scaler.capacity.kv_cache import Serving, stages
 from tests.builders import architecture, attention
 
@@ -30,3 +33,20 @@ def test_a_stage_has_the_caches_of_its_layers_and_the_last_the_drafters() -> Non
     )
 
     assert found == (layers[:3], (*layers[3:], layers[4], layers[4]))
+
+
+def test_a_drafter_with_shapes_of_its_own_brings_its_own_caches() -> None:
+    drafter = architecture(attention(2), attention(1))
+    model = dataclasses.replace(architecture(attention(4)), drafter=drafter)
+
+    assert stages.caches_by_stage(model, Serving(draft_layers=2)) == (
+        (attention(4), attention(2), attention(1)),
+    )
+
+
+def test_a_draft_layer_has_an_indexer_of_its_own_where_layers_share_one() -> None:
+    latent = LatentCache(rank=512, rope_dim=64, heads=8, sparse=True)
+    indexer = IndexerCache(head_dim=128)
+    model = dataclasses.replace(architecture(latent), layers=((latent, indexer), (latent,)))
+
+    assert model.draft_layer == (latent, indexer)
