@@ -7,6 +7,7 @@ from scaler.decision.policy import SignalName
 from scaler.documents.capacity import knows_memory, planned_replica
 from scaler.documents.engines import engine_profiles
 from scaler.documents.forms import DURATIONS
+from scaler.documents.gateways import gateway_profile
 from scaler.documents.keys import read
 from scaler.documents.metadata import KEYS
 from scaler.source import Role
@@ -64,6 +65,14 @@ def waking(seen: Seen) -> Iterator[Finding]:
             "0 without a gateway or arrivalQuery: engines have no series at zero replicas, so "
             "that kvtide never sees the request that should wake it. State minReplicaCount: 1, or "
             "a gateway",
+        )
+        return
+    gateway = gateway_profile(seen.configuration, str(workload.gateway))
+    if workload.arrival_query is None and gateway is not None and gateway.cannot_wake:
+        yield error(
+            field,
+            f"0 behind the gateway {gateway.name}: {gateway.cannot_wake}, so that nothing wakes it."
+            " State minReplicaCount: 1, or an arrivalQuery",
         )
     elif seen.spec.type == "external":
         polling = seen.object.spec.polling_interval or POLLING_INTERVAL_S

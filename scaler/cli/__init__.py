@@ -13,7 +13,7 @@ import typer
 
 from scaler.errors import ConfigurationError, KvtideError
 
-from . import backtest, capacity, check, controller, demo, explain, mock, serve, simulate
+from . import backtest, capacity, check, controller, demo, doctor, explain, mock, serve, simulate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +26,7 @@ for command in (
     capacity.capacity,
     explain.explain,
     check.check,
+    doctor.doctor,
     controller.controller,
     mock.mock,
     simulate.simulate,

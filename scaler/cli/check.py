@@ -15,10 +15,16 @@ def check(
     ],
     *,
     config: Config = None,
+    live: Annotated[
+        str | None,
+        typer.Option(help="Also look what is there in this Prometheus (doctor).", metavar="URL"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """
     Say what is wrong or unwise in ScaledObjects: 0 fine or warnings only, 1 with errors.
+
+    With --live also what is there of each, and 1 where a decision cannot be made.
 
     Example: kvtide check chat.yaml training.yaml --config kvtide.yaml
     """
@@ -31,5 +37,16 @@ def check(
     configuration = load_configuration(config)
     settings(flags={}, file=configuration.server)
     checked = check_files({str(path): read_text(path) for path in files}, configuration)
-    show(findings_json(checked) if as_json else findings_text(checked))
-    raise typer.Exit(1 if checked.errors else 0)
+    if live is None or checked.errors:  # what is wrong in a file cannot be looked for
+        show(findings_json(checked) if as_json else findings_text(checked))
+        raise typer.Exit(1 if checked.errors else 0)
+    from scaler.report.doctor import doctor_text
+
+    from .examination import examine
+
+    found = examine(files, prometheus=live, config=config, watch="0s")
+    if as_json:
+        show({**findings_json(checked), "live": found})
+    else:
+        show(f"{findings_text(checked)}\n\n{doctor_text(found)}")
+    raise typer.Exit(0 if found["ok"] else 1)

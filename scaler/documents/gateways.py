@@ -27,6 +27,12 @@ def gateway_profiles(configuration: Configuration) -> Mapping[str, GatewayProfil
     }
 
 
+def gateway_profile(configuration: Configuration, name: str) -> GatewayProfile | None:
+    """Return one gateway; None: nobody knows one of that name."""
+    document = {**_shipped(), **configuration.gateways}.get(name)
+    return None if document is None else parse_gateways({name: document})[name]
+
+
 def gateway_names(configuration: Configuration) -> frozenset[str]:
     """Return what ``gateway:`` may be."""
     return frozenset({*_shipped(), *configuration.gateways})

@@ -5,10 +5,11 @@ A few queries for few workloads, and only while they are silent: what is found e
 of the decision that could not be made, and in ``kvtide doctor``.
 """
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 
-from scaler.errors import SourceError
+from scaler.errors import ConfigurationError, SourceError
 from scaler.source import Workload
 
 from .asks import MINUTE_S
@@ -16,7 +17,9 @@ from .assemble import Assembly
 from .cluster import ClusterFacts
 from .engines.known import AUTO
 from .engines.profile import LIVE, EngineProfile
-from .nearby import Sight, what_is_there
+from .gateways.known import AtGateway
+from .gateways.profile import GatewayProfile, rows_of
+from .nearby import Sight, labels_of, what_is_there
 from .promql import Matcher
 from .reader import Reader, Round
 from .series import Subject
@@ -24,40 +27,98 @@ from .wanted import Exporter
 
 logger = logging.getLogger("kvtide.prometheus")
 
-_MOST_WORKLOADS = 5
+_MOST_AT_ONCE = 5
 """Looked at in one round; the others have their turn in the next ones."""
 _MOST_PODS = 20
+
+Place = tuple[Exporter, str]
+"""An exporter of a workload, by its key."""
 
 
 class Lookout:
     """Remembers, by workload, what was seen the last time that it was looked at."""
 
     def __init__(
-        self, reader: Reader, assembly: Assembly, profiles: Mapping[str, EngineProfile]
+        self,
+        reader: Reader,
+        assembly: Assembly,
+        *,
+        profiles: Mapping[str, EngineProfile],
+        gateways: Mapping[str, GatewayProfile],
     ) -> None:
         self._reader = reader
         self._assembly = assembly
         self._profiles = profiles
-        self._seen: dict[str, tuple[float, str]] = {}
+        self._gateways = gateways
+        self._seen: dict[Place, tuple[float, str]] = {}
 
     def of(self, workload: Workload) -> str | None:
         """Say what is there in place of a workload's readings; None: it speaks, or sleeps."""
-        seen = self._seen.get(workload.key)
+        return self._said(workload, Exporter.ENGINE)
+
+    def of_gateway(self, workload: Workload) -> str | None:
+        """Say what is there in place of its gateway's series; None: it speaks."""
+        return self._said(workload, Exporter.GATEWAY)
+
+    def _said(self, workload: Workload, exporter: Exporter) -> str | None:
+        seen = self._seen.get((exporter, workload.key))
         return None if seen is None else seen[1]
 
     async def look(self, workloads: Sequence[Workload], round_: Round, now_s: float) -> None:
         """Look at the silent ones that were not looked at within a minute."""
-        silent = [one for one in workloads if self._is_silent(one, now_s)]
-        keys = {workload.key for workload in silent}
-        self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
-        due = [one for one in silent if now_s - self._seen.get(one.key, (0.0,))[0] >= MINUTE_S]
-        for workload in due[:_MOST_WORKLOADS]:
+        silent: dict[Place, Workload] = {
+            (exporter, one.key): one
+            for exporter, is_silent in (
+                (Exporter.ENGINE, self._is_silent),
+                (Exporter.GATEWAY, self._has_silent_gateway),
+            )
+            for one in workloads
+            if is_silent(one, now_s)
+        }
+        self._seen = {place: seen for place, seen in self._seen.items() if place in silent}
+        due = [place for place in silent if now_s - self._seen.get(place, (0.0,))[0] >= MINUTE_S]
+        for place in due[:_MOST_AT_ONCE]:
+            workload = silent[place]
             try:
-                sight = await self._sight(workload, round_, now_s)
+                said = await self._looked(place[0], workload, round_, now_s)
             except SourceError as error:
                 logger.info("what is there of %s could not be looked at: %s", workload.key, error)
                 continue
-            self._seen[workload.key] = (now_s, what_is_there(sight, self._profiles))
+            self._seen[place] = (now_s, said)
+
+    async def _looked(
+        self, exporter: Exporter, workload: Workload, round_: Round, now_s: float
+    ) -> str:
+        if exporter is Exporter.GATEWAY:
+            return await self._at_gateway(workload, round_, now_s)
+        return what_is_there(await self._sight(workload, round_, now_s), self._profiles)
+
+    def _has_silent_gateway(self, workload: Workload, now_s: float) -> bool:
+        """Whether a gateway that is known is named and says nothing."""
+        if workload.gateway not in self._gateways:
+            return False
+        stale_after_s = self._assembly.intervals.stale_after_s(Exporter.GATEWAY)
+        told = dataclasses.replace(workload, arrival_query=None)
+        try:
+            at = self._assembly.gateways.at(told, at_s=now_s, stale_after_s=stale_after_s)
+        except ConfigurationError:
+            return False  # which its window says
+        return at == AtGateway()
+
+    async def _at_gateway(self, workload: Workload, round_: Round, now_s: float) -> str:
+        """Say which preset would fit the selected rows, else under which labels others are."""
+        profile = self._gateways[str(workload.gateway)]
+        known = {m: n for n, one in self._gateways.items() for r in one.readings for m in r.metrics}
+        where = [(label, "=~", text) for label, text in rows_of(profile, workload).items()]
+        names = await self._reader.names_at(where, [*known], round_, now_s)
+        fitting = {known[name]: name for name in sorted(names) if name in known}
+        fitting.pop(profile.name, None)
+        if fitting:
+            others = ", ".join(f"{preset} ({name})" for preset, name in fitting.items())
+            return f"what it selects has the names of another preset: {others}"
+        own = [metric for reading in profile.readings for metric in reading.metrics]
+        elsewhere = await self._reader.some_of(own, round_, now_s)
+        return labels_of(profile.name, elsewhere, [label for label, _, _ in where])
 
     def _is_silent(self, workload: Workload, now_s: float) -> bool:
         """Whether a workload that is not known to be at zero has no engine series at all."""
@@ -96,7 +157,7 @@ class Lookout:
         ]
         found = set[str]()
         for labels in {_where(track.labels, track.subject) for track in tracks}:
-            found |= await self._reader.names_at(labels, known, round_, now_s)
+            found |= await self._reader.names_at(labels, known, round_, now_s, any_name=True)
         return frozenset(found)
 
     def _expected(self, workload: Workload) -> list[str]:

@@ -33,7 +33,7 @@ class Names:
 
     def may_be_refused(self, error: SourceError) -> bool:
         """Whether an error may be the refusal of several names in one selector."""
-        return not self.one_by_one and error.kind == "http" and " answered 4" in str(error)
+        return not self.one_by_one and error.kind == "http" and error.of_the_query
 
     @contextlib.contextmanager
     def asked_one_by_one(self) -> Iterator[None]:

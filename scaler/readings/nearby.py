@@ -8,7 +8,7 @@ pods may be there with other labels. A sentence for each, with what would mend i
 
 import dataclasses
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .engines.profile import LIVE, EngineProfile
 
@@ -95,6 +95,18 @@ def _labelled(rows: Iterable[Mapping[str, str]]) -> str:
         several = ", ".join(f"{label}={text}" for label, text in sorted(first.items()) if text)
         return f"no label of a pod or namespace: {several}"
     return ", ".join(f"{label}={text}" for label, text in shown.items())
+
+
+def labels_of(what: str, rows: Sequence[Mapping[str, str]], asked: Collection[str]) -> str:
+    """Say which values the labels that were asked by have where series are, at most a few."""
+    if not rows:
+        return f"the server has no series of {what} at all"
+    values = {label: sorted({row.get(label, "") for row in rows}) for label in sorted(asked)}
+    shown = "; ".join(
+        f"{label} is {' or '.join(text or '(absent)' for text in texts)}"
+        for label, texts in values.items()
+    )
+    return f"there are series of {what} whose {shown}"
 
 
 def _fits(profile: EngineProfile, names: Collection[str]) -> bool:

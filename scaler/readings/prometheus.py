@@ -8,10 +8,11 @@ kind says what happened: refused, timeout, http, format, partial or limit.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import io
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import requests
 import urllib3
@@ -23,6 +24,9 @@ from scaler.errors import SourceError
 
 from .credentials import Credentials
 from .replies import Row, TooManySeriesError, refusal_of, refuse_partial, rows_of
+from .server_kind import ServerKind, kind_of
+
+Answer = TypeVar("Answer")
 
 MOST_BYTES = 10_000_000
 """A longer reply is an error of kind ``limit``: whoever asks must ask for less at once."""
@@ -40,10 +44,11 @@ class PrometheusApi:
     def __init__(self, server: PrometheusServer) -> None:
         self._server = server
         self._credentials = Credentials(server)
+        self._session = _Session(server)
         self._client = PrometheusConnect(
             url=server.request_url,
             headers=dict(server.headers),
-            session=_Session(server),
+            session=self._session,
             retry=Retry(total=0),
             auth=_Authorization(self._credentials),
             timeout=server.timeout_s,
@@ -62,12 +67,58 @@ class PrometheusApi:
         Raises:
             SourceError: no full answer in time.
         """
+        return await self._in_thread(self._ask, promql, at_s)
+
+    async def kind(self) -> ServerKind:
+        """
+        Return which server this is, as far as its build information tells.
+
+        Raises:
+            SourceError: it did not answer that it has none.
+        """
+        try:
+            return kind_of(await self._in_thread(self._get, "/api/v1/status/buildinfo"))
+        except SourceError as error:
+            if error.kind not in ("http", "format"):
+                raise
+            return ServerKind()
+
+    async def skew_s(self, clock: Callable[[], float]) -> float:
+        """
+        Return how far the server's clock is ahead of ``clock``, by one question (seconds).
+
+        Raises:
+            SourceError: it did not answer.
+        """
+        asked_s = clock()
+        document = await self._in_thread(self._get, "/api/v1/query?query=time()")
+        answered_s = clock()
+        try:
+            result = document["data"]["result"]
+            now_s = float(result[1] if isinstance(result[1], str) else result[0]["value"][1])
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise SourceError("format", f"{self._server.shown_url}: no time in time()") from None
+        return now_s - (asked_s + answered_s) / 2
+
+    async def _in_thread(self, work: Callable[..., Answer], *arguments: object) -> Answer:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._server.timeout_s):
-                return await loop.run_in_executor(self._threads, self._ask, promql, at_s)
+                return await loop.run_in_executor(self._threads, work, *arguments)
         except TimeoutError:
             raise self._late() from None
+
+    def _get(self, path: str) -> Any:  # noqa: ANN401
+        """Return the document that a page of the server holds."""
+        with self._telling():
+            return self._session.request(
+                "GET",
+                self._server.request_url + path,
+                params={},
+                headers=dict(self._server.headers),
+                auth=_Authorization(self._credentials),
+                timeout=self._server.timeout_s,
+            ).json()
 
     def close(self) -> None:
         """Drop connections; queries under way end on their own."""
@@ -76,9 +127,15 @@ class PrometheusApi:
 
     def _ask(self, promql: str, at_s: float) -> list[Row]:
         params = {"time": f"{at_s:.3f}", "timeout": f"{self._server.timeout_s:g}s"}
-        try:
+        with self._telling():
             result = self._client.custom_query(promql, {**params, **dict(self._server.params)})
             return rows_of(result, most=self._server.max_series)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Make a SourceError of whatever goes wrong in the body."""
+        try:
+            yield
         except SourceError as error:
             raise self._told(error) from None
         except (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError):

@@ -8,7 +8,7 @@ blinds its own namespaces and no other; what was read before stays, and grows ol
 
 import dataclasses
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from scaler.configuration import PrometheusServer
 from scaler.decision.pool import Node, Units
@@ -20,6 +20,7 @@ from .arrivals import ArrivalQueries
 from .asks import MINUTE_S, Plan
 from .assemble import Assembly
 from .engines.profile import EngineProfile
+from .examination import Examination, ServerFacts, examine
 from .gateways.profile import GatewayProfile
 from .kubernetes.known import KnownCluster
 from .lookout import Lookout
@@ -78,7 +79,9 @@ class PrometheusSource:
         self._copies = server.replica_labels
         self._arrivals = ArrivalQueries(queries or {})
         self._plan = Plan()
-        self._lookout = Lookout(self._reader, self._assembly, profiles)
+        self._lookout = Lookout(
+            self._reader, self._assembly, profiles=profiles, gateways=gateways or {}
+        )
         self._past = Past(self._reader, self._assembly, self._arrivals)
         self._probed_s = -MINUTE_S
         self._measured_s = -MINUTE_S
@@ -180,6 +183,10 @@ class PrometheusSource:
             if why is None:
                 raise
             raise NoDataError(f"{error}; {why}", newest_s=error.newest_s) from None
+        at_gateway = self._lookout.of_gateway(workload)
+        if window.gateway_silent is not None and at_gateway is not None:
+            silent = f"{window.gateway_silent}; {at_gateway}"
+            window = dataclasses.replace(window, gateway_silent=silent)
         return window if instead is None else dataclasses.replace(window, instead=instead)
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
@@ -190,6 +197,49 @@ class PrometheusSource:
     def units(self, resource: str | None, workload: Workload, now_s: float) -> Units:
         """Return what a workload's pods hold; see :class:`~scaler.source.Source`."""
         return self._assembly.units(resource, self._known.resolved(workload), now_s)
+
+    def examine(self, workload: Workload, now_s: float) -> Examination:
+        """
+        Return what there is of a workload, as it was read last.
+
+        Raises:
+            ConfigurationError: it names an engine or a gateway that nobody knows.
+        """
+        workload = self._known.resolved(workload)
+        return examine(
+            self._assembly,
+            workload,
+            now_s,
+            instead=self._lookout.of(workload),
+            gateway_instead=self._lookout.of_gateway(workload),
+        )
+
+    async def about_server(self, clock: Callable[[], float]) -> ServerFacts:
+        """
+        Return what is known of the server; of its exporters what the last refresh found.
+
+        Raises:
+            SourceError: it did not answer.
+        """
+        kind, skew_s = await self._reader.about_server(clock)
+        return ServerFacts(
+            kind=kind,
+            clock_ahead_s=skew_s,
+            exact_names=self._reader.asks_exact_names,
+            has_cluster=self._reader.has(Exporter.CLUSTER),
+            has_gpus=self._reader.has(Exporter.GPU),
+        )
+
+    async def newest_s(self, workload: Workload, now_s: float) -> float | None:
+        """
+        Return the time of the newest sample of a workload's engine in its namespace.
+
+        Raises:
+            SourceError: the server did not answer.
+        """
+        metrics = self._assembly.engines.sign_metrics([workload])
+        back_s = self._assembly.intervals.stale_after_s(Exporter.ENGINE)
+        return await self._reader.newest_s(metrics, workload.namespace, now_s, back_s)
 
     async def close(self) -> None:
         """Drop the connections."""

@@ -7,7 +7,7 @@ the round instead of asking on; every error is noted by exporter and namespace.
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
@@ -21,6 +21,7 @@ from .prometheus import PrometheusApi
 from .promql import Matcher
 from .replies import Row, TooManySeriesError
 from .series import Point
+from .server_kind import ServerKind
 from .wanted import Exporter
 
 logger = logging.getLogger("kvtide.prometheus")
@@ -102,6 +103,15 @@ class Reader:
         """Drop the connections."""
         self._api.close()
 
+    async def about_server(self, clock: Callable[[], float]) -> tuple[ServerKind, float]:
+        """
+        Return which server this is, and how many seconds its clock is ahead of ``clock``.
+
+        Raises:
+            SourceError: it did not answer.
+        """
+        return await self._api.kind(), await self._api.skew_s(clock)
+
     async def probe(
         self, engines: Iterable[str], namespaces: Collection[str], now_s: float
     ) -> None:
@@ -140,6 +150,31 @@ class Reader:
             with self._names.asked_one_by_one():
                 rows = await self._api.query(query(), now_s)
         return {labels.get(promql.EXISTS, "") for labels, _ in rows}
+
+    @property
+    def asks_exact_names(self) -> bool:
+        """Whether the server was found to refuse several names in one selector."""
+        return self._names.one_by_one
+
+    def has(self, exporter: Exporter) -> bool:
+        """Whether an exporter was there at the last probe."""
+        return bool(self._labels.get(exporter))
+
+    async def newest_s(
+        self, metrics: Sequence[str], namespace: str, now_s: float, back_s: float
+    ) -> float | None:
+        """
+        Return the time of the newest sample of some metrics in a namespace; None: there is none.
+
+        Raises:
+            SourceError: the server did not answer.
+        """
+        found: list[float] = []
+        for label in self._labels.get(Exporter.ENGINE, ()):
+            for chosen in self._selectors(metrics, _named(label, {namespace})):
+                rows = await self._api.query(promql.raw(chosen, back_s), now_s)
+                found += [points[-1][0] for _, points in rows if points]
+        return max(found, default=None)
 
     @property
     def found_all(self) -> bool:
@@ -192,16 +227,22 @@ class Reader:
                 return
 
     async def names_at(
-        self, target: Sequence[Matcher], candidates: Sequence[str], round_: Round, now_s: float
+        self,
+        target: Sequence[Matcher],
+        candidates: Sequence[str],
+        round_: Round,
+        now_s: float,
+        *,
+        any_name: bool = False,
     ) -> set[str]:
         """
-        Return the names of the metrics that a target has; of candidates, where only they are told.
+        Return those of some names that a target has; any that it has, where the server tells.
 
         Raises:
             SourceError: the server did not answer.
         """
         if not self._names.one_by_one:
-            (chosen,) = self._selectors((), target)
+            (chosen,) = self._selectors(() if any_name else candidates, target)
             rows = await round_.query(promql.names(chosen), now_s)
             return {labels["__name__"] for labels, _ in rows if "__name__" in labels}
         chosen_by_name = {self._selectors((one,), target)[0]: one for one in candidates}

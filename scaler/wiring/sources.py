@@ -32,12 +32,30 @@ async def prometheus(
         ConfigurationError: no server is named, an engine is described wrongly, or a file of
             credentials holds none.
     """
+    read = servers(configuration, known)
+    async with contextlib.AsyncExitStack() as ends:
+        for server in read.values():
+            ends.push_async_callback(server.close)
+        apart = Apart(SeveralSources(read))
+        ends.callback(apart.close)
+        yield apart
+
+
+def servers(
+    configuration: Configuration, known: KnownCluster | None = None
+) -> dict[str, PrometheusSource]:
+    """
+    Return the servers of a configuration by name; whoever asks for them closes them.
+
+    Raises:
+        ConfigurationError: as :func:`prometheus`.
+    """
     if not configuration.prometheus:
         example = "a server in the file of --config: prometheus: {default: {url: http://…:9090}}"
         raise ConfigurationError(Problem(field="prometheus", got="nothing", allowed=example))
     _check_credentials(configuration)
     profiles, gateways = engine_profiles(configuration), gateway_profiles(configuration)
-    servers = {
+    return {
         name: PrometheusSource(
             server,
             profiles=profiles,
@@ -47,12 +65,6 @@ async def prometheus(
         )
         for name, server in configuration.prometheus.items()
     }
-    async with contextlib.AsyncExitStack() as ends:
-        for server in servers.values():
-            ends.push_async_callback(server.close)
-        apart = Apart(SeveralSources(servers))
-        ends.callback(apart.close)
-        yield apart
 
 
 def _check_credentials(configuration: Configuration) -> None:

@@ -74,10 +74,10 @@ SLOW_SCRAPES = Configuration(
             url="http://prometheus:9090", scrape_interval=ScrapeIntervals(engine_s=15.0)
         )
     },
-    gateways={"edge": {}},
+    gateways={"edge": {"in_flight": "edge_held"}},
 )
 HOUSE = Configuration(
-    gateways={"edge": {}},
+    gateways={"edge": {"in_flight": "edge_held"}},
     engines={"house": {"extends": "vllm", "allocates_up_front": False}},
 )
 ABSENT = object()

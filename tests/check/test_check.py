@@ -266,6 +266,17 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
+            {
+                "minReplicaCount": 0,
+                **metadata(gateway="dynamo", gatewaySelector="model=m"),
+            },
+            "error",
+            "spec.minReplicaCount",
+            "without a worker the frontend answers 404 and counts nothing",
+            id="zero behind a gateway that shows no request then",
+        ),
+        pytest.param(
+            CHAT,
             {"minReplicaCount": 0, "triggers.0.type": "external", **metadata(gateway="edge")},
             "warning",
             "spec.triggers.type",

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import web
@@ -51,6 +52,8 @@ class FakePrometheus:
         """Longer ranges are more samples than it loads (--query.max-samples)."""
         self.delay_s = 0.0
         self.warnings: list[str] = []
+        self.build: dict[str, str] | None = None
+        """What its page of build information says; None: it has none."""
         self.exact_names = False
         """Refuses a matcher on ``__name__`` other than an exact one, as Google's does."""
         self.drips = False
@@ -73,6 +76,15 @@ class FakePrometheus:
                 }
                 labels = {"__name__": sample.name, **moved, **target}
                 self._add(labels, at_s, float(sample.value), place)
+
+    async def tell(self, request: web.Request) -> web.StreamResponse:
+        """Answer what is asked by GET: what the server is, and what time it is."""
+        if request.path.endswith("/buildinfo"):
+            if self.build is None:
+                return web.json_response({"error": "no such page"}, status=404)
+            return web.json_response({"status": "success", "data": self.build})
+        now = [time.time(), str(time.time())]  # noqa: TID251 -- a server's own clock
+        return web.json_response({"data": {"resultType": "scalar", "result": now}})
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         form = {key: str(value) for key, value in (await request.post()).items()}
@@ -197,6 +209,7 @@ async def fake_prometheus(
     fake = fake or FakePrometheus()
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.router.add_post("/api/v1/query", fake.handle)
+    app.router.add_get("/api/v1/{page:query|status/buildinfo}", fake.tell)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()

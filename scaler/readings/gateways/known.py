@@ -110,13 +110,25 @@ class KnownGateways:
         where = ", ".join(f'{label}=~"{pattern}"' for label, pattern in sorted(chosen))
         return f"the gateway {profile.name} has no fresh series ({names} with {where})"
 
+    def found(self, workload: Workload) -> Iterator[tuple[str, Reading, list[tuple[str, Track]]]]:
+        """Yield each reading of a workload's gateway by its field, with its series and names."""
+        if workload.gateway is None:
+            return
+        profile = self._profile(workload)
+        chosen = rows_of(profile, workload)
+        for field in ("in_flight", "waiting", "arrivals"):
+            for reading in getattr(profile, field):
+                series = [
+                    (metric, track)
+                    for metric in reading.metrics
+                    for track in self._selected(workload, metric, chosen)
+                ]
+                yield field, reading, series
+
     def tracks(self, workload: Workload) -> Iterator[Track]:
         """Yield the series of a workload's gateway."""
-        if workload.gateway is not None:
-            profile = self._profile(workload)
-            for reading in profile.readings:
-                for metric in reading.metrics:
-                    yield from self._selected(workload, metric, rows_of(profile, workload))
+        for _, _, series in self.found(workload):
+            yield from (track for _, track in series)
 
     def about(self, workload: Workload) -> tuple[Subject, ...]:
         """Return the subjects whose series these readings come from."""

@@ -1,0 +1,34 @@
+"""What is there of the ScaledObjects of files in the Prometheus that their triggers name."""
+
+import asyncio
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from scaler.check.triggers import triggers_in
+from scaler.files import read_text
+from scaler.wiring.doctor import examined
+
+from .explanation import configuration_of
+from .flags import duration_s
+
+LONGEST_WATCH_S = 300.0
+
+
+def examine(
+    files: Sequence[pathlib.Path],
+    *,
+    prometheus: str | None,
+    config: pathlib.Path | None,
+    watch: str,
+) -> dict[str, Any]:
+    """
+    Return the document of ``kvtide doctor``.
+
+    Raises:
+        ConfigurationError: in a flag, a file or a trigger.
+    """
+    watch_s = duration_s("--watch", watch, most_s=LONGEST_WATCH_S)
+    configuration = configuration_of(config, prometheus)
+    triggers = triggers_in({str(path): read_text(path) for path in files}, configuration)
+    return asyncio.run(examined(triggers, configuration=configuration, watch_s=watch_s))

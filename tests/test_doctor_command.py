@@ -1,0 +1,161 @@
+"""``kvtide doctor`` and ``check --live``, as processes of their own."""
+
+import asyncio
+import json
+import sys
+import time
+
+import pytest
+
+from tests.fakes.fake_prometheus import fake_prometheus
+from tests.readings.worlds import busy, row
+
+OBJECT = """
+kind: ScaledObject
+metadata: {name: llm, namespace: serve}
+spec:
+  scaleTargetRef: {name: llm, kind: StatefulSet}
+  minReplicaCount: 1
+  maxReplicaCount: 4
+  triggers:
+  - type: external-push
+    metadata:
+      scalerAddress: kvtide:6000
+      metrics: concurrency
+      maxConcurrency: "4"
+"""
+POD = {"namespace": "serve", "pod": "llm-0"}
+MINUTE = range(-90, 1, 5)
+
+
+@pytest.fixture
+async def fake():
+    async with fake_prometheus() as running:
+        running.build = {"version": "2.42.0", "revision": "x"}
+        yield running
+
+
+def scraped(fake, page, **labels):
+    now_s = time.time()  # noqa: TID251 -- the command reads the clock itself
+    for age_s in MINUTE:
+        fake.scrape(now_s + age_s, page(age_s), **{**POD, **labels})
+
+
+async def run(fake, folder, *more, command="doctor", text=OBJECT):
+    manifest = folder / "llm.yaml"
+    manifest.write_text(text, encoding="utf-8")
+    flags = {"doctor": ["--prometheus", fake.url, "--watch", "0s"], "check": ["--live", fake.url]}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scaler", command, str(manifest), *flags[command], *more),
+        stdout=-1,
+        stderr=-1,
+    )
+    out, err = await process.communicate()
+    assert not err, err.decode()
+    return process.returncode, out.decode()
+
+
+def load(age_s):
+    return busy(running=2, generation_tokens_total=1e6 + age_s)
+
+
+async def test_what_is_there_is_told_and_what_its_lack_switches_off(fake, tmp_path):
+    scraped(fake, load)
+    status, out = await run(fake, tmp_path, "--json")
+    document = json.loads(out)
+    assert status == 0
+    assert document["ok"]
+    server = document["servers"]["default"]
+    assert (server["kind"], server["version"]) == ("Prometheus", "2.42.0")
+    assert abs(server["clock_ahead_s"]) < 5
+    assert (server["kube_state_metrics"], server["dcgm_exporter"]) == (False, False)
+    (one,) = document["objects"]
+    found = {reading["field"]: reading for reading in one["readings"]}
+    assert found["requests_running"]["name"] == "vllm:num_requests_running"
+    assert found["requests_running"]["interval_s"] == pytest.approx(5, abs=0.1)
+    assert found["steps_total"]["series"] == 0
+    assert any("work" in missing["switches_off"] for missing in one["missing"])
+    assert (one["pods"], one["up"], one["named_by"]) == (["llm-0"], 1, ["namespace", "pod"])
+
+
+async def test_it_is_told_in_words(fake, tmp_path):
+    scraped(fake, load)
+    status, out = await run(fake, tmp_path)
+    assert status == 0
+    assert "is       Prometheus 2.42.0" in out
+    assert "without steps_total" in out
+    assert out.endswith("a decision can be made for every object\n")
+
+
+async def test_a_profile_that_does_not_fit_is_told_and_the_status_says_so(fake, tmp_path):
+    scraped(fake, lambda _: row("sglang:num_running_reqs", 1) + row("sglang:num_queue_reqs", 0))
+    status, out = await run(fake, tmp_path)
+    assert status == 1
+    assert "engine: sglang" in out
+    assert "no decision can be made for serve/llm" in out
+
+
+async def test_labels_that_nobody_knows_are_shown(fake, tmp_path):
+    scraped(fake, load, namespace="", pod="", where_ns="serve", pod_of="llm-0")
+    status, out = await run(fake, tmp_path)
+    assert status == 1
+    assert "pod_of=llm-0" in out
+
+
+async def test_copies_of_two_replicas_of_a_prometheus_are_told(fake, tmp_path):
+    for replica in ("a", "b"):
+        scraped(fake, load, prometheus_replica=replica)
+    status, out = await run(fake, tmp_path)
+    assert status == 0
+    assert "told apart by prometheus_replica (a, b), and count once" in out
+
+
+GATEWAY = OBJECT.replace(
+    "      metrics:", "      gateway: GATEWAY\n      gatewaySelector: SELECTOR\n      metrics:"
+)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "selector", "says"),
+    [
+        pytest.param(
+            "dynamo", "model=tyni", "there are series of dynamo whose model is tiny", id="misspelt"
+        ),
+        pytest.param(
+            "kthena",
+            "model=tiny",
+            "the names of another preset: dynamo (dynamo_frontend_active_requests)",
+            id="another preset",
+        ),
+        pytest.param(
+            "nginx",
+            "server_zone=llm",
+            "the server has no series of nginx at all",
+            id="no such gateway",
+        ),
+    ],
+)
+async def test_a_gateway_that_is_not_there_is_told(fake, tmp_path, gateway, selector, says):
+    scraped(fake, load)
+    scraped(fake, lambda _: row("dynamo_frontend_active_requests", 0, model="tiny"), pod="front-0")
+    text = GATEWAY.replace("GATEWAY", gateway).replace("SELECTOR", selector)
+    _, out = await run(fake, tmp_path, text=text)
+    assert says in out
+
+
+async def test_check_looks_as_well_where_it_is_told_to(fake, tmp_path):
+    scraped(fake, lambda _: row("go_goroutines", 1))
+    status, out = await run(fake, tmp_path, "--json", command="check")
+    document = json.loads(out)
+    assert status == 1
+    assert document["ok"]
+    assert not document["live"]["ok"]
+
+
+async def test_a_server_that_does_not_answer_is_told(tmp_path):
+    class Nobody:
+        url = "http://127.0.0.1:9"
+
+    status, out = await run(Nobody, tmp_path)
+    assert status == 1
+    assert "refused" in out
