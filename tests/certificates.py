@@ -17,8 +17,8 @@ def authority(folder: pathlib.Path) -> None:
     )
 
 
-def certificate(folder: pathlib.Path, name: str, serial: int) -> None:
-    """Make ``name``.crt and ``name``.key for localhost, signed by the authority."""
+def certificate(folder: pathlib.Path, name: str, serial: int, *, days: int = 2) -> None:
+    """Make ``name``.crt and ``name``.key for localhost, signed; over already with -1 ``days``."""
     extensions = ("subjectAltName=DNS:localhost,IP:127.0.0.1", "authorityKeyIdentifier=keyid")
     (folder / "extensions").write_text("\n".join(extensions))
     _openssl(
@@ -28,9 +28,14 @@ def certificate(folder: pathlib.Path, name: str, serial: int) -> None:
     )
     _openssl(
         folder,
-        f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -days 2 -set_serial {serial}"
+        f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -days {days} -set_serial {serial}"
         f" -extfile extensions -out {name}.crt",
     )
+
+
+def encrypted(folder: pathlib.Path, name: str) -> None:
+    """Make ``name``.enc: ``name``.key with a password."""
+    _openssl(folder, f"ec -in {name}.key -aes256 -passout pass:password -out {name}.enc")
 
 
 def _openssl(folder: pathlib.Path, arguments: str) -> None:

@@ -7,7 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scaler.decision.decision import Decision, Reason, Step
-from scaler.telemetry import JsonLines, LogFmt, NotTooOften, Observation, Telemetry, decision_fields
+from scaler.log import JsonLines, LogFmt, NotTooOften
+from scaler.telemetry import Observation, Telemetry, decision_fields
 
 NOW_S = 1_000.0
 

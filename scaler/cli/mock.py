@@ -29,7 +29,7 @@ def mock(
     Example: kvtide mock --host 0.0.0.0 --scaler scaler:6000
     """
     from scaler.lab.mock import MockOptions
-    from scaler.telemetry import log_to_stderr
+    from scaler.log import log_to_stderr
     from scaler.wiring.demo import mock as serve_pages
 
     log_to_stderr("info", "logfmt")

@@ -43,9 +43,9 @@ def serve(  # noqa: PLR0913 -- one flag per setting
     """
     flags = {name: value for name, value in locals().items() if name != "config"}
     from scaler.documents.configuration import load_configuration
+    from scaler.log import log_to_stderr
     from scaler.readings.credentials import redactor
     from scaler.settings import settings
-    from scaler.telemetry import log_to_stderr
     from scaler.wiring.serving import serve as serve_until_told
 
     configuration = load_configuration(config)

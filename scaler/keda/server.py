@@ -7,7 +7,6 @@ redial ladder stays at its bottom; then the port closes.
 
 import asyncio
 import dataclasses
-import pathlib
 import random
 from collections.abc import Sequence
 
@@ -22,6 +21,7 @@ from scaler.telemetry import Telemetry
 from ._pb import externalscaler_pb2, kvtide_pb2
 from ._pb.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 from ._pb.kvtide_pb2_grpc import add_LendingServicer_to_server, add_ScalingServicer_to_server
+from .certificates import Certificates, Tls
 from .servicer import ExternalScaler, StreamLife
 from .watch import HEARTBEAT_S, Lending, Scaling, Streams
 
@@ -33,15 +33,6 @@ SERVICES = tuple(
 
 LARGEST_REQUEST_BYTES = 256 * 1024
 """The metadata of one trigger: etcd holds objects of 1.5 MB at most, triggers are a few KB."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """Files of a server certificate in PEM; with ``client_ca``, clients must show one of its."""
-
-    certificate: pathlib.Path
-    key: pathlib.Path
-    client_ca: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +50,8 @@ class ServerOptions:
     """From "not ready" until streams end: the time that endpoints take to be withdrawn."""
     drain_grace_s: float = 5.0
     """From then until what still runs is cut."""
+    look_every_s: float = 60.0
+    """Between two looks at the certificate's files."""
     life: StreamLife = dataclasses.field(default_factory=StreamLife)
     heartbeat_s: float = HEARTBEAT_S
 
@@ -75,7 +68,9 @@ class Server:
         options: ServerOptions | None = None,
     ) -> None:
         self._board = board
+        self._telemetry = telemetry
         self._options = options or ServerOptions()
+        self._certificates: Certificates | None = None
         self._scaler = ExternalScaler(board, telemetry, rng=rng, life=self._options.life)
         streams = Streams(
             board, rng=rng, life=self._options.life, heartbeat_s=self._options.heartbeat_s
@@ -95,14 +90,17 @@ class Server:
         Listen, and return the port.
 
         Raises:
-            ConfigurationError: the address cannot be listened on, or a TLS file cannot be read.
+            ConfigurationError: the address cannot be listened on, or a TLS file is none.
         """
         options = self._options
+        if options.tls is not None:
+            self._certificates = Certificates(options.tls, self._telemetry)
         try:
-            if options.tls is None:
+            if self._certificates is None:
                 port = self._server.add_insecure_port(options.address)
             else:
-                port = self._server.add_secure_port(options.address, _credentials(options.tls))
+                credentials = self._certificates.credentials()
+                port = self._server.add_secure_port(options.address, credentials)
         except RuntimeError as error:
             raise ConfigurationError(
                 Problem(field="grpc_address", got=options.address, allowed="a free host:port")
@@ -116,6 +114,13 @@ class Server:
         """Tell health checks that the services answer."""
         for service in SERVICES:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    async def keep_certificate(self) -> None:
+        """Look after the certificate, also while nobody shakes hands; for ever."""
+        while True:
+            await asyncio.sleep(self._options.look_every_s)
+            if self._certificates is not None:
+                await asyncio.to_thread(self._certificates.look)
 
     async def drain(self) -> None:
         """End gracefully: not ready, then no streams, then no port."""
@@ -136,58 +141,3 @@ def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
     )
-
-
-def _credentials(tls: Tls) -> grpc.ServerCredentials:
-    """
-    Return credentials that follow the files: a renewed certificate counts from the next handshake.
-
-    Raises:
-        ConfigurationError: a file cannot be read.
-    """
-    served = _read(tls)
-
-    def renewed() -> grpc.ServerCertificateConfiguration | None:
-        nonlocal served
-        try:
-            latest = _read(tls)
-        except ConfigurationError:  # caught in the middle of a renewal: the old one still counts
-            return None
-        if latest == served:
-            return None
-        served = latest
-        return _configuration(latest)
-
-    return grpc.dynamic_ssl_server_credentials(
-        _configuration(served),
-        renewed,  # type: ignore[arg-type] # None means "as before", whatever the stubs say
-        require_client_authentication=tls.client_ca is not None,
-    )
-
-
-_Pem = tuple[bytes, bytes, bytes | None]
-
-
-def _read(tls: Tls) -> _Pem:
-    problems = []
-    texts: list[bytes | None] = []
-    for field, path in (
-        ("tls_cert_file", tls.certificate),
-        ("tls_key_file", tls.key),
-        ("tls_client_ca_file", tls.client_ca),
-    ):
-        try:
-            texts.append(path.read_bytes() if path else None)
-        except OSError as error:
-            problems.append(
-                Problem(field=field, got=f"{path} ({error.strerror})", allowed="a file")
-            )
-    if problems:
-        raise ConfigurationError(*problems)
-    certificate, key, client_ca = texts
-    return certificate or b"", key or b"", client_ca
-
-
-def _configuration(pem: _Pem) -> grpc.ServerCertificateConfiguration:
-    certificate, key, client_ca = pem
-    return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)

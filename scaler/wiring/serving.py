@@ -20,7 +20,8 @@ from scaler.configuration import Configuration
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
 from scaler.documents.trigger import parse_trigger
-from scaler.keda.server import Server, ServerOptions, Tls
+from scaler.keda.certificates import Tls
+from scaler.keda.server import Server, ServerOptions
 from scaler.listening import listen
 from scaler.serving.board import Board, Limits, Parse
 from scaler.settings import Settings
@@ -114,6 +115,7 @@ async def serving(
         await ends.enter_async_context(_running(keep_out()))
         await ends.enter_async_context(_running(lag.watch(telemetry.observe_lag)))
         grpc_port = await server.start()
+        await ends.enter_async_context(_running(server.keep_certificate()))
         ends.push_async_callback(server.drain)
         await ends.enter_async_context(_running(_serving_when_ready(board, server)))
         yield Serving(board=board, grpc_port=grpc_port, http_port=pages.port, background=background)

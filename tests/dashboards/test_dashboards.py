@@ -133,6 +133,7 @@ def names_on(page: str) -> set[str]:
 def test_our_metrics_exist():
     ours = Telemetry()
     ours.show_objects(lambda: (), clock=lambda: 0.0)
+    ours.show_certificate(expires_s=1.0, failed=False)
     assert used_metrics("kvtide_") - names_on(ours.exposition().decode()) == set()
 
 

@@ -13,9 +13,9 @@ import pytest
 from scaler.decision.decision import Decision
 from scaler.decision.policy import Policy
 from scaler.errors import NoDataError, SourceError
+from scaler.log import JsonLines
 from scaler.serving.board import Limits
 from scaler.serving.compose import Subject
-from scaler.telemetry import JsonLines
 from tests.builders import sample, window
 from tests.fakes.fake_rules import decide
 from tests.keda.conftest import LIMITS, Clock, ref, refused, serve

@@ -13,7 +13,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from scaler.errors import ConfigurationError
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
-from scaler.keda.server import SERVICES, Tls
+from scaler.keda.certificates import Tls
+from scaler.keda.server import SERVICES
 from tests.certificates import authority, certificate
 from tests.keda.conftest import OPTIONS, ref, serve
 
@@ -107,6 +108,24 @@ async def test_a_missing_tls_file_is_named(files):
     with pytest.raises(ConfigurationError, match=r"tls_key_file: got .*server.key \(No such file"):
         async with serve(options=with_tls(tls(files))):
             pass
+
+
+async def test_a_key_of_another_certificate_is_not_taken_for_a_port_that_is_taken(files):
+    (files / "server.key").write_bytes((files / "client.key").read_bytes())
+    with pytest.raises(ConfigurationError, match=r"tls_key_file: got .*server.key \(the key of an"):
+        async with serve(options=with_tls(tls(files))):
+            pass
+
+
+async def test_a_renewal_that_fails_leaves_the_old_certificate_and_the_next_one_counts(files):
+    options = dataclasses.replace(with_tls(tls(files)), look_every_s=0.01)
+    async with serve(options=options) as bench:
+        looking = asyncio.create_task(bench.server.keep_certificate())
+        (files / "server.key").write_bytes((files / "client.key").read_bytes())
+        assert await asyncio.to_thread(shown_serial, files, bench.port) == "serial=01"
+        certificate(files, "server", 7)
+        assert await asyncio.to_thread(shown_serial, files, bench.port) == "serial=07"
+        looking.cancel()
 
 
 async def test_health_is_told_per_service(bench):
