@@ -17,12 +17,18 @@ from scaler.documents.yaml_text import documents_of
 from scaler.errors import ConfigurationError, Problem
 from scaler.source import Role, Trigger
 
-from . import hpa, inference, keda, scaled_job, tiers, training
+from . import hpa, inference, keda, scaled_job, tiers, training, zero
 from .finding import METADATA, Finding, Level, error, warning
 from .scaled_object import OURS, ScaledObject, TriggerSpec, scaled_objects_of
 from .seen import Rule, Seen
 
-RULES: tuple[Rule, ...] = (*keda.RULES, *hpa.RULES, *inference.RULES, *training.RULES)
+RULES: tuple[Rule, ...] = (
+    *keda.RULES,
+    *hpa.RULES,
+    *zero.RULES,
+    *inference.RULES,
+    *training.RULES,
+)
 MANY_OBJECTS = 200
 """Active ScaledObjects from which KEDA's and the HPA's default API rates begin to matter."""
 

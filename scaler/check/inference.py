@@ -13,7 +13,7 @@ from scaler.documents.metadata import KEYS
 from scaler.source import Role
 
 from .finding import METADATA, Finding, error, warning
-from .scaled_object import MAX_REPLICAS, POLLING_INTERVAL_S
+from .scaled_object import MAX_REPLICAS
 from .seen import Seen
 
 
@@ -75,7 +75,7 @@ def waking(seen: Seen) -> Iterator[Finding]:
             " State minReplicaCount: 1, or an arrivalQuery",
         )
     elif seen.spec.type == "external":
-        polling = seen.object.spec.polling_interval or POLLING_INTERVAL_S
+        polling = seen.object.polling_s
         yield warning(
             "spec.triggers.type",
             f"external wakes from zero at the next poll ({polling} s); external-push within "

@@ -12,7 +12,7 @@ from scaler.readings.kubernetes.objects import (
 )
 
 from .finding import METADATA, Finding, error, warning
-from .scaled_object import APPS, MAX_REPLICAS, POLLING_INTERVAL_S
+from .scaled_object import APPS, MAX_REPLICAS
 from .seen import Seen
 
 HOMES = {
@@ -99,16 +99,6 @@ def kind_of_metric(seen: Seen) -> Iterator[Finding]:
         )
 
 
-def cached_metrics(seen: Seen) -> Iterator[Finding]:
-    if seen.spec.use_cached_metrics:
-        polling = seen.object.spec.polling_interval or POLLING_INTERVAL_S
-        yield warning(
-            "spec.triggers.useCachedMetrics",
-            f"true: the HPA then acts on a count up to {polling} s old; kvtide answers from "
-            "memory, so that asking costs nothing. Leave it out",
-        )
-
-
 def replicas_in_order(seen: Seen) -> Iterator[Finding]:
     spec = seen.object.spec
     low, high = spec.min_replica_count or 0, spec.max_replica_count or MAX_REPLICAS
@@ -186,7 +176,6 @@ RULES = (
     home_of_kind,
     unstated_target,
     kind_of_metric,
-    cached_metrics,
     replicas_in_order,
     other_triggers,
     modified_scaling,

@@ -160,6 +160,23 @@ class ScaledObject:
         return self.spec.min_replica_count or 0 if idle is None else idle
 
     @property
+    def can_fall(self) -> bool:
+        """Whether KEDA itself, and not the HPA, ever takes replicas away."""
+        return self.spec.idle_replica_count is not None or not self.spec.min_replica_count
+
+    @property
+    def cooldown_s(self) -> int:
+        """What KEDA waits, since it last heard "active", before it scales to zero or idle."""
+        stated = self.spec.cooldown_period
+        return COOLDOWN_S if stated is None else stated
+
+    @property
+    def polling_s(self) -> int:
+        """How often KEDA looks."""
+        stated = self.spec.polling_interval
+        return POLLING_INTERVAL_S if stated is None else stated
+
+    @property
     def behavior(self) -> Behavior | None:
         config = self.spec.advanced and self.spec.advanced.horizontal_pod_autoscaler_config
         return config.behavior if config else None

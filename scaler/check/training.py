@@ -5,26 +5,34 @@ from collections.abc import Iterator
 from scaler.decision.policy import LendingPolicy
 
 from .finding import METADATA, Finding, error, warning
-from .scaled_object import COOLDOWN_S, POLLING_INTERVAL_S
 from .seen import Seen
+from .zero import SAFE_COOLDOWN_S
 
 SLOW_RECLAIM_S = 15
 """pollingInterval + cooldownPeriod beyond which lent units come back noticeably late."""
+SLOW_BACKUP_S = 90
+"""The same for a ReclaimableJob, which the controller takes back at once, without KEDA."""
 
 
 def reclaim_time(seen: Seen) -> Iterator[Finding]:
     if not seen.is_training:
         return
-    spec = seen.object.spec
-    polling = POLLING_INTERVAL_S if spec.polling_interval is None else spec.polling_interval
-    cooldown = COOLDOWN_S if spec.cooldown_period is None else spec.cooldown_period
-    if polling + cooldown > SLOW_RECLAIM_S:
-        yield warning(
-            "spec.cooldownPeriod",
-            f"KEDA alone takes up to {polling + cooldown} s (pollingInterval {polling} + "
-            f"cooldownPeriod {cooldown}) to reach zero, since it ignores a pushed false. State "
-            "pollingInterval: 5 and cooldownPeriod: 0",
-        )
+    one = seen.object
+    polling, cooldown = one.polling_s, one.cooldown_s
+    followed = one.spec.scale_target_ref.kind in {"ReclaimableJob", "Job"}
+    if polling + cooldown <= (SLOW_BACKUP_S if followed else SLOW_RECLAIM_S):
+        return
+    state = (
+        f"cooldownPeriod: {SAFE_COOLDOWN_S}"
+        if followed
+        else "cooldownPeriod: 0 with useCachedMetrics: true"
+    )
+    yield warning(
+        "spec.cooldownPeriod",
+        f"KEDA alone takes up to {polling + cooldown} s (pollingInterval {polling} + "
+        f"cooldownPeriod {cooldown}) to reach zero, since it ignores a pushed false. State "
+        f"pollingInterval: 5 and {state}",
+    )
 
 
 def training_reaches_zero(seen: Seen) -> Iterator[Finding]:

@@ -49,7 +49,7 @@ TRAIN: dict[str, Any] = {
             "name": "train",
         },
         "pollingInterval": 5,
-        "cooldownPeriod": 0,
+        "cooldownPeriod": 60,
         "minReplicaCount": 0,
         "maxReplicaCount": 4,
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": OPEN}},

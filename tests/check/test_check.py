@@ -203,6 +203,52 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             TRAIN,
+            {"cooldownPeriod": 0},
+            "error",
+            "spec.cooldownPeriod",
+            "0 with minReplicaCount 0: KEDA 2.20 may read one answer without data as inactive",
+            id="no wait before zero",
+        ),
+        pytest.param(
+            CHAT,
+            {"minReplicaCount": 0, "cooldownPeriod": 0, **metadata(gateway="istio")},
+            "error",
+            "spec.cooldownPeriod",
+            "State cooldownPeriod: 60 or more, or useCachedMetrics: true",
+            id="no wait before zero on inference",
+        ),
+        pytest.param(
+            TRAIN,
+            {
+                "minReplicaCount": 4,
+                "idleReplicaCount": 0,
+                "cooldownPeriod": 0,
+                **metadata(minWorkers="4"),
+            },
+            "error",
+            "spec.cooldownPeriod",
+            "0 with idleReplicaCount 0",
+            id="no wait before the idle count",
+        ),
+        pytest.param(
+            TRAIN,
+            {"cooldownPeriod": 20},
+            "warning",
+            "spec.cooldownPeriod",
+            "20 with minReplicaCount 0",
+            id="a wait before zero that an outage outlasts",
+        ),
+        pytest.param(
+            TRAIN,
+            {"scaleTargetRef": {"name": "train"}, **metadata(workload="Deployment/train")},
+            "warning",
+            "spec.cooldownPeriod",
+            "up to 65 s (pollingInterval 5 + cooldownPeriod 60) to reach zero, since it ignores a "
+            "pushed false. State pollingInterval: 5 and cooldownPeriod: 0 with useCachedMetrics",
+            id="a wait before zero that no controller shortens",
+        ),
+        pytest.param(
+            TRAIN,
             {"pollingInterval": 60},
             "warning",
             "spec.cooldownPeriod",
@@ -536,7 +582,9 @@ def test_a_deployment_of_batch_inference_may_borrow():
     target = {"kind": "Deployment", "name": "train"}
     batch = changed(TRAIN, {"scaleTargetRef": target, **metadata(workload="Deployment/train")})
 
-    assert not checked(batch, configuration=Configuration()).findings
+    at_once = changed(batch, {"cooldownPeriod": 0, "triggers.0.useCachedMetrics": True})
+
+    assert not checked(at_once, configuration=Configuration()).findings
 
 
 def test_a_minimum_in_the_metadata_keeps_one_replica_awake():
