@@ -18,10 +18,23 @@ traceback is never a user's mistake.
 
 import dataclasses
 from collections.abc import Callable
+from typing import Self
 
 
 class KvtideError(Exception):
     """Root of the tree above; never raised itself."""
+
+    def again(self) -> Self:
+        """
+        Return the same error as it was before anybody raised it.
+
+        One that is kept must be kept so: a traceback holds every frame that it went through, with
+        all that is in them.
+        """
+        made = type(self).__new__(type(self))
+        made.args = self.args
+        vars(made).update(vars(self))
+        return made
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     tick: Annotated[float, _duration(0.1, 60)] = 2.0
     """Time between two rounds of reading and deciding."""
     idle: Annotated[float, _duration(60, 86_400)] = 1800.0
-    """A ScaledObject that nobody asked about for so long is dropped."""
+    """A ScaledObject is dropped after three polls that did not come, and after so long at most."""
     most_objects: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Most ScaledObjects that are served; one more is refused."""
     pages: bool = True

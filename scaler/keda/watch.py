@@ -116,7 +116,7 @@ def _refuse(evaluation: Evaluation | None, refuse: Callable[[Trigger], Problem |
     if evaluation is None:
         return
     if isinstance(evaluation.error, ConfigurationError):
-        raise evaluation.error.with_traceback(None)
+        raise evaluation.error.again()
     problem = None if evaluation.trigger is None else refuse(evaluation.trigger)
     if problem is not None:
         raise ConfigurationError(problem)

@@ -252,7 +252,7 @@ class PrometheusSource:
         try:
             await self._reader.probe(engines, namespaces, now_s)
         except SourceError as error:
-            self._failures.update({(Exporter.ENGINE, name): error for name in namespaces})
+            self._failures.update({(Exporter.ENGINE, name): error.again() for name in namespaces})
             raise
         self._probed_s = now_s
 
@@ -302,7 +302,7 @@ class PrometheusSource:
                 continue
             if str(self._failures.get(place)) != str(error):
                 logger.warning("%s readings of %s: %s", place[0], place[1] or "the cluster", error)
-            self._failures[place] = error
+            self._failures[place] = error.again()
 
     def _overlap_s(self, exporter: Exporter) -> float:
         late_s = self._timing.ingestion_delay_s

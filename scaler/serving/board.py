@@ -33,6 +33,9 @@ logger = logging.getLogger("kvtide.board")
 Named = Callable[[Collection[str]], Iterable[tuple[str, str, Mapping[str, str]]]]
 """Addresses of this scaler to (namespace, name, metadata) of the ScaledObjects that name one."""
 
+There = Callable[[str, str], bool | None]
+"""Whether the cluster has a ScaledObject (namespace, name); None: it does not tell now."""
+
 Parse = Callable[[str, str, Mapping[str, str]], Trigger]
 """(namespace, name, metadata) to a Trigger, or a ConfigurationError with all problems."""
 
@@ -47,7 +50,7 @@ class Limits:
     first_answer_s: float = 1.0
     """The most that the first call for an object waits; KEDA's own deadline is 3 s for a poll."""
     idle_s: float = 1800.0
-    """An object that nobody asked about for so long is dropped."""
+    """An object is dropped after three polls that did not come, and after so long at the latest."""
     most_objects: int = 10_000
     poll_s: float = 1.0
     """GetMetrics and the IsActive after it, within this time, are one poll."""
@@ -66,6 +69,7 @@ class Board:
         telemetry: Telemetry,
         limits: Limits | None = None,
         named: Named | None = None,
+        there: There | None = None,
     ) -> None:
         """
         Begin with no object.
@@ -78,8 +82,9 @@ class Board:
             telemetry: what is said of each answer.
             limits: times and bounds.
             named: the ScaledObjects that the cluster has; None: only KEDA says.
+            there: whether it has one; None: only KEDA's silence says that one has gone.
         """
-        self._named = named
+        self._named, self._there = named, there
         self._parse = parse
         self._clock = clock
         self._telemetry = telemetry
@@ -196,7 +201,7 @@ class Board:
             yield Follower(entry)
         finally:
             entry.followers -= 1
-            entry.asked_s = self._clock()
+            entry.pulse.keep(self._clock())
 
     def evaluations(self) -> tuple[Evaluation, ...]:
         """Return the latest answers, in order of namespace and name; from any thread."""
@@ -232,8 +237,7 @@ class Board:
         """End every follower's wait, now and from now on."""
         self._withdrawn = self.draining = True
         for entry in self._entries.values():
-            entry.drained = True
-            entry.wake_followers()
+            entry.end()
 
     async def _latest(self, entry: Entry) -> Evaluation:
         if entry.latest is not None:
@@ -248,7 +252,7 @@ class Board:
     def _asked(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Entry:
         """Register an object, or take its newest metadata; note that somebody asked."""
         entry = self._entries.get(f"{namespace}/{name}") or self._admit(namespace, name)
-        entry.asked_s = self._clock()
+        entry.pulse.poll(self._clock())
         if metadata != entry.metadata:
             self._take(entry, dict(metadata))
         return entry
@@ -305,12 +309,22 @@ class Board:
                 entry = self._admit(namespace, name)
                 self._take(entry, dict(metadata))
             if entry is not None:
-                entry.asked_s = max(entry.asked_s, self._clock())
+                entry.pulse.keep(self._clock())
 
     def _evict(self) -> None:
-        oldest_s = self._clock() - self._limits.idle_s
+        """Drop what the cluster had and has no more, and what nobody asks about any more."""
         for entry in tuple(self._entries.values()):
-            if entry.asked_s < oldest_s and not entry.followers:
-                del self._entries[entry.key]
-                self._telemetry.forget(namespace=entry.namespace, scaled_object=entry.name)
-                logger.info("nobody asks about %s any more: dropped", entry.key)
+            there = None if self._there is None else self._there(entry.namespace, entry.name)
+            entry.listed = entry.listed or there is True
+            if entry.listed and there is False:
+                self._drop(entry, "the cluster has %s no more: dropped")
+            elif not entry.followers and entry.pulse.has_stopped(
+                self._clock(), self._limits.idle_s
+            ):
+                self._drop(entry, "nobody asks about %s any more: dropped")
+
+    def _drop(self, entry: Entry, why: str) -> None:
+        del self._entries[entry.key]
+        entry.end()
+        self._telemetry.forget(namespace=entry.namespace, scaled_object=entry.name)
+        logger.info(why, entry.key)

@@ -99,7 +99,7 @@ class Readings:
             return self._tiers(trigger.workload, policy.tier_group)
         window = self._window(trigger)
         if isinstance(window, _Silence):
-            raise window.error.with_traceback(None)
+            raise window.error.again()
         return window
 
     def _pool(self, trigger: Trigger) -> PoolWindow:
@@ -177,7 +177,7 @@ class Readings:
                     silent_s=held_s(trigger.policy),
                 )
             except KvtideError as error:
-                self._windows[key] = _Silence(error)
+                self._windows[key] = _Silence(error.again())
         return self._windows[key]
 
 

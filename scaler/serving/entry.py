@@ -13,6 +13,7 @@ from scaler.source import Role, Trigger
 from scaler.telemetry import decision_fields
 
 from .evaluation import Evaluation
+from .pulse import Pulse
 
 logger = logging.getLogger("kvtide.decision")
 
@@ -41,8 +42,10 @@ class Entry:
     changed: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     """Set, and replaced by a new one, with each change of the answer."""
     seq: int = 0
-    asked_s: float = 0.0
-    """When somebody last asked, Unix seconds."""
+    pulse: Pulse = dataclasses.field(default_factory=Pulse)
+    """When it was asked about."""
+    listed: bool = False
+    """Whether the cluster was seen to have the ScaledObject."""
     followers: int = 0
     drained: bool = False
     polls: deque[tuple[float, Evaluation]] = dataclasses.field(
@@ -84,7 +87,7 @@ class Entry:
             name=self.name,
             trigger=self.trigger,
             decision=decision,
-            error=error,
+            error=None if error is None else error.again(),
             newest_s=newest_s,
             evaluated_s=now_s,
             seq=self.seq + 1,
@@ -99,6 +102,11 @@ class Entry:
         logger.info("decision", extra={"fields": decision_fields(evaluation.observation)})
         self.wake_followers()
         return True
+
+    def end(self) -> None:
+        """End every follower's wait, now and from now on."""
+        self.drained = True
+        self.wake_followers()
 
     def wake_followers(self) -> None:
         """Let every :meth:`Follower.next` look again."""

@@ -21,7 +21,7 @@ INTERNAL = "InternalError"
 """Reason after a fault of this program."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Evaluation:
     """What is answered for ``namespace/name`` until the next evaluation."""
 
@@ -69,7 +69,7 @@ class Evaluation:
             raise NoDataError(f"hold: {_chain(self.decision)}", newest_s=self.newest_s)
         if self.error is None:
             raise NoDataError("nothing was evaluated yet")
-        raise self.error.with_traceback(None)  # else each raise would lengthen the one before
+        raise self.error.again()
 
     @property
     def reason(self) -> str:

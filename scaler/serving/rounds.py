@@ -159,7 +159,7 @@ class Rounds:
         self._telemetry.count_source_error(error.kind)
         if str(error) != str(self.failure):
             logger.warning("the source could not be read: %s", error)
-        self.failure = error
+        self.failure = error.again()
         if self.failing_since_s is None:
             self.failing_since_s = self._clock()
 

@@ -5,9 +5,13 @@ Python looks for cycles among all objects whenever a quarter more has come to be
 runs meanwhile: more than a second where there are millions. Samples have no cycles. So what is
 there is set aside again and again, which takes no time, and looked through when it has grown by
 half: what was set aside and then became garbage with cycles counts there, and is bounded by it.
+
+What came free goes back to the system once a minute: else a process stays as large as the most it
+ever served.
 """
 
 import asyncio
+import ctypes
 import gc
 from collections.abc import Awaitable, Callable
 
@@ -27,6 +31,7 @@ async def keep_out(*, pause: Callable[[float], Awaitable[None]] = asyncio.sleep)
             await pause(EVERY_S)
             gc.freeze()
         least = looked_through(least)
+        await asyncio.to_thread(give_back)
 
 
 def looked_through(least: int) -> int:
@@ -37,3 +42,16 @@ def looked_through(least: int) -> int:
     gc.collect()
     gc.freeze()
     return gc.get_freeze_count()
+
+
+def give_back() -> None:
+    """
+    Give free memory back to the system.
+
+    Python keeps some freed objects for reuse, here and there in memory that is free otherwise; a
+    look for garbage lets them go, and takes no time among what was set aside. glibc keeps the rest.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+    if trim is not None:
+        trim(0)

@@ -92,6 +92,7 @@ async def serving(
         telemetry=telemetry,
         limits=_limits(settings),
         named=None if cluster is None else cluster.known.triggers_of,
+        there=None if cluster is None else cluster.known.there,
     )
     telemetry.show_objects(board.observations, clock)
     server = Server(board, telemetry, rng=random.Random(), options=_options(settings))

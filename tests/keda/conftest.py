@@ -13,7 +13,7 @@ from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub, ScalingStub
 from scaler.keda.server import Server, ServerOptions
-from scaler.serving.board import Board, Limits, Named
+from scaler.serving.board import Board, Limits, Named, There
 from scaler.serving.compose import Decide
 from scaler.telemetry import Telemetry
 from tests.builders import sample, window
@@ -92,6 +92,7 @@ async def serve(
     clock: Clock | None = None,
     decide: Decide = decide,
     named: Named | None = None,
+    there: There | None = None,
 ) -> AsyncIterator[Bench]:
     source, clock, telemetry = FakeSource(), clock or Clock(), Telemetry()
     board = Board(
@@ -102,6 +103,7 @@ async def serve(
         telemetry=telemetry,
         limits=limits,
         named=named,
+        there=there,
     )
     telemetry.show_objects(board.observations, clock)
     server = Server(board, telemetry, rng=random.Random(1), options=options)

@@ -2,10 +2,12 @@
 
 import asyncio
 import dataclasses
+import gc
 import json
 import logging
 import threading
 import time
+import weakref
 
 import grpc
 import pytest
@@ -99,6 +101,60 @@ async def test_an_object_that_nobody_asks_about_is_dropped(bench):
     await bench.tick()
     assert bench.board.evaluations() == ()
     assert metric(bench, "kvtide_board_objects") == 0
+
+
+async def test_an_object_is_dropped_after_three_polls_that_did_not_come(bench):
+    bench.runs("prod/llm", 3)
+    for _ in range(5):
+        await bench.metrics(ref())
+        bench.clock.now_s += 60
+    bench.clock.now_s += 115
+    await bench.tick()
+    assert len(bench.board.evaluations()) == 1
+    bench.clock.now_s += 10
+    await bench.tick()
+    assert bench.board.evaluations() == ()
+
+
+async def test_an_object_that_the_cluster_has_no_more_is_forgotten_at_once():
+    listed: dict[str, bool | None] = {"old": True, "new": True, "elsewhere": False}
+    async with serve(there=lambda _, name: listed[name]) as bench:
+        for name in listed:
+            bench.runs(f"prod/{name}", 3)
+            await bench.metrics(ref(name))
+        stream = bench.scaler.StreamIsActive(ref("old"))
+        await anext(aiter(stream))
+        await bench.tick()
+        listed.update(old=None, new=None)  # the list is not current: nobody knows
+        await bench.tick()
+        assert len(bench.board.evaluations()) == 3
+        listed.update(old=False, new=True)
+        await bench.tick()
+        assert {one.name for one in bench.board.evaluations()} == {"new", "elsewhere"}
+        assert [edge async for edge in stream] == []
+        assert "prod/old" not in {*bench.board.triggers()}
+        assert 'scaledobject="old"' not in bench.telemetry.exposition().decode()
+
+
+async def test_two_hundred_objects_that_go_leave_nothing():
+    listed = {f"llm-{number}" for number in range(200)}
+    async with serve(there=lambda _, name: name in listed) as bench:
+        for name in sorted(listed):
+            bench.source.windows[f"prod/{name}"] = window(sample(bench.clock.now_s, running=2))
+        await asyncio.gather(*(bench.metrics(ref(name)) for name in sorted(listed)))
+        await bench.tick()
+        assert metric(bench, "kvtide_board_objects") == 200
+        answers = [weakref.ref(one) for one in bench.board.evaluations()]
+        listed.clear()
+        bench.source.windows.clear()
+        await bench.tick()
+        gc.collect()
+        assert bench.board.evaluations() == ()
+        assert bench.board.observations() == ()
+        assert metric(bench, "kvtide_board_objects") == 0
+        assert "scaledobject=" not in bench.telemetry.exposition().decode()
+        # The thread has the error of the last one in hand until its next piece of work.
+        assert sum(one() is not None for one in answers) <= 1
 
 
 async def test_an_object_that_somebody_follows_stays(bench):

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import gc
+import pathlib
 import weakref
 
 import pytest
 
-from scaler.wiring.garbage import COUNTED_AFTER, GROWTH, keep_out, looked_through
+from scaler.wiring.garbage import COUNTED_AFTER, GROWTH, give_back, keep_out, looked_through
 
 
 class Ring:
@@ -77,3 +78,14 @@ async def test_it_sets_aside_at_every_turn_and_looks_through_all_after_a_minute(
     assert counts[0] == 0
     assert all(counts[1:])
     assert gone() is None
+
+
+def test_what_came_free_goes_back_to_the_system():
+    def resident_pages():
+        return int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+
+    kept = [[str(number)] for number in range(400_000)]
+    full = resident_pages()
+    del kept
+    give_back()
+    assert resident_pages() < full - 5_000

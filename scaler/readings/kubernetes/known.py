@@ -136,6 +136,12 @@ class KnownCluster:
             if len(ours) == 1 and not any(key.endswith("FromEnv") for key in ours[0]):
                 yield namespace, name, ours[0]
 
+    def there(self, namespace: str, name: str) -> bool | None:
+        """Return whether a ScaledObject is listed; None: the list is not current."""
+        if not self.scaled_objects.is_current:
+            return None
+        return (namespace, name) in self.scaled_objects.listed
+
     def troubles(self) -> list[str]:
         """Return what is not known, and why, as sentences; a kind that needs not be there is."""
         return [

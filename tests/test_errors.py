@@ -1,0 +1,31 @@
+"""Errors that are kept hold no frame of where they came from."""
+
+import pytest
+
+from scaler.errors import ConfigurationError, NoDataError, Problem, SourceError
+
+ERRORS = [
+    ConfigurationError(Problem(field="gpu", got="nothing", allowed="a name")),
+    NoDataError("too old", newest_s=7.0),
+    SourceError("timeout", "10 s"),
+]
+
+
+def fail(error):
+    try:
+        {}["the cause"]
+    except KeyError as cause:
+        raise error from cause
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_again_is_the_same_without_its_frames(error):
+    with pytest.raises(type(error)) as caught:
+        fail(error)
+
+    again = caught.value.again()
+
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+    assert (again.__traceback__, again.__context__, again.__cause__) == (None, None, None)
