@@ -13,8 +13,8 @@ ERRORS = [
 
 def fail(error):
     try:
-        {}["the cause"]
-    except KeyError as cause:
+        int("the cause")
+    except ValueError as cause:
         raise error from cause
 
 
