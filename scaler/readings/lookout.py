@@ -146,6 +146,7 @@ class Lookout:
             up=len(up),
             names=names,
             elsewhere=elsewhere,
+            target=(workload.namespace, workload.name),
         )
 
     async def _names_at(

@@ -29,6 +29,8 @@ class Sight:
     """Metric names that they have."""
     elsewhere: tuple[Mapping[str, str], ...] = ()
     """Labels of some series with the expected names, of whatever namespace and pod."""
+    target: tuple[str, str] = ("", "")
+    """Namespace and name of what is scaled, which some of these labels may hold."""
 
 
 def what_is_there(sight: Sight, profiles: Mapping[str, EngineProfile]) -> str:
@@ -43,7 +45,7 @@ def what_is_there(sight: Sight, profiles: Mapping[str, EngineProfile]) -> str:
         has = f"its pods answer when scraped ({sight.up} up) and have no {series}"
         return f"{has}; {_instead(sight, profiles)}"
     if sight.elsewhere:
-        return f"no {series} are of its pods; there are such with {_labelled(sight.elsewhere)}"
+        return f"no {series} are of its pods; there are such with {_labelled(sight)}"
     return f"the server has no {series}, and scrapes no pod of it"
 
 
@@ -82,19 +84,30 @@ def nearest(expected: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:_SHOWN]
 
 
-def _labelled(rows: Iterable[Mapping[str, str]]) -> str:
-    """Say under which labels series are that nobody's namespace and pods were found in."""
-    shown = {
-        label: text
-        for row in rows
-        for label, text in sorted(row.items())
-        if label != "__name__" and any(part in label for part in ("pod", "namespace"))
-    }
-    if not shown:
-        first = next(iter(rows))
-        several = ", ".join(f"{label}={text}" for label, text in sorted(first.items()) if text)
-        return f"no label of a pod or namespace: {several}"
-    return ", ".join(f"{label}={text}" for label, text in shown.items())
+def _labelled(sight: Sight) -> str:
+    """Say under which labels series are: those that hold the workload's names, else pods'."""
+    namespace, name = sight.target
+    holding = [
+        {label: text for label, text in row.items() if text == namespace or _is_of(text, name)}
+        for row in sight.elsewhere
+    ]
+    best = max(holding, key=len)
+    if not any(_is_of(text, name) for text in best.values()):
+        best = next((named for row in sight.elsewhere if (named := _of_pods(row))), {})
+    if best:
+        return ", ".join(f"{label}={text}" for label, text in sorted(best.items()))
+    shown = sorted(sight.elsewhere[0].items())
+    several = ", ".join(f"{label}={text}" for label, text in shown if text)
+    return f"no label of a pod or namespace: {several}"
+
+
+def _is_of(text: str, name: str) -> bool:
+    return bool(name) and text.startswith(f"{name}-")
+
+
+def _of_pods(row: Mapping[str, str]) -> dict[str, str]:
+    parts = ("pod", "namespace")
+    return {label: text for label, text in row.items() if any(part in label for part in parts)}
 
 
 def labels_of(what: str, rows: Sequence[Mapping[str, str]], asked: Collection[str]) -> str:

@@ -95,7 +95,9 @@ class PrometheusApi:
         answered_s = clock()
         try:
             result = document["data"]["result"]
-            now_s = float(result[1] if isinstance(result[1], str) else result[0]["value"][1])
+            # VictoriaMetrics answers with a vector of its own time, to the second, beside a value
+            # that its latency offset makes 30 s older.
+            now_s = float(result[0]["value"][0] if isinstance(result[0], dict) else result[1])
         except (KeyError, TypeError, ValueError, IndexError):
             raise SourceError("format", f"{self._server.shown_url}: no time in time()") from None
         return now_s - (asked_s + answered_s) / 2

@@ -33,8 +33,8 @@ _AT_ONCE = 4
 """Queries under way at one time."""
 _ROWS_AT_A_TIME = 200
 """Rows merged before others get their turn on the event loop."""
-_SHOWN = 3
-"""Series that are shown of what is elsewhere."""
+_SHOWN = 50
+"""Series that are looked at of what is elsewhere."""
 _MOST_TIMEOUTS = 4
 """After so many in one round the rest is not asked."""
 

@@ -3,7 +3,7 @@ Which server answers: what its build information gives away.
 
 Prometheus' own page (``/api/v1/status/buildinfo``) is copied by those that speak its API, so that
 panels know what they may ask: VictoriaMetrics calls itself Prometheus 2.24.0 and leaves out the
-rest, Mimir names its application, Thanos counts its versions from 0.
+rest (before that it left out everything), Mimir names its application, Thanos counts from 0.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ def kind_of(document: object) -> ServerKind:
     application = data.get("application")
     if application:
         return ServerKind(name=str(application), version=version)
-    if version == _IMITATED and not data.get("revision"):
+    if version in (None, _IMITATED) and isinstance(found, Mapping) and not data.get("revision"):
         return ServerKind(name=VICTORIA_METRICS)
     if version is None:
         return ServerKind()

@@ -81,9 +81,12 @@ def _facts(one: Document) -> Iterator[tuple[str, str]]:
         yield "labels", f"{', '.join(one['named_by'])} name them"
     if one["instead"] and one["instead"] not in one["detail"]:
         yield "instead", one["instead"]
-    for found in one["readings"]:
-        if _is_late(found, one["stale_after_s"]):
-            yield "late", f"{found['field']} is {found['age_s']:.0f} s old"
+    late = [found for found in one["readings"] if _is_late(found, one["stale_after_s"])]
+    if late:
+        oldest_s = max(found["age_s"] for found in late)
+        stale_s = one["stale_after_s"]
+        which = ", ".join(found["field"] for found in late)
+        yield "late", f"up to {oldest_s:.1f} s old, and stale after {stale_s:g} s: {which}"
     for copies in one["copies"]:
         values = ", ".join(value or "(none)" for value in copies["values"])
         label = copies["label"]

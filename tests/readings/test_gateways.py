@@ -432,3 +432,12 @@ def test_an_arrival_query_without_an_answer_is_silence():
     observer = observer_of(one)
     observer.round(NOW_S, {"llm-0": busy()})
     assert observer.window().gateway_silent == "the query came has no answer for serve/llm"
+
+
+def test_a_gauge_that_is_also_the_sign_of_its_gateway_is_still_read_by_the_workload_s_own_rows():
+    one = workload(gateway="smg", pod="gateway-0")
+    observer = observer_of(one)
+    observer.scrape(NOW_S, row("smg_admission_inflight", 0), **POD)
+    observer.scrape(NOW_S, row("smg_admission_inflight", 9), **{**POD, "pod": "gateway-1"})
+    observer.round(NOW_S, {"llm-0": busy()})
+    assert observer.window().latest.gateway_in_flight == 0

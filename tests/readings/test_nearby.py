@@ -88,7 +88,7 @@ async def test_targets_that_are_down_are_told(fake):
 async def test_series_under_other_labels_are_shown(fake):
     fake.scrape(NOW_S, busy(), k8s_ns="serve", pod_of="llm-0", k8s_namespace="serve")
     said = await reason(fake)
-    assert "there are such with k8s_namespace=serve, pod_of=llm-0" in said
+    assert "there are such with k8s_namespace=serve, k8s_ns=serve, pod_of=llm-0" in said
 
 
 async def test_nothing_at_all_is_told(fake):

@@ -19,6 +19,11 @@ from scaler.readings.server_kind import ServerKind, kind_of
             id="VictoriaMetrics, which imitates",
         ),
         pytest.param(
+            {"status": "success", "data": {}},
+            ServerKind(name="VictoriaMetrics"),
+            id="VictoriaMetrics 1.79, which says nothing",
+        ),
+        pytest.param(
             {"data": {"application": "Grafana Mimir", "version": "2.14.0"}},
             ServerKind(name="Grafana Mimir", version="2.14.0"),
             id="Mimir",

@@ -17,6 +17,9 @@ from .totals import total
 NOWHERE: Subject = ("", "")
 """What gateway rows are about: their labels say it, and each workload picks its own."""
 
+_Chosen = tuple[Workload, str, tuple[tuple[str, str], ...]]
+"""A workload, a metric, and the patterns of its rows."""
+
 ARRIVALS = "arrivals of "
 """Series of named queries are called so, with the query's name behind."""
 
@@ -44,7 +47,7 @@ class KnownGateways:
         self._profiles = profiles
         self._store = store
         self._copies = copies
-        self._rows: dict[tuple[Workload, str], tuple[int, list[Track]]] = {}
+        self._rows: dict[_Chosen, tuple[int, list[Track]]] = {}
 
     def wanted(self, workloads: Collection[Workload]) -> Iterator[Wanted]:
         """Yield the readings of the workloads' gateways, each once for all of its workloads."""
@@ -205,7 +208,8 @@ class KnownGateways:
     ) -> list[Track]:
         """Return the series of a metric that a workload selects, found anew when others appear."""
         shape = self._store.shape(metric)
-        known = self._rows.get((workload, metric))
+        key = (workload, metric, tuple(sorted(patterns.items())))
+        known = self._rows.get(key)
         if known is None or known[0] != shape:
             compiled = [(label, re.compile(pattern)) for label, pattern in patterns.items()]
             found = [
@@ -213,7 +217,7 @@ class KnownGateways:
                 for track in self._store.tracks(metric, NOWHERE)
                 if all(one.fullmatch(track.labels.get(label, "")) for label, one in compiled)
             ]
-            known = self._rows[workload, metric] = (shape, found)
+            known = self._rows[key] = (shape, found)
         return known[1]
 
 
