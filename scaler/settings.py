@@ -7,8 +7,8 @@ metadata of each trigger. No field may be called ``port`` or ``service_host``, s
 ``KVTIDE_PORT`` and the like beside a Service called kvtide.
 """
 
+import math
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.numerals import A_DURATION, read_duration, write_duration
 
 PREFIX = "KVTIDE_"
 
@@ -30,11 +31,13 @@ def _duration(low_s: float, high_s: float) -> BeforeValidator:
     """Read a Go duration such as ``1m30s`` into seconds."""
 
     def read(text: object) -> float:
-        parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", str(text))
-        counts = [float(part or 0) for part in parts.groups()] if parts else []
-        seconds = sum(count * unit for count, unit in zip(counts, (3600, 60, 1), strict=False))
-        if not str(text) or not counts or not low_s <= seconds <= high_s:
-            raise ValueError(f"a duration such as 30s or 1m30s, {low_s:g}s to {high_s:g}s")
+        try:
+            seconds = read_duration(str(text))
+        except ValueError:
+            seconds = math.nan
+        if not low_s <= seconds <= high_s:
+            between = f"{write_duration(low_s)} to {write_duration(high_s)}"
+            raise ValueError(f"{A_DURATION}, {between}")
         return seconds
 
     return BeforeValidator(read)

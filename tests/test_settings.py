@@ -42,7 +42,9 @@ def test_the_nearest_word_counts(monkeypatch, given, level):
     assert read(monkeypatch, **given).log_level == level
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("2s", 2), ("0.5s", 0.5), ("1m", 60), ("0m30s", 30)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("2s", 2), ("500ms", 0.5), (".5s", 0.5), ("1m", 60), ("0m30s", 30)]
+)
 def test_durations_are_written_as_in_go(monkeypatch, text, seconds):
     assert read(monkeypatch, file={"tick": text}).tick == seconds
 
@@ -51,7 +53,7 @@ def test_durations_are_written_as_in_go(monkeypatch, text, seconds):
 def test_what_is_no_duration_or_out_of_range_is_refused(monkeypatch, text):
     (problem,) = refusal(monkeypatch, file={"tick": text})
     assert "server.tick: got" in problem
-    assert "a duration such as 30s or 1m30s, 0.1s to 60s" in problem
+    assert "a duration with its unit such as 500ms, 60s, 5m or 1h30m, 0.1s to 60s" in problem
 
 
 def test_a_service_called_kvtide_does_no_harm(monkeypatch):

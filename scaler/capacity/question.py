@@ -18,7 +18,7 @@ from .kv_cache import Engine, GpuClass, Serving
 from .kv_cache.serving import MOST_GIB
 from .models import load_model
 from .planned import MemoryTerms, Planned, RequestLengths, plan
-from .token_length import TokenLength
+from .token_length import A_LENGTH, TokenLength, read_length
 
 Known = TypeVar("Known")
 ASKED_AS = {
@@ -39,14 +39,13 @@ def token_length(field: str, text: str | None) -> TokenLength:
         ConfigurationError: no number, or a percentile that does not go with the mean.
     """
     if text is None:
-        allowed = "stated, since the other length is: mean or mean:p95, tokens"
+        allowed = f"stated, since the other length is: {A_LENGTH}"
         raise ConfigurationError(Problem(field=field, got="nothing", allowed=allowed))
-    mean, separator, p95 = text.partition(":")
     try:
-        return TokenLength(mean=float(mean), p95=float(p95) if separator else None)
+        return read_length(text)
     except ValueError as error:
-        allowed = "mean or mean:p95, tokens, such as 1200:3000"
-        raise ConfigurationError(Problem(field=field, got=repr(text), allowed=allowed)) from error
+        got = repr(text)
+        raise ConfigurationError(Problem(field=field, got=got, allowed=A_LENGTH)) from error
     except ConfigurationError as error:
         raise ConfigurationError(
             *(dataclasses.replace(problem, field=field) for problem in error.problems)

@@ -5,7 +5,10 @@ import math
 from statistics import NormalDist
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.numerals import NUMBER, decimal_text, read_number
 
+LENGTH = f"{NUMBER}(?::{NUMBER})?"
+A_LENGTH = "mean or mean:p95, tokens, such as 1200:3000"
 P95_DEVIATIONS = NormalDist().inv_cdf(0.95)
 LARGEST_P95_RATIO = math.exp(P95_DEVIATIONS**2 / 2)
 """The most that a lognormal's 95th percentile is of its mean: 3.87."""
@@ -29,3 +32,21 @@ class TokenLength:
             raise ConfigurationError(
                 Problem(field="tokens", got=f"{self.mean:g}:{self.p95:g}", allowed=allowed)
             )
+
+
+def read_length(text: str) -> TokenLength:
+    """
+    Return the lengths that ``mean[:p95]`` states.
+
+    Raises:
+        ValueError: it is no such text.
+        ConfigurationError: lengths that no lognormal has.
+    """
+    mean, colon, p95 = text.partition(":")
+    return TokenLength(mean=read_number(mean), p95=read_number(p95) if colon else None)
+
+
+def write_length(length: TokenLength) -> str:
+    """Return the text that reads as these lengths."""
+    known = (length.mean, *(() if length.p95 is None else (length.p95,)))
+    return ":".join(map(decimal_text, known))

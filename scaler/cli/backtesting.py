@@ -96,11 +96,16 @@ def _span(asked: Asked, now_s: float) -> Span:
 
 def _since(text: str, until_s: float) -> float:
     if days := _DAYS.fullmatch(text):
-        return until_s - float(days[1]) * _DAY_S[days[2]]
-    try:
-        return read_instant(text)
-    except ValueError:
-        return until_s - duration_s("--since", text)
+        since_s = until_s - float(days[1]) * _DAY_S[days[2]]
+    else:
+        try:
+            since_s = read_instant(text)
+        except ValueError:
+            since_s = until_s - duration_s("--since", text)
+    if not since_s >= 0:
+        allowed = "a time after 1970"
+        raise ConfigurationError(Problem(field="--since", got=repr(text), allowed=allowed))
+    return since_s
 
 
 def _instant(flag: str, text: str) -> float:

@@ -16,22 +16,18 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from scaler.capacity.token_length import TokenLength
+from scaler.capacity.token_length import A_LENGTH, LENGTH, TokenLength, read_length, write_length
 from scaler.decision.policy import Written
-
-NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
-UNSIGNED = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-DURATION = rf"(?:{UNSIGNED}(?:ns|us|µs|μs|ms|s|m|h))+|0"
-SECONDS = {
-    "ns": Decimal("1e-9"),
-    "us": Decimal("1e-6"),
-    "µs": Decimal("1e-6"),
-    "μs": Decimal("1e-6"),
-    "ms": Decimal("1e-3"),
-    "s": Decimal(1),
-    "m": Decimal(60),
-    "h": Decimal(3600),
-}
+from scaler.numerals import (
+    A_DURATION,
+    DURATION,
+    NUMBER,
+    decimal_text,
+    matching,
+    read_duration,
+    read_number,
+    write_duration,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,46 +95,14 @@ def _form_of_number(name: str, marks: tuple[Any, ...]) -> Form:
     return PERCENTS if Written.PERCENT in marks else NUMBERS
 
 
-def matching(pattern: str, text: str) -> re.Match[str]:
-    """Return the match of a whole text; ValueError where it does not match."""
-    match = re.fullmatch(pattern, text)
-    if match is None:
-        raise ValueError(text)
-    return match
-
-
-def decimal_text(value: float) -> str:
-    """Return the shortest text of a number, without exponent."""
-    text = format(Decimal(repr(value)), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def _read_whole(text: str) -> int:
     return int(matching(r"[+-]?[0-9]{1,15}", text).group())
 
 
-def _read_number(text: str) -> float:
-    return float(matching(NUMBER, text).group())
-
-
 def _read_share(text: str) -> float:
     if not text.endswith("%"):
-        return _read_number(text)
+        return read_number(text)
     return float(Decimal(matching(NUMBER, text[:-1]).group()) / 100)
-
-
-def _read_duration(text: str) -> float:
-    matching(DURATION, text)
-    amounts = re.findall(rf"({UNSIGNED})([a-zµμ]+)", text)
-    return float(sum((Decimal(amount) * SECONDS[unit] for amount, unit in amounts), Decimal(0)))
-
-
-def _write_duration(seconds: float) -> str:
-    for unit in ("h", "m"):
-        count = Decimal(repr(seconds)) / SECONDS[unit]
-        if count >= 2 and count == count.to_integral_value():
-            return f"{count:.0f}{unit}"
-    return f"{decimal_text(seconds)}s"
 
 
 def choice(texts: Iterable[str], *, of: Callable[[str], Any] = str) -> Form:
@@ -230,7 +194,7 @@ WHOLE = Form(
     pattern="[+-]?[0-9]{1,15}",
 )
 NUMBERS = Form(
-    read=_read_number,
+    read=read_number,
     write=decimal_text,
     noun="number",
     allowed="a number such as 1.5",
@@ -245,17 +209,17 @@ SHARES = Form(
     unit=" (0.7 or 70%)",
 )
 PERCENTS = Form(
-    read=lambda text: _read_number(text.removesuffix("%")),
+    read=lambda text: read_number(text.removesuffix("%")),
     write=decimal_text,
     noun="percent",
     allowed="percent such as 200 or 200%",
     pattern=f"{NUMBER}%?",
 )
 DURATIONS = Form(
-    read=_read_duration,
-    write=_write_duration,
+    read=read_duration,
+    write=write_duration,
     noun="duration",
-    allowed="a duration with its unit such as 500ms, 60s, 5m or 1h30m",
+    allowed=A_DURATION,
     pattern=DURATION,
     unit=" seconds",
 )
@@ -285,29 +249,19 @@ PROSE = Form(
 """Text of any length, over several lines where it likes: queries, addresses."""
 
 
-def _read_length(text: str) -> TokenLength:
-    mean, colon, p95 = text.partition(":")
-    return TokenLength(mean=_read_number(mean), p95=_read_number(p95) if colon else None)
-
-
-def _write_length(length: TokenLength) -> str:
-    known = (length.mean, *(() if length.p95 is None else (length.p95,)))
-    return ":".join(map(decimal_text, known))
-
-
 LENGTHS = Form(
-    read=_read_length,
-    write=_write_length,
+    read=read_length,
+    write=write_length,
     noun="mean or mean:p95",
-    allowed="mean or mean:p95, tokens, such as 1200:3000",
-    pattern=f"{NUMBER}(?::{NUMBER})?",
+    allowed=A_LENGTH,
+    pattern=LENGTH,
 )
 
 
 def read_instant(text: str) -> float:
     """Return Unix seconds, from ``2026-09-30T12:00:00Z`` (UTC without a zone) or such a number."""
     try:
-        return _read_number(text)
+        return read_number(text)
     except ValueError:
         moment = dt.datetime.fromisoformat(text)
     try:

@@ -2,7 +2,9 @@
 
 import dataclasses
 
-from .forms import Form, choice, listed, matching
+from scaler.numerals import matching
+
+from .forms import Form, choice, listed
 
 LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
 NAME = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
