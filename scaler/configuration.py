@@ -49,6 +49,8 @@ class PrometheusServer:
     """Base address, with the path prefix of a tenant where there is one."""
     matchers: Pairs = ()
     """Label equalities added to every selector, such as cluster: eu1."""
+    labels: Pairs = ()
+    """Labels that name what rows are about, where they have names of their own: namespace, pod."""
     replica_labels: tuple[str, ...] = ()
     """Labels that tell copies of one series apart; the copies are collapsed by their maximum."""
     params: Pairs = dataclasses.field(default=(), repr=False)
@@ -87,6 +89,8 @@ class PrometheusServer:
             *_header_problems(self.headers),
             *_label_problems("matchers", (name for name, _ in self.matchers)),
             *_label_problems("replica_labels", self.replica_labels),
+            *_label_problems("labels", (name for _, name in self.labels)),
+            *_spelling_problems(self.labels),
             *_one_without_other(self, "basic_username", "basic_password_file"),
             *_one_without_other(self, "cert_file", "key_file"),
             *_both(self, "bearer_token_file", "basic_username"),
@@ -193,6 +197,14 @@ def _foreign_placeholders(query: str) -> list[str]:
         if match["escaped"] is None
         and (match["named"] or match["braced"]) not in QUERY_PLACEHOLDERS
     ]
+
+
+def _spelling_problems(labels: Pairs) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(field=f"labels.{label}", got="an unknown key", allowed="namespace, pod")
+        for label, _ in labels
+        if label not in ("namespace", "pod")
+    )
 
 
 def _label_problems(field: str, names: Iterable[str]) -> tuple[Problem, ...]:

@@ -16,12 +16,22 @@ from .series import Subject
 _SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
 """Letters of generated names (k8s.io/apimachinery, util/rand): no vowels, no 0, 1, 3."""
 
+_GENERATED = ("Deployment", "Rollout")
+"""Kinds whose pods have generated names."""
+_LONGEST_BASE, _RANDOM, _LONGEST_HASH = 58, 5, 10
+_HASH = re.compile(rf"{_SAFE}{{1,10}}-?")
+"""A ReplicaSet's hash, or the part of it that is left, and the dash behind it where it is."""
+
 _REPLICA_SET = re.compile(rf"(?P<name>.+)-{_SAFE}{{1,10}}")
 _NAMING = (
     (re.compile(rf"(?P<name>.+)-{_SAFE}{{1,10}}-{_SAFE}{{5}}"), ("Deployment", "Rollout")),
     (re.compile(r"(?P<name>.+)-\d+"), ("StatefulSet", "LeaderWorkerSet")),
     (re.compile(r"(?P<name>.+)-\d+-\d+"), ("LeaderWorkerSet",)),
 )
+
+
+Target = tuple[str, str, str]
+"""Namespace, kind and name of a scale target."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +65,20 @@ def attribute(
     engine series with the labels of a workload's selector.
     """
     by_target = _by_target(workloads)
+    long_names = [(target, found) for target, found in by_target.items() if _may_be_cut(target)]
     by_selector = [workload for workload in workloads if workload.selector]
     claimed: dict[str, list[Subject]] = {workload.key: [] for workload in workloads}
     rivals: dict[str, tuple[str, str]] = {}
     for pod in sorted(pods):
-        owners = _by_owner_or_name(pod, by_target, owner_of(pod))
+        owner = owner_of(pod)
+        owners = _by_owner_or_name(pod, by_target, owner)
+        if not owners and owner is None:
+            owners = [
+                workload
+                for target, found in long_names
+                if _is_cut_from(pod, target)
+                for workload in found
+            ]
         owners += [w for w in by_selector if w.namespace == pod[0] and carries(pod, w)]
         keys = list(dict.fromkeys(workload.key for workload in owners))
         for key in keys:
@@ -82,6 +101,31 @@ def targets_of_name(pod: str) -> Iterator[tuple[str, str]]:
         yield kind, name
 
 
+def _may_be_cut(target: Target) -> bool:
+    """Whether pods of a target have names that are cut: it is long, and its pods' are generated."""
+    _, kind, name = target
+    shortest = len(f"{name}-h-")
+    return kind in _GENERATED and shortest + _LONGEST_HASH - 1 > _LONGEST_BASE
+
+
+def _is_cut_from(pod: Subject, target: Target) -> bool:
+    """
+    Whether a pod's name may have been cut from a target's.
+
+    Its base, ``name-hash-``, is cut at 58 letters, and five are added (k8s.io/apiserver,
+    storage/names).
+    """
+    if pod[0] != target[0] or len(pod[1]) != _LONGEST_BASE + _RANDOM:
+        return False
+    base, random = pod[1][:_LONGEST_BASE], pod[1][_LONGEST_BASE:]
+    whole = f"{target[2]}-"
+    if len(whole) >= _LONGEST_BASE:
+        begins = whole.startswith(base)
+    else:
+        begins = base.startswith(whole) and bool(_HASH.fullmatch(base[len(whole) :]))
+    return begins and bool(re.fullmatch(rf"{_SAFE}{{5}}", random))
+
+
 def replica_of(workload: Workload, pod: str) -> str:
     """Return the replica that a pod is part of: itself, or the leader of its group."""
     if workload.kind == "LeaderWorkerSet":
@@ -98,8 +142,8 @@ def groups(workload: Workload, pods: Iterable[Subject]) -> dict[str, list[Subjec
     return found
 
 
-def _by_target(workloads: Collection[Workload]) -> dict[tuple[str, str, str], list[Workload]]:
-    found: dict[tuple[str, str, str], list[Workload]] = {}
+def _by_target(workloads: Collection[Workload]) -> dict[Target, list[Workload]]:
+    found: dict[Target, list[Workload]] = {}
     for workload in workloads:
         if not workload.selector:
             target = (workload.namespace, workload.kind, workload.name)
@@ -108,7 +152,7 @@ def _by_target(workloads: Collection[Workload]) -> dict[tuple[str, str, str], li
 
 
 def _by_owner_or_name(
-    pod: Subject, by_target: Mapping[tuple[str, str, str], list[Workload]], owner: Owner | None
+    pod: Subject, by_target: Mapping[Target, list[Workload]], owner: Owner | None
 ) -> list[Workload]:
     namespace, name = pod
     targets = targets_of_name(name) if owner is None else _targets_of_owner(owner)

@@ -17,10 +17,12 @@ from scaler.decision.window import Lengths
 from .series import Point, Subject
 
 STEM = (
-    r"(.+)-(?:[bcdfghjklmnpqrstvwxz2456789]{1,10}-[bcdfghjklmnpqrstvwxz2456789]{5}"
+    r"(.{58})[bcdfghjklmnpqrstvwxz2456789]{5}"
+    r"|(.+)-(?:[bcdfghjklmnpqrstvwxz2456789]{1,10}-[bcdfghjklmnpqrstvwxz2456789]{5}"
     r"|[0-9]+-[0-9]+|[0-9]+)"
 )
-"""Group 1 is the stem; the same in Python and in Prometheus (RE2)."""
+"""Group 1 or 2 is the stem; the same in Python and in Prometheus (RE2). A generated name is cut at
+58 letters before its last five, and may then end in a part of its ReplicaSet's."""
 
 LENGTHS_S = 3600.0
 """How much time the histograms cover."""
@@ -38,7 +40,7 @@ class Which(enum.StrEnum):
 def stem_of(pod: str) -> str | None:
     """Return the part of a pod's name that its siblings share; None: nobody gave it the name."""
     match = _STEM.fullmatch(pod)
-    return match[1] if match else None
+    return match[1] or match[2] if match else None
 
 
 class LengthCounter:

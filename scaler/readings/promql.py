@@ -4,6 +4,7 @@ import math
 import re
 import string
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 Matcher = tuple[str, str, str]
 """Label, operator (``=``, ``!=``, ``=~``, ``!~``), value."""
@@ -49,20 +50,36 @@ def over(query: str, seconds: float, *, step_s: float) -> str:
     return f"({query}\n)[{max(1, math.ceil(seconds))}s:{max(1, round(step_s))}s]"
 
 
+class Stem(NamedTuple):
+    """The part of a pod's name that its controller gave to all of them."""
+
+    pattern: str
+    """Its regular expression, in one of two groups."""
+    pod: str
+    """The label that names the pod."""
+
+
 def increase_by(
-    chosen: str, seconds: float, *, stem: str, by: Sequence[str], copies: Sequence[str] = ()
+    chosen: str,
+    seconds: float,
+    *,
+    stem: Stem,
+    by: Sequence[str],
+    copies: Sequence[str] = (),
+    joined: str | None = None,
 ) -> str:
     """
     Return the query for the increase of a histogram's buckets, added over pods of one stem.
 
-    ``stem`` is the regular expression whose group 1 is the part of a pod's name that its
-    controller gave to all of them; it is called ``stem`` in ``by``. Series that differ only in
-    ``copies`` are one.
+    The stem is called ``stem`` in ``by``. Series that differ only in ``copies`` are one; labels of
+    ``by`` and the pod that they lack are those of the series ``joined`` of their job and instance.
     """
     increase = f"increase({raw(chosen, seconds)})"
     if copies:
         increase = f"max without ({','.join(copies)}) ({increase})"
-    named = f'label_replace({increase},"stem","$1","pod",{quoted(stem)})'
+    if joined is not None:
+        increase = f"{increase} * on (job,instance) group_left({by[0]},{stem.pod}) {joined}"
+    named = f'label_replace({increase},"stem","$1$2",{quoted(stem.pod)},{quoted(stem.pattern)})'
     return f"sum by ({','.join(by)}) ({named})"
 
 

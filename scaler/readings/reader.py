@@ -6,6 +6,8 @@ the round instead of asking on; every error is noted by exporter and namespace.
 """
 
 import asyncio
+import contextlib
+import itertools
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
@@ -15,10 +17,11 @@ from scaler.errors import SourceError
 from . import cluster, dcgm, promql
 from .asks import Ask, Plan
 from .assemble import Assembly, Merged
+from .labels import TARGET_INFO, LabelNames, Targets
 from .lengths import LENGTHS_S, STEM, LengthBook, Which
 from .names import Names, which_exist
 from .prometheus import PrometheusApi
-from .promql import Matcher
+from .promql import Matcher, Stem
 from .replies import Row, TooManySeriesError
 from .series import Point
 from .server_kind import ServerKind
@@ -37,9 +40,6 @@ _SHOWN = 50
 """Series that are looked at of what is elsewhere."""
 _MOST_TIMEOUTS = 4
 """After so many in one round the rest is not asked."""
-
-_NAMESPACE_LABELS = ("namespace", "exported_namespace", "pod_namespace")
-"""Where a row may say whose it is; see :meth:`Wanted.subject`."""
 
 _PROBES: Mapping[Exporter, tuple[str, ...]] = {
     Exporter.GPU: tuple(metric for wanted in dcgm.WANTED for metric in wanted.metrics),
@@ -94,6 +94,8 @@ class Reader:
         self._labels: dict[Exporter, tuple[str, ...]] = {}
         """Labels in which an exporter's rows name a namespace; none: there is no such exporter."""
         self._names = Names()
+        self._spelt = LabelNames(server.labels)
+        self._targets = Targets()
 
     def begin(self) -> Round:
         """Begin a round."""
@@ -125,22 +127,31 @@ class Reader:
             SourceError: the server did not answer.
         """
         for exporter, metrics in {Exporter.ENGINE: tuple(engines), **_PROBES}.items():
-            found = await self._found_in(metrics, namespaces, now_s)
+            joins = exporter is Exporter.ENGINE
+            found = await self._found_in(metrics, namespaces, now_s, joins=joins)
             if exporter is Exporter.ENGINE:
-                found.add("namespace")
-            self._labels[exporter] = tuple(name for name in _NAMESPACE_LABELS if name in found)
+                found.add(self._spelt.namespaces[-1] if self._server.labels else "namespace")
+            every = (*self._spelt.namespaces, TARGET_INFO)
+            self._labels[exporter] = tuple(name for name in every if name in found)
 
     async def _found_in(
-        self, metrics: Sequence[str], namespaces: Collection[str], now_s: float
+        self, metrics: Sequence[str], namespaces: Collection[str], now_s: float, *, joins: bool
     ) -> set[str]:
-        """Return the labels in which rows of any of the metrics name one of the namespaces."""
+        """
+        Return the labels in which rows of any of the metrics name one of the namespaces.
+
+        ``joins``: and whether there is a metric beside them that does.
+        """
 
         def query() -> str:
-            return " or ".join(
+            asked = [
                 promql.exists(chosen, label)
-                for label in _NAMESPACE_LABELS
-                for chosen in self._selectors(metrics, _named(label, namespaces))
-            )
+                for label in self._spelt.namespaces
+                for chosen in self._selectors(metrics, self._spelt.named(label, namespaces))
+            ]
+            if joins:
+                asked.append(promql.exists(self._targets_in(namespaces), TARGET_INFO))
+            return " or ".join(asked)
 
         try:
             rows = await self._api.query(query(), now_s)
@@ -150,6 +161,22 @@ class Reader:
             with self._names.asked_one_by_one():
                 rows = await self._api.query(query(), now_s)
         return {labels.get(promql.EXISTS, "") for labels, _ in rows}
+
+    def _targets_in(self, namespaces: Collection[str]) -> str:
+        matcher: Matcher = ("k8s_namespace_name", "=~", promql.any_of(namespaces))
+        return self._selectors((TARGET_INFO,), (matcher,))[0]
+
+    async def _learn_targets(self, asks: Sequence[Ask], round_: Round) -> None:
+        """Find out whose rows are that carry no pod, as far back as is asked."""
+        if TARGET_INFO not in self._labels.get(Exporter.ENGINE, ()) or not asks:
+            return
+        namespaces = {name for ask in asks if ask.wanted.namespaced for name in ask.namespaces}
+        seconds = max(ask.seconds for ask in asks)
+        query = promql.last(self._targets_in(namespaces), seconds)
+        # Without an answer those that were known are asked for.
+        with contextlib.suppress(SourceError):
+            rows = await round_.query(query, max(ask.at_s for ask in asks))
+            self._targets.learn(labels for labels, _ in rows)
 
     @property
     def asks_exact_names(self) -> bool:
@@ -185,6 +212,8 @@ class Reader:
         self, asks: Iterable[Ask], assembly: Assembly, round_: Round, plan: Plan
     ) -> bool:
         """Perform asks, several at a time; return whether all were answered, and note the rest."""
+        asks = tuple(asks)
+        await self._learn_targets(asks, round_)
         answered = await asyncio.gather(
             *(self._perform(ask, assembly, round_, plan) for ask in asks if self._labels_of(ask))
         )
@@ -206,25 +235,39 @@ class Reader:
         Raises:
             SourceError: there is no full answer.
         """
-        copies = self._server.replica_labels
         missing = set(namespaces)
-        for metric in metrics:
-            (chosen,) = self._selectors((metric,), _named("namespace", missing))
-            query = promql.increase_by(
-                chosen, LENGTHS_S, stem=STEM, by=("namespace", "stem", "le"), copies=copies
-            )
-            rows = await round_.query(query, now_s)
-            book.put(
-                which,
-                (
-                    ((labels["namespace"], labels["stem"]), labels["le"], points[-1][1])
-                    for labels, points in rows
-                    if points and {"namespace", "stem", "le"} <= labels.keys()
-                ),
-            )
-            missing -= {labels.get("namespace", "") for labels, _ in rows}
+        for metric, label in itertools.product(metrics, self._labels[Exporter.ENGINE]):
+            rows = await self._lengths_in(label, metric, missing, now_s, round_)
+            book.put(which, rows)
+            missing -= {namespace for (namespace, _), _, _ in rows}
             if not missing:
                 return
+
+    async def _lengths_in(
+        self, label: str, metric: str, namespaces: Collection[str], now_s: float, round_: Round
+    ) -> list[tuple[tuple[str, str], str, float]]:
+        """Return namespace and stem, bucket and count of rows that name a namespace in a label."""
+        joined = label == TARGET_INFO
+        by = "k8s_namespace_name" if joined else label
+        query = " or ".join(
+            promql.increase_by(
+                chosen,
+                LENGTHS_S,
+                stem=Stem(
+                    pattern=STEM, pod="k8s_pod_name" if joined else self._spelt.pod_beside(label)
+                ),
+                by=(by, "stem", "le"),
+                copies=self._server.replica_labels,
+                joined=self._selectors((TARGET_INFO,), ())[0] if joined else None,
+            )
+            for matchers in self._matchers(label, namespaces)
+            for chosen in self._selectors((metric,), matchers)
+        )
+        return [
+            ((labels[by], labels["stem"]), labels["le"], points[-1][1])
+            for labels, points in (await round_.query(query, now_s) if query else ())
+            if points and {by, "stem", "le"} <= labels.keys()
+        ]
 
     async def names_at(
         self,
@@ -290,9 +333,11 @@ class Reader:
         """
         try:
             for label in self._labels_of(ask):
+                told = self._targets if label == TARGET_INFO else self._spelt
                 for text in await self._texts(ask, label, round_):
                     rows = await round_.query(text, ask.at_s)
-                    await _merge(ask, rows, assembly, plan)
+                    read = [(told.read(labels), points) for labels, points in rows]
+                    await _merge(ask, read, assembly, plan)
         except TooManySeriesError:
             raise
         except SourceError as error:
@@ -311,13 +356,23 @@ class Reader:
 
     async def _texts(self, ask: Ask, label: str, round_: Round) -> list[str]:
         """Return the queries for an ask: one, or one per name that there is."""
-        matchers = _named(label, ask.namespaces) if ask.wanted.namespaced else ()
-        chosen = self._selectors(ask.wanted.metrics, (*matchers, *ask.wanted.where))
+        every = self._matchers(label, ask.namespaces) if ask.wanted.namespaced else [()]
+        chosen = [
+            one
+            for matchers in every
+            for one in self._selectors(ask.wanted.metrics, (*matchers, *ask.wanted.where))
+        ]
         if len(chosen) > 1:
             chosen = await self._names.existing(chosen, ask, round_.query)
         if ask.wanted.once_a_minute:
             return [promql.last(one, ask.seconds) for one in chosen]
         return [promql.raw(one, ask.seconds) for one in chosen]
+
+    def _matchers(self, label: str, namespaces: Collection[str]) -> list[tuple[Matcher, ...]]:
+        """Return the matchers of rows of some namespaces, a set of them for each query."""
+        if label == TARGET_INFO:
+            return self._targets.named(namespaces)
+        return [self._spelt.named(label, namespaces)]
 
     def _selectors(self, metrics: Iterable[str], matchers: Iterable[Matcher]) -> list[str]:
         ours = [(label, "=", value) for label, value in self._server.matchers]
@@ -352,10 +407,3 @@ def _note_late(
         plan.goes_on(ask, merged.namespace, before_s)
     elif 0 <= asked_s - first_s < assembly.intervals.stale_after_s(ask.wanted.exporter):
         assembly.lateness.note(ask.at_s, asked_s - first_s)
-
-
-def _named(label: str, namespaces: Iterable[str]) -> tuple[Matcher, ...]:
-    """Return the matchers of rows that name a namespace in a label and not in a weightier one."""
-    weightier = _NAMESPACE_LABELS[_NAMESPACE_LABELS.index(label) + 1 :]
-    found: Matcher = (label, "=~", promql.any_of(namespaces))
-    return (found, *((other, "=", "") for other in weightier))

@@ -9,6 +9,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from .labels import reported
 from .promql import Matcher
 from .series import Subject
 
@@ -40,13 +41,12 @@ class Wanted:
         """
         Return what a row is about, None if it does not say.
 
-        A scrape that keeps its own ``namespace`` and ``pod`` labels moves the exporter's to
-        ``exported_…``; the DCGM exporter's old naming has ``pod_namespace`` and ``pod_name``.
+        Namespace and pod have several names (:mod:`.labels`).
         """
         if not self.about:
             return ("", "")
-        name = _reported(labels, self.about)
-        namespace = _reported(labels, "namespace") if self.namespaced else ""
+        name = reported(labels, self.about)
+        namespace = reported(labels, "namespace") if self.namespaced else ""
         return (namespace, name) if name and namespace is not None else None
 
     def own(self, labels: Mapping[str, str]) -> Mapping[str, str]:
@@ -72,11 +72,3 @@ _OF_SERVER = ("namespace", "pod", "instance", "job")
 
 def _is_moved(label: str) -> bool:
     return label.startswith(_MOVED)
-
-
-_OLD_NAMES = {"pod": "pod_name", "namespace": "pod_namespace"}
-
-
-def _reported(labels: Mapping[str, str], label: str) -> str | None:
-    old = _OLD_NAMES.get(label, "")
-    return labels.get(old) or labels.get(f"exported_{label}") or labels.get(label)

@@ -33,7 +33,7 @@ _SOME = re.compile(r"topk\((?P<count>\d+),(?P<selector>.*)\)")
 _LAST = re.compile(r"last_over_time\((?P<range>.*)\)")
 _SUM = re.compile(
     r"sum by \((?P<by>[\w,]*)\) \(label_replace\((?:max without \((?P<copies>[\w,]*)\) \()?"
-    r'increase\((?P<range>.*?\])\)+,"stem","\$1","pod","(?P<stem>.*)"\)\)'
+    r'increase\((?P<range>.*?\])\)+,"stem","\$1\$2","(?P<pod>\w+)","(?P<stem>.*)"\)\)'
 )
 
 
@@ -194,8 +194,8 @@ class FakePrometheus:
         pattern = parsed["stem"].replace("\\\\", "\\")
         for key, increase in apart.items():
             labels = dict(key)
-            if stem := re.fullmatch(pattern, labels.get("pod", "")):
-                labels["stem"] = stem[1]
+            if stem := re.fullmatch(pattern, labels.get(parsed["pod"], "")):
+                labels["stem"] = stem[1] or stem[2]
             group = _group(labels, parsed["by"])
             sums[group] = sums.get(group, 0.0) + increase
         return [(dict(group), total) for group, total in sums.items()]
