@@ -17,11 +17,12 @@ from scaler.errors import SourceError
 from . import cluster, dcgm, promql
 from .asks import Ask, Plan
 from .assemble import Assembly, Merged
-from .labels import TARGET_INFO, LabelNames, Targets
+from .chosen import Chosen
+from .labels import TARGET_INFO
 from .lengths import LENGTHS_S, STEM, LengthBook, Which
-from .names import Names, which_exist
+from .names import which_exist
 from .prometheus import PrometheusApi
-from .promql import Matcher, Stem
+from .promql import Matcher
 from .replies import Row, TooManySeriesError
 from .series import Point
 from .server_kind import ServerKind
@@ -89,13 +90,10 @@ class Reader:
     """Reads from one server."""
 
     def __init__(self, server: PrometheusServer) -> None:
-        self._server = server
         self._api = PrometheusApi(server)
         self._labels: dict[Exporter, tuple[str, ...]] = {}
         """Labels in which an exporter's rows name a namespace; none: there is no such exporter."""
-        self._names = Names()
-        self._spelt = LabelNames(server.labels)
-        self._targets = Targets()
+        self._chosen = Chosen(server)
 
     def begin(self) -> Round:
         """Begin a round."""
@@ -130,9 +128,8 @@ class Reader:
             joins = exporter is Exporter.ENGINE
             found = await self._found_in(metrics, namespaces, now_s, joins=joins)
             if exporter is Exporter.ENGINE:
-                found.add(self._spelt.namespaces[-1] if self._server.labels else "namespace")
-            every = (*self._spelt.namespaces, TARGET_INFO)
-            self._labels[exporter] = tuple(name for name in every if name in found)
+                found.add(self._chosen.own_label)
+            self._labels[exporter] = tuple(name for name in self._chosen.labels if name in found)
 
     async def _found_in(
         self, metrics: Sequence[str], namespaces: Collection[str], now_s: float, *, joins: bool
@@ -144,27 +141,16 @@ class Reader:
         """
 
         def query() -> str:
-            asked = [
-                promql.exists(chosen, label)
-                for label in self._spelt.namespaces
-                for chosen in self._selectors(metrics, self._spelt.named(label, namespaces))
-            ]
-            if joins:
-                asked.append(promql.exists(self._targets_in(namespaces), TARGET_INFO))
-            return " or ".join(asked)
+            return self._chosen.existence(metrics, namespaces, joins=joins)
 
         try:
             rows = await self._api.query(query(), now_s)
         except SourceError as error:
-            if not self._names.may_be_refused(error):
+            if not self._chosen.names.may_be_refused(error):
                 raise
-            with self._names.asked_one_by_one():
+            with self._chosen.names.asked_one_by_one():
                 rows = await self._api.query(query(), now_s)
         return {labels.get(promql.EXISTS, "") for labels, _ in rows}
-
-    def _targets_in(self, namespaces: Collection[str]) -> str:
-        matcher: Matcher = ("k8s_namespace_name", "=~", promql.any_of(namespaces))
-        return self._selectors((TARGET_INFO,), (matcher,))[0]
 
     async def _learn_targets(self, asks: Sequence[Ask], round_: Round) -> None:
         """Find out whose rows are that carry no pod, as far back as is asked."""
@@ -172,16 +158,16 @@ class Reader:
             return
         namespaces = {name for ask in asks if ask.wanted.namespaced for name in ask.namespaces}
         seconds = max(ask.seconds for ask in asks)
-        query = promql.last(self._targets_in(namespaces), seconds)
+        query = promql.last(self._chosen.targets_in(namespaces), seconds)
         # Without an answer those that were known are asked for.
         with contextlib.suppress(SourceError):
             rows = await round_.query(query, max(ask.at_s for ask in asks))
-            self._targets.learn(labels for labels, _ in rows)
+            self._chosen.targets.learn(labels for labels, _ in rows)
 
     @property
     def asks_exact_names(self) -> bool:
         """Whether the server was found to refuse several names in one selector."""
-        return self._names.one_by_one
+        return self._chosen.names.one_by_one
 
     def has(self, exporter: Exporter) -> bool:
         """Whether an exporter was there at the last probe."""
@@ -198,7 +184,7 @@ class Reader:
         """
         found: list[float] = []
         for label in self._labels.get(Exporter.ENGINE, ()):
-            for chosen in self._selectors(metrics, _named(label, {namespace})):
+            for chosen in self._chosen.within(label, metrics, {namespace}):
                 rows = await self._api.query(promql.raw(chosen, back_s), now_s)
                 found += [points[-1][0] for _, points in rows if points]
         return max(found, default=None)
@@ -247,22 +233,7 @@ class Reader:
         self, label: str, metric: str, namespaces: Collection[str], now_s: float, round_: Round
     ) -> list[tuple[tuple[str, str], str, float]]:
         """Return namespace and stem, bucket and count of rows that name a namespace in a label."""
-        joined = label == TARGET_INFO
-        by = "k8s_namespace_name" if joined else label
-        query = " or ".join(
-            promql.increase_by(
-                chosen,
-                LENGTHS_S,
-                stem=Stem(
-                    pattern=STEM, pod="k8s_pod_name" if joined else self._spelt.pod_beside(label)
-                ),
-                by=(by, "stem", "le"),
-                copies=self._server.replica_labels,
-                joined=self._selectors((TARGET_INFO,), ())[0] if joined else None,
-            )
-            for matchers in self._matchers(label, namespaces)
-            for chosen in self._selectors((metric,), matchers)
-        )
+        query, by = self._chosen.increase(label, metric, namespaces, seconds=LENGTHS_S, stem=STEM)
         return [
             ((labels[by], labels["stem"]), labels["le"], points[-1][1])
             for labels, points in (await round_.query(query, now_s) if query else ())
@@ -284,11 +255,11 @@ class Reader:
         Raises:
             SourceError: the server did not answer.
         """
-        if not self._names.one_by_one:
-            (chosen,) = self._selectors(() if any_name else candidates, target)
+        if not self._chosen.names.one_by_one:
+            (chosen,) = self._chosen.selectors(() if any_name else candidates, target)
             rows = await round_.query(promql.names(chosen), now_s)
             return {labels["__name__"] for labels, _ in rows if "__name__" in labels}
-        chosen_by_name = {self._selectors((one,), target)[0]: one for one in candidates}
+        chosen_by_name = {self._chosen.selectors((one,), target)[0]: one for one in candidates}
         there = await which_exist([*chosen_by_name], round_.query, now_s)
         return {chosen_by_name[one] for one in there}
 
@@ -301,8 +272,8 @@ class Reader:
         Raises:
             SourceError: the server did not answer.
         """
-        chosen = self._selectors(metrics, ())
-        if self._names.one_by_one:
+        chosen = self._chosen.selectors(metrics, ())
+        if self._chosen.names.one_by_one:
             chosen = sorted(await which_exist(chosen, round_.query, now_s))[:1]
         rows = [await round_.query(promql.some(one, _SHOWN), now_s) for one in chosen]
         return tuple(labels for found in rows for labels, _ in found)
@@ -333,10 +304,9 @@ class Reader:
         """
         try:
             for label in self._labels_of(ask):
-                told = self._targets if label == TARGET_INFO else self._spelt
                 for text in await self._texts(ask, label, round_):
                     rows = await round_.query(text, ask.at_s)
-                    read = [(told.read(labels), points) for labels, points in rows]
+                    read = [(self._chosen.read(label, labels), points) for labels, points in rows]
                     await _merge(ask, read, assembly, plan)
         except TooManySeriesError:
             raise
@@ -356,27 +326,16 @@ class Reader:
 
     async def _texts(self, ask: Ask, label: str, round_: Round) -> list[str]:
         """Return the queries for an ask: one, or one per name that there is."""
-        every = self._matchers(label, ask.namespaces) if ask.wanted.namespaced else [()]
-        chosen = [
-            one
-            for matchers in every
-            for one in self._selectors(ask.wanted.metrics, (*matchers, *ask.wanted.where))
-        ]
+        metrics, where = ask.wanted.metrics, ask.wanted.where
+        if ask.wanted.namespaced:
+            chosen = self._chosen.within(label, metrics, ask.namespaces, where)
+        else:
+            chosen = self._chosen.selectors(metrics, where)
         if len(chosen) > 1:
-            chosen = await self._names.existing(chosen, ask, round_.query)
+            chosen = await self._chosen.names.existing(chosen, ask, round_.query)
         if ask.wanted.once_a_minute:
             return [promql.last(one, ask.seconds) for one in chosen]
         return [promql.raw(one, ask.seconds) for one in chosen]
-
-    def _matchers(self, label: str, namespaces: Collection[str]) -> list[tuple[Matcher, ...]]:
-        """Return the matchers of rows of some namespaces, a set of them for each query."""
-        if label == TARGET_INFO:
-            return self._targets.named(namespaces)
-        return [self._spelt.named(label, namespaces)]
-
-    def _selectors(self, metrics: Iterable[str], matchers: Iterable[Matcher]) -> list[str]:
-        ours = [(label, "=", value) for label, value in self._server.matchers]
-        return self._names.selectors(tuple(dict.fromkeys(metrics)), [*ours, *matchers])
 
 
 async def _merge(ask: Ask, rows: Sequence[Row], assembly: Assembly, plan: Plan) -> None:

@@ -1,0 +1,100 @@
+"""
+Which series are asked for: metrics under their names, of namespaces under the labels of a server.
+
+Knows what a configuration states (matchers, labels), what was found out (whether several names may
+be asked for at once, whose the targets are that carry no pod), and puts it into selectors.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from scaler.configuration import PrometheusServer
+
+from . import promql
+from .labels import TARGET_INFO, LabelNames, Targets
+from .names import Names
+from .promql import Matcher, Stem
+
+_JOINED_NAMESPACE, _JOINED_POD = "k8s_namespace_name", "k8s_pod_name"
+
+
+class Chosen:
+    """Selectors for one server."""
+
+    def __init__(self, server: PrometheusServer) -> None:
+        self._server = server
+        self._spelt = LabelNames(server.labels)
+        self.names = Names()
+        self.targets = Targets()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What may tell a row's namespace: labels, the weightiest last, and ``target_info``."""
+        return (*self._spelt.namespaces, TARGET_INFO)
+
+    @property
+    def own_label(self) -> str:
+        """The label that is asked for also where nothing has it yet."""
+        return self._spelt.namespaces[-1] if self._server.labels else "namespace"
+
+    def selectors(self, metrics: Iterable[str], matchers: Iterable[Matcher]) -> list[str]:
+        """Return the selectors of metrics with some labels: one, or one for each name."""
+        ours = [(label, "=", value) for label, value in self._server.matchers]
+        return self.names.selectors(tuple(dict.fromkeys(metrics)), [*ours, *matchers])
+
+    def within(
+        self,
+        label: str,
+        metrics: Sequence[str],
+        namespaces: Collection[str],
+        where: Iterable[Matcher] = (),
+    ) -> list[str]:
+        """Return the selectors of rows that a label tells to be of some namespaces."""
+        if label == TARGET_INFO:
+            every = self.targets.named(namespaces)
+        else:
+            every = [self._spelt.named(label, namespaces)]
+        return [one for matchers in every for one in self.selectors(metrics, (*matchers, *where))]
+
+    def existence(self, metrics: Sequence[str], namespaces: Collection[str], *, joins: bool) -> str:
+        """
+        Return the query for the labels by which there are rows of some metrics and namespaces.
+
+        ``joins``: and for whether there are targets whose rows may carry no pod.
+        """
+        asked = [
+            promql.exists(chosen, label)
+            for label in self._spelt.namespaces
+            for chosen in self.within(label, metrics, namespaces)
+        ]
+        if joins:
+            asked.append(promql.exists(self.targets_in(namespaces), TARGET_INFO))
+        return " or ".join(asked)
+
+    def targets_in(self, namespaces: Collection[str]) -> str:
+        """Return the selector of the targets of some namespaces."""
+        matcher: Matcher = (_JOINED_NAMESPACE, "=~", promql.any_of(namespaces))
+        return self.selectors((TARGET_INFO,), (matcher,))[0]
+
+    def read(self, label: str, labels: Mapping[str, str]) -> Mapping[str, str]:
+        """Return a row that was found by a label, under the names that everybody reads."""
+        return (self.targets if label == TARGET_INFO else self._spelt).read(labels)
+
+    def increase(
+        self, label: str, metric: str, namespaces: Collection[str], *, seconds: float, stem: str
+    ) -> tuple[str, str]:
+        """Return the query for a histogram's increase by stem, and its label of the namespace."""
+        joined = label == TARGET_INFO
+        by = _JOINED_NAMESPACE if joined else label
+        pod = _JOINED_POD if joined else self._spelt.pod_beside(label)
+        query = " or ".join(
+            promql.increase_by(
+                chosen,
+                seconds,
+                stem=Stem(pattern=stem, pod=pod),
+                by=(by, "stem", "le"),
+                copies=self._server.replica_labels,
+                joined=self.selectors((TARGET_INFO,), ())[0] if joined else None,
+            )
+            for chosen in self.within(label, (metric,), namespaces)
+        )
+        return query, by
