@@ -8,6 +8,7 @@ below, since "the default" and "stated as such" read differently in a finding.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
@@ -16,6 +17,8 @@ from scaler.documents.keys import shown
 from scaler.documents.names import OBJECT, ScaleTarget
 from scaler.documents.nodes import read_known
 from scaler.errors import Problem
+
+from . import kserve
 
 APPS = "apps/v1"
 POLLING_INTERVAL_S = 30
@@ -193,11 +196,17 @@ def scaled_objects_of(
     Return the ScaledObjects of a file's YAML documents, and what is wrong with their shape.
 
     Problems come with the object's ``namespace/name``; one without a known shape is left out.
-    Objects of other kinds are passed by.
+    Objects of other kinds are passed by, but those that ScaledObjects are made of.
     """
     found: list[ScaledObject] = []
     misshapen: list[tuple[str, Problem]] = []
-    for node in objects_of(documents, "ScaledObject"):
+    documents = list(documents)
+    made = (
+        scaled
+        for node in objects_of(documents, kserve.KIND)
+        for scaled in kserve.scaled_objects_made_of(node)
+    )
+    for node in itertools.chain(objects_of(documents, "ScaledObject"), made):
         scaled, problems = _scaled_object(node, origin)
         found += () if scaled is None else (scaled,)
         misshapen += ((key_of(node), problem) for problem in problems)
