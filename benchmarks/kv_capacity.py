@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.kv_logs import (
     Row,
+    Setting,
     architecture_of_row,
     data_folder,
     memory_range,
@@ -69,12 +70,9 @@ def compare(row: Row, models: Mapping[str, Mapping[str, Any]]) -> Outcome:
         architecture = architecture_of_row(row, models)
         if spread_untold(row, architecture):
             return _not_compared(row, "its weights lie on more GPUs than it tells")
-        outcomes = [
-            dataclasses.replace(_compare(row, architecture, setting.serving), untold=setting.untold)
-            for setting in settings_of(row, architecture)
-        ]
     except KvtideError as error:
         return dataclasses.replace(_not_compared(row, str(error)), refused=True)
+    outcomes = [_attempt(row, architecture, setting) for setting in settings_of(row, architecture)]
     known = [outcome for outcome in outcomes if outcome.error is not None]
     if not known:
         return outcomes[0]
@@ -82,6 +80,16 @@ def compare(row: Row, models: Mapping[str, Mapping[str, Any]]) -> Outcome:
         return known[0]
     best = min(known, key=lambda outcome: (outcome.error or 0.0, outcome.untold.count(",")))
     return dataclasses.replace(best, as_stated=known[0].error)
+
+
+def _attempt(row: Row, architecture: ModelArchitecture, setting: Setting) -> Outcome:
+    """Return how well a row follows with these flags."""
+    try:
+        outcome = _compare(row, architecture, setting.serving)
+    except KvtideError as error:
+        outcome = _not_compared(row, str(error), architecture.family)
+        return dataclasses.replace(outcome, refused=True, untold=setting.untold)
+    return dataclasses.replace(outcome, untold=setting.untold)
 
 
 def _not_compared(row: Row, why: str, family: str = "?") -> Outcome:

@@ -77,7 +77,28 @@ class StateCache:
     """Bytes of a recurrent element; None: those of the model's own type."""
 
 
-Cache = AttentionCache | LatentCache | IndexerCache | StateCache
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PackedCache:
+    """
+    A cache whose rows the model's own code lays out: compressed latents, pooled keys, rings.
+
+    A row's bytes are the code's and not an engine's choice, so they are stated here.
+    """
+
+    row_bytes: int
+    tokens_per_row: int = 1
+    """Tokens that one row stands for: 4 or 128 in DeepSeek V4."""
+    window_tokens: int | None = None
+    """Rows older than this are never read again; None: every row is kept."""
+    block_tokens: int | None = None
+    """Tokens of a block, where they are not the engine's."""
+    ring: bool = False
+    """One block of ``block_tokens`` rows per request, written round and round."""
+    alignment: int = 1
+    """Bytes that a block's size is a multiple of."""
+
+
+Cache = AttentionCache | LatentCache | IndexerCache | StateCache | PackedCache
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +198,8 @@ class ModelArchitecture:
         caches = self.caches
         if any(isinstance(cache, StateCache) for cache in caches):
             return "state hybrid"
+        if any(isinstance(cache, PackedCache) for cache in caches):
+            return "compressed MLA"
         if any(isinstance(cache, IndexerCache) for cache in caches):
             return "sparse MLA"
         if any(isinstance(cache, LatentCache) for cache in caches):
@@ -185,6 +208,8 @@ class ModelArchitecture:
 
 
 def _grows(cache: Cache) -> bool:
+    if isinstance(cache, PackedCache):
+        return cache.window_tokens is None and not cache.ring
     return not isinstance(cache, AttentionCache) or cache.grows
 
 

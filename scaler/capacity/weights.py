@@ -47,6 +47,7 @@ STORAGE = {
     "nvfp4-fp8": Storage(bits=4 + 8 / 16, mixer_bits=8, slack=0.12),
     "nvfp4-all": Storage(bits=4 + 8 / 16, slack=0.12),
     "mxfp4": Storage(bits=4 + 8 / 32, mixers=False, dense=False),
+    "mxfp4-fp8": Storage(bits=4 + 8 / 32, mixer_bits=8, dense=False),
     "bitsandbytes": Storage(bits=4 + 32 / 64, slack=0.1),
     "gguf": Storage(bits=8.5, tables=True, slack=0.15),
 }

@@ -4,7 +4,7 @@ A configuration whose caches are not modelled is refused, never answered by what
 ``public_configs.json`` holds shapes of public models: those under an organisation's name are their
 ``config.json`` as kept in ai-dynamo/aiconfigurator, the others are the defaults of transformers
 5.24. Beside each stands what its layers keep: f whole keys, w a window, c a chunk, l a latent, i an
-indexer, s a state.
+indexer, s a state, p rows that the model's own code packs.
 """
 
 import collections
@@ -22,6 +22,7 @@ from scaler.capacity.architecture import (
     IndexerCache,
     LatentCache,
     ModelArchitecture,
+    PackedCache,
 )
 from scaler.capacity.kv_cache import GIB, Serving, kv_capacity
 from scaler.capacity.models import architecture_of
@@ -34,7 +35,7 @@ LLAMA = PUBLIC["meta-llama/Meta-Llama-3.1-8B"]["config"]
 MUTATIONS = 1_000
 FOREIGN = (
     "compress_widths",
-    "index_kpool",
+    "index_ring_tokens",
     "indexer_budget",
     "kv_source_layers",
     "local_layer_ids",
@@ -61,6 +62,8 @@ def _letter(cache: Cache) -> str:
         return "w" if cache.window_tokens else "c" if cache.chunk_tokens else "f"
     if isinstance(cache, LatentCache):
         return "l"
+    if isinstance(cache, PackedCache):
+        return "p"
     return "i" if isinstance(cache, IndexerCache) else "s"
 
 

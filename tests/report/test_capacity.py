@@ -64,7 +64,7 @@ def test_an_estimate_states_its_interval() -> None:
     memory = told["memory"]
     assert memory["kv_cache_low_gib"] < told["kv_cache_gib_per_gpu"] < memory["kv_cache_high_gib"]
     assert any("told, not measured" in note for note in told["notes"])
-    assert any("0.32.0 is assumed" in note for note in told["notes"])
+    assert any("0.33.0 is assumed" in note for note in told["notes"])
 
 
 def test_a_checkpoint_that_declares_its_cache_is_said_to() -> None:

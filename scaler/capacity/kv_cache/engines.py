@@ -7,7 +7,8 @@ the blocks that a running engine reports into requests.
 
 from collections.abc import Callable
 
-from scaler.capacity.architecture import ModelArchitecture
+from scaler.capacity.architecture import ModelArchitecture, PackedCache
+from scaler.errors import ConfigurationError, Problem
 
 from . import sglang, tgi, trtllm, vllm
 from .capacity import KvCapacity
@@ -31,6 +32,15 @@ def kv_capacity(
     Raises:
         ConfigurationError: an architecture, layout or dtype that is refused or not supported.
     """
+    packed = any(isinstance(cache, PackedCache) for cache in architecture.caches)
+    if packed and serving.engine is not Engine.VLLM:
+        raise ConfigurationError(
+            Problem(
+                field="engine",
+                got=f"{serving.engine} with {architecture.name}",
+                allowed="vllm: how others lay out its caches is not modelled here",
+            )
+        )
     return ENGINES[serving.engine](architecture, serving, available_bytes)
 
 

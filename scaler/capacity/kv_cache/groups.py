@@ -22,6 +22,8 @@ class Kind(enum.StrEnum):
     SLIDING = "sliding"
     CHUNKED = "chunked"
     STATE = "state"
+    RING = "ring"
+    """One block per request, written round and round."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from scaler.capacity.architecture import (
     IndexerCache,
     LatentCache,
     ModelArchitecture,
+    PackedCache,
     StateCache,
 )
 from scaler.errors import ConfigurationError, Problem
@@ -100,6 +101,8 @@ def token_bytes(cache: Cache, dtype: str, ranks: int, *, latent_alignment: int =
             return cache.head_dim + 4 * -(-cache.head_dim // 128)
         case StateCache():
             return 0
+        case PackedCache():
+            return -(-cache.row_bytes // cache.tokens_per_row)
 
 
 def _latent_bytes(cache: LatentCache, dtype: str, alignment: int) -> int:

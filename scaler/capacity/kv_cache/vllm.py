@@ -11,6 +11,7 @@ from scaler.capacity.architecture import (
     Cache,
     LatentCache,
     ModelArchitecture,
+    PackedCache,
     StateCache,
 )
 from scaler.errors import ConfigurationError, Problem
@@ -19,6 +20,7 @@ from . import pages
 from .capacity import CapacityStep, KvCapacity, capacity_tokens, longest_step
 from .groups import Group, Kind, Page, group_pages
 from .layout import KvLayout, WindowGroup
+from .packed import pack_pages
 from .serving import GpuClass, Serving
 from .stages import caches_by_stage
 from .vllm_rules import (
@@ -27,6 +29,7 @@ from .vllm_rules import (
     GROUP_RATIOS,
     GROUPS_SINCE,
     LATENT_SINCE,
+    PACKED_SINCE,
     ROUNDED_HEAD,
     V0_LATENT_ALIGNMENT,
     batched_tokens,
@@ -69,6 +72,8 @@ class _Pool:
                 return -(-min(page.span_tokens + in_flight, longest) // page.block_tokens)
             case Kind.STATE:
                 return state_blocks(serving, self.state_kind)
+            case Kind.RING:
+                return 1
 
     def layout(self) -> KvLayout:
         """Return what a request holds while it decodes; prefills in flight are reserved once."""
@@ -84,6 +89,7 @@ class _Pool:
         )
         longest = max(page.block_tokens for page in full) if full else 0
         held = states * state_blocks(self.serving, self.state_kind)
+        held += sum(group.page.kind is Kind.RING for group in self.groups)
         return KvLayout(
             block_tokens=(longest or self.groups[0].page.block_tokens)
             * self.serving.context_parallel,
@@ -171,8 +177,25 @@ def _pool(architecture: ModelArchitecture, serving: Serving, dtype: str) -> _Poo
     release = version(serving)
     ratio = next((ratio for since, ratio in GROUP_RATIOS if release >= since), 1.0)
     kinds = [cache.kind for cache in architecture.caches if isinstance(cache, StateCache)]
+    packed = any(isinstance(cache, PackedCache) for cache in architecture.caches)
+    if packed and serving.draft_layers and architecture.drafter is None:
+        raise ConfigurationError(
+            Problem(
+                field="draft_layers",
+                got=str(serving.draft_layers),
+                allowed=f"0 with {architecture.name}: its drafter's caches are not modelled here",
+            )
+        )
+    if packed and release < PACKED_SINCE:
+        raise ConfigurationError(
+            Problem(
+                field="engine_version",
+                got=f"{release} with {architecture.name}",
+                allowed=f"{PACKED_SINCE} or later: earlier packings are not modelled here",
+            )
+        )
     return _Pool(
-        groups=group_pages(_promoted(stages, serving), ratio),
+        groups=pack_pages(stages) if packed else group_pages(_promoted(stages, serving), ratio),
         serving=serving,
         state_kind=kinds[0] if kinds else "",
     )
@@ -183,6 +206,8 @@ def _page(
 ) -> Page:
     if isinstance(cache, StateCache):
         return _state_page(cache, architecture, serving, dtype, block)
+    if isinstance(cache, PackedCache):
+        return _packed_page(cache, serving, block)
     alignment = V0_LATENT_ALIGNMENT if version(serving).v0 else 1
     if isinstance(cache, LatentCache) and version(serving) < LATENT_SINCE:
         size = -(-(cache.nope_dim + cache.rope_dim) // ROUNDED_HEAD) * ROUNDED_HEAD
@@ -206,11 +231,38 @@ def _page(
     )
 
 
+def _packed_page(cache: PackedCache, serving: Serving, block: int) -> Page:
+    tokens = cache.block_tokens or block
+    if cache.ring:  # drafts are written before they are accepted: whole rings more
+        tokens *= _power_of_two(-(-(tokens + serving.drafted_tokens) // tokens))
+    size = tokens // cache.tokens_per_row * cache.row_bytes
+    size = -(-size // cache.alignment) * cache.alignment
+    kind = Kind.RING if cache.ring else Kind.FULL if cache.window_tokens is None else Kind.SLIDING
+    return Page(
+        kind=kind,
+        page_bytes=size,
+        block_tokens=tokens,
+        span_tokens=cache.window_tokens or 0,
+        rigid=True,
+    )
+
+
+def _power_of_two(number: int) -> int:
+    """Return the least power of two that is not below a number."""
+    return 1 << (number - 1).bit_length()
+
+
 def _state_page(
     cache: StateCache, architecture: ModelArchitecture, serving: Serving, dtype: str, block: int
 ) -> Page:
     state = pages.state_bytes(cache, architecture, serving)
     size = state.total
+    if any(isinstance(other, PackedCache) for other in architecture.caches):
+        size = block * max(
+            pages.token_bytes(other, dtype, serving.tensor_parallel)
+            for other in architecture.caches
+            if isinstance(other, LatentCache)
+        )
     if serving.gpu_class is GpuClass.ASCEND:
         size = state.tail + block * max(
             pages.token_bytes(other, dtype, serving.tensor_parallel)

@@ -2,7 +2,7 @@
 vLLM's defaults by version: what a flag is when nobody states it, and how blocks are sized.
 
 Every rule was read in the released source of the version it begins with (the Python files of the
-wheels 0.8.5 to 0.32.0). V0 is the first engine, the only one before 0.8 and gone since 0.11.
+wheels 0.8.5 to 0.33.0). V0 is the first engine, the only one before 0.8 and gone since 0.11.
 """
 
 from scaler.capacity.architecture import (
@@ -10,6 +10,7 @@ from scaler.capacity.architecture import (
     IndexerCache,
     LatentCache,
     ModelArchitecture,
+    PackedCache,
     StateCache,
 )
 
@@ -17,7 +18,7 @@ from . import pages
 from .groups import aligned_block
 from .serving import GpuClass, Serving, Version, parse_version
 
-NEWEST = Version((0, 32, 0))
+NEWEST = Version((0, 33, 0))
 """The newest release whose rules were read; assumed where no version is stated."""
 
 GROUPS_SINCE = Version((0, 9, 1))
@@ -31,13 +32,19 @@ IN_FLIGHT_SINCE = Version((0, 26))
 """Since then windows are sized for every batch in flight, and hybrids cache prefixes."""
 CHECKPOINTS_SINCE = Version((0, 29))
 BATCH_16K_SINCE = Version((0, 28))
+SMALL_GB10_SINCE = Version((0, 33))
+"""Since then a GB10 has the defaults of a small card, for all its memory."""
 LATENT_SINCE = Version((0, 7))
 LATENT_128_SINCE = Version((0, 27))
+PACKED_SINCE = Version((0, 30))
+"""The first release that packs blocks as those whose logs were followed to their own numbers."""
 SPARSE_BY_BACKEND_SINCE = Version((0, 18))
 WIDE_BLOCKS = (Version((0, 15)), Version((0, 18)))
 """From and until when heads of 256 on Blackwell needed blocks of 32 (flashinfer #1993)."""
 V0_LATENT_ALIGNMENT = 128
 """V0 pads a latent of 576 elements to 640: 256 bytes in 16-bit elements."""
+COMPRESSED_BLOCK = 256
+"""Tokens of a block of DeepSeek V4: 64 rows of its 4-to-1 latents, 2 of its 128-to-1."""
 ROUNDED_HEAD = 256
 """Head size that 0.6 cached latent attention's keys and values with."""
 
@@ -57,7 +64,7 @@ def batched_tokens(serving: Serving) -> int:
     if serving.max_num_batched_tokens is not None:
         return serving.max_num_batched_tokens
     memory = serving.gpu_memory_gib or 0.0
-    tokens = 8_192 if memory >= 70 and serving.gpu_class is not GpuClass.A100 else 2_048
+    tokens = 8_192 if _is_large(serving) else 2_048
     if memory >= 160 and version(serving) >= BATCH_16K_SINCE:
         tokens = 16_384
     longest = serving.max_model_len
@@ -68,8 +75,15 @@ def max_num_seqs(serving: Serving) -> int:
     """Return ``--max-num-seqs``, stated or by GPU."""
     if serving.max_num_seqs is not None:
         return serving.max_num_seqs
-    large = (serving.gpu_memory_gib or 0.0) >= 70 and serving.gpu_class is not GpuClass.A100
-    return 1_024 if large and not version(serving).v0 else 256
+    return 1_024 if _is_large(serving) and not version(serving).v0 else 256
+
+
+def _is_large(serving: Serving) -> bool:
+    """Whether a GPU has the defaults of a large one: by memory, but for A100 and GB10."""
+    small_gb10 = version(serving) >= SMALL_GB10_SINCE
+    if serving.gpu_class is GpuClass.A100 or (small_gb10 and serving.gpu_class is GpuClass.UNIFIED):
+        return False
+    return (serving.gpu_memory_gib or 0.0) >= 70
 
 
 def batches_in_flight(serving: Serving) -> int:
@@ -114,6 +128,8 @@ def block_tokens(architecture: ModelArchitecture, serving: Serving, dtype: str) 
     """Return the tokens of an attention block, stated or the backend's, a state fitting into it."""
     latent = any(isinstance(cache, LatentCache) for cache in architecture.caches)
     base = serving.block_tokens or _default_block(latent=latent, serving=serving)
+    if architecture.family == "compressed MLA" and serving.block_tokens is None:
+        base = COMPRESSED_BLOCK
     states = [
         pages.state_bytes(cache, architecture, serving)
         for cache in architecture.caches
@@ -123,7 +139,7 @@ def block_tokens(architecture: ModelArchitecture, serving: Serving, dtype: str) 
         (
             pages.token_bytes(cache, dtype, serving.tensor_parallel)
             for cache in architecture.caches
-            if not isinstance(cache, StateCache)
+            if not isinstance(cache, StateCache | PackedCache)
         ),
         default=0,
     )

@@ -11,7 +11,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from scaler.capacity.architecture import AttentionCache, Cache, IndexerCache, StateCache
+from scaler.capacity.architecture import (
+    AttentionCache,
+    Cache,
+    IndexerCache,
+    PackedCache,
+    StateCache,
+)
 from scaler.errors import ConfigurationError, Problem
 
 from .fields import HEAD_DIM, HEADS, KV_HEADS, LAYERS, Config
@@ -59,6 +65,15 @@ OF_INDEXERS = frozenset(
     }
 )
 """Read for a sparse latent layer (DSA); beside any other layer they mean something else."""
+
+OF_PACKED = frozenset(
+    {
+        *("compress_ratios", "compress_ratios_counts", "compress_rates", "num_hash_layers"),
+        *("index_kpool", "index_kpool_compress", "index_kpool_always_select_tail"),
+        *("linear_head_dim", "linear_num_heads"),
+    }
+)
+"""Read for caches that a model's own code lays out (``compressed.py``)."""
 
 OF_STATES = frozenset(
     {
@@ -139,7 +154,8 @@ def refuse_unaccounted(
         key
         for keys, whether in (
             (READ, True),
-            (OF_INDEXERS, _any(layers, IndexerCache)),
+            (OF_INDEXERS, _any(layers, IndexerCache) or _any(layers, PackedCache)),
+            (OF_PACKED, _any(layers, PackedCache)),
             (OF_STATES, _any(layers, StateCache) or _lists_layers(config)),
             (BESIDE_A_LIST, config.get("layer_types") is not None),
             ({"attention_chunk_size"}, config.model_type.startswith("llama4")),
@@ -172,7 +188,8 @@ def _same_as_window(config: Config) -> Collection[str]:
 
 def _unused_window(config: Config, layers: tuple[tuple[Cache, ...], ...]) -> frozenset[str]:
     """Return ``sliding_window`` where no layer uses it and nothing says that none does."""
-    used = any(isinstance(c, AttentionCache) and c.window_tokens for layer in layers for c in layer)
+    windowed = (AttentionCache, PackedCache)
+    used = any(isinstance(c, windowed) and c.window_tokens for layer in layers for c in layer)
     switch = config.get("use_sliding_window")
     by_default_off = config.model_type.startswith("qwen") and switch is None
     if used or switch is False or by_default_off or config.get("layer_types") is not None:
@@ -201,7 +218,7 @@ def _keys(config: Config) -> Iterator[tuple[str, Any]]:
 
 
 def _doubtful(key: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
-    if key in READ or key in OF_STATES or key in OF_INDEXERS:
+    if key in READ | OF_STATES | OF_INDEXERS | OF_PACKED:
         if not _inert(value):
             yield key, value
         return

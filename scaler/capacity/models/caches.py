@@ -11,34 +11,10 @@ from typing import Any
 
 from scaler.capacity.architecture import AttentionCache, Cache, IndexerCache, LatentCache
 
+from .compressed import POOLED, compressed_caches, pooled_index
 from .fields import Config
+from .kinds import BOTH, CHUNKED, FULL, NONE, SLIDING, STATE, layer_kinds, shared_kinds, spread
 from .states import state_cache
-
-FULL, SLIDING, CHUNKED, STATE, BOTH, NONE = "full", "sliding", "chunked", "state", "both", "none"
-
-WORDS = {
-    "full_attention": FULL,
-    "attention": FULL,
-    "full": FULL,
-    "deepseek_sparse_attention": FULL,
-    "indexed_attention": FULL,
-    "*": FULL,
-    "sliding_attention": SLIDING,
-    "sliding_window_attention": SLIDING,
-    "local_attention": SLIDING,
-    "chunked_attention": CHUNKED,
-    "linear_attention": STATE,
-    "mamba": STATE,
-    "mamba2": STATE,
-    "m": STATE,
-    "conv": STATE,
-    "hybrid": BOTH,
-    "mlp": NONE,
-    "moe": NONE,
-    "-": NONE,
-    "e": NONE,
-    "kv_shared(no cache)": NONE,
-}
 
 CROSS = (
     "cross attention keeps the encoder's keys per request, whose size the text's length "
@@ -51,13 +27,10 @@ UNSUPPORTED = {
     "t5": CROSS,
     "bart": CROSS,
     "minimax_m3": "the keys of its sparse blocks are not modelled here",
-    "deepseek_v4": "its compressed caches come in five block sizes that one law does not describe",
     "minicpm3": "engines differ in what they keep of its latents",
     "rwkv": "no engine here serves it",
     "recurrent_gemma": "no engine here serves its recurrent blocks from a shared pool",
 }
-INDEXED = ("deepseek_v32", "glm_moe_dsa")
-"""Families whose ``indexed_attention`` is a sparse latent layer (DSA) and nothing more."""
 ENCODERS = ("bert", "roberta", "xlm-roberta", "modernbert", "nomic_bert", "new", "distilbert")
 
 
@@ -72,7 +45,9 @@ def layer_caches(config: Config) -> tuple[tuple[Cache, ...], ...]:
     blocks = config.get("block_configs")
     if isinstance(blocks, list):
         return _searched(config, blocks)
-    kinds = _shared(config, layer_kinds(config))
+    if (compressed := compressed_caches(config)) is not None:
+        return compressed
+    kinds = shared_kinds(config, layer_kinds(config))
     latent = config.whole("kv_lora_rank") is not None
     builders: dict[str, Callable[[int], tuple[Cache, ...]]] = {
         FULL: lambda at: _latent(config.at(at), at) if latent else (_full(config.at(at)),),
@@ -98,182 +73,9 @@ def refuse_unsupported(config: Config) -> None:
         why = "an encoder keeps no KV cache; scale it by rate (metrics: rps)"
     if config.model_type == "kimi_linear" and config.get("linear_attn_config") is None:
         why = "linear_attn_config is missing, which tells the linear layers from the full ones"
-    if config.get("compress_ratios", "compress_ratios_counts"):
-        why = UNSUPPORTED["deepseek_v4"]
     if why:
         got = config.model_type or outer_type or "this architecture"
         raise config.wrong("architecture", got=got, allowed=f"not supported: {why}")
-
-
-def layer_kinds(config: Config) -> tuple[str, ...]:
-    """Return what each layer keeps."""
-    for key in ("layer_types", "layers_block_type", "hybrid_override_pattern"):
-        listed = config.listed(key)
-        if listed is not None:
-            return _of_length(config, key, tuple(_kind(config, key, word) for word in listed))
-    counts = _counted(config)
-    if counts is not None:
-        return counts
-    rule = next((rule for rule in RULES if rule(config) is not None), None)
-    return (rule(config) or ()) if rule else (FULL,) * config.layers
-
-
-def _of_length(config: Config, key: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """Return as many kinds as there are layers; what follows are layers of a drafter."""
-    layers = config.layers
-    if len(kinds) < layers:
-        raise config.wrong(key, got=f"{len(kinds)} entries", allowed=f"{layers}, one per layer")
-    return kinds[:layers]
-
-
-def _kind(config: Config, key: str, word: str) -> str:
-    kind = WORDS.get(word.lower())
-    if kind is None or (word == "indexed_attention" and config.model_type not in INDEXED):
-        raise config.wrong(key, got=repr(word), allowed=f"one of {', '.join(WORDS)}")
-    if kind == SLIDING and not config.whole("sliding_window"):
-        return FULL
-    return kind
-
-
-def _counted(config: Config) -> tuple[str, ...] | None:
-    """Return the kinds of a record that states counts, spread evenly over the depth."""
-    for key in ("layer_types_counts", "hybrid_override_pattern_counts"):
-        counts = config.get(key)
-        if isinstance(counts, Mapping):
-            named = {_kind(config, key, word): int(count) for word, count in counts.items()}
-            return _spread(named)
-    counts = config.get("hybrid_layer_pattern_counts")
-    if isinstance(counts, Mapping):
-        return _spread({FULL: int(counts.get("0", 0)), SLIDING: int(counts.get("1", 0))})
-    return None
-
-
-def _spread(counts: Mapping[str, int]) -> tuple[str, ...]:
-    placed = [
-        ((position + 0.5) / count, order, kind)
-        for order, (kind, count) in enumerate(counts.items())
-        for position in range(count)
-    ]
-    return tuple(kind for _, _, kind in sorted(placed))
-
-
-def _shared(config: Config, kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the kinds with the last layers, which read others' keys, keeping nothing."""
-    shared = config.whole("num_kv_shared_layers") or 0
-    if not shared or NONE in kinds:
-        return kinds
-    return kinds[:-shared] + (NONE,) * shared
-
-
-def _pattern_list(config: Config) -> tuple[str, ...] | None:
-    listed = config.get("hybrid_layer_pattern")
-    if not isinstance(listed, list):
-        return None
-    return tuple(SLIDING if flag else FULL for flag in listed)
-
-
-def _lightning(config: Config) -> tuple[str, ...] | None:
-    listed = config.get("attn_type_list")
-    if not isinstance(listed, list):
-        return None
-    return tuple(FULL if flag else STATE for flag in listed)
-
-
-def _kimi(config: Config) -> tuple[str, ...] | None:
-    nested = config.get("linear_attn_config")
-    if not isinstance(nested, Mapping) or "kda_layers" not in nested:
-        return None
-    linear = set(nested["kda_layers"])  # numbered from 1
-    return tuple(STATE if layer + 1 in linear else FULL for layer in range(config.layers))
-
-
-def _interval(config: Config) -> tuple[str, ...] | None:
-    every = config.whole("full_attention_interval")
-    if every is None or config.get("linear_num_value_heads") is None:
-        return None
-    return tuple(STATE if (layer + 1) % every else FULL for layer in range(config.layers))
-
-
-def _period(config: Config) -> tuple[str, ...] | None:
-    every = config.whole("attn_layer_period")
-    if every is None:
-        return None
-    offset = config.whole("attn_layer_offset") or 0
-    return tuple(FULL if layer % every == offset else STATE for layer in range(config.layers))
-
-
-def _indices(config: Config) -> tuple[str, ...] | None:
-    listed = config.get("attn_layer_indices", "full_attn_idxs")
-    if not isinstance(listed, list):
-        return None
-    return tuple(FULL if layer in listed else STATE for layer in range(config.layers))
-
-
-def _states_only(config: Config) -> tuple[str, ...] | None:
-    return (
-        (STATE,) * config.layers
-        if config.model_type in ("mamba", "mamba2", "falcon_mamba")
-        else None
-    )
-
-
-def _beside(config: Config) -> tuple[str, ...] | None:
-    return (BOTH,) * config.layers if config.model_type == "falcon_h1" else None
-
-
-def _sliding_pattern(config: Config) -> tuple[str, ...] | None:
-    pattern = config.get("sliding_window_pattern")
-    if not config.whole("sliding_window") or pattern is None:
-        return None
-    if isinstance(pattern, str):
-        return tuple(
-            SLIDING if pattern[layer % len(pattern)] == "L" else FULL
-            for layer in range(config.layers)
-        )
-    return tuple(SLIDING if (layer + 1) % pattern else FULL for layer in range(config.layers))
-
-
-def _alternating(config: Config) -> tuple[str, ...] | None:
-    default = {"gemma2": 2, "gemma3_text": 6, "gemma3": 6, "cohere2": 4}.get(config.model_type)
-    if default is None:
-        return None
-    return tuple(SLIDING if (layer + 1) % default else FULL for layer in range(config.layers))
-
-
-def _chunked(config: Config) -> tuple[str, ...] | None:
-    if not config.model_type.startswith("llama4") or not config.whole("attention_chunk_size"):
-        return None
-    roped: Any = config.get("no_rope_layers")
-    if not isinstance(roped, list) or not roped:
-        every = config.whole("no_rope_layer_interval") or 4
-        roped = [(layer + 1) % every for layer in range(config.layers)]
-    return tuple(CHUNKED if flag else FULL for flag in roped)
-
-
-def _all_sliding(config: Config) -> tuple[str, ...] | None:
-    window = config.whole("sliding_window")
-    if window is None or config.get("use_sliding_window") is False:
-        return None
-    if config.model_type.startswith("qwen2") and not config.get("use_sliding_window"):
-        return None
-    return (SLIDING,) * config.layers
-
-
-RULES: tuple[Callable[[Config], tuple[str, ...] | None], ...] = (
-    _pattern_list,
-    _lightning,
-    _kimi,
-    _interval,
-    _period,
-    _indices,
-    _states_only,
-    _beside,
-    _chunked,
-    _sliding_pattern,
-    _alternating,
-    _all_sliding,
-)
-"""Asked in this order; the first that knows the family answers."""
 
 
 def _full(config: Config) -> AttentionCache:
@@ -323,6 +125,8 @@ def _latent(config: Config, layer: int) -> tuple[Cache, ...]:
     )
     if sparse is None or not _owns_indexer(config, layer):
         return (latent,)
+    if config.model_type in POOLED:
+        return (latent, *pooled_index(config, sparse))
     return (latent, IndexerCache(head_dim=sparse))
 
 
@@ -332,7 +136,7 @@ def _owns_indexer(config: Config, layer: int) -> bool:
         return _listed_indexer(config, listed, layer)
     counts = config.get("indexer_types_counts")
     if isinstance(counts, Mapping):
-        kinds = _spread({FULL: int(counts.get("full", 0)), NONE: int(counts.get("shared", 0))})
+        kinds = spread({FULL: int(counts.get("full", 0)), NONE: int(counts.get("shared", 0))})
         return kinds[layer] == FULL
     return _computed_indexer(config, layer)
 

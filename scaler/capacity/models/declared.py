@@ -45,6 +45,8 @@ def declared_quantization(config: Config, named: str | None) -> str | None:
     if section is None:
         stated = config.get("quantization")
         return str(stated) if stated is not None else named
+    if config.get("expert_dtype") == "fp4" and section.get("quant_method") == "fp8":
+        return "mxfp4-fp8"  # DeepSeek V4: experts in 4 bits, the rest in 8
     for key in ("quant_algo", "format", "quant_method"):
         if section.get(key) is not None:
             return _normal(str(section[key]), section)

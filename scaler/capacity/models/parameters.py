@@ -13,6 +13,7 @@ from scaler.capacity.architecture import (
     Cache,
     IndexerCache,
     LatentCache,
+    PackedCache,
     Parameters,
     StateCache,
 )
@@ -118,7 +119,19 @@ def _mixer_weights(config: Config, hidden: int, caches: tuple[Cache, ...]) -> in
     """Return the matrices around a layer's caches; a layer that reads another's has a query."""
     if not caches and config.whole("num_kv_shared_layers"):
         return 2 * hidden * (config.heads or 0) * config.head_dim
+    if any(isinstance(cache, PackedCache) for cache in caches) and config.whole("o_lora_rank"):
+        return _compressed_weights(config, hidden)
     return sum(_cache_weights(config, hidden, cache) for cache in caches)
+
+
+def _compressed_weights(config: Config, hidden: int) -> int:
+    """Return the matrices of one attention of DeepSeek V4, its compressors and indexer."""
+    wide, rank = (config.heads or 1) * config.head_dim, config.required("q_lora_rank")
+    out = config.required("o_lora_rank")
+    groups = config.whole("o_groups") or 1
+    indexer = rank * (config.whole("index_n_heads") or 0) * (config.whole("index_head_dim") or 0)
+    project = hidden * rank + rank * wide + wide * out + groups * out * hidden
+    return project + 5 * hidden * config.head_dim + indexer
 
 
 def _cache_weights(config: Config, hidden: int, cache: Cache) -> int:
@@ -139,6 +152,8 @@ def _cache_weights(config: Config, hidden: int, cache: Cache) -> int:
             return queries + hidden * (cache.head_dim + heads)
         case StateCache():
             return _state_weights(config, hidden, cache)
+        case PackedCache():
+            return 0  # a whole layer's at once: _packed_weights
 
 
 def _keys_are_values(config: Config, cache: AttentionCache) -> bool:

@@ -52,12 +52,14 @@ def _gated_delta(config: Config) -> StateCache:
 
 
 def _kda(config: Config) -> StateCache:
-    nested: Mapping[str, int] = config.get("linear_attn_config")
-    heads, dim = nested["num_heads"], nested["head_dim"]
+    nested = config.get("linear_attn_config")
+    inner = Config(config.name, nested, nested) if isinstance(nested, Mapping) else config
+    heads = inner.required("num_heads" if inner is not config else "linear_num_heads")
+    dim = inner.required("head_dim" if inner is not config else "linear_head_dim")
     return StateCache(
         kind="kda",
         channels=3 * heads * dim,
-        kernel=nested.get("short_conv_kernel_size", 4),
+        kernel=inner.whole("short_conv_kernel_size", "linear_conv_kernel_dim") or 4,
         heads=heads,
         per_head=dim * dim,
         recurrent_bytes=_recurrent_bytes(config, default=FLOAT32_BYTES),
@@ -119,7 +121,13 @@ def _lightning(config: Config) -> StateCache:
 
 SHAPES: tuple[tuple[Callable[[Config], bool], Callable[[Config], StateCache]], ...] = (
     (lambda config: config.get("linear_num_value_heads") is not None, _gated_delta),
-    (lambda config: isinstance(config.get("linear_attn_config"), Mapping), _kda),
+    (
+        lambda config: (
+            isinstance(config.get("linear_attn_config"), Mapping)
+            or config.get("linear_num_heads") is not None
+        ),
+        _kda,
+    ),
     (lambda config: config.get("mamba_n_heads", "mamba_num_heads") is not None, _mamba2),
     (lambda config: config.get("conv_L_cache") is not None, _short_convolution),
     (
