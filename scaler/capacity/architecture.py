@@ -22,6 +22,8 @@ class AttentionCache:
     """Sliding window: keys older than this are never read again."""
     chunk_tokens: int | None = None
     """Chunked local attention: a query reads its own chunk only."""
+    unquantized: bool = False
+    """Whether it is kept in the model's own type, whatever the cache's is."""
 
     @property
     def grows(self) -> bool:

@@ -90,11 +90,12 @@ def test_blocks_may_be_full_before_a_pool_of_states_is() -> None:
     states = StateCache(kind="mamba2", channels=1024, kernel=4, heads=32, per_head=8_192)
     hybrid = architecture(*(states,) * 4, attention())
 
-    planned = plan(
-        hybrid, Serving(engine=Engine.SGLANG, max_model_len=4_096), MemoryTerms(available_kv_gib=1)
+    serving = Serving(
+        engine=Engine.SGLANG, max_model_len=4_096, prefix_caching=False, state_dtype="bfloat16"
     )
+    planned = plan(hybrid, serving, MemoryTerms(available_kv_gib=1))
 
-    assert planned.capacity.request_slots == 455
+    assert planned.capacity.request_slots == 454
     assert planned.kv_requests == 262_144 // 4_096
     assert planned.safe.bounds[0].detail.startswith("262,144 blocks / 4,096 blocks of a request")
 

@@ -13,6 +13,7 @@ from scaler.errors import ConfigurationError, Problem
 from . import sglang, tgi, trtllm, vllm
 from .capacity import KvCapacity
 from .layout import KvLayout
+from .pages import TURBOQUANT
 from .serving import Engine, Serving
 
 ENGINES: dict[Engine, Callable[[ModelArchitecture, Serving, int], KvCapacity]] = {
@@ -40,6 +41,11 @@ def kv_capacity(
                 got=f"{serving.engine} with {architecture.name}",
                 allowed="vllm: how others lay out its caches is not modelled here",
             )
+        )
+    turbo = serving.kv_dtype.lower() in TURBOQUANT and serving.engine is not Engine.VLLM
+    if turbo:
+        raise ConfigurationError(
+            Problem(field="kv_dtype", got=serving.kv_dtype, allowed="with vllm only")
         )
     return ENGINES[serving.engine](architecture, serving, available_bytes)
 

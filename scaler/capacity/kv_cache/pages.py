@@ -46,13 +46,27 @@ PACKED = {
 }
 """Bits of an element, and bytes of the scale that each head's key and each value carries."""
 
+TURBOQUANT = {
+    "turboquant_k8v4": (8, 4),
+    "turboquant_4bit_nc": (4, 4),
+    "turboquant_k3v4_nc": (3, 4),
+    "turboquant_3bit_nc": (3, 3),
+}
+"""
+Bits of a key's and of a value's element. A key has 2 bytes for its norm unless it is in 8 bits, a
+value 4 for scale and zero. vLLM 0.21 to 0.33, ``layers/quantization/turboquant/config.py``.
+"""
+
+EIGHT = 8
+SPARED_LAYERS = 2
+"""Layers at either end that TurboQuant leaves in the model's own type."""
 SPARSE_LATENT = "fp8_ds_mla"
 """FlashMLA's sparse format: 8-bit latent, a scale per 128 of them, rotary part in 16 bits."""
 
 STATE_BYTES = {"auto": 0, "float16": 2, "bfloat16": 2, "float32": 4}
 """Bytes of an element of a recurrent state; 0: as the configuration says."""
 
-KV_DTYPES = (*ELEMENT_BYTES, *PACKED, "nvfp4")
+KV_DTYPES = (*ELEMENT_BYTES, *PACKED, *TURBOQUANT, "nvfp4")
 
 
 def kv_dtype(architecture: ModelArchitecture, stated: str) -> str:
@@ -74,6 +88,32 @@ def kv_dtype(architecture: ModelArchitecture, stated: str) -> str:
     return "float32" if architecture.element_bytes == ELEMENT_BYTES["float32"] else "bfloat16"
 
 
+def with_boundaries(architecture: ModelArchitecture, dtype: str) -> ModelArchitecture:
+    """
+    Return the model with the layers that a dtype leaves in the model's own type marked.
+
+    TurboQuant spares the first two layers and the last two, but not those of hybrids.
+    """
+    layers = architecture.layers
+    hybrid = any(isinstance(cache, StateCache) for cache in architecture.caches)
+    if dtype not in TURBOQUANT or hybrid:
+        return architecture
+    spared = min(SPARED_LAYERS, len(layers) // 2)
+    return dataclasses.replace(
+        architecture,
+        layers=tuple(
+            layer if spared <= place < len(layers) - spared else tuple(map(_plain, layer))
+            for place, layer in enumerate(layers)
+        ),
+    )
+
+
+def _plain(cache: Cache) -> Cache:
+    if isinstance(cache, AttentionCache):
+        return dataclasses.replace(cache, unquantized=True)
+    return cache
+
+
 def vector_bytes(elements: int, dtype: str) -> int:
     """Return the bytes of one head's key (or value) of one token."""
     if dtype in PACKED:
@@ -93,8 +133,7 @@ def token_bytes(cache: Cache, dtype: str, ranks: int, *, latent_alignment: int =
     """Return the bytes per token and GPU of a cache that holds tokens; 0 for a state."""
     match cache:
         case AttentionCache():
-            per_head = vector_bytes(cache.head_dim, dtype) + vector_bytes(cache.value_dim, dtype)
-            return heads_per_gpu(cache.kv_heads, ranks) * per_head
+            return heads_per_gpu(cache.kv_heads, ranks) * _head_bytes(cache, dtype)
         case LatentCache():
             return _latent_bytes(cache, dtype, latent_alignment)
         case IndexerCache():
@@ -103,6 +142,18 @@ def token_bytes(cache: Cache, dtype: str, ranks: int, *, latent_alignment: int =
             return 0
         case PackedCache():
             return -(-cache.row_bytes // cache.tokens_per_row)
+
+
+def _head_bytes(cache: AttentionCache, dtype: str) -> int:
+    """Return the bytes of one head's key and value of one token."""
+    if cache.unquantized:
+        return vector_bytes(cache.head_dim, "bfloat16") + vector_bytes(cache.value_dim, "bfloat16")
+    if dtype in TURBOQUANT:
+        key_bits, value_bits = TURBOQUANT[dtype]
+        key = -(-cache.head_dim * key_bits // 8) + (0 if key_bits == EIGHT else 2)
+        value = -(-cache.value_dim * value_bits // 8) + 4
+        return key + value + (key + value) % 2
+    return vector_bytes(cache.head_dim, dtype) + vector_bytes(cache.value_dim, dtype)
 
 
 def _latent_bytes(cache: LatentCache, dtype: str, alignment: int) -> int:

@@ -147,7 +147,7 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
             )
         )
     dtype = resolved_dtype(architecture, serving)
-    pool = _pool(architecture, serving, dtype)
+    pool = _pool(pages.with_boundaries(architecture, dtype), serving, dtype)
     longest = serving.max_model_len or architecture.max_position_embeddings
     num_blocks = max(0, available_bytes) // pool.block_bytes
     layout = pool.layout()
@@ -216,7 +216,7 @@ def _page(
     kind, span = Kind.FULL, 0
     shape: tuple[int, ...] = (per_token,)
     if isinstance(cache, AttentionCache):
-        shape = (cache.kv_heads, cache.head_dim, cache.value_dim)
+        shape = (cache.kv_heads, cache.head_dim, cache.value_dim, int(cache.unquantized))
         if cache.chunk_tokens is not None:
             kind, span = Kind.CHUNKED, cache.chunk_tokens
         elif cache.window_tokens is not None:

@@ -11,7 +11,7 @@ from scaler.capacity.architecture import (
     ModelArchitecture,
     StateCache,
 )
-from scaler.capacity.kv_cache import Serving, pages
+from scaler.capacity.kv_cache import GIB, Serving, kv_capacity, pages
 from scaler.errors import ConfigurationError
 from tests.builders import architecture, attention
 
@@ -166,3 +166,27 @@ def test_even_layouts_are_not(ranks: int) -> None:
     model = architecture(*(attention(4),) * 16, attention_heads=32)
 
     pages.check_split(model, Serving(tensor_parallel=ranks, pipeline_parallel=16))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "per_head"),
+    [
+        pytest.param("turboquant_k8v4", 128 + 64 + 4, id="keys in 8 bits need no norm"),
+        pytest.param("turboquant_4bit_nc", 64 + 2 + 64 + 4, id="4 bits, norm, scale and zero"),
+        pytest.param("turboquant_k3v4_nc", 48 + 2 + 64 + 4, id="keys in 3"),
+        pytest.param("turboquant_3bit_nc", 48 + 2 + 48 + 4, id="both in 3"),
+    ],
+)
+def test_turboquant_packs_keys_and_values_by_their_own_bits(dtype: str, per_head: int) -> None:
+    assert pages.token_bytes(attention(2), dtype, 1) == 2 * per_head
+
+
+def test_turboquant_spares_two_layers_at_either_end() -> None:
+    """A log of Qwen2.5-3B (36 layers, 2 heads of 128) on vLLM 0.21: 6.99 GiB, 591,904 tokens."""
+    model = architecture(*(attention(2),) * 36)
+    serving = Serving(version="0.21.0", kv_dtype="turboquant_4bit_nc", max_model_len=8_192)
+
+    least, most = (kv_capacity(model, serving, int(gib * GIB)) for gib in (6.985, 6.995))
+
+    assert (least.reported_tokens or 0) <= 591_904 <= (most.reported_tokens or 0)
+    assert least.bytes_per_token_per_gpu == 32 * 2 * 134 + 4 * 2 * 512
