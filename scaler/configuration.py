@@ -47,6 +47,8 @@ class PrometheusServer:
 
     url: str = dataclasses.field(repr=False)
     """Base address, with the path prefix of a tenant where there is one."""
+    namespaces: tuple[str, ...] = ()
+    """Namespaces whose ScaledObjects may name this server; not stated: all."""
     matchers: Pairs = ()
     """Label equalities added to every selector, such as cluster: eu1."""
     labels: Pairs = ()
@@ -91,10 +93,15 @@ class PrometheusServer:
             *_label_problems("replica_labels", self.replica_labels),
             *_label_problems("labels", (name for _, name in self.labels)),
             *_spelling_problems(self.labels),
+            *_namespace_problems("namespaces", self.namespaces),
             *_one_without_other(self, "basic_username", "basic_password_file"),
             *_one_without_other(self, "cert_file", "key_file"),
             *_both(self, "bearer_token_file", "basic_username"),
         )
+
+    def is_open_to(self, namespace: str) -> bool:
+        """Say whether the ScaledObjects of a namespace may name this server."""
+        return not self.namespaces or namespace in self.namespaces
 
     @property
     def shown_url(self) -> str:
@@ -156,6 +163,9 @@ class Configuration:
     engine and gateway are found under both, such as vllm:, stored as acme_vllm_."""
     gateway_namespaces: tuple[str, ...] = ()
     """Namespaces beside a workload's own whose gateway series its trigger may name."""
+    pool_namespaces: tuple[str, ...] | None = None
+    """Namespaces beside its own whose workloads a trigger's poolWorkloads may name; not stated:
+    all. Whoever names a workload learns whether it is served, and how loaded it is."""
     server: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Settings of the serving process, where neither flags nor the environment state them."""
 
@@ -179,6 +189,8 @@ class Configuration:
             for name, query in self.queries.items()
             for placeholder in _foreign_placeholders(query)
         )
+        problems += _namespace_problems("gateway_namespaces", self.gateway_namespaces)
+        problems += _namespace_problems("pool_namespaces", self.pool_namespaces or ())
         if problems:
             raise ConfigurationError(*problems)
 
@@ -212,6 +224,14 @@ def _label_problems(field: str, names: Iterable[str]) -> tuple[Problem, ...]:
         Problem(field=field, got=repr(name), allowed="Prometheus label names such as cluster")
         for name in names
         if re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) is None
+    )
+
+
+def _namespace_problems(field: str, names: Iterable[str]) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(field=field, got=repr(name), allowed="names of namespaces such as llm")
+        for name in names
+        if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) is None
     )
 
 

@@ -19,11 +19,18 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.source import Role, Trigger, Workload
 
 from .capacity import read_capacity, units_of
-from .engines import engine_names
-from .gateways import gateway_names
-from .keys import closest, key_name, quoted, read, shown
+from .keys import closest, read, shown
 from .metadata import FROM_ENV, KEDA_KEYS, KEYS, NAMES, InferenceKeys
-from .names import INFERENCE_KINDS, ScaleTarget
+from .named import (
+    Draft,
+    borrower_problems,
+    gateway_problems,
+    member_problems,
+    name_problems,
+    not_named,
+    target_problems,
+)
+from .names import ScaleTarget
 from .policies import read_policy
 
 MOST_KEYS = 256
@@ -34,23 +41,6 @@ MOST_TOLD = 32
 """Problems of one trigger that are told; the rest is counted."""
 UNKNOWN_UNITS = 1_000_000
 """Stands for the size of a pool that could not be read, so that the other keys are checked."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A trigger whose texts are read, each by itself; nothing of it is checked together yet."""
-
-    namespace: str
-    name: str
-    role: Role
-    stated: Mapping[str, str]
-    """Texts by key."""
-    values: Mapping[str, Any]
-    """Values by field, of the texts that could be read."""
-    configuration: Configuration
-
-    def has(self, field: str) -> bool:
-        return field in self.values
 
 
 def parse_trigger(
@@ -194,9 +184,9 @@ def _inference(draft: Draft) -> tuple[Trigger | None, tuple[Problem, ...]]:
     policy, problems = read_policy(InferencePolicy, values, draft.stated)
     problems += (
         *wrong,
-        *_target_problems(draft),
-        *_name_problems(draft),
-        *_gateway_problems(draft),
+        *target_problems(draft),
+        *name_problems(draft),
+        *gateway_problems(draft),
     )
     if policy is None:
         return None, problems
@@ -214,7 +204,7 @@ def _training(draft: Draft) -> tuple[Trigger | None, tuple[Problem, ...]]:
     if pool is not None:
         values |= {"pool_units": pool.units, "reserved_units": pool.reserved_units}
     policy, more = read_policy(LendingPolicy, values, draft.stated)
-    problems += (*more, *_borrower_problems(draft), *_name_problems(draft))
+    problems += (*more, *borrower_problems(draft), *name_problems(draft))
     if policy is None:
         return None, problems
     trigger = Trigger(
@@ -244,7 +234,7 @@ def _pool(draft: Draft) -> tuple[Pool | None, tuple[Problem, ...]]:
     """Return the pool that the configuration names; None: stated in the metadata, or wrong."""
     own = ("poolUnits", "reservedUnits", "poolWorkloads")
     if "pool" not in draft.stated:
-        return None, tuple(
+        return None, member_problems(draft) + tuple(
             Problem(
                 field=key,
                 got="nothing",
@@ -267,73 +257,5 @@ def _pool(draft: Draft) -> tuple[Pool | None, tuple[Problem, ...]]:
     pools = draft.configuration.pools
     return pools.get(draft.values.get("pool", "")), (
         *both,
-        *_not_named(draft, "pool", pools, "pool"),
+        *not_named(draft, "pool", pools, "pool"),
     )
-
-
-def _name_problems(draft: Draft) -> tuple[Problem, ...]:
-    """Return the names that neither the configuration nor a built-in list has."""
-    named = draft.configuration
-    servers = {**named.prometheus, **({} if named.prometheus else {"default": None})}
-    return (
-        *_not_named(draft, "prometheus", servers, "Prometheus server"),
-        *_not_named(draft, "engine", engine_names(named), "engine"),
-        *_not_named(draft, "gateway", gateway_names(named), "gateway"),
-        *_not_named(draft, "arrival_query", named.queries, "query"),
-    )
-
-
-def _not_named(draft: Draft, field: str, known: Collection[str], kind: str) -> tuple[Problem, ...]:
-    name = draft.values.get(field)
-    if name is None or name in known:
-        return ()
-    meant = closest(name, known)
-    names = f"one of {', '.join(sorted(known))}" if known else f"a configured {kind}; there is none"
-    allowed = f"did you mean {meant}? ({names})" if meant else names
-    return (Problem(field=key_name(field), got=quoted(name), allowed=allowed),)
-
-
-def _target_problems(draft: Draft) -> tuple[Problem, ...]:
-    """Return the problem of a target whose pods could not be told from others."""
-    target = draft.values.get("workload")
-    if target is None or target.kind in INFERENCE_KINDS or "selector" in draft.stated:
-        return ()
-    kinds = ", ".join(INFERENCE_KINDS)
-    return (
-        Problem(
-            field="workload",
-            got=quoted(str(target)),
-            allowed=f"{kinds}; another kind with a selector for its series",
-        ),
-    )
-
-
-def _borrower_problems(draft: Draft) -> tuple[Problem, ...]:
-    target = draft.values.get("workload")
-    if target is None or target.kind != "Job":
-        return ()
-    allowed = "a kind with a scale subresource: for a Job, the ReclaimableJob that refers to it"
-    return (Problem(field="workload", got=quoted(str(target)), allowed=allowed),)
-
-
-def _gateway_problems(draft: Draft) -> tuple[Problem, ...]:
-    """Return what a gateway's selector may not say."""
-    selector = dict(draft.values.get("gateway_selector", ()))
-    if not selector:
-        return ()
-    problems = []
-    if "gateway" not in draft.stated:
-        allowed = "stated, since gatewaySelector is"
-        others = ("gatewaySelector",)
-        problems.append(Problem(field="gateway", got="nothing", allowed=allowed, others=others))
-    elsewhere = selector.get("namespace", draft.namespace)
-    permitted = (draft.namespace, *draft.configuration.gateway_namespaces)
-    if elsewhere not in permitted:
-        problems.append(
-            Problem(
-                field="gatewaySelector",
-                got=f"namespace={elsewhere}",
-                allowed=f"a namespace that gatewayNamespaces permits: {', '.join(permitted)}",
-            )
-        )
-    return tuple(problems)

@@ -1,0 +1,129 @@
+"""
+What a trigger may name: servers, engines, pools, targets, and other namespaces' things.
+
+Whoever may write a ScaledObject in a namespace reads what is there and what the configuration
+opens to it; what is closed to a namespace is not told of either.
+"""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from scaler.configuration import Configuration
+from scaler.errors import Problem
+from scaler.source import Role
+
+from .engines import engine_names
+from .gateways import gateway_names
+from .keys import closest, key_name, quoted
+from .names import INFERENCE_KINDS
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A trigger whose texts are read, each by itself; nothing of it is checked together yet."""
+
+    namespace: str
+    name: str
+    role: Role
+    stated: Mapping[str, str]
+    """Texts by key."""
+    values: Mapping[str, Any]
+    """Values by field, of the texts that could be read."""
+    configuration: Configuration
+
+    def has(self, field: str) -> bool:
+        return field in self.values
+
+
+def member_problems(draft: Draft) -> tuple[Problem, ...]:
+    """Return the members that the configuration lets nobody of this namespace name."""
+    permitted = draft.configuration.pool_namespaces
+    if permitted is None:
+        return ()
+    open_to = (draft.namespace, *permitted)
+    allowed = f"workloads of a namespace that poolNamespaces permits: {', '.join(open_to)}"
+    return tuple(
+        Problem(field="poolWorkloads", got=member, allowed=allowed)
+        for member in draft.values.get("pool_workloads", ())
+        if member.partition("/")[0] not in open_to
+    )
+
+
+def name_problems(draft: Draft) -> tuple[Problem, ...]:
+    """Return the names that neither the configuration nor a built-in list has."""
+    named = draft.configuration
+    return (
+        *_server_problems(draft),
+        *not_named(draft, "engine", engine_names(named), "engine"),
+        *not_named(draft, "gateway", gateway_names(named), "gateway"),
+        *not_named(draft, "arrival_query", named.queries, "query"),
+    )
+
+
+def _server_problems(draft: Draft) -> tuple[Problem, ...]:
+    """Return what is wrong with the server; those closed to the namespace are not told of."""
+    servers = draft.configuration.prometheus
+    if not servers:
+        return not_named(draft, "prometheus", ("default",), "Prometheus server")
+    known = [name for name, server in servers.items() if server.is_open_to(draft.namespace)]
+    if draft.has("prometheus") or "prometheus" in draft.stated or "default" in known:
+        return not_named(draft, "prometheus", known, "Prometheus server")
+    names = f"one of {', '.join(sorted(known))}" if known else "a server; none is open to you"
+    return (Problem(field="prometheus", got="nothing", allowed=names),)
+
+
+def not_named(draft: Draft, field: str, known: Collection[str], kind: str) -> tuple[Problem, ...]:
+    name = draft.values.get(field)
+    if name is None or name in known:
+        return ()
+    meant = closest(name, known)
+    names = f"one of {', '.join(sorted(known))}" if known else f"a configured {kind}; there is none"
+    allowed = f"did you mean {meant}? ({names})" if meant else names
+    return (Problem(field=key_name(field), got=quoted(name), allowed=allowed),)
+
+
+def target_problems(draft: Draft) -> tuple[Problem, ...]:
+    """Return the problem of a target whose pods could not be told from others."""
+    target = draft.values.get("workload")
+    if target is None or target.kind in INFERENCE_KINDS or "selector" in draft.stated:
+        return ()
+    kinds = ", ".join(INFERENCE_KINDS)
+    return (
+        Problem(
+            field="workload",
+            got=quoted(str(target)),
+            allowed=f"{kinds}; another kind with a selector for its series",
+        ),
+    )
+
+
+def borrower_problems(draft: Draft) -> tuple[Problem, ...]:
+    target = draft.values.get("workload")
+    if target is None or target.kind != "Job":
+        return ()
+    allowed = "a kind with a scale subresource: for a Job, the ReclaimableJob that refers to it"
+    return (Problem(field="workload", got=quoted(str(target)), allowed=allowed),)
+
+
+def gateway_problems(draft: Draft) -> tuple[Problem, ...]:
+    """Return what a gateway's selector may not say."""
+    selector = dict(draft.values.get("gateway_selector", ()))
+    if not selector:
+        return ()
+    problems = []
+    if "gateway" not in draft.stated:
+        allowed = "stated, since gatewaySelector is"
+        others = ("gatewaySelector",)
+        problems.append(Problem(field="gateway", got="nothing", allowed=allowed, others=others))
+    elsewhere = selector.get("namespace", draft.namespace)
+    permitted = (draft.namespace, *draft.configuration.gateway_namespaces)
+    if elsewhere not in permitted:
+        problems.append(
+            Problem(
+                field="gatewaySelector",
+                got=f"namespace={elsewhere}",
+                allowed=f"a namespace that gatewayNamespaces permits: {', '.join(permitted)}",
+            )
+        )
+    return tuple(problems)
