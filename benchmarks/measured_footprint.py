@@ -23,6 +23,7 @@ from scaler.capacity.concurrency.overflow import fitting_requests as truly_fitti
 from scaler.capacity.concurrency.overflow import overflow_probability
 from scaler.decision.concurrency.evidence import Reach
 from scaler.decision.concurrency.measured import measured_footprint
+from scaler.decision.facts.columns import Columns
 from scaler.decision.sample import Replica, Sample
 
 BLOCKS = 20_000
@@ -89,7 +90,7 @@ def main() -> None:
             told = []
             for _ in range(WINDOWS):
                 held = measured_footprint(
-                    samples(prompts, outputs, seen, rng),
+                    Columns.of(list(samples(prompts, outputs, seen, rng))),
                     reach=Reach(interval_s=INTERVAL_S, samples=0),
                     service_time_s=float(outputs.mean()) * STEP_S,
                 )

@@ -114,12 +114,13 @@ _OF_TRAINING = ("lenders", "lending", "lending_oracle", "online", "pool", "train
 @functools.cache
 def _code(policy: str, *traces: str) -> str:
     """Return a fingerprint of the code that a policy's run and the traces depend on."""
-    shared = ("demand", "kpa", "pace", "point", "rates", "sample", "sliding", "window")
+    shared = ("average", "demand", "kpa", "pace", "point", "sample", "sliding", "window")
     files = sorted((ROOT / "scaler" / "simulation").rglob("*.py"))
     if policy == OWN:
         files += sorted((ROOT / "scaler" / "decision").rglob("*.py"))
     else:
         files += [ROOT / "scaler" / "decision" / f"{name}.py" for name in shared]
+        files += sorted((ROOT / "scaler" / "decision" / "facts").glob("*.py"))
     files = [path for path in files if path.stem not in _OF_TRAINING]
     files += (ROOT / "benchmarks" / f"{name}.py" for name in traces)
     return code(files)

@@ -38,9 +38,9 @@ from benchmarks.real_engine import (
     new_session,
     table,
 )
-from scaler.decision import demand
 from scaler.decision.policy import StepCost
-from scaler.decision.steps import busy_buckets
+from scaler.decision.sample import Sample
+from scaler.decision.steps import Busy
 from scaler.decision.window import Window
 from scaler.readings.latency import MeasuredSteps, measured_steps
 from scaler.simulation.cluster import Cluster, ClusterConfig
@@ -114,10 +114,10 @@ def write_steps(path: pathlib.Path, window: Window) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("batch", "prompt_tokens", "latency_s", "steps"))
-        for one in busy_buckets(window.samples):
-            if one.generated:
-                means = (one.generated, one.prompt, one.seconds)
-                rows.writerow((*(f"{total / one.steps:.6g}" for total in means), one.steps))
+        for seconds, steps, generated, prompt in zip(*Busy.of(window.columns), strict=True):
+            if generated:
+                means = (generated, prompt, seconds)
+                rows.writerow((*(f"{total / steps:.6g}" for total in means), steps))
 
 
 def workload(cost: StepCost, replicas: int, seconds: float, seed: int) -> list[Arrival]:
@@ -163,10 +163,15 @@ async def replay(pool: Pool, reader: Reader, arrivals: Sequence[Arrival], seed: 
     return Outcome(
         ttft_s=tuple(one.first_s - one.sent_s for one in answers),
         done_s=tuple(one.done_s - one.sent_s for one in answers),
-        running=tuple(map(demand.running, seen)),
-        waiting=tuple(map(demand.waiting, seen)),
+        running=tuple(_added("requests_running", one) for one in seen),
+        waiting=tuple(_added("requests_waiting", one) for one in seen),
         preemptions=int(-next(preempted) + next(preempted)),
     )
+
+
+def _added(field: str, one: Sample) -> float:
+    """Return a gauge added up over a sample's replicas."""
+    return sum(getattr(replica, field) or 0.0 for replica in one.replicas)
 
 
 def slower(cost: StepCost, taken: Sequence[StepSeen]) -> float:
@@ -210,8 +215,8 @@ def simulate(config: EngineConfig, replicas: int, arrivals: Sequence[Arrival]) -
     return Outcome(
         ttft_s=tuple(one.ttft_s or 0.0 for one in in_order),
         done_s=tuple((one.finished_s or 0.0) - one.arrived_s for one in in_order),
-        running=tuple(map(demand.running, seen)),
-        waiting=tuple(map(demand.waiting, seen)),
+        running=tuple(_added("requests_running", one) for one in seen),
+        waiting=tuple(_added("requests_waiting", one) for one in seen),
         preemptions=sum(one.preemptions for one in in_order),
     )
 

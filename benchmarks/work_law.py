@@ -38,12 +38,13 @@ from benchmarks.real_engine import (
     new_session,
     table,
 )
-from scaler.decision import demand, work
+from scaler.decision import work
+from scaler.decision.facts.columns import Columns
 from scaler.decision.policy import InferencePolicy, StepCost
-from scaler.decision.rates import total_increase
-from scaler.decision.steps import Mix, busy_buckets, fit
+from scaler.decision.steps import Busy, Mix, fit
 from scaler.decision.window import Window
 from scaler.decision.work import Work
+from scaler.simulation.baselines.counted import total_increase
 
 MIXES = {"chat": (96, 48), "code": (384, 12)}
 """Mean prompt and output tokens; both are exponential, at least 2 tokens."""
@@ -146,8 +147,8 @@ async def measure(engine: RealEngine, phase_s: float, seed: int) -> Run:
 
 
 def _cost(window: Window) -> StepCost:
-    mix = work.mean_request(window.samples)
-    cost = fit(busy_buckets(window.samples), mix) if mix else None
+    mix = work.mean_request(window.columns)
+    cost = fit(Busy.of(window.columns), mix) if mix else None
     if cost is None:
         sys.exit("the fit abstains: nothing to predict from")
     return cost
@@ -198,23 +199,24 @@ class Seen:
 def seen(window: Window, learned: Work, cost: StepCost, phase: Phase) -> Seen:
     """Return the means over a phase, and the law's for its arrivals and its mean request."""
     inside = [one for one in window.samples if phase.start_s <= one.at_s <= phase.end_s]
-    mix = work.mean_request(inside)
+    columns = Columns.of(inside)
+    mix = work.mean_request(columns)
     if mix is None:
         sys.exit(f"{phase.mix}, {phase.what}: nothing finished")
     alone_s, per_s = mix.alone_s(cost), phase.arrived / (phase.end_s - phase.start_s)
     rho = per_s * mix.work_s(cost)
     stay_s = alone_s / (1 - rho) if rho < 1 else math.inf
     itl_s = total_increase(inside, "itl_sum_s"), total_increase(inside, "itl_count")
-    loads = [load for load in work.loads(inside, learned, POLICY) if load is not None]
+    waiting = [sum(r.requests_waiting or 0 for r in one.replicas) for one in inside]
     return Seen(
         phase=phase,
         rho=rho,
-        running=statistics.mean(map(demand.running, inside)),
-        waiting=statistics.mean(map(demand.waiting, inside)),
+        running=float(columns.instants.running.mean()),
+        waiting=statistics.mean(waiting),
         expected_running=per_s * stay_s,
         itl_s=(itl_s[0] or 0.0) / (itl_s[1] or math.inf),
         expected_itl_s=stay_s / mix.output_tokens,
-        load=statistics.mean(loads),
+        load=float(np.nanmean(work.loads(columns, learned, POLICY))),
     )
 
 
@@ -247,7 +249,7 @@ def main() -> None:
 
 def show(run: Run) -> None:
     """Print the tables."""
-    learned = work.learn(run.window, POLICY, None)
+    learned = work.learn(run.window.earlier, POLICY, None)
     if learned is None:
         sys.exit("the fit abstains")
     cost = _cost(run.window)

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from .decision import Reason, Step
 from .kpa import whole
 from .outlook import Outlook, quantile
-from .point import LoadPoint
+from .point import Curve, LoadPoint
 from .policy import Forecast, InferencePolicy
 from .rise import rise
 from .trend import trend
@@ -34,7 +34,7 @@ def lead_time_s(policy: InferencePolicy, startup_s: Sequence[float]) -> float | 
 
 
 def forecast(
-    points: Sequence[LoadPoint],
+    points: Curve | Sequence[LoadPoint],
     count: int,
     policy: InferencePolicy,
     *,
@@ -51,9 +51,10 @@ def forecast(
         lead_time_s: None or 0: there is nothing to be ahead of.
         bucket_s: of the fine points.
     """
-    if not lead_time_s or not points:
+    curve = Curve.of(points)
+    if not lead_time_s or not len(curve.at_s):
         return None
-    outlook = expect(points, policy, lead_time_s=lead_time_s, bucket_s=bucket_s)
+    outlook = expect(curve, policy, lead_time_s=lead_time_s, bucket_s=bucket_s)
     return raised(outlook, count, policy, lead_time_s)
 
 
@@ -72,11 +73,16 @@ def raised(
 
 
 def expect(
-    points: Sequence[LoadPoint], policy: InferencePolicy, *, lead_time_s: float, bucket_s: float
+    points: Curve | Sequence[LoadPoint],
+    policy: InferencePolicy,
+    *,
+    lead_time_s: float,
+    bucket_s: float,
 ) -> Outlook | None:
     """Return what the policy's forecast makes of ``points`` (at least one); None: it abstains."""
+    curve = Curve.of(points)
     if policy.forecast is Forecast.OFF:
         return None
     if policy.forecast is Forecast.RISE:
-        return rise(points, policy, lead_time_s)
-    return trend(points, policy, lead_time_s=lead_time_s, bucket_s=bucket_s)
+        return rise(curve, policy, lead_time_s)
+    return trend(curve.points(), policy, lead_time_s=lead_time_s, bucket_s=bucket_s)

@@ -10,7 +10,6 @@ full, and utilisation raises only what another signal already finds at its targe
 import math
 from collections.abc import Sequence
 
-from . import demand
 from .decision import Reason, Signal, Step
 from .load import Series
 from .policy import InferencePolicy, SignalName
@@ -100,7 +99,7 @@ def raise_for_utilization(
     if signal.load is None or not ready or signal.load <= signal.target:
         return None
     at_target = any(s.latest is not None and s.latest >= s.target * ready for s in series)
-    if not at_target and not demand.backlog(window.latest):
+    if not at_target and not window.now.backlog:
         return None
     wanted = math.ceil(ready * signal.load / signal.target)
     if wanted <= count:

@@ -9,8 +9,8 @@ import itertools
 import math
 from collections.abc import Iterable
 
+from .facts.bucket import came
 from .sample import Sample
-from .work import arrivals
 
 MINUTE_S = 60.0
 
@@ -49,9 +49,9 @@ def thinned(samples: Iterable[Sample], before: Sample | None = None) -> list[Sam
 def _busiest(pairs: Iterable[tuple[Sample, Sample]]) -> tuple[Sample, ...]:
     """Return the two neighbours between which requests arrived fastest; none: nobody knows."""
     rates = [
-        (came / (after.at_s - before.at_s), before, after)
+        (amount / (after.at_s - before.at_s), before, after)
         for before, after in pairs
-        if (came := arrivals(before, after)) is not None
+        if (amount := came(before, after)) is not None
         and requests_open(before) is not None
         and requests_open(after) is not None
     ]

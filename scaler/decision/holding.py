@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 
 from . import demand
 from .decision import Decision, Reason, Step
+from .facts.bucket import says_load
 from .inference import decide_replicas
 from .policy import InferencePolicy
 from .pool import Member, TierWindow
@@ -113,7 +114,7 @@ def _readable(window: Window, hold_for_s: float) -> Iterator[Sample]:
     for sample in reversed(window.samples):
         if sample.at_s < oldest_s or tries == _MOST_TRIES:
             return
-        if sample.at_s < window.asked_s and (demand.speaks(sample) or sample.is_known_zero):
+        if sample.at_s < window.asked_s and (says_load(sample) or sample.is_known_zero):
             tries += 1
             yield sample
 

@@ -9,21 +9,24 @@ dead band, and last the bounds.
 import dataclasses
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from scaler.capacity.concurrency.result import SafeConcurrency
 
-from . import demand, folds, guards, kpa
+from . import demand, guards, kpa
 from .concurrency.live import safe_concurrency
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
+from .facts.bucket import reporting
+from .facts.columns import Array
 from .forecast import forecast, lead_time_s, raised
-from .foreseen import expected_rise
 from .kpa import KpaAnswer
 from .limits import bounds, past_dead_band, reported_value, within_bounds
 from .load import Series, read, read_against, wanted
 from .pace import pace_of
-from .point import LoadPoint
+from .point import Curve
 from .policy import Forecast, InferencePolicy, SignalName
-from .rates import arrived
+from .rise import rise, whole_minutes
 from .window import Window
 
 
@@ -60,53 +63,48 @@ class Basis:
 
     def of_the_few(self) -> "Basis":
         """Return the same with the replicas that do not report at the newest instant as empty."""
-        heard = demand.of_the_few(self.window.latest)
-        window = dataclasses.replace(self.window, samples=(*self.window.samples[:-1], heard))
+        window = self.window.with_latest(demand.of_the_few(self.window.latest))
         return dataclasses.replace(self, series=read(window, self.policy))
 
-    def points(self, fill: Fill = Fill.EMPTY) -> tuple[LoadPoint, ...]:
+    def curve(self, fill: Fill = Fill.EMPTY) -> Curve:
         """Return the load over time, in replicas at the target utilisation, as KPA reads it."""
         if fill is Fill.EMPTY:
-            return self._points(self.window, self.series)
-        return self._points(self.window, read_against(self.safe, self.window, self.policy, fill))
+            return self._curve(self.window, self.series)
+        return self._curve(self.window, read_against(self.safe, self.window, self.policy, fill))
 
-    def long_points(self) -> tuple[LoadPoint, ...]:
-        """Return the same from the thinned history on: what a forecast looks back over."""
+    def long_curve(self) -> Curve:
+        """Return the load from the thinned history on: what a forecast looks back over."""
         if not self.window.history:
-            return self.points()
-        return self.points_of(self.window.whole)
+            return self.curve()
+        return self.curve_of(self.window.whole)
 
-    def points_of(self, window: Window) -> tuple[LoadPoint, ...]:
-        """Return the same of another window of this workload, as it shows by itself."""
-        return self._points(window, read(window, self.policy))
+    def curve_of(self, window: Window) -> Curve:
+        """Return the load of another window of this workload, as it shows by itself."""
+        return self._curve(window, read(window, self.policy))
 
-    def _points(self, window: Window, series: tuple[Series, ...]) -> tuple[LoadPoint, ...]:
-        target = self.policy.target_utilization
-        loads = wanted(series) if series else (None,) * len(window.samples)
-        return tuple(
-            LoadPoint(
-                at_s=sample.at_s,
-                load=None if load is None else self._above_activation(load * target),
-                ready=sample.ready,
-                loading=sample.loading_replicas or 0,
-            )
-            for sample, load in zip(window.samples, loads, strict=True)
+    def _curve(self, window: Window, series: tuple[Series, ...]) -> Curve:
+        now = window.columns.instants
+        load = wanted(series) if series else np.full(len(now.at_s), np.nan)
+        return Curve(
+            at_s=now.at_s,
+            load=self._above_activation(load * self.policy.target_utilization),
+            ready=now.ready,
+            loading=now.loading,
         )
 
-    def _above_activation(self, load: float) -> float:
-        return 0.0 if load <= self.policy.activation_load else load
+    def _above_activation(self, load: Array) -> Array:
+        return np.where(load <= self.policy.activation_load, 0.0, load)
 
     def recommend(self, fill: Fill = Fill.EMPTY) -> KpaAnswer:
         """Return what Knative's rules make of the load."""
         pace = pace_of(self.policy, lead_time_s=self.lead_time_s, bucket_s=self.window.interval_s)
-        return kpa.answer(folds.remembered(self.points(fill), pace, self.window.samples), pace)
+        return kpa.over(self.curve(fill), pace)
 
 
 def decide_replicas(window: Window, policy: InferencePolicy) -> Decision:
     """Return the replicas that an inference workload needs."""
     basis = Basis.of(window, policy)
-    now = window.latest
-    if demand.missing_replicas(now) and not demand.speaks(now) and not now.is_known_zero:
+    if window.now.missing and not window.now.speaks and not window.now.zero:
         return _of_the_few(basis)
     steps, panic = _demanded(basis)
     return conclude(basis, steps, panic=panic)
@@ -136,7 +134,7 @@ def _demanded(basis: Basis) -> tuple[tuple[Step, ...], bool]:
     if all(one.latest is None for one in basis.series):
         return (_silence(basis),), False
     answer = basis.recommend()
-    if not demand.missing_replicas(now):
+    if not basis.window.now.missing:
         return answer.steps, answer.panic
     return _partial(basis, answer)
 
@@ -153,12 +151,13 @@ def _at_zero(basis: Basis) -> Step:
             f"at zero replicas, and nobody would tell of a request: {basis.window.gateway_silent}"
         )
         return Step(None, Reason.NO_DATA, detail)
-    waiting = demand.backlog(basis.window.latest)
-    came = arrived(basis.window.last(basis.policy.stable_window_s))
+    waiting = basis.window.now.backlog
+    recent = basis.window.first_of(basis.policy.stable_window_s)
+    came = demand.known_sum(basis.window.columns.instants.arrived[recent + 1 :])
     if not waiting and not came:
         return Step(0, Reason.KNOWN_ZERO, "at zero replicas, and nothing asks for one")
-    asked = [count for point in basis.points()[-1:] if (count := point.load) is not None]
-    needed = kpa.whole(max(asked, default=0.0) / basis.policy.target_utilization)
+    asked = float(np.nan_to_num(basis.curve().load[-1]))
+    needed = kpa.whole(asked / basis.policy.target_utilization)
     count = max(basis.policy.activation_scale, needed)
     what = f"{waiting:g} requests wait" if waiting else f"{came:g} requests arrived"
     return Step(count, Reason.WOKEN, f"at zero replicas, and {what} at the gateway")
@@ -185,7 +184,7 @@ def _of_the_few(basis: Basis) -> Decision:
     count, and for whoever lends or deals by this load, the instant stays unknown.
     """
     few, now = basis.of_the_few(), basis.window.latest
-    answering = len(demand.reporting(now))
+    answering = reporting(now)
     if answering:
         answer = few.recommend()
         count = answer.steps[-1].replicas
@@ -211,7 +210,7 @@ def _partial(basis: Basis, empty: KpaAnswer) -> tuple[tuple[Step, ...], bool]:
         return empty.steps, empty.panic
     if high <= current:
         return full.steps, full.panic
-    missing = demand.missing_replicas(now)
+    missing = int(basis.window.now.missing)
     detail = (
         f"{missing} of {now.ready} ready replicas do not report: between {low} (they are idle) "
         f"and {high} (they are full) are needed"
@@ -263,7 +262,7 @@ def _with_proof_of_zero(basis: Basis, count: int) -> Step | None:
     if basis.window.gateway_silent is not None:
         detail = f"nobody would tell of a request at zero replicas: {basis.window.gateway_silent}"
         return Step(1, Reason.ZERO_UNPROVEN, detail)
-    if now.spec_replicas is not None or demand.has_gateway(now):
+    if now.spec_replicas is not None or now.has_gateway:
         return None
     detail = "neither the scale target nor a gateway would tell zero from silence"
     return Step(1, Reason.ZERO_UNPROVEN, detail)
@@ -277,10 +276,13 @@ def _for_forecast(basis: Basis, count: int) -> Step | None:
     if not lead_s:
         return None  # nothing to be ahead of: a day is not gone through for that
     if window.history and policy.forecast is Forecast.RISE:
-        outlook = expected_rise(window, policy, lead_s, points_of=basis.points_of)
+        past = whole_minutes(window, policy.forecast_lookback_s)
+        if past is None:
+            return None
+        outlook = rise(basis.curve_of(past), policy, lead_s, now_s=window.now_s)
         return raised(outlook, count, policy, lead_s)
-    points, bucket_s = basis.long_points(), window.interval_s
-    return forecast(points, count, policy, lead_time_s=lead_s, bucket_s=bucket_s)
+    curve, bucket_s = basis.long_curve(), window.interval_s
+    return forecast(curve, count, policy, lead_time_s=lead_s, bucket_s=bucket_s)
 
 
 def _past_dead_band(basis: Basis, count: int) -> Step | None:

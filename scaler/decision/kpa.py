@@ -5,8 +5,8 @@ A stable window says what the load is, a short panic window sees a surge before 
 change, and a delay holds a scale-down back. The rules are Knative's (``pkg/autoscaler/scaling``),
 with ``load / target`` in the place of concurrency / target; ``docs/knative.md`` lists what differs.
 
-The answer is the fold of :func:`step` over the points. It forgets: nothing older than
-``Pace.lookback_s`` can matter, so whoever folds over that much agrees with whoever keeps a state.
+It is one pass over the points, in columns: averages first, then where panics began and ended, then
+what was wanted. It forgets: nothing older than ``Pace.lookback_s`` can matter.
 """
 
 import collections.abc
@@ -14,18 +14,40 @@ import dataclasses
 import math
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from .average import Averages, averages
 from .decision import Reason, Step
+from .facts.columns import Array, Mask
 from .pace import Pace, pace_of
-from .point import LoadPoint
+from .point import Curve, LoadPoint
 from .policy import InferencePolicy
-from .sliding import GapRule, SlidingAverage, SlidingMaximum, bucket_of
+from .sliding import GapRule, buckets_of
+
+Counts = npt.NDArray[np.int64]
 
 # Less than a millionth of a replica is a float's error, not demand: 2.1 / 0.7 is 3.
 _MILLIONTH = 1e-6
+_NEVER = -(2**62)
+
+
+class Moments(NamedTuple):
+    """The points that say enough to propose something, as columns."""
+
+    bucket: Counts
+    replicas: Counts
+    """Ready and loading."""
+    met: Counts
+    """Those of them that a surge met: ready, or loading at the point before as well."""
+    stable: Array
+    """Load averaged over the stable window, in replicas."""
+    panic: Array
+    """The same over the panic window."""
 
 
 class Proposal(NamedTuple):
-    """What one point led to, rule by rule; each count is what was left after its rule."""
+    """What the newest moment led to, rule by rule; each count is what was left after its rule."""
 
     stable_load: float
     panic_load: float
@@ -48,31 +70,6 @@ class Proposal(NamedTuple):
     """Buckets since the last surge (or start); None: no panic."""
 
 
-class RuleState(NamedTuple):
-    """What the rules need to know of the points before, averages aside."""
-
-    panic_maximum: SlidingMaximum
-    delay_maximum: SlidingMaximum
-    decided: int | None = None
-    """Bucket of the newest point that led to a proposal."""
-    surged: int | None = None
-    """Bucket of the last surge, or of the start with several replicas; None: no panic."""
-    proposal: Proposal | None = None
-    """What the newest point that said enough led to."""
-
-
-class KpaState(NamedTuple):
-    """Everything the next step needs to know of the points before it."""
-
-    stable: SlidingAverage
-    panic: SlidingAverage
-    rules: RuleState
-    loading: int | None = None
-    """Replicas that were loading at the newest point; None before the first."""
-    missing: str = "there are no points"
-    """What the newest point did not say, as a sentence; empty where it led to a proposal."""
-
-
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class KpaAnswer:
     """The count, rule by rule, and the averages that it rests on."""
@@ -92,7 +89,7 @@ class KpaAnswer:
 
 
 def recommend(
-    points: collections.abc.Sequence[LoadPoint],
+    points: Curve | collections.abc.Sequence[LoadPoint],
     policy: InferencePolicy,
     *,
     lead_time_s: float | None,
@@ -101,140 +98,138 @@ def recommend(
 ) -> KpaAnswer:
     """Return what ``policy`` wants at the newest of ``points`` (oldest first, in time order)."""
     pace = pace_of(policy, lead_time_s=lead_time_s, bucket_s=bucket_s, gap_rule=gap_rule)
-    state = start(pace)
-    for point in points:
-        state = step(state, point, pace)
-    return answer(state, pace)
+    return over(Curve.of(points), pace)
 
 
-def start(pace: Pace) -> KpaState:
-    """Return the state before the first point."""
-    return KpaState(
-        stable=SlidingAverage(pace.stable_buckets, pace.gap_rule),
-        panic=SlidingAverage(pace.panic_buckets, pace.gap_rule),
-        rules=RuleState(
-            panic_maximum=SlidingMaximum(pace.horizon_buckets),
-            delay_maximum=SlidingMaximum(pace.delay_buckets),
-        ),
-    )
-
-
-def step(state: KpaState, point: LoadPoint, pace: Pace) -> KpaState:
+def over(curve: Curve, pace: Pace) -> KpaAnswer:
     """
-    Advance by one point, which is later than the ones before it.
+    Return what the rules want at the newest point of a curve.
 
     A point without load or without a count of replicas proposes nothing and changes neither panic
     nor delay: an error keeps what was wanted, it is never zero.
     """
-    bucket = bucket_of(point.at_s, pace.bucket_s)
-    stable, panic, rules = state.stable, state.panic, state.rules
-    if point.load is not None:
-        stable, panic = stable.record(bucket, point.load), panic.record(bucket, point.load)
-    missing = _missing(point, pace, silent=stable.is_empty(bucket))
-    if point.ready is not None and not missing:
-        loads = (stable.at(bucket), panic.at(bucket))
-        # The newest bucket is read until it is over. A panic would not outlive its own answer if
-        # the replicas that it asked for counted in the very bucket that it began in.
-        before = point.loading if state.loading is None else min(point.loading, state.loading)
-        rules = settle(
-            rules,
-            bucket=bucket,
-            replicas=point.ready + point.loading,
-            met=point.ready + before,
-            loads=loads,
-            pace=pace,
-        )
-    return KpaState(stable=stable, panic=panic, rules=rules, loading=point.loading, missing=missing)
-
-
-def _missing(point: LoadPoint, pace: Pace, *, silent: bool) -> str:
+    if not len(curve.at_s):
+        return _holds("there are no points")
+    buckets = buckets_of(curve.at_s, pace.bucket_s)
+    over_stable = averages(buckets, curve.load, pace.stable_buckets, pace.gap_rule)
+    over_panic = averages(buckets, curve.load, pace.panic_buckets, pace.gap_rule)
     # Knative decides on what is left of the window; here a reading that went missing is no news.
-    if point.load is None and (silent or pace.gap_rule is GapRule.CARRY):
-        return "the load is not known"
-    return "the number of ready replicas is not known" if point.ready is None else ""
+    known = ~np.isnan(curve.load)
+    if pace.gap_rule is not GapRule.CARRY:
+        known |= ~over_stable.is_empty
+    told = known & ~np.isnan(curve.ready)
+    if not told[-1]:
+        what = "the number of ready replicas" if known[-1] else "the load"
+        return _holds(f"{what} is not known")
+    return answer(propose(_moments(curve, buckets, told, (over_stable, over_panic)), pace), pace)
 
 
-def settle(
-    rules: RuleState,
-    *,
-    bucket: int,
-    replicas: int,
-    met: int,
-    loads: tuple[float, float],
-    pace: Pace,
-) -> RuleState:
-    """
-    Apply the rules to the averages of one point.
+def _holds(why: str) -> KpaAnswer:
+    return KpaAnswer(steps=(Step(None, Reason.NO_DATA, why),))
 
-    Args:
-        rules: what the points before came to.
-        bucket: of the point.
-        replicas: ready and loading.
-        met: those of them that a surge met: ready, or loading at the point before as well.
-        loads: averages over the stable and over the panic window, in replicas.
-        pace: the rules' numbers.
-    """
-    held, met = max(1, replicas), max(1, met)
-    stable_load, panic_load = loads
-    stable_desired, panic_desired = (
-        whole(stable_load / pace.target),
-        whole(panic_load / pace.target),
-    )
-    surging = panic_desired / met >= pace.panic_threshold
-    maximum, surged = _panic(rules, bucket, replicas, pace, surging=surging)
 
-    demanded = stable_desired if surged is None else max(stable_desired, panic_desired)
-    limited = _within_rates(demanded, held, pace)
-    activated = max(limited, pace.activation_scale) if demanded else limited
-    if surged is not None:
-        maximum = maximum.record(bucket, activated)
-    panicked = activated if surged is None else maximum.count
-    delay_maximum = rules.delay_maximum.record(bucket, panicked)
-    return RuleState(
-        panic_maximum=maximum,
-        delay_maximum=delay_maximum,
-        decided=bucket,
-        surged=surged,
-        proposal=Proposal(
-            stable_load=stable_load,
-            panic_load=panic_load,
-            replicas=held,
-            met=met,
-            stable_desired=stable_desired,
-            panic_desired=panic_desired,
-            demanded=demanded,
-            limited=limited,
-            activated=activated,
-            panicked=panicked,
-            stabilized=delay_maximum.count,
-            surging=surging,
-            panic_age=None if surged is None else bucket - surged,
-        ),
+def _moments(
+    curve: Curve, buckets: Counts, told: Mask, loads: tuple[Averages, Averages]
+) -> Moments:
+    # The newest bucket is read until it is over. A panic would not outlive its own answer if the
+    # replicas that it asked for counted in the very bucket that it began in.
+    before = np.minimum(curve.loading, np.concatenate((curve.loading[:1], curve.loading[:-1])))
+    ready = curve.ready[told]
+    return Moments(
+        bucket=buckets[told],
+        replicas=(ready + curve.loading[told]).astype(np.int64),
+        met=(ready + before[told]).astype(np.int64),
+        stable=loads[0].load[told],
+        panic=loads[1].load[told],
     )
 
 
-def _panic(
-    rules: RuleState, bucket: int, replicas: int, pace: Pace, *, surging: bool
-) -> tuple[SlidingMaximum, int | None]:
-    """Return the panic's maximum so far and the bucket that latched it; None: no panic."""
-    maximum, surged = rules.panic_maximum, rules.surged
-    if surging:
-        surged = bucket
-    elif surged is not None and bucket - surged > pace.latch_buckets:
-        maximum, surged = SlidingMaximum(pace.horizon_buckets), None
+def propose(moments: Moments, pace: Pace) -> Proposal:
+    """Apply the rules to moments (at least one); return what the newest led to."""
+    bucket, replicas = moments.bucket, moments.replicas
+    held, met = np.maximum(1, replicas), np.maximum(1, moments.met)
+    stable, panic = _whole(moments.stable / pace.target), _whole(moments.panic / pace.target)
+    surging = panic / met >= pace.panic_threshold
     # Without a stable window of history several replicas may be there for a reason that is not
     # seen yet: as if they had been wanted just now, nothing is taken away for one stable window.
-    starting = rules.decided is None or bucket - rules.decided >= pace.stable_buckets
-    if starting and replicas > 1:
-        return maximum.record(bucket, replicas), bucket
-    return maximum, surged
+    starting = bucket - np.concatenate(([_NEVER], bucket[:-1])) >= pace.stable_buckets
+    surged = np.where(surging | (starting & (replicas > 1)), bucket, _NEVER)
+    surged = np.maximum.accumulate(surged)
+    panicking = bucket - surged <= pace.latch_buckets
+    demanded = np.where(panicking, np.maximum(stable, panic), stable)
+    limited = np.minimum(
+        np.maximum(demanded, np.floor(held / pace.max_scale_down_rate + _MILLIONTH)),
+        _whole(pace.max_scale_up_rate * held),
+    )
+    activated = np.where(demanded > 0, np.maximum(limited, pace.activation_scale), limited)
+    course = _Course(
+        bucket=bucket,
+        activated=activated,
+        recorded=np.where(starting & (replicas > 1), np.maximum(activated, replicas), activated),
+        panicking=panicking,
+        begins=_begins(panicking, surging, bucket, surged, pace),
+    )
+    delayed = np.searchsorted(bucket, bucket[-1] - pace.delay_buckets, side="right")
+    newest = len(bucket) - 1
+    return Proposal(
+        stable_load=float(moments.stable[-1]),
+        panic_load=float(moments.panic[-1]),
+        replicas=int(held[-1]),
+        met=int(met[-1]),
+        stable_desired=int(stable[-1]),
+        panic_desired=int(panic[-1]),
+        demanded=int(demanded[-1]),
+        limited=int(limited[-1]),
+        activated=int(activated[-1]),
+        panicked=course.most(newest, pace.horizon_buckets),
+        stabilized=course.most(min(int(delayed), newest), pace.horizon_buckets),
+        surging=bool(surging[-1]),
+        panic_age=int(bucket[-1] - surged[-1]) if panicking[-1] else None,
+    )
 
 
-def _within_rates(count: int, replicas: int, pace: Pace) -> int:
-    """Clamp as Knative does: raised to the floor first, cut to the ceiling last."""
-    most = whole(pace.max_scale_up_rate * replicas)
-    least = math.floor(replicas / pace.max_scale_down_rate + _MILLIONTH)
-    return min(max(count, least), most)
+class _Course(NamedTuple):
+    """What was asked for over time, and the panics in it."""
+
+    bucket: Counts
+    activated: Array
+    """Asked for at each moment, were it not for panics before it."""
+    recorded: Array
+    """What a panic remembers of each moment."""
+    panicking: Mask
+    begins: Mask
+    """Whether a panic begins at a moment."""
+
+    def most(self, since: int, horizon: int) -> int:
+        """
+        Return the most that any moment from the ``since``-th on asked for.
+
+        A moment in panic asks for the most that its panic remembers within the horizon.
+        """
+        calm = self.activated[since:][~self.panicking[since:]]
+        asked = [float(calm.max())] if len(calm) else []
+        for begin, end in self._panics(since):
+            first = max(begin, since)
+            oldest = np.searchsorted(self.bucket, self.bucket[first] - horizon, side="right")
+            asked.append(float(self.recorded[max(begin, int(oldest)) : end].max()))
+        return int(max(asked))
+
+    def _panics(self, since: int) -> collections.abc.Iterator[tuple[int, int]]:
+        """Yield the first moment, and the one after the last, of each panic not over by then."""
+        begins = np.flatnonzero(self.begins)
+        if not len(begins):
+            return
+        ends = np.flatnonzero(self.begins | ~self.panicking)
+        after = np.append(ends, len(self.bucket))[np.searchsorted(ends, begins, side="right")]
+        yield from zip(begins[after > since].tolist(), after[after > since].tolist(), strict=True)
+
+
+def _begins(panicking: Mask, surging: Mask, bucket: Counts, surged: Counts, pace: Pace) -> Mask:
+    """Return where a panic begins: after calm, or where silence outlasted the one before."""
+    begins = panicking.copy()
+    outlasted = bucket[1:] - surged[:-1] > pace.latch_buckets
+    begins[1:] &= ~panicking[:-1] | (outlasted & ~surging[1:])
+    return begins
 
 
 def whole(count: float) -> int:
@@ -242,11 +237,12 @@ def whole(count: float) -> int:
     return math.ceil(count - _MILLIONTH)
 
 
-def answer(state: KpaState, pace: Pace) -> KpaAnswer:
-    """Return the answer of the newest point, in sentences."""
-    proposal = state.rules.proposal
-    if proposal is None or state.missing:
-        return KpaAnswer(steps=(Step(None, Reason.NO_DATA, state.missing),))
+def _whole(counts: Array) -> Array:
+    return np.ceil(counts - _MILLIONTH)
+
+
+def answer(proposal: Proposal, pace: Pace) -> KpaAnswer:
+    """Return a proposal in sentences."""
     return KpaAnswer(
         steps=tuple(_steps(proposal, pace)),
         panic=proposal.panic_age is not None,

@@ -13,9 +13,9 @@ sample.)
 """
 
 import dataclasses
-import functools
-import itertools
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from scaler.capacity.concurrency.result import SafeConcurrency
 
@@ -23,13 +23,11 @@ from . import demand, work
 from .concurrency.live import safe_concurrency
 from .decision import Signal
 from .demand import Fill
+from .facts.bucket import reporting
+from .facts.columns import Array, Columns, Readings
 from .policy import InferencePolicy, Phase, SignalName
-from .rates import in_both, increase, replica_increase
-from .sample import Sample
 from .throughput import queued_completions_per_s
 from .window import Window
-
-Loads = tuple[float | None, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,21 +38,23 @@ class Abstention:
     why: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Series:
-    """What one signal said over the samples, oldest first."""
+    """What one signal said over the buckets, oldest first."""
 
     name: SignalName
     target: float
-    loads: Loads
+    loads: Array
+    """NaN where it says nothing."""
     abstention: Abstention | None = None
-    """Set when the newest load is None."""
+    """Set when the newest load is not known."""
     detail: str = ""
 
     @property
     def latest(self) -> float | None:
-        """Load at the newest sample."""
-        return self.loads[-1]
+        """Load at the newest bucket."""
+        load = float(self.loads[-1])
+        return None if load != load else load  # noqa: PLR0124 -- NaN
 
     def as_signal(self) -> Signal:
         """Return what a Decision shows of it."""
@@ -70,11 +70,9 @@ class Reader:
     policy: InferencePolicy
     fill: Fill
     safe: SafeConcurrency | None
-
-    @property
-    def earlier(self) -> tuple[Sample, ...]:
-        """The samples before the newest one: what may be learned from."""
-        return self.window.samples[:-1]
+    columns: Columns
+    earlier: Columns
+    """The buckets before the newest one: what may be learned from."""
 
     @property
     def drain_weight(self) -> float:
@@ -85,8 +83,8 @@ class Reader:
         for one service time.
         """
         drain_s = self.policy.backlog_drain_s
-        recent = self.window.last(self.policy.stable_window_s)
-        service_s = demand.service_time_s(recent)
+        recent = self.window.first_of(self.policy.stable_window_s)
+        service_s = demand.service_time_s(self.columns, recent)
         if drain_s == 0 or service_s is None:
             return 1.0
         return min(1.0, service_s / drain_s)
@@ -104,14 +102,16 @@ class Reader:
             return 0.0
         return 1 / (rate * self.policy.backlog_drain_s)
 
-    def each(self, load: Callable[[Sample], float | None]) -> Loads:
-        """Return a load for each sample that speaks, with the silent replicas filled in."""
-        return tuple(
-            None
-            if not demand.speaks(sample) or (known := load(sample)) is None
-            else known + demand.missing_replicas(sample) * self.fill
-            for sample in self.window.samples
-        )
+    def filled(self, loads: Array) -> Array:
+        """Return loads where the instant speaks, with the silent replicas filled in."""
+        now = self.columns.instants
+        return np.where(now.speaks > 0, loads + now.missing * self.fill, np.nan)
+
+    def summed(self, each: Array) -> Array:
+        """Return the sum over each bucket's replicas of a column of readings."""
+        counts = self.columns.instants.replicas.astype(np.int64)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        return np.bincount(rows, weights=each, minlength=len(counts)).astype(np.float64)
 
 
 def read(window: Window, policy: InferencePolicy, fill: Fill = Fill.EMPTY) -> tuple[Series, ...]:
@@ -125,25 +125,32 @@ def read_against(
     policy: InferencePolicy,
     fill: Fill = Fill.EMPTY,
 ) -> tuple[Series, ...]:
-    """Return the same where the window's safe concurrency was found already."""
-    reader = Reader(window=window, policy=policy, fill=fill, safe=safe)
+    """Return the series by a safe concurrency that was found already."""
+    reader = Reader(
+        window=window,
+        policy=policy,
+        fill=fill,
+        safe=safe,
+        columns=window.columns,
+        earlier=window.earlier,
+    )
     return tuple(SIGNALS[name](reader) for name in policy.metrics if name in SIGNALS)
 
 
 def _silent(window: Window) -> Abstention:
-    sample = window.latest
-    answering, ready = len(demand.reporting(sample)), sample.ready
+    now, ready = window.now, window.latest.ready
     if ready is None:
         return Abstention(missing=True, why="no replica reports")
-    if demand.speaks(sample):
+    if now.speaks:
         return Abstention(missing=True, why="the readings it needs are missing now")
+    answering = reporting(window.latest)
     return Abstention(missing=True, why=f"{answering} of {ready} ready replicas report")
 
 
 def _series(
-    reader: Reader, name: SignalName, loads: Loads, *, target: float, detail: str
+    reader: Reader, name: SignalName, loads: Array, *, target: float, detail: str
 ) -> Series:
-    abstention = _silent(reader.window) if loads[-1] is None else None
+    abstention = _silent(reader.window) if np.isnan(loads[-1]) else None
     return Series(name=name, target=target, loads=loads, abstention=abstention, detail=detail)
 
 
@@ -151,7 +158,7 @@ def _not_applicable(reader: Reader, name: SignalName, target: float, why: str) -
     return Series(
         name=name,
         target=target,
-        loads=(None,) * len(reader.window.samples),
+        loads=np.full(len(reader.columns), np.nan),
         abstention=Abstention(missing=False, why=why),
     )
 
@@ -165,16 +172,10 @@ def _concurrency(reader: Reader) -> Series:
         return _not_applicable(reader, name, target, "no safe concurrency is known")
     safe, weight = reader.safe.requests, reader.drain_weight
     per_waiting = max(weight / safe, reader.drain_load)
-    fill = reader.fill
-    loads = tuple(
-        None
-        if (asked := demand.asked(sample)) is None
-        else asked.running / safe + per_waiting * asked.backlog + asked.missing * fill
-        for sample in reader.window.samples
-    )
-    now = reader.window.latest
+    now, newest = reader.columns.instants, reader.window.now
+    loads = reader.filled(now.running / safe + per_waiting * now.backlog)
     detail = (
-        f"{demand.running(now):g} running + {demand.backlog(now):g} waiting × "
+        f"{newest.running:g} running + {newest.backlog:g} waiting × "
         f"{per_waiting * safe:.2f}, "
         f"{safe} per replica ({reader.safe.binding})"
     )
@@ -190,43 +191,26 @@ def _prefill(reader: Reader) -> Series:
     """
     name, ttft_s = SignalName.CONCURRENCY, reader.policy.ttft_target_s or 0.0
     tokens = demand.mean_prompt_tokens(reader.earlier)
-    rate = _most_prefilled_per_s(reader.earlier)
-    if tokens is None or not rate:
+    rates = reader.earlier.instants.prefilled_per_s
+    rate = float(np.fmax.reduce(rates)) if len(rates) else 0.0
+    if tokens is None or not rate > 0:
         return _not_applicable(reader, name, 1.0, "no prompt was seen to be prefilled yet")
-    per_replica = rate * ttft_s
-    loads = reader.each(
-        lambda sample: (demand.running(sample) + demand.backlog(sample)) * tokens / per_replica
-    )
+    now = reader.columns.instants
+    loads = reader.filled((now.running + now.backlog) * tokens / (rate * ttft_s))
     detail = f"{tokens:.0f} prompt tokens a request, {rate:.0f} tokens/s, TTFT {ttft_s:g} s"
     return _series(reader, name, loads, target=1.0, detail=detail)
-
-
-def _most_prefilled_per_s(samples: Sequence[Sample]) -> float | None:
-    rates = [
-        rise / (after.at_s - before.at_s)
-        for before, after in itertools.pairwise(samples)
-        for earlier, later in in_both(before, after)
-        if (rise := replica_increase(earlier, later, "prompt_tokens_total")) is not None
-    ]
-    return max(rates, default=None)
 
 
 def _kv_cache(reader: Reader) -> Series:
     """Block usage, and the blocks that waiting prompts will need."""
     name, target = SignalName.KV_CACHE, reader.policy.target_utilization
-    if all(r.kv_cache_usage is None for s in reader.window.samples for r in s.replicas):
+    now = reader.columns.instants
+    if np.isnan(reader.columns.readings.kv_usage).all():
         return _not_applicable(reader, name, target, "the engine does not report KV-cache usage")
     per_waiting = _blocks_share_per_waiting(reader)
-
-    def load(sample: Sample) -> float | None:
-        usages = [replica.kv_cache_usage for replica in demand.reporting(sample)]
-        known = [usage for usage in usages if usage is not None]
-        if len(known) < len(usages):
-            return None
-        return sum(known) + per_waiting * demand.backlog(sample)
-
     detail = f"{100 * per_waiting:.2f} % of a replica's blocks per waiting prompt"
-    return _series(reader, name, reader.each(load), target=target, detail=detail)
+    loads = reader.filled(now.kv_usage + per_waiting * now.backlog)
+    return _series(reader, name, loads, target=target, detail=detail)
 
 
 def _blocks_share_per_waiting(reader: Reader) -> float:
@@ -239,9 +223,9 @@ def _blocks_share_per_waiting(reader: Reader) -> float:
     ]
     if tokens is not None and sizes:
         return max(tokens / block_tokens / blocks for blocks, block_tokens in sizes)
-    ran = sum(demand.running(sample) for sample in reader.earlier)
-    used = sum(replica.kv_cache_usage or 0.0 for s in reader.earlier for replica in s.replicas)
-    return used / ran if ran else 0.0
+    before = reader.earlier.instants
+    ran = float(before.running.sum())
+    return float(before.kv_used.sum()) / ran if ran else 0.0
 
 
 def _batch(reader: Reader) -> Series:
@@ -252,7 +236,7 @@ def _batch(reader: Reader) -> Series:
     if limit is None:
         why = "max_num_seqs is not stated, and the engine does not export it"
         return _not_applicable(reader, name, target, why)
-    loads = reader.each(lambda sample: demand.running(sample) / limit)
+    loads = reader.filled(reader.columns.instants.running / limit)
     return _series(reader, name, loads, target=target, detail=f"max_num_seqs {limit:g}")
 
 
@@ -265,63 +249,44 @@ def _queue(reader: Reader) -> Series:
     replicas). With nothing waiting it never asks for more than is there.
     """
     queue_target = reader.policy.queue_target or 1.0
-    seen = [r for sample in reader.earlier for r in demand.reporting(sample)]
-    queued = [r.requests_running or 0.0 for r in seen if r.requests_waiting]
-    most = max(queued, default=0.0) or max((r.requests_running or 0.0 for r in seen), default=0.0)
-
-    def load(sample: Sample) -> float:
-        ran = (replica.requests_running or 0.0 for replica in demand.reporting(sample))
-        busy = sum(min(1.0, count / most) if most else float(count > 0) for count in ran)
-        return busy + demand.backlog(sample) / queue_target
-
+    most = _most_run(reader.earlier.readings)
+    each = reader.columns.readings
+    awake = each.awake > 0
+    share = np.minimum(1.0, each.running / most) if most else (each.running > 0).astype(np.float64)
+    busy = reader.summed(np.where(awake, share, 0.0))
+    loads = reader.filled(busy + reader.columns.instants.backlog / queue_target)
     detail = f"a replica runs up to {most:g}; {queue_target:g} waiting are worth one more"
-    return _series(reader, SignalName.QUEUE, reader.each(load), target=1.0, detail=detail)
+    return _series(reader, SignalName.QUEUE, loads, target=1.0, detail=detail)
+
+
+def _most_run(seen: Readings) -> float:
+    """Return the most that an awake replica ran, with a queue if any had one; 0: none ran."""
+    ran = seen.running[seen.awake > 0]
+    queued = ran[seen.waiting[seen.awake > 0] > 0]
+    return float(np.fmax.reduce(queued, initial=0.0)) or float(np.fmax.reduce(ran, initial=0.0))
 
 
 def _rps(reader: Reader) -> Series:
     """Completions per second over what one replica is meant to complete."""
     name, per_replica = SignalName.RPS, reader.policy.rps_target or 1.0
-    rates = _completions_per_s(reader.window.samples)
-    if all(rate is None for rate in rates):
+    now = reader.columns.instants
+    rates = np.where(now.zero > 0, 0.0, now.finished / now.seconds)
+    rates[0] = np.nan
+    if np.isnan(rates).all():
         return _not_applicable(reader, name, 1.0, "no completions were counted yet")
-    loads = tuple(
-        None
-        if rate is None or not demand.speaks(sample)
-        else rate / per_replica + demand.missing_replicas(sample) * reader.fill
-        for rate, sample in zip(rates, reader.window.samples, strict=True)
-    )
+    loads = reader.filled(rates / per_replica)
     detail = f"{per_replica:g} completions/s per replica"
     return _series(reader, name, loads, target=1.0, detail=detail)
-
-
-def _completions_per_s(samples: Sequence[Sample]) -> Loads:
-    """Return the completion rate since the sample before; None for the first, and where unknown."""
-    pairs = itertools.pairwise(samples)
-    return (
-        None,
-        *(
-            0.0
-            if after.is_known_zero
-            else None
-            if (rise := increase(before, after, "requests_finished_total")) is None
-            else rise / (after.at_s - before.at_s)
-            for before, after in pairs
-        ),
-    )
 
 
 def _work(reader: Reader) -> Series:
     """Offered and queued work over what one replica may do: linear in the arrival rate."""
     name, target = SignalName.WORK, reader.policy.target_utilization
-    law = work.learn(reader.window, reader.policy, reader.safe)
+    law = work.learn(reader.earlier, reader.policy, reader.safe)
     if law is None:
         why = "its fit needs busy buckets of different load (steps, tokens) to tell the costs apart"
         return _not_applicable(reader, name, target, why)
-    samples = reader.window.samples
-    loads = tuple(
-        None if load is None else load + demand.missing_replicas(sample) * reader.fill
-        for load, sample in zip(work.loads(samples, law, reader.policy), samples, strict=True)
-    )
+    loads = reader.filled(work.loads(reader.columns, law, reader.policy))
     detail = (
         f"{1000 * law.request_s:.1f} ms of a replica per request, safe at {law.safe_rho:.2f} "
         f"({law.why})"
@@ -340,17 +305,13 @@ SIGNALS: dict[SignalName, Callable[[Reader], Series]] = {
 """Signals that are loads; the GPU readings are guards over them (:mod:`.guards`)."""
 
 
-def wanted(series: Sequence[Series]) -> Loads:
+def wanted(series: Sequence[Series]) -> Array:
     """
-    Return the replicas that the signals ask for at each sample, unrounded: the most any wants.
+    Return the replicas that the signals (at least one) ask for at each bucket: the most any wants.
 
-    None where every signal abstains.
+    NaN where every signal abstains.
     """
-    asked = ([None if load is None else load / one.target for load in one.loads] for one in series)
-    return tuple(functools.reduce(lambda these, those: list(map(_more, these, those)), asked))
-
-
-def _more(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)
+    most = series[0].loads / series[0].target
+    for one in series[1:]:
+        most = np.fmax(most, one.loads / one.target)
+    return most

@@ -10,11 +10,14 @@ against what the services have ready for a fleet of fixed size (``loadBase: serv
 import bisect
 import collections
 import dataclasses
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .load import Loads, read
+import numpy as np
+
+from .load import read
 from .policy import InferencePolicy, LendingPolicy, LoadBase
 from .pool import Member, PoolWindow
 from .sample import Sample
@@ -79,9 +82,9 @@ def _track(member: Member, since_s: float) -> Track | None:
     if member.window is None or member.policy is None:
         return None
     window, units = _recent(member.window, since_s), member.units_per_replica or 0
-    samples = (*window.history, *window.samples)
+    whole = window.whole
     return Track(
-        times_s=tuple(sample.at_s for sample in samples),
+        times_s=tuple(sample.at_s for sample in whole.samples),
         readings=tuple(
             Reading(
                 units=None if load is None or (load and not units) else load * units,
@@ -89,9 +92,9 @@ def _track(member: Member, since_s: float) -> Track | None:
                 needed_units=None if held is None else member.units_of(held),
             )
             for sample, load, held in zip(
-                samples,
-                full_loads(window, member.policy),
-                map(held_replicas, samples),
+                whole.samples,
+                full_loads(whole, member.policy),
+                map(held_replicas, whole.samples),
                 strict=True,
             )
         ),
@@ -102,9 +105,8 @@ def _track(member: Member, since_s: float) -> Track | None:
 
 def _recent(window: Window, since_s: float) -> Window:
     """Return a window without the history that was over before ``since_s``: forecasts keep it."""
-    history = window.history
-    first = bisect.bisect_right(history, since_s, key=lambda sample: sample.at_s) - 1
-    return dataclasses.replace(window, history=history[first:]) if first > 0 else window
+    first = bisect.bisect_right(window.history, since_s, key=lambda sample: sample.at_s) - 1
+    return window.without_history_before(first) if first > 0 else window
 
 
 def held_replicas(sample: Sample) -> int | None:
@@ -121,13 +123,14 @@ def held_replicas(sample: Sample) -> int | None:
     return max(exist, sample.spec_replicas or 0)
 
 
-def full_loads(window: Window, policy: InferencePolicy) -> Loads:
+def full_loads(window: Window, policy: InferencePolicy) -> tuple[float | None, ...]:
     """Return the load in full replicas over history and samples: the largest any signal says."""
-    series = read(window.whole, policy)
-    return tuple(
-        max((load for one in series if (load := one.loads[at]) is not None), default=None)
-        for at in range(len(window.whole.samples))
-    )
+    whole = window.whole
+    series = read(whole, policy)
+    if not series:
+        return (None,) * len(whole.samples)
+    loads = functools.reduce(np.fmax, [one.loads for one in series])
+    return tuple(None if load != load else load for load in loads.tolist())  # noqa: PLR0124 -- NaN
 
 
 def _point(tracks: Sequence[Track | None], at_s: float, policy: LendingPolicy) -> OnlinePoint:

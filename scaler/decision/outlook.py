@@ -2,7 +2,11 @@
 
 import dataclasses
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+
+import numpy as np
+
+from .facts.columns import Array
 
 MINUTE_S = 60.0
 
@@ -17,18 +21,18 @@ class Outlook:
     why: str
 
 
-def quantile(values: Sequence[float], share: float) -> float:
+def quantile(values: Sequence[float] | Array, share: float) -> float:
     """Return the least of ``values`` (at least one) that ``share`` of them do not exceed."""
-    rank = math.ceil(share * len(values) - 1e-9)
-    return sorted(values)[max(rank, 1) - 1]
+    rank = max(math.ceil(share * len(values) - 1e-9), 1) - 1
+    return float(np.partition(values, rank)[rank])
 
 
-def pinball(values: Collection[float], expected: float, share: float) -> float:
+def pinball(values: Array, expected: float, share: float) -> float:
     """
     Return how far a quantile was from what came, on average: its own least is the true quantile.
 
     Koenker and Bassett, Regression Quantiles, Econometrica 46 (1978): ``share`` for each replica
     that was missing, ``1 − share`` for each that was too many.
     """
-    missed = (amount - expected for amount in values)
-    return sum(max(share * by, (share - 1) * by) for by in missed) / len(values)
+    missed = values - expected
+    return float(np.maximum(share * missed, (share - 1) * missed).sum()) / len(values)

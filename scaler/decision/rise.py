@@ -2,18 +2,23 @@
 What load usually rises by within one lead time: a newsvendor's stock against bursts.
 
 It learns from whole minutes before the present one, so that it changes once a minute and the newest
-load cannot lower it.
+load cannot lower it: a function of those minutes alone, how much older history a source still holds
+and at which second of the minute it is asked change nothing.
 """
 
-import collections
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from .facts.columns import Array, Mask
 from .outlook import MINUTE_S, Outlook, pinball, quantile
-from .point import LoadPoint
+from .point import Curve
 from .policy import InferencePolicy
-from .sliding import bucket_of
+from .sliding import bucket_of, buckets_of
+from .window import Window
 
 DAY_MINUTES = 1440
 
@@ -32,12 +37,12 @@ ENOUGH_DAYS = 3
 """With the same hour of so many days known, other hours have no say."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Minute:
-    """Load in one whole minute, where it is known."""
+class Minutes(NamedTuple):
+    """Load in whole minutes, one after the other up to the present one; NaN where not known."""
 
-    mean: float
-    highest: float
+    number: npt.NDArray[np.int64]
+    mean: Array
+    highest: Array
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +54,34 @@ class Foretold:
     """Mean pinball loss over the minutes it learnt from, in replicas."""
 
 
+def whole_minutes(window: Window, lookback_s: float) -> Window | None:
+    """Return the minutes before the present one that begin within the lookback; None: none."""
+    whole = window.whole
+    minutes = buckets_of(whole.columns.instants.at_s, MINUTE_S)
+    oldest = bucket_of(window.now_s - lookback_s, MINUTE_S) + 1
+    first, end = np.searchsorted(minutes, (oldest, minutes[-1])).tolist()
+    return whole.part(first, end) if end > first else None
+
+
 def rise(
-    points: Sequence[LoadPoint], policy: InferencePolicy, lead_time_s: float
+    curve: Curve, policy: InferencePolicy, lead_time_s: float, *, now_s: float | None = None
 ) -> Outlook | None:
     """
     Return the upper quantile of how much load rose within one lead time; None: not known.
 
     A lead time between two whole numbers of minutes (one at least) lies between their outlooks.
+    ``now_s`` is the last point's unless told.
     """
-    present = bucket_of(points[-1].at_s, MINUTE_S)
-    minutes = _minutes(points, policy.forecast_lookback_s)
+    now_s = float(curve.at_s[-1]) if now_s is None else now_s
+    minutes = _minutes(curve, now_s, policy.forecast_lookback_s)
+    if minutes is None:
+        return None
     reach = max(1.0, lead_time_s / MINUTE_S)
-    near = _within(minutes, present, math.floor(reach), policy.forecast_quantile)
+    near = _within(minutes, math.floor(reach), policy.forecast_quantile)
     part = reach % 1
     if near is None or not part:
         return near
-    far = _within(minutes, present, math.ceil(reach), policy.forecast_quantile)
+    far = _within(minutes, math.ceil(reach), policy.forecast_quantile)
     return far and _between(near, far, part)
 
 
@@ -76,122 +93,99 @@ def _between(near: Outlook, far: Outlook, part: float) -> Outlook:
     )
 
 
-def _within(
-    minutes: Mapping[int, Minute], present: int, reach: int, share: float
-) -> Outlook | None:
+def _within(minutes: Minutes, reach: int, share: float) -> Outlook | None:
     """Return the outlook on the next ``reach`` minutes from the level that has foretold best."""
-    each = (_from_level(minutes, present, reach, share, length) for length in LEVEL_MINUTES)
+    each = (_from_level(minutes, reach, share, length) for length in LEVEL_MINUTES)
     known = [foretold for foretold in each if foretold is not None]
     return min(known, key=lambda one: one.loss).outlook if known else None
 
 
-def _from_level(
-    minutes: Mapping[int, Minute], present: int, reach: int, share: float, length: int
-) -> Foretold | None:
+def _from_level(minutes: Minutes, reach: int, share: float, length: int) -> Foretold | None:
     """
     Return the outlook from the level of ``length`` minutes; None: too little is known.
 
     What was foreseen is held for a lead time by taking the highest level within it.
     """
-    levels = _levels(minutes, present, length)
-    held = [levels[past] for past in range(present - reach, present) if past in levels]
-    rises, when = _like_now(_rises(minutes, levels, reach), present)
-    if not rises or not held:
+    levels = _levels(minutes.mean, length)
+    held = levels[-reach:][~np.isnan(levels[-reach:])]
+    rises = _rises(minutes, levels, reach)
+    alike, when = _like_now(minutes, ~np.isnan(rises))
+    seen = rises[alike]
+    if not len(seen) or not len(held):
         return None
-    usual = quantile(list(rises.values()), share)
+    usual = quantile(seen, share)
     outlook = Outlook(
-        load=max(held),
-        rise=max(0.0, min(usual, _repeated(rises, reach))),
-        why=f"{100 * share:g} % of {len(rises)} minutes{when} rose no more"
+        load=float(held.max()),
+        rise=max(0.0, min(usual, _repeated(seen, minutes.number[alike], reach))),
+        why=f"{100 * share:g} % of {len(seen)} minutes{when} rose no more"
         f" above the mean of {length} min",
     )
-    return Foretold(outlook=outlook, loss=pinball(rises.values(), usual, share))
+    return Foretold(outlook=outlook, loss=pinball(seen, usual, share))
 
 
-def _minutes(points: Sequence[LoadPoint], lookback_s: float) -> dict[int, Minute]:
+def _minutes(curve: Curve, now_s: float, lookback_s: float) -> Minutes | None:
     """
-    Return the load of each whole minute within the lookback, where one is known, in order.
+    Return each whole minute within the lookback from the first that is known; None: none is.
 
     A point stands for the time since the one before it, a minute at most: thinned history has few
     of them, and counters hold what came in between.
     """
-    now_s = points[-1].at_s
     present = bucket_of(now_s, MINUTE_S)
-    known: dict[int, list[tuple[float, float]]] = {}
-    before_s = points[0].at_s - 1
-    for point in points:
-        minute = bucket_of(point.at_s, MINUTE_S)
-        whole_and_recent = minute < present and minute * MINUTE_S > now_s - lookback_s
-        if point.load is not None and whole_and_recent:
-            weight = min(MINUTE_S, point.at_s - before_s)
-            known.setdefault(minute, []).append((point.load, weight))
-        before_s = point.at_s
-    return {minute: _minute(loads) for minute, loads in known.items()}
+    minute = buckets_of(curve.at_s, MINUTE_S)
+    weight = np.minimum(MINUTE_S, np.diff(curve.at_s, prepend=curve.at_s[:1] - 1))
+    told = ~np.isnan(curve.load) & (minute < present) & (minute * MINUTE_S > now_s - lookback_s)
+    minute, load, weight = minute[told], curve.load[told], weight[told]
+    if not len(minute):
+        return None
+    first = np.flatnonzero(np.diff(minute, prepend=-1))
+    number = np.arange(minute[0], present)
+    mean, highest = np.full(len(number), np.nan), np.full(len(number), np.nan)
+    at = minute[first] - minute[0]
+    mean[at] = np.add.reduceat(load * weight, first) / np.add.reduceat(weight, first)
+    highest[at] = np.maximum.reduceat(load, first)
+    return Minutes(number, mean, highest)
 
 
-def _minute(loads: Sequence[tuple[float, float]]) -> Minute:
-    seconds = sum(weight for _, weight in loads)
-    mean = sum(load * weight for load, weight in loads) / seconds
-    return Minute(mean=mean, highest=max(load for load, _ in loads))
+def _levels(mean: Array, length: int) -> Array:
+    """Return the mean load of ``length`` minutes up to the end of each, where any is known."""
+    known = ~np.isnan(mean)
+    total, count = np.zeros(len(mean)), np.zeros(len(mean))
+    for back in range(min(length, len(mean)) - 1, -1, -1):
+        total[back:] += np.where(known, mean, 0.0)[: len(mean) - back]
+        count[back:] += known[: len(mean) - back]
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _levels(minutes: Mapping[int, Minute], present: int, length: int) -> dict[int, float]:
-    """Return the mean load of ``length`` minutes up to the end of each minute, where known."""
-    levels: dict[int, float] = {}
-    for last in range(min(minutes, default=present), present):
-        span = range(last - length + 1, last + 1)
-        known = [minutes[minute].mean for minute in span if minute in minutes]
-        if known:
-            levels[last] = sum(known) / len(known)
-    return levels
-
-
-def _rises(
-    minutes: Mapping[int, Minute], levels: Mapping[int, float], reach: int
-) -> dict[int, float]:
+def _rises(minutes: Minutes, levels: Array, reach: int) -> Array:
     """
     Return how much load rose above the level of each minute within the next ``reach`` minutes.
 
-    Below 0 where it fell; a minute after which nothing is known says nothing.
+    Below 0 where it fell; NaN for a minute that is not known, or after which nothing is.
     """
-    rises: dict[int, float] = {}
-    ahead: collections.deque[int] = collections.deque()  # minutes, loads falling away from now
-    for minute in sorted(minutes, reverse=True):
-        while ahead and ahead[0] > minute + reach:
-            ahead.popleft()
-        if ahead:
-            rises[minute] = minutes[ahead[0]].highest - levels[minute]
-        while ahead and minutes[ahead[-1]].highest <= minutes[minute].highest:
-            ahead.pop()
-        ahead.append(minute)
-    return rises
+    ahead = np.full(len(levels), np.nan)
+    for minute in range(1, min(reach, len(levels) - 1) + 1):
+        ahead[:-minute] = np.fmax(ahead[:-minute], minutes.highest[minute:])
+    return np.where(np.isnan(minutes.mean), np.nan, ahead - levels)
 
 
-def _like_now(rises: Mapping[int, float], present: int) -> tuple[Mapping[int, float], str]:
+def _like_now(minutes: Minutes, known: Mask) -> tuple[Mask, str]:
     """Keep the minutes at this hour of the day, once several days are known."""
-    alike = {
-        minute: amount
-        for minute, amount in rises.items()
-        if abs(_from_same_time(minute, present)) <= SAME_HOUR_MINUTES
-    }
-    days = {present - minute + _from_same_time(minute, present) for minute in alike}
-    return (alike, " at this hour") if len(days) >= ENOUGH_DAYS else (rises, "")
-
-
-def _from_same_time(minute: int, present: int) -> int:
-    """Return minutes from the nearest minute with the same time of day as ``present``."""
+    before = minutes.number[-1] + 1 - minutes.number
     half = DAY_MINUTES // 2
-    return (minute - present + half) % DAY_MINUTES - half
+    apart = (half - before) % DAY_MINUTES - half
+    alike = known & (np.abs(apart) <= SAME_HOUR_MINUTES)
+    days = np.unique((before + apart)[alike])
+    return (alike, " at this hour") if len(days) >= ENOUGH_DAYS else (known, "")
 
 
-def _repeated(rises: Mapping[int, float], reach: int) -> float:
+def _repeated(rises: Array, number: npt.NDArray[np.int64], reach: int) -> float:
     """
     Return the largest rise apart from the largest one: what happened once is no pattern.
 
     Apart are those that share no minute, neither of what they rose from nor of what they rose to.
     0 where there is no other.
     """
-    largest = max(rises, key=lambda minute: rises[minute])
+    largest = len(rises) - 1 - int(np.argmax(rises[::-1]))
     once = reach + max(LEVEL_MINUTES)
-    apart = (amount for minute, amount in rises.items() if abs(minute - largest) >= once)
-    return max(apart, default=0.0)
+    apart = rises[np.abs(number - number[largest]) >= once]
+    return float(apart.max()) if len(apart) else 0.0

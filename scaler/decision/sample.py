@@ -6,7 +6,6 @@ never NaN and never a zero that stands for silence.
 """
 
 import dataclasses
-import functools
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +60,7 @@ class Replica:
     """The engine offloaded its weights: it counts as loading, not as ready."""
 
 
-# Without slots: what is worked out from a sample is kept with it (:mod:`.remembered`).
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One workload at the end of one bucket of the grid."""
 
@@ -89,7 +87,7 @@ class Sample:
     targets_up: int | None = None
     """Scrape targets of the workload that are up; 0 is a fact, None is silence."""
 
-    @functools.cached_property
+    @property
     def ready(self) -> int | None:
         """Replicas ready to serve: the cluster's word, else those with a live, awake engine."""
         if self.ready_replicas is not None:
@@ -97,7 +95,12 @@ class Sample:
         awake = sum(1 for replica in self.replicas if not replica.sleeping)
         return awake or (0 if self.is_known_zero else None)
 
-    @functools.cached_property
+    @property
+    def has_gateway(self) -> bool:
+        """Whether the gateway reads."""
+        return self.gateway_in_flight is not None or self.gateway_waiting is not None
+
+    @property
     def is_known_zero(self) -> bool:
         """
         Whether the workload is known to be at zero, rather than silent.

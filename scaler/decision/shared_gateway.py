@@ -12,7 +12,7 @@ import bisect
 import dataclasses
 from collections.abc import Sequence
 
-from . import demand
+from .facts.bucket import in_engines, says_load
 from .online import THINNED_S
 from .pool import Member
 from .sample import Sample
@@ -53,9 +53,9 @@ def _with_part(sample: Sample, sharing: Sequence[Samples], stands_s: float) -> S
     What arrives there arrives at all tiers together: each then counts its arrivals by what it
     completes and by what it holds.
     """
-    if not demand.has_gateway(sample):
+    if not sample.has_gateway:
         return dataclasses.replace(sample, arrivals_total=None)
-    inside = demand.running(sample) + demand.waiting(sample)
+    inside = in_engines(sample)
     part = _held(sample, sharing, stands_s) / len(sharing)
     if sample.gateway_waiting is not None:
         return dataclasses.replace(
@@ -71,9 +71,9 @@ def _held(sample: Sample, sharing: Sequence[Samples], stands_s: float) -> float:
     inside = 0.0
     for samples in sharing:
         there = _standing(samples, sample.at_s, stands_s)
-        if there is None or not demand.speaks(there):
+        if there is None or not says_load(there):
             return 0.0
-        inside += demand.running(there) + demand.waiting(there)
+        inside += in_engines(there)
     return max(0.0, (sample.gateway_in_flight or 0.0) - inside)
 
 

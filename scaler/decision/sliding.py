@@ -1,14 +1,17 @@
 """
-Averages and maxima over the last n buckets, as values that advance by one bucket.
+The grid that rules over time count in, and an average that advances along it bucket by bucket.
 
-Both are functions of the buckets they cover and of nothing else: sums are kept in whole
-nano-units, so that they neither drift nor depend on how long the value has been advanced.
+It is a function of the buckets it covers and of nothing else: sums are kept in whole nano-units, so
+that it neither drifts nor depends on how long it has been advanced. :mod:`.average` is the same at
+every point of a curve at once.
 """
 
-import dataclasses
 import enum
 import math
 from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
 
 _NANO = 1_000_000_000
 # A grid point may fall a float's error short of its bucket; no scrape is that punctual.
@@ -27,6 +30,11 @@ class GapRule(enum.StrEnum):
 def bucket_of(at_s: float, bucket_s: float) -> int:
     """Return the number of the bucket that ``at_s`` lies in, counted from the Unix epoch."""
     return math.floor(at_s / bucket_s + _SLACK)
+
+
+def buckets_of(at_s: npt.NDArray[np.float64], bucket_s: float) -> npt.NDArray[np.int64]:
+    """Return the same of a column of instants."""
+    return np.floor(at_s / bucket_s + _SLACK).astype(np.int64)
 
 
 class SlidingAverage(NamedTuple):
@@ -89,31 +97,3 @@ class SlidingAverage(NamedTuple):
 
     def _with(self, last: int, values: tuple[int, ...], total: int) -> Self:
         return type(self)(self.size, self.gap_rule, last, values, total)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SlidingMaximum:
-    """
-    Largest of the counts recorded in the last ``size`` buckets.
-
-    A ``size`` of 0 or 1 is the newest count alone. 0 where there is none.
-    """
-
-    size: int
-    entries: tuple[tuple[int, int], ...] = ()
-    """(bucket, count), oldest first, counts falling: what may yet become the largest."""
-
-    def record(self, bucket: int, count: int) -> Self:
-        """Return the maximum with a count of ``bucket``, which is not before the newest one."""
-        end = len(self.entries)
-        while end and self.entries[end - 1][1] <= count:
-            end -= 1
-        start = 0
-        while start < end and bucket - self.entries[start][0] >= self.size:
-            start += 1
-        return type(self)(self.size, (*self.entries[start:end], (bucket, count)))
-
-    @property
-    def count(self) -> int:
-        """The largest count, as of the newest one recorded."""
-        return self.entries[0][1] if self.entries else 0

@@ -55,7 +55,7 @@ def _tier(name: str, window: Window, policy: InferencePolicy) -> Tier | None:
     basis = Basis.of(window, policy)
     if basis.safe is None:
         return None
-    fine = basis.points()
+    fine = basis.curve().points()
     least, most = bounds(window, policy)
     return Tier(
         name=name,
@@ -65,7 +65,7 @@ def _tier(name: str, window: Window, policy: InferencePolicy) -> Tier | None:
         maximum=most,
         lead_time_s=basis.lead_time_s,
         points=fine,
-        history=basis.long_points()[: -len(fine)],
+        history=basis.long_curve().points()[: -len(fine)],
         unschedulable_s=_unschedulable_s(window),
     )
 

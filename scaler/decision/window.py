@@ -5,12 +5,16 @@ A window slices; it never fetches. It has at least one sample by construction, s
 is an error at the source and never an empty window that somebody reads as zero.
 """
 
-import bisect
 import dataclasses
-import itertools
+from typing import NamedTuple
+
+import numpy as np
 
 from scaler.capacity.histogram import Histogram
 
+from .facts.bucket import Instant, bucket
+from .facts.columns import MOST_BEFORE, Columns
+from .facts.record import NOTHING, Recorded
 from .sample import Sample
 
 
@@ -38,6 +42,13 @@ class Lengths:
     output_tokens: Histogram | None = None
 
 
+class Kept(NamedTuple):
+    """The columns of a window's samples and of its history, by whoever keeps them."""
+
+    samples: Recorded
+    history: Recorded
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """
@@ -61,6 +72,9 @@ class Window:
         silent_s: seconds since the newest sample ended; above 0 nothing was heard since.
         read_s: the time of the newest reading in the newest sample, whose bucket may not be over;
             None: the bucket's end.
+        kept: the columns of samples and history where they are at hand; else they are made here.
+        columns: of the samples.
+        past: of the history.
     """
 
     samples: tuple[Sample, ...]
@@ -75,6 +89,9 @@ class Window:
     instead: str | None = None
     silent_s: float = 0.0
     read_s: float | None = None
+    kept: Kept | None = dataclasses.field(default=None, repr=False, compare=False)
+    columns: Columns = dataclasses.field(init=False, repr=False, compare=False)
+    past: Columns = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a window that would make a decision read silence as zero."""
@@ -82,9 +99,17 @@ class Window:
             raise ValueError("a Window has at least one sample; no data is an error at the source")
         if not self.interval_s >= 1:
             raise ValueError(f"interval_s must be at least 1 s, got {self.interval_s:g}")
-        times = [sample.at_s for sample in (*self.history, *self.samples)]
-        if any(not later > earlier for earlier, later in itertools.pairwise(times)):
+        columns, past = self._columns()
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "past", past)
+        times = np.concatenate((past.instants.at_s, columns.instants.at_s))
+        if not (times[1:] > times[:-1]).all():
             raise ValueError("samples must be in strictly increasing order of at_s")
+
+    def _columns(self) -> tuple[Columns, Columns]:
+        """Return the columns of samples and history: those kept, where they are of these."""
+        kept = self.kept or Kept(NOTHING, NOTHING)
+        return kept.samples.of(self.samples), kept.history.of(self.history)
 
     @property
     def latest(self) -> Sample:
@@ -103,26 +128,69 @@ class Window:
 
     def until(self, at_s: float) -> "Window | None":
         """Return the window as it was at an earlier instant; None: there is no sample so old."""
-        end = bisect.bisect_right(self.samples, at_s, key=lambda s: s.at_s)
+        end = int(np.searchsorted(self.columns.instants.at_s, at_s, side="right"))
         if not end:
             return None
-        return dataclasses.replace(
-            self,
-            samples=self.samples[:end],
-            silent_s=0.0,
-            read_s=self.read_s if end == len(self.samples) else None,
-        )
+        read_s = self.read_s if end == len(self.samples) else None
+        fine = Recorded(self.samples[:end], self.columns.between(0, end))
+        until = self._with(fine, self._history)
+        return dataclasses.replace(until, silent_s=0.0, read_s=read_s)
+
+    @property
+    def now(self) -> Instant:
+        """What the newest sample says of load."""
+        return self.columns.newest
+
+    @property
+    def earlier(self) -> Columns:
+        """The buckets before the newest one: what may be learned from."""
+        return self.columns.between(0, len(self.columns) - 1)
 
     @property
     def whole(self) -> "Window":
         """The window with its thinned history as samples: what long looks back read."""
-        return dataclasses.replace(self, samples=(*self.history, *self.samples), history=())
+        if not self.history:
+            return self
+        first = bucket(self.history[-MOST_BEFORE:], self.samples[0])
+        columns = self.columns.joined_to(self.past, first)
+        return self._with(Recorded((*self.history, *self.samples), columns), NOTHING)
+
+    def without_history_before(self, first: int) -> "Window":
+        """Return the window with its history from a sample of it on."""
+        history = Recorded(self.history[first:], self.past.between(first))
+        return self._with(Recorded(self.samples, self.columns), history)
+
+    def part(self, first: int, end: int) -> "Window":
+        """Return the samples from one number on, and before another, as a window of their own."""
+        return self._with(
+            Recorded(self.samples[first:end], self.columns.between(first, end)), NOTHING
+        )
+
+    def with_latest(self, sample: Sample) -> "Window":
+        """Return the same window with another newest sample."""
+        newest = Columns.made([bucket(self.samples[-1 - MOST_BEFORE : -1], sample)])
+        columns = newest.after(self.columns.between(0, len(self.columns) - 1))
+        return self._with(Recorded((*self.samples[:-1], sample), columns), self._history)
+
+    @property
+    def _history(self) -> Recorded:
+        return Recorded(self.history, self.past)
+
+    def _with(self, fine: Recorded, history: Recorded) -> "Window":
+        """Return the window with other samples and history."""
+        return dataclasses.replace(
+            self, samples=fine.samples, history=history.samples, kept=Kept(fine, history)
+        )
 
     def last(self, seconds: float) -> tuple[Sample, ...]:
         """Samples in the half-open span ``(latest − seconds, latest]``; the newest one at least."""
-        since_s = self.latest.at_s - seconds
-        start = bisect.bisect_right(self.samples, since_s, key=lambda s: s.at_s)
-        return self.samples[min(start, len(self.samples) - 1) :]
+        return self.samples[self.first_of(seconds) :]
+
+    def first_of(self, seconds: float) -> int:
+        """Return the first bucket within so many seconds of the latest; the newest at most."""
+        times = self.columns.instants.at_s
+        start = np.searchsorted(times, self.latest.at_s - seconds, side="right")
+        return min(int(start), len(times) - 1)
 
     @property
     def span_s(self) -> float:

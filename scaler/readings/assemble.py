@@ -6,17 +6,17 @@ old, and is then missing, never 0. Only what may have changed since the last tim
 the window is the one that making all of it anew would give.
 """
 
-import bisect
 import contextlib
 import dataclasses
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from scaler.decision.facts.record import Record, Recorded
 from scaler.decision.history import MINUTE_S, thinned
 from scaler.decision.pool import Node, Units
 from scaler.decision.sample import Sample
-from scaler.decision.window import Window
+from scaler.decision.window import Kept, Window
 from scaler.errors import ConfigurationError, KvtideError, NoDataError, Problem
 from scaler.source import Workload
 
@@ -61,7 +61,7 @@ class _Assembled:
     pods: tuple[Subject, ...] = ()
     round: int = -1
     """The round of reading up to which changes are in."""
-    samples: dict[int, Sample] = dataclasses.field(default_factory=dict)
+    record: Record = dataclasses.field(default_factory=Record)
     sampler: Sampler | None = None
     """What made the samples."""
     left: Sample | None = None
@@ -70,10 +70,14 @@ class _Assembled:
     def leave(self, first: int) -> list[Sample]:
         """Take out the samples before a bucket, oldest first; return them thinned."""
         self.first = first
-        out = [self.samples.pop(bucket) for bucket in sorted(self.samples) if bucket < first]
+        out = self.record.take_before(self.ends_s(first))
         kept = thinned(out, self.left)
         self.left = out[-1] if out else self.left
         return kept
+
+    def ends_s(self, bucket: int) -> float:
+        """Return an instant just before the end of a bucket, and after that of the one before."""
+        return (bucket - 0.5) * self.interval_s
 
 
 class Assembly:
@@ -121,7 +125,7 @@ class Assembly:
         self._assembled: dict[str, _Assembled] = {}
         self._samplers: dict[str, tuple[object, Sampler]] = {}
         """By workload: what makes its samples, and what it was made for."""
-        self._history: dict[str, list[Sample]] = {}
+        self._history: dict[str, Record] = {}
 
     def like(self) -> "Assembly":
         """Return an empty assembly that reads and times as this one does now."""
@@ -233,11 +237,13 @@ class Assembly:
         self._refuse_crowd(workload)
         first, last, interval_s = self._span(workload, lookback_s, now_s)
         known = self._assemble(workload, first, last, interval_s)
-        samples = tuple(known[bucket] for bucket in sorted(known) if bucket <= last)
+        with self.store.lock:
+            fine = known.record.until(known.ends_s(last + 1))
+        samples = fine.samples
         age_s = self._silence_s(workload, samples, last * interval_s, silent_s)
         with self.store.lock:
-            history = self._history_before(workload, samples[0].at_s)
-            window = self.window_of(workload, samples, history=history)
+            history = self._history.get(workload.key, Record()).until(samples[0].at_s)
+            window = self.window_of(workload, fine, history=history)
             read_s = self._sampler(workload).newest_s(min(now_s, samples[-1].at_s))
             return dataclasses.replace(window, read_s=read_s, silent_s=age_s)
 
@@ -273,13 +279,15 @@ class Assembly:
         )
 
     def window_of(
-        self, workload: Workload, samples: Sequence[Sample], *, history: Sequence[Sample] = ()
+        self, workload: Workload, fine: Recorded, *, history: Recorded | None = None
     ) -> Window:
         """Return a window of samples, at least one, with what is known beside them."""
+        samples, older = fine.samples, history or Record().until(fine.samples[0].at_s)
         return Window(
-            samples=tuple(samples),
+            samples=samples,
             interval_s=self.intervals.interval_s(Exporter.ENGINE),
-            history=tuple(history),
+            history=older.samples,
+            kept=Kept(fine, older),
             lengths=self.lengths.of(workload.key),
             startup_s=self._cluster.startup_s(self.pods_of(workload)),
             bounds=self._known.bounds(workload, self._cluster.bounds(workload)),
@@ -297,7 +305,7 @@ class Assembly:
         interval_s = self.intervals.interval_s(Exporter.ENGINE)
         first, last = (bucket_before(at_s, interval_s) for at_s in (since_s, until_s))
         known = self._assemble(workload, first + 1, last, interval_s)
-        return [known[bucket] for bucket in sorted(known)]
+        return list(known.record.samples)
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource, with what the online workloads' pods hold."""
@@ -326,14 +334,7 @@ class Assembly:
             self._add_history(workload, samples)
 
     def _add_history(self, workload: Workload, samples: Sequence[Sample]) -> None:
-        history = self._history.setdefault(workload.key, [])
-        if history and samples and samples[0].at_s == history[-1].at_s:
-            samples = samples[1:]
-        if not history or not samples or samples[0].at_s > history[-1].at_s:
-            history.extend(samples)
-            return
-        known = {sample.at_s: sample for sample in (*samples, *history)}
-        history[:] = [known[at_s] for at_s in sorted(known)]
+        self._history.setdefault(workload.key, Record()).merge(samples)
 
     def forget(self, now_s: float, *, lookback_s: float, history_s: float) -> None:
         """Drop what is older than anybody looks back, and all of workloads that are gone."""
@@ -344,16 +345,14 @@ class Assembly:
                 for key in kept.keys() - self._attribution.pods.keys():
                     del kept[key]
             for history in self._history.values():
-                del history[: bisect.bisect_right(history, now_s - history_s, key=_at_s)]
+                history.take_before(math.nextafter(now_s - history_s, math.inf))
 
-    def _assemble(
-        self, workload: Workload, first: int, last: int, interval_s: float
-    ) -> Mapping[int, Sample]:
+    def _assemble(self, workload: Workload, first: int, last: int, interval_s: float) -> _Assembled:
         """Bring the samples of a workload up to date."""
         known = self._begun(workload, first, interval_s)
         for _ in self._assembling(workload, known, first, last):
             pass
-        return known.samples
+        return known
 
     def _assembling(
         self, workload: Workload, known: _Assembled, first: int, last: int
@@ -367,12 +366,13 @@ class Assembly:
                 # A counter that is new was 0 until then, as long before as a reading stands.
                 stale_after_s = self.intervals.stale_after_s(Exporter.ENGINE)
                 start = max(first, start - math.ceil(stale_after_s / known.interval_s))
+            known.record.drop_from(known.ends_s(start))
         for bucket in range(start, last + 1):
             with self.store.lock:
-                known.samples.pop(bucket, None)
-                sample = sampler.at(bucket * known.interval_s, known.samples.get(bucket - 1))
+                before = known.record.last_from(known.ends_s(bucket - 1))
+                sample = sampler.at(bucket * known.interval_s, before)
                 if sample is not None:
-                    known.samples[bucket] = sample
+                    known.record.add(sample)
             yield
         with self.store.lock:
             self._add_history(workload, known.leave(first))
@@ -431,10 +431,6 @@ class Assembly:
         if since_s >= unseen * known.interval_s:
             return unseen
         return first if since_s == -math.inf else max(first, bucket_of(since_s, known.interval_s))
-
-    def _history_before(self, workload: Workload, at_s: float) -> tuple[Sample, ...]:
-        history = self._history.get(workload.key, [])
-        return tuple(history[: bisect.bisect_left(history, at_s, key=_at_s)])
 
     def _profile(self, workload: Workload) -> EngineProfile:
         return self.engines.profile(workload, self.pods_of(workload))

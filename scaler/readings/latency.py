@@ -14,11 +14,12 @@ import csv
 import dataclasses
 import math
 import pathlib
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+
+import numpy as np
 
 from scaler.decision.policy import StepCost
-from scaler.decision.steps import LEAST_BUCKETS, BusyBucket, Mix, fit
+from scaler.decision.steps import LEAST_BUCKETS, Busy, Mix, fit, median
 from scaler.errors import ConfigurationError, Problem
 
 _COLUMNS = ("batch", "prompt_tokens", "latency_s")
@@ -50,22 +51,19 @@ def measured_steps(path: pathlib.Path) -> MeasuredSteps:
     rows = _rows(path)
     cost = fit(rows, _NO_MIX)
     if cost is None:
-        got = f"{len(rows)} rows"
+        got = f"{len(rows.steps)} rows"
         raise ConfigurationError(Problem(field=str(path), got=got, allowed=_APART))
-    errors = [abs(_expected_s(cost, one) / one.seconds - 1) for one in rows]
+    expected_s = cost.a_s * rows.steps + cost.b_s * rows.generated + cost.c_s * rows.prompt
+    errors = np.abs(expected_s / rows.seconds - 1)
     return MeasuredSteps(
         cost=cost,
-        rows=len(rows),
-        median_error=statistics.median(errors),
-        largest_error=max(errors),
+        rows=len(rows.steps),
+        median_error=median(errors),
+        largest_error=float(errors.max()),
     )
 
 
-def _expected_s(cost: StepCost, row: BusyBucket) -> float:
-    return cost.a_s * row.steps + cost.b_s * row.generated + cost.c_s * row.prompt
-
-
-def _rows(path: pathlib.Path) -> Sequence[BusyBucket]:
+def _rows(path: pathlib.Path) -> Busy:
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             reader = csv.DictReader(lines)
@@ -87,7 +85,7 @@ def _rows(path: pathlib.Path) -> Sequence[BusyBucket]:
     ]
     if problems:
         raise ConfigurationError(*problems)
-    return [_bucket(row) for row in rows]
+    return Busy(*np.array([_row(one) for one in rows]).reshape(-1, 4).T)
 
 
 _ALLOWED = {
@@ -106,12 +104,8 @@ def _is_allowed(text: str | None, name: str) -> bool:
     return math.isfinite(value) and (value > 0 or (name == "prompt_tokens" and value == 0))
 
 
-def _bucket(row: Mapping[str, str]) -> BusyBucket:
+def _row(row: Mapping[str, str]) -> tuple[float, float, float, float]:
+    """Return seconds, steps, tokens generated and prompt tokens of a row."""
     steps = float(row.get("steps", "1"))
     batch, prompt_tokens, latency_s = (float(row[name]) for name in _COLUMNS)
-    return BusyBucket(
-        seconds=latency_s * steps,
-        steps=steps,
-        generated=batch * steps,
-        prompt=prompt_tokens * steps,
-    )
+    return latency_s * steps, steps, batch * steps, prompt_tokens * steps

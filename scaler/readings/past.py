@@ -6,8 +6,10 @@ reading what is new never waits for what is old.
 """
 
 import asyncio
+import math
 from collections.abc import Collection, Iterator
 
+from scaler.decision.facts.record import Record
 from scaler.decision.history import MINUTE_S, thinned
 from scaler.decision.sample import Sample
 from scaler.decision.window import Window
@@ -98,7 +100,7 @@ async def read_recording(
     if not samples:
         what = f"{workload.kind}/{workload.name} in {workload.namespace}"
         raise NoDataError(f"{what} has no readings between the two instants")
-    return newest.window_of(workload, samples)
+    return newest.window_of(workload, Record(samples).until(math.inf))
 
 
 def _hours(since_s: float, until_s: float) -> Iterator[float]:

@@ -5,16 +5,15 @@ What must stay true: a window says what the exporters' pages of the same instant
 that they do not.
 """
 
-import collections
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 
 from scaler.capacity.histogram import Histogram
+from scaler.decision.facts.record import Record
 from scaler.decision.history import minute_of, thinned
 from scaler.decision.sample import Replica as Seen
 from scaler.decision.sample import Sample
-from scaler.decision.window import Lengths, ScaleBounds, Window
+from scaler.decision.window import Kept, Lengths, ScaleBounds, Window
 
 from .cluster import Cluster
 from .fleet import Fleet, Phase, Replica
@@ -45,9 +44,9 @@ class Scraper:
         self._fleet = cluster.fleets[fleet]
         self._interval_s = interval_s
         self._lag_s = lag_s
-        self._samples: collections.deque[Sample] = collections.deque()
+        self._record = Record()
         self._most = max(1, math.ceil((keep_s + lag_s) / interval_s))
-        self._history: collections.deque[Sample] = collections.deque()
+        self._history = Record()
         self._history_s = history_s
         self._minute: list[Sample] = []
         """Samples too old to be kept one by one, of the minute that is not over yet."""
@@ -56,9 +55,10 @@ class Scraper:
 
     def scrape(self) -> None:
         """Look at the fleet now; to be called once per interval, in order."""
-        self._samples.append(sample(self._cluster, self._fleet, self._gpu_utilization()))
-        if len(self._samples) > self._most:
-            self._thin(self._samples.popleft())
+        self._record.add(sample(self._cluster, self._fleet, self._gpu_utilization()))
+        if len(self._record.samples) > self._most:
+            for oldest in self._record.take_before(self._record.samples[1].at_s):
+                self._thin(oldest)
 
     def _gpu_utilization(self) -> dict[str, float]:
         """Return the share of the last interval in which a kernel ran, as DCGM's GPU_UTIL says."""
@@ -77,28 +77,29 @@ class Scraper:
         if not self._history_s:
             return
         if self._minute and minute_of(oldest.at_s) != minute_of(self._minute[0].at_s):
-            self._history = collections.deque(self._thinned())
+            self._history.merge(self._thinned())
             self._before = self._minute[-1]
             self._minute = []
         self._minute.append(oldest)
-        while self._history and self._history[0].at_s < oldest.at_s - self._history_s:
-            self._history.popleft()
+        self._history.take_before(oldest.at_s - self._history_s)
 
-    def _thinned(self) -> tuple[Sample, ...]:
-        """Return the history; a minute's first sample may follow one that is kept already."""
-        last_s = self._history[-1].at_s if self._history else -math.inf
-        minute = thinned(self._minute, self._before)
-        return (*self._history, *(one for one in minute if one.at_s > last_s))
+    def _thinned(self) -> list[Sample]:
+        """Return the minute that is not over; its first sample may follow one that is kept."""
+        minute, history = thinned(self._minute, self._before), self._history.samples
+        last_s = history[-1].at_s if history else -math.inf
+        return [one for one in minute if one.at_s > last_s]
 
     def window(self, bounds: ScaleBounds | None = None) -> Window | None:
         """Return what can be read by now; None: nothing yet."""
         last_s = self._cluster.now_s - self._lag_s + 1e-9
-        samples = tuple(itertools.takewhile(lambda one: one.at_s <= last_s, self._samples))
-        if not samples:
+        fine = self._record.until(math.nextafter(last_s, math.inf))
+        if not fine.samples:
             return None
+        history = self._history.followed_by(self._thinned())
         return Window(
-            samples=samples,
-            history=self._thinned(),
+            samples=fine.samples,
+            history=history.samples,
+            kept=Kept(fine, history),
             interval_s=self._interval_s,
             lengths=lengths(self._fleet.replicas.values()),
             startup_s=tuple(self._fleet.startup_s),

@@ -1,8 +1,12 @@
 import pytest
 
-from scaler.decision import demand, rates
+from scaler.decision import demand
+from scaler.decision.facts.bucket import reporting
+from scaler.decision.facts.columns import Columns
 from scaler.decision.sample import Replica, Sample
 from tests.builders import replica, sample
+from tests.decision.instants import held as held_of
+from tests.decision.instants import increase, instant, surely_held, waiting
 
 SILENT = Replica(name="llm-9")
 
@@ -10,7 +14,7 @@ SILENT = Replica(name="llm-9")
 def test_a_sleeping_engine_does_not_report():
     awake, asleep = replica("llm-0", running=3), replica("llm-1", running=3, sleeping=True)
 
-    assert demand.reporting(Sample(at_s=0, replicas=(awake, asleep))) == (awake,)
+    assert reporting(Sample(at_s=0, replicas=(awake, asleep))) == 1
 
 
 @pytest.mark.parametrize(
@@ -22,7 +26,7 @@ def test_a_sleeping_engine_does_not_report():
     ],
 )
 def test_an_instant_speaks_when_half_of_its_replicas_do(fields, speaks):
-    assert demand.speaks(sample(**fields)) is speaks
+    assert bool(instant(sample(**fields)).speaks) is speaks
 
 
 @pytest.mark.parametrize(
@@ -51,44 +55,44 @@ def test_an_instant_speaks_when_half_of_its_replicas_do(fields, speaks):
     ],
 )
 def test_an_instant_without_engine_series(fields, speaks):
-    assert demand.speaks(Sample(at_s=0, **fields)) is speaks
+    assert bool(instant(Sample(at_s=0, **fields)).speaks) is speaks
 
 
 def test_of_the_few_the_silent_ones_are_empty():
     few = demand.of_the_few(sample(running=14, replicas=2, ready_replicas=6))
 
-    assert demand.speaks(few)
-    assert (few.ready, demand.missing_replicas(few), demand.running(few)) == (2, 0, 14)
+    assert instant(few).speaks
+    assert (few.ready, instant(few).missing, instant(few).running) == (2, 0, 14)
 
 
 @pytest.mark.parametrize(
     ("fields", "held"),
     [
         pytest.param({"gateway_in_flight": 9.0}, 4, id="all report: what no engine knows of"),
-        pytest.param({"gateway_in_flight": 9.0, "ready_replicas": 2}, None, id="it may run there"),
+        pytest.param({"gateway_in_flight": 9.0, "ready_replicas": 2}, 0, id="it may run there"),
         pytest.param({"gateway_waiting": 4.0, "ready_replicas": 2}, 4, id="only waiting ones"),
         pytest.param({"ready_replicas": 2}, 0, id="no gateway holds any"),
     ],
 )
 def test_what_is_held_for_sure_while_a_replica_is_silent(fields, held):
-    assert demand.surely_held(sample(running=3, waiting=2, **fields)) == held
+    assert surely_held(sample(running=3, waiting=2, **fields)) == held
 
 
 def test_of_two_gauges_the_one_of_what_waits_counts():
     both = Sample(at_s=0, ready_replicas=2, gateway_in_flight=9.0, gateway_waiting=4.0)
 
-    assert (demand.held(both), demand.surely_held(both)) == (4, 4)
+    assert (held_of(both), surely_held(both)) == (4, 4)
 
 
 def test_where_nothing_is_known_no_replica_is_missing():
-    assert demand.missing_replicas(Sample(at_s=0)) == 0
+    assert instant(Sample(at_s=0)).missing == 0
 
 
 def test_what_is_held_is_what_no_engine_knows_of():
-    assert demand.held(sample(running=3, waiting=2, gateway_in_flight=9.0)) == 4
-    assert demand.held(sample(running=3, waiting=2, gateway_in_flight=4.0)) == 0
-    assert demand.held(sample(running=3, waiting=2, gateway_waiting=4.0)) == 4
-    assert demand.held(sample(running=3)) == 0
+    assert held_of(sample(running=3, waiting=2, gateway_in_flight=9.0)) == 4
+    assert held_of(sample(running=3, waiting=2, gateway_in_flight=4.0)) == 0
+    assert held_of(sample(running=3, waiting=2, gateway_waiting=4.0)) == 4
+    assert held_of(sample(running=3)) == 0
 
 
 def test_service_time_by_littles_law():
@@ -98,8 +102,8 @@ def test_service_time_by_littles_law():
     ]
 
     # Eight run at once and 12 finish in 30 s: each runs for 20 s.
-    assert demand.service_time_s(counted) == pytest.approx(20)
-    assert demand.service_time_s(counted[:1]) is None
+    assert demand.service_time_s(Columns.of(counted)) == pytest.approx(20)
+    assert demand.service_time_s(Columns.of(counted[:1])) is None
 
 
 def test_service_time_is_of_the_time_that_was_counted():
@@ -109,7 +113,7 @@ def test_service_time_is_of_the_time_that_was_counted():
     ]
     uncounted = [Sample(at_s=-600, replicas=(replica(running=100),)), Sample(at_s=-300)]
 
-    assert demand.service_time_s([*uncounted, *counted]) == pytest.approx(20)
+    assert demand.service_time_s(Columns.of([*uncounted, *counted])) == pytest.approx(20)
 
 
 def test_service_time_through_a_rise_and_a_gap():
@@ -119,7 +123,7 @@ def test_service_time_through_a_rise_and_a_gap():
     ]
 
     # 3 run for 10 s and 5 for 30 s while 10 finish.
-    assert demand.service_time_s(counted) == pytest.approx(18)
+    assert demand.service_time_s(Columns.of(counted)) == pytest.approx(18)
 
 
 def test_mean_prompt_tokens_over_a_restart():
@@ -132,7 +136,7 @@ def test_mean_prompt_tokens_over_a_restart():
         for k, (n, p) in enumerate(readings)
     ]
 
-    assert demand.mean_prompt_tokens(counted) == pytest.approx(1300 / 12)
+    assert demand.mean_prompt_tokens(Columns.of(counted)) == pytest.approx(1300 / 12)
 
 
 def test_a_replica_without_a_past_does_not_count_its_whole_life_as_a_rise():
@@ -145,13 +149,13 @@ def test_a_replica_without_a_past_does_not_count_its_whole_life_as_a_rise():
         ),
     )
 
-    assert rates.total_increase([before, after], "requests_finished_total") == 2
+    assert increase(before, after, "finished") == 2
 
 
 def test_a_replica_that_does_not_say_what_it_runs_does_not_report():
     mute = replica("llm-1", running=None, waiting=3)
 
-    assert demand.reporting(Sample(at_s=0, replicas=(mute,))) == ()
+    assert reporting(Sample(at_s=0, replicas=(mute,))) == 0
 
 
 @pytest.mark.parametrize(
@@ -164,15 +168,15 @@ def test_a_replica_that_does_not_say_what_it_runs_does_not_report():
     ],
 )
 def test_how_many_ready_replicas_are_silent(fields, missing):
-    assert demand.missing_replicas(sample(**fields)) == missing
+    assert instant(sample(**fields)).missing == missing
 
 
 def test_what_waits_is_in_the_engines_and_at_the_gateway():
     partly = replica("llm-1", running=1, waiting=None)
     seen = Sample(at_s=0, replicas=(replica(running=1, waiting=3), partly), gateway_waiting=4.0)
 
-    assert demand.waiting(seen) == 3
-    assert demand.backlog(seen) == 7
+    assert waiting(seen) == 3
+    assert instant(seen).backlog == 7
 
 
 @pytest.mark.parametrize(
@@ -188,7 +192,7 @@ def test_the_mean_prompt_may_not_be_known(finished, tokens):
         for k, (n, p) in enumerate(zip(finished, tokens, strict=True))
     ]
 
-    assert demand.mean_prompt_tokens(counted) is None
+    assert demand.mean_prompt_tokens(Columns.of(counted)) is None
 
 
 def test_service_time_wherever_the_clock_starts():
@@ -197,4 +201,4 @@ def test_service_time_wherever_the_clock_starts():
         for k in range(4)
     ]
 
-    assert demand.service_time_s(counted) == pytest.approx(20)
+    assert demand.service_time_s(Columns.of(counted)) == pytest.approx(20)

@@ -4,16 +4,17 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.decision.decision import Reason, Step
 from scaler.decision.forecast import forecast, lead_time_s
-from scaler.decision.outlook import pinball, quantile
-from scaler.decision.point import LoadPoint
+from scaler.decision.outlook import Outlook, pinball, quantile
+from scaler.decision.point import Curve, LoadPoint
 from scaler.decision.policy import Forecast, InferencePolicy
-from scaler.decision.rise import rise
+from scaler.decision.rise import rise as rise_of
 from scaler.decision.trend import along
 from tests.builders import inference
 
@@ -24,6 +25,12 @@ PAIR = ((6.0, 1.0), (1.0, 13.0))
 OFF = inference(forecast=Forecast.OFF)
 RISE = inference(forecast=Forecast.RISE)
 TREND = inference(forecast=Forecast.TREND)
+
+
+def rise(
+    points: Sequence[LoadPoint], policy: InferencePolicy, lead_time_s: float
+) -> Outlook | None:
+    return rise_of(Curve.of(points), policy, lead_time_s)
 
 
 def minutes(loads: Sequence[float | None]) -> list[LoadPoint]:
@@ -93,7 +100,7 @@ def test_a_quantile_is_the_least_value_that_the_share_does_not_exceed(share, exp
     ],
 )
 def test_a_replica_that_was_missing_weighs_more_than_one_too_many(expected, loss):
-    assert pinball([2, 3, 4], expected, 0.9) == pytest.approx(loss)
+    assert pinball(np.array([2.0, 3.0, 4.0]), expected, 0.9) == pytest.approx(loss)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 
 from scaler.decision.decision import Reason
-from scaler.decision.kpa import KpaAnswer, RuleState, answer, recommend, settle, start, step
+from scaler.decision.kpa import KpaAnswer, Moments, answer, over, propose, recommend
 from scaler.decision.pace import KNATIVE_PRESET, Pace, pace_of
-from scaler.decision.point import LoadPoint
+from scaler.decision.point import Curve, LoadPoint
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.sliding import GapRule
 from tests.builders import inference
@@ -23,24 +24,22 @@ def knative_pace(target: float = 10.0, **more: Any) -> Pace:
     return dataclasses.replace(pace, target=target)
 
 
-def running(pace: Pace) -> RuleState:
-    """Return a state that is past its start, as Knative's tests arrange it."""
-    return start(pace).rules._replace(decided=0)
+def proposed(pace: Pace, *inputs: tuple[int, int, float, float]) -> KpaAnswer:
+    """
+    Return the answer after (second, ready, stable total, panic total).
 
-
-def answered(rules: RuleState, pace: Pace) -> KpaAnswer:
-    return answer(start(pace)._replace(rules=rules, missing=""), pace)
+    Life began before: with nothing to do, as Knative's tests arrange it.
+    """
+    at, ready, stable, panic = np.array([(0, 1, 0.0, 0.0), *inputs]).T
+    counts = ready.astype(np.int64)
+    moments = Moments(at.astype(np.int64), counts, counts, stable, panic)
+    return answer(propose(moments, pace), pace)
 
 
 def settled(pace: Pace, *inputs: tuple[int, int, float, float]) -> list[tuple[int | None, bool]]:
     """Return (count, panic) after each of (second, ready, stable total, panic total)."""
-    rules, seen = running(pace), []
-    for at, ready, stable, panic in inputs:
-        rules = settle(
-            rules, bucket=at, replicas=ready, met=ready, loads=(stable, panic), pace=pace
-        )
-        seen.append((answered(rules, pace).desired, answered(rules, pace).panic))
-    return seen
+    each = (proposed(pace, *inputs[: end + 1]) for end in range(len(inputs)))
+    return [(told.desired, told.panic) for told in each]
 
 
 @pytest.mark.parametrize(
@@ -100,13 +99,8 @@ def test_knatives_vectors(pace, inputs, expected):
 
 
 def test_knatives_vector_16_the_target_changes_between_two_decisions():
-    first, then = knative_pace(10), knative_pace(1)
-    rules = settle(running(first), bucket=0, replicas=1, met=1, loads=(100, 101), pace=first)
-    assert answered(rules, first).desired == 10
-
-    rules = settle(rules, bucket=0, replicas=10, met=10, loads=(100, 101), pace=then)
-    assert answered(rules, then).desired == 100
-    assert answered(rules, then).panic
+    assert settled(knative_pace(10), (0, 1, 100, 101)) == [(10, True)]
+    assert settled(knative_pace(1), (0, 1, 100, 101), (0, 10, 100, 101))[-1] == (100, True)
 
 
 def test_knatives_vector_20_without_a_delay_a_lower_count_shows_at_once():
@@ -114,18 +108,16 @@ def test_knatives_vector_20_without_a_delay_a_lower_count_shows_at_once():
 
 
 @pytest.mark.parametrize(
-    ("ready", "maximum", "panic"),
+    ("ready", "wanted", "panic"),
     [(0, 0, False), (1, 0, False), (2, 2, True)],
     ids=["none", "one", "several: nothing is taken away until there is history"],
 )
-def test_knatives_vector_21_how_life_starts(ready, maximum, panic):
-    pace = knative_pace()
-    state = step(start(pace), LoadPoint(at_s=0, load=0.0, ready=ready), pace)
+def test_knatives_vector_21_how_life_starts(ready, wanted, panic):
+    told = chain(knative_pace(), LoadPoint(at_s=0, load=0.0, ready=ready))
 
-    assert (state.rules.panic_maximum.count, answer(state, pace).panic) == (maximum, panic)
+    assert (told.desired, told.panic) == (wanted, panic)
     if panic:
-        told = answer(state, pace).steps[1].detail
-        assert told.endswith("asks for 0; began or last surged 0 s ago, lasts 60 s")
+        assert told.steps[1].detail.endswith("asks for 0; began or last surged 0 s ago, lasts 60 s")
 
 
 @pytest.mark.parametrize(
@@ -149,12 +141,14 @@ def test_a_point_that_says_too_little_holds(point, why):
     assert why in held.steps[0].detail
 
 
-def test_a_point_that_says_too_little_changes_neither_panic_nor_delay():
+@pytest.mark.parametrize(
+    "silent", [LoadPoint(at_s=2, load=None, ready=3), LoadPoint(at_s=2, load=0.0)]
+)
+def test_a_point_that_says_too_little_changes_neither_panic_nor_delay(silent):
     pace = dataclasses.replace(knative_pace(), delay_buckets=9, gap_rule=GapRule.CARRY)
-    state = step(start(pace), LoadPoint(at_s=0, load=500.0, ready=3), pace)
+    first, last = LoadPoint(at_s=0, load=0.0, ready=3), LoadPoint(at_s=3, load=0.0, ready=3)
 
-    for point in (LoadPoint(at_s=200, load=None, ready=3), LoadPoint(at_s=200, load=1.0)):
-        assert step(state, point, pace).rules == state.rules
+    assert reasons(chain(pace, first, silent, last)) == reasons(chain(pace, first, last))
 
 
 def test_no_points_hold():
@@ -162,10 +156,7 @@ def test_no_points_hold():
 
 
 def chain(pace: Pace, *points: LoadPoint) -> KpaAnswer:
-    state = start(pace)
-    for point in points:
-        state = step(state, point, pace)
-    return answer(state, pace)
+    return over(Curve.of(points), pace)
 
 
 def quiet(seconds: int, *, load: float = 1.0, ready: int = 1) -> list[LoadPoint]:
@@ -230,11 +221,8 @@ def test_a_surge_is_told_with_the_share_that_it_asks_for():
 
 def test_the_maximum_of_a_panic_holds_stable_proposals_too():
     pace = dataclasses.replace(PACE, panic_threshold=1.1)
-    rules = running(pace)
-    for at, loads in enumerate([(5, 2), (3, 2)]):
-        rules = settle(rules, bucket=at, replicas=1, met=1, loads=loads, pace=pace)
 
-    assert answered(rules, pace).desired == 5
+    assert settled(pace, (0, 1, 5, 2), (1, 1, 3, 2))[-1] == (5, True)
 
 
 def test_a_panic_longer_than_the_horizon_forgets_its_beginning():
@@ -302,13 +290,9 @@ def test_the_down_rate_limits_a_fall():
 )
 def test_rates_are_taken_from_what_there_is(rate, ready, least, most):
     pace = dataclasses.replace(PACE, max_scale_up_rate=rate, max_scale_down_rate=rate)
-    falls, rises = (
-        settle(running(pace), bucket=0, replicas=ready, met=ready, loads=(load, 0.0), pace=pace)
-        for load in (0.0, 1000.0)
-    )
 
-    assert answered(falls, pace).desired == least
-    assert answered(rises, pace).desired == most
+    assert proposed(pace, (0, ready, 0.0, 0.0)).desired == least
+    assert proposed(pace, (0, ready, 1000.0, 0.0)).desired == most
 
 
 def test_the_activation_scale_comes_after_the_up_rate_and_needs_demand():
@@ -332,10 +316,8 @@ def test_the_activation_scale_comes_after_the_up_rate_and_needs_demand():
 )
 def test_a_scale_down_waits_for_its_delay(delay_s, seconds, expected):
     pace = knative_pace(1.0, scale_down_delay_s=delay_s)
-    rules = settle(running(pace), bucket=0, replicas=8, met=8, loads=(8, 8), pace=pace)
-    for at in range(1, seconds + 1):
-        rules = settle(rules, bucket=at, replicas=8, met=8, loads=(3, 3), pace=pace)
-    told = answered(rules, pace)
+    later = [(at, 8, 3.0, 3.0) for at in range(1, seconds + 1)]
+    told = proposed(pace, (0, 8, 8.0, 8.0), *later)
 
     assert told.desired == expected
     if expected == 8:

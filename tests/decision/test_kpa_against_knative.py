@@ -1,4 +1,4 @@
-"""The fold against Knative written a second time, on random histories."""
+"""The one pass against Knative written a second time, on random histories."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.kpa import answer, start, step
+from scaler.decision.kpa import over
 from scaler.decision.pace import pace_of
-from scaler.decision.point import LoadPoint
+from scaler.decision.point import Curve, LoadPoint
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.sliding import GapRule
 from tests.builders import inference
@@ -50,11 +50,11 @@ Row = tuple[float | None, int | None] | None
 
 def ours(rows: Sequence[Row], policy: InferencePolicy) -> list[int | None]:
     pace = pace_of(policy, lead_time_s=None, bucket_s=1, gap_rule=GapRule.ZERO)
-    state, answers = start(pace), []
+    points, answers = list[LoadPoint](), list[int | None]()
     for at, row in enumerate(rows):
         if row is not None:
-            state = step(state, LoadPoint(at_s=at, load=row[0], ready=row[1]), pace)
-            answers.append(answer(state, pace).desired)
+            points.append(LoadPoint(at_s=at, load=row[0], ready=row[1]))
+            answers.append(over(Curve.of(points), pace).desired)
     return answers
 
 

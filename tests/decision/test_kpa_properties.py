@@ -6,9 +6,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.kpa import KpaAnswer, answer, recommend, start, step
+from scaler.decision.kpa import KpaAnswer, over, recommend
 from scaler.decision.pace import pace_of
-from scaler.decision.point import LoadPoint
+from scaler.decision.point import Curve, LoadPoint
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.sliding import GapRule
 from tests.builders import inference
@@ -97,16 +97,6 @@ def test_without_gaps_the_policys_lookback_is_enough(data, policy, bucket_s):
     assert wants(recent, policy, bucket_s, carry) == wants(points, policy, bucket_s, carry)
 
 
-@given(data=st.data(), policy=policies, rule=rules, bucket_s=bucket_lengths)
-def test_a_state_kept_is_the_window_folded(data, policy, rule, bucket_s):
-    points = data.draw(histories(bucket_s))
-    pace = pace_of(policy, lead_time_s=None, bucket_s=bucket_s, gap_rule=rule)
-    state = start(pace)
-    for count, point in enumerate(points, start=1):
-        state = step(state, point, pace)
-        assert answer(state, pace) == wants(points[:count], policy, bucket_s, rule)
-
-
 @given(data=st.data(), policy=policies, rule=rules, bucket_s=bucket_lengths, more=st.floats(0, 100))
 def test_more_load_at_the_newest_instant_never_means_fewer(data, policy, rule, bucket_s, more):
     *before, newest = data.draw(histories(bucket_s))
@@ -132,9 +122,9 @@ def test_constant_load_settles_on_what_it_needs(load, policy, ready):
     pace = pace_of(policy, lead_time_s=None, bucket_s=5)
     needed = math.ceil(round(load / 0.7, 6))
     settled = max(needed, policy.activation_scale) if needed else 0
-    state, count = start(pace), ready
+    points, count = list[LoadPoint](), ready
     for bucket in range(300):
-        state = step(state, LoadPoint(at_s=bucket * 5.0, load=load, ready=count), pace)
-        count = answer(state, pace).desired or 0
+        points.append(LoadPoint(at_s=bucket * 5.0, load=load, ready=count))
+        count = over(Curve.of(points), pace).desired or 0
 
     assert count == settled

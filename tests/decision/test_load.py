@@ -5,6 +5,7 @@ from scaler.decision.load import read, wanted
 from scaler.decision.policy import Phase, SignalName
 from scaler.decision.sample import Sample
 from tests.builders import inference, replica, sample, sample_of, steady, window
+from tests.decision.instants import listed
 
 
 def only(name, samples, fill=Fill.EMPTY, **more):
@@ -174,7 +175,7 @@ def test_rps_counts_completions():
 
     series = only(SignalName.RPS, samples, rps_target=20.0)
 
-    assert series.loads == (None, pytest.approx(2), pytest.approx(2))
+    assert listed(series.loads) == (None, pytest.approx(2), pytest.approx(2))
     assert only(SignalName.RPS, samples[:1], rps_target=20.0).latest is None
 
 
@@ -292,7 +293,7 @@ def caching(at_s, *usages, waiting=4.0, ready_replicas=None, **more):
 def test_a_cache_that_nobody_tells_of_is_not_empty(usages):
     series = only(SignalName.KV_CACHE, [caching(0, 0.5, 0.5), caching(5, *usages)])
 
-    assert series.loads == (pytest.approx(1 + 8 * 1 / 20), None)
+    assert listed(series.loads) == (pytest.approx(1 + 8 * 1 / 20), None)
     assert series.abstention is not None
     assert series.abstention.missing
     assert series.abstention.why == "the readings it needs are missing now"
@@ -436,7 +437,7 @@ def test_where_no_signal_says_anything_nothing_is_wanted():
         inference(metrics=(SignalName.BATCH, SignalName.RPS), rps_target=1.0),
     )
 
-    assert wanted(series) == (None, None)
+    assert listed(wanted(series)) == (None, None)
 
 
 def test_guards_are_no_loads():

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision import demand
 from scaler.decision.pool import Member
 from scaler.decision.sample import Sample
 from scaler.decision.shared_gateway import count_held_once
 from tests.builders import inference, sample, window
+from tests.decision.instants import held as held_of
 
 
 def tier(name, *samples, gateway="edge", **more):
@@ -23,7 +23,7 @@ def tier(name, *samples, gateway="edge", **more):
 
 def held(members):
     """Return what each member then counts as held at its newest sample."""
-    return [demand.held(one.window.latest) for one in count_held_once(members) if one.window]
+    return [held_of(one.window.latest) for one in count_held_once(members) if one.window]
 
 
 RUNNING = {"running": 50, "waiting": 5}
@@ -133,7 +133,7 @@ def test_history_stands_for_longer():
     (here, _) = count_held_once(fleet)
 
     assert here.window is not None
-    assert demand.held(here.window.history[0]) == 10
+    assert held_of(here.window.history[0]) == 10
 
 
 @given(

@@ -1,12 +1,12 @@
 """Knative's own vectors for buckets and maxima (``bucketing_test.go``, ``aggregation/max``)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.sliding import GapRule, SlidingAverage, SlidingMaximum, bucket_of
+from scaler.decision.sliding import GapRule, SlidingAverage, bucket_of
 
 ONE_TO_FIVE = {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0, 4: 5.0}
 LATER = {60: 1984.0}  # after silence, so that only what follows counts
@@ -113,46 +113,3 @@ def test_sums_do_not_drift():
         average = average.record(bucket, reading)
 
     assert average.at(6) == 0
-
-
-def maxima(counts: Iterable[tuple[int, int]], size: int = 5) -> list[int]:
-    maximum, seen = SlidingMaximum(size), []
-    for bucket, count in counts:
-        maximum = maximum.record(bucket, count)
-        seen.append(maximum.count)
-    return seen
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        pytest.param(
-            enumerate([5, 6, 5, 5, 5, 5, 5]), [5, 6, 6, 6, 6, 6, 5], id="a maximum leaves after n"
-        ),
-        pytest.param(
-            enumerate([5, 8, 5, 7, 5, 5, 1, 4, 4, 4, 4, 9]),
-            [5, 8, 8, 8, 8, 8, 7, 7, 5, 5, 4, 9],
-            id="the next largest takes its place",
-        ),
-        pytest.param([(0, 6), (1, 5), (2, 2), (6, 1)], [6, 6, 6, 2], id="buckets may be skipped"),
-        pytest.param([(0, 4), (0, 2), (0, 7)], [4, 4, 7], id="one bucket keeps the larger"),
-    ],
-)
-def test_maxima_are_knatives(counts, expected):
-    assert maxima(counts) == expected
-
-
-@pytest.mark.parametrize("size", [0, 1])
-def test_a_maximum_over_no_time_is_the_newest(size):
-    assert maxima(enumerate([5, 3, 8, 1]), size) == [5, 3, 8, 1]
-
-
-def test_nothing_recorded_is_zero():
-    assert SlidingMaximum(5).count == 0
-
-
-@given(st.lists(st.integers(0, 9), min_size=1), st.integers(1, 8))
-def test_a_maximum_is_that_of_its_buckets_written_out(counts, size):
-    expected = [max(counts[max(0, k - size + 1) : k + 1]) for k in range(len(counts))]
-
-    assert maxima(enumerate(counts), size) == expected

@@ -2,13 +2,32 @@
 
 import dataclasses
 import random
+from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from scaler.decision.policy import StepCost
 from scaler.decision.sample import Sample
-from scaler.decision.steps import LARGEST_ERROR, BusyBucket, Mix, busy_buckets, fit
+from scaler.decision.steps import LARGEST_ERROR, Busy, Mix
+from scaler.decision.steps import fit as fit_columns
 from tests.builders import replica, sample_of
+from tests.decision.instants import busy
+
+
+class BusyBucket(NamedTuple):
+    """What busy replicas did in one bucket."""
+
+    seconds: float
+    steps: float
+    generated: float
+    prompt: float
+
+
+def fit(buckets: Sequence[BusyBucket], mix: Mix) -> StepCost | None:
+    return fit_columns(Busy(*np.array(buckets).reshape(-1, 4).T), mix)
+
 
 TRUE = StepCost(a_s=0.0075, b_s=44e-6, c_s=25e-6)
 """An 8B model on an H100, as a trial of policies assumed it."""
@@ -30,7 +49,7 @@ def bucket(concurrency, mix, *, seconds=5.0, cost=TRUE):
 
 
 def noisy(bucket, rng, share=0.03):
-    return dataclasses.replace(bucket, seconds=bucket.seconds * rng.gauss(1, share))
+    return bucket._replace(seconds=bucket.seconds * rng.gauss(1, share))
 
 
 def test_mixed_traffic_tells_all_three_costs():
@@ -62,7 +81,7 @@ def test_one_mix_still_tells_what_a_request_costs(mix):
 def test_a_few_stalled_buckets_do_not_move_the_fit():
     rng = random.Random(3)
     buckets = [noisy(bucket(rng.uniform(5, 100), CHAT), rng, 0.02) for _ in range(80)]
-    stalled = [dataclasses.replace(one, seconds=one.seconds * 8) for one in buckets[:8]]
+    stalled = [one._replace(seconds=one.seconds * 8) for one in buckets[:8]]
 
     cost = fit([*buckets[8:], *stalled], CHAT)
 
@@ -106,7 +125,7 @@ def counted(at_s, running, steps, generated=0.0, prompt=0.0):
     ],
 )
 def test_which_buckets_are_busy(samples, count):
-    assert len(busy_buckets([counted(*one) for one in samples])) == count
+    assert len(busy([counted(*one) for one in samples])) == count
 
 
 @pytest.mark.parametrize(
@@ -162,12 +181,9 @@ def test_what_a_bucket_adds_up_to(before, after, done):
             at_s=at_s,
         )
 
-    expected = () if done is None else (BusyBucket(**dict(zip(BUCKET, done, strict=True))),)
+    expected = [] if done is None else [done]
 
-    assert busy_buckets([at(10, before), at(15, after)]) == expected
-
-
-BUCKET = ("seconds", "steps", "generated", "prompt")
+    assert busy([at(10, before), at(15, after)]) == expected
 
 
 def mixed(count, *, rng=None, share=0.0, least=5, most=150):
@@ -220,7 +236,7 @@ def test_a_mix_of_outputs_alone_is_nothing_to_share_work_with():
 def test_steps_that_cost_less_the_more_they_do_are_no_law():
     odd = dataclasses.replace(TRUE, a_s=0.05)
     backwards = [
-        dataclasses.replace(one, seconds=2 * 0.05 * one.steps - one.seconds)
+        one._replace(seconds=2 * 0.05 * one.steps - one.seconds)
         for one in (bucket(n, CHAT, cost=odd) for n in range(5, 45))
     ]
 
@@ -228,7 +244,7 @@ def test_steps_that_cost_less_the_more_they_do_are_no_law():
 
 
 def test_tokens_that_never_came_tell_no_cost():
-    silent = [dataclasses.replace(bucket(n, CHAT), generated=0.0, prompt=0.0) for n in range(40)]
+    silent = [bucket(n, CHAT)._replace(generated=0.0, prompt=0.0) for n in range(40)]
 
     assert fit(silent, CHAT) is None
 
@@ -269,7 +285,7 @@ def test_it_tells_when_it_can_and_is_then_near_the_truth(share, least, most):
 def test_a_bucket_counts_by_its_steps():
     # Two long buckets tell the truth, sixteen short ones are off by a third each.
     long = [bucket(n, mix, seconds=5_000.0) for n in range(10, 160, 10) for mix in (CHAT, CODE)]
-    short = [dataclasses.replace(bucket(n, CHAT, seconds=0.5), seconds=0.65) for n in range(10, 35)]
+    short = [bucket(n, CHAT, seconds=0.5)._replace(seconds=0.65) for n in range(10, 35)]
 
     cost = fit([*long, *short], CHAT)
 
@@ -302,4 +318,4 @@ def test_inter_token_latency_tells_whether_a_bucket_was_idle_in_part(running, it
     before = measured(0, running, steps=0, itl_sum_s=0.0, itl_count=0)
     after = measured(5, running, steps=100, itl_sum_s=300 * itl_s, itl_count=300)
 
-    assert len(busy_buckets([before, after])) == count
+    assert len(busy([before, after])) == count

@@ -6,6 +6,7 @@ import pytest
 
 from scaler.decision.decide import decide
 from scaler.decision.demand import Fill
+from scaler.decision.facts.columns import Columns
 from scaler.decision.load import read
 from scaler.decision.policy import SignalName
 from scaler.decision.sample import Sample
@@ -66,7 +67,9 @@ def at(at_s, waiting, finished, *, running=28.0, name="llm-0", **more):
     ],
 )
 def test_what_a_replica_completes_while_it_has_a_queue(samples, rate):
-    assert queued_completions_per_s(samples) == (None if rate is None else pytest.approx(rate))
+    assert queued_completions_per_s(Columns.of(samples)) == (
+        None if rate is None else pytest.approx(rate)
+    )
 
 
 def collapsing(seconds=120):

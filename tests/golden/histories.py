@@ -224,8 +224,9 @@ def _thirty_seeds_earlier(made: list[Sample]) -> list[Sample]:
 
 
 def _pool(one: list[Sample], other: list[Sample], end: int) -> PoolWindow:
+    policy = dataclasses.replace(DEFAULT, units_per_replica=1)
     members = tuple(
-        Member(name=name, policy=DEFAULT, window=window(made, min(end, len(made)), fine=120))
+        Member(name=name, policy=policy, window=window(made, min(end, len(made)), fine=120))
         for name, made in (("default/one", one), ("default/other", other))
     )
     at_s = max(member.window.now_s for member in members if member.window)

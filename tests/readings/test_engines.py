@@ -5,7 +5,6 @@ import itertools
 
 import pytest
 
-from scaler.decision.rates import increase
 from scaler.decision.sample import Replica
 from scaler.errors import ConfigurationError
 from scaler.readings.assemble import Assembly
@@ -13,6 +12,7 @@ from scaler.readings.engines.profile import LIVE, parse_profiles, shipped_profil
 from scaler.readings.timing import Timing
 from scaler.readings.wanted import Exporter
 from scaler.source import Workload
+from tests.decision.instants import increase
 from tests.readings.worlds import NOW_S, STEP_S, Observer, busy, row
 
 
@@ -423,7 +423,7 @@ def test_a_server_that_began_anew_beside_another_is_no_burst():
             observer.scrape(NOW_S - (3 - at) * STEP_S, page, **target)
     observer.round(NOW_S, {})
     samples = observer.window().samples
-    rises = [increase(*pair, "generation_tokens_total") for pair in itertools.pairwise(samples)]
+    rises = [increase(*pair, "generated") for pair in itertools.pairwise(samples)]
     assert rises == [20, None, None]
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from scaler.decision.rates import increase
 from scaler.readings.timing import Timing
 from scaler.readings.wanted import Exporter
+from tests.decision.instants import increase
 from tests.readings.test_engines import observer_of, sglang
 from tests.readings.worlds import NOW_S, STEP_S, Observer, busy, row
 
@@ -118,4 +118,4 @@ def test_a_counter_that_is_born_at_n_rose_from_zero(before, rose):
         bit_by_bit.window(at_s)
     for observer in (at_once, bit_by_bit):
         earlier, later = observer.window().samples[-2:]
-        assert increase(earlier, later, "requests_finished_total") == rose
+        assert increase(earlier, later, "finished") == rose

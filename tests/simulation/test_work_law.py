@@ -3,12 +3,15 @@
 import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 
-from scaler.decision import demand, work
+from scaler.decision import work
+from scaler.decision.facts.bucket import came as came_in
+from scaler.decision.facts.columns import Columns
 from scaler.decision.policy import InferencePolicy, StepCost
 from scaler.decision.sample import Sample
-from scaler.decision.steps import Mix, busy_buckets, fit
+from scaler.decision.steps import Busy, Mix, fit
 from scaler.decision.work import Work
 from scaler.simulation.cluster import Cluster, ClusterConfig
 from scaler.simulation.engine import EngineConfig
@@ -82,11 +85,11 @@ def play(phases, *, replicas=1):
         scraper.scrape()
     window = scraper.window()
     assert window is not None
-    found = work.learn(window, InferencePolicy(), None)
-    mix = work.mean_request(window.samples)
+    found = work.learn(window.earlier, InferencePolicy(), None)
+    mix = work.mean_request(window.columns)
     assert found is not None
     assert mix is not None
-    cost = fit(busy_buckets(window.samples), mix)
+    cost = fit(Busy.of(window.columns), mix)
     assert cost is not None
     return Law(cost, mix), [seen(window.samples, found, number) for number in range(len(phases))]
 
@@ -101,16 +104,17 @@ def seen(samples: tuple[Sample, ...], found: Work, number: int) -> Seen:
             getattr(r, counter) for r in part[0].replicas
         )
 
-    came = sum(work.arrivals(*pair) or 0.0 for pair in itertools.pairwise(part)) / seconds
+    came = sum(came_in(*pair) or 0.0 for pair in itertools.pairwise(part)) / seconds
     served_s = rose("prompt_tokens_total") * H100.c_s + rose("generation_tokens_total") * H100.b_s
-    loads = [load for load in work.loads(part, found, InferencePolicy()) if load is not None]
+    columns = Columns.of(part)
+    loads = work.loads(columns, found, InferencePolicy())
     return Seen(
         offered=served_s / seconds,
         arrived_per_s=came,
         rho=came * found.request_s,
-        running=sum(map(demand.running, part)) / len(part),
+        running=float(columns.instants.running.mean()),
         token_s=rose("itl_sum_s") / rose("itl_count"),
-        load=sum(loads) / len(loads),
+        load=float(np.nanmean(loads)),
     )
 
 

@@ -10,20 +10,16 @@ for it.
 """
 
 import dataclasses
-import math
 
+import numpy as np
+
+from scaler.decision.facts.columns import Array, Columns
 from scaler.decision.policy import InferencePolicy
-from scaler.decision.sample import Sample
-from scaler.decision.sliding import bucket_of
+from scaler.decision.sliding import buckets_of
 from scaler.decision.window import Window
 
 MOST_READINGS = 400
 """Readings of single replicas that are worth their time; more show the same requests again."""
-
-
-def earlier(window: Window) -> tuple[Sample, ...]:
-    """Return the samples before the newest one."""
-    return window.samples[:-1]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +37,16 @@ class Reach:
         grown = _power_of_two(len(window.samples))
         return cls(interval_s=window.interval_s, samples=min(usual, grown))
 
-    def stride(self, replicas: int) -> int:
+    def stands_for(self, past: Columns) -> Array:
         """
-        Return every how many-th bucket of a fleet of this size is read: a power of two.
+        Return how many buckets each one is read for: a power of two, or 0 where it is not read.
 
-        Those of a larger fleet are then among those of a smaller one.
+        Those of a larger fleet that are read are then among those of a smaller one.
         """
-        return _power_of_two(math.ceil(self.samples * replicas / MOST_READINGS))
-
-    def stands_for(self, sample: Sample) -> int:
-        """Return how many buckets a sample is read for; 0: it is not read."""
-        stride = self.stride(len(sample.replicas))
-        return 0 if bucket_of(sample.at_s, self.interval_s) % stride else stride
+        now = past.instants
+        readings = np.ceil(self.samples * now.replicas / MOST_READINGS)
+        stride = np.exp2(np.ceil(np.log2(np.maximum(readings, 1))))
+        return np.where(buckets_of(now.at_s, self.interval_s) % stride == 0, stride, 0.0)
 
 
 def _power_of_two(count: int) -> int:

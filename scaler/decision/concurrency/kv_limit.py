@@ -18,11 +18,12 @@ from scaler.capacity.histogram import Histogram
 from scaler.capacity.kv_cache import KvLayout
 from scaler.capacity.token_length import TokenLength
 from scaler.decision.demand import service_time_s
+from scaler.decision.facts.columns import Columns
 from scaler.decision.policy import ConcurrencyMode, InferencePolicy
 from scaler.decision.window import Window
 
 from .cache import Cache, cache_of, engines_of
-from .evidence import Reach, earlier
+from .evidence import Reach
 from .measured import MeasuredFootprint, measured_footprint
 
 ENOUGH_LENGTHS = 20
@@ -30,14 +31,17 @@ ENOUGH_LENGTHS = 20
 Lengths = Histogram | TokenLength
 
 
-def kv_bound(window: Window, policy: InferencePolicy) -> Bound | None:
+def kv_bound(
+    window: Window, policy: InferencePolicy, earlier: Columns, reach: Reach
+) -> Bound | None:
     """Return how many requests the cache of one replica holds; None: not known, or not asked."""
     mode = policy.concurrency_mode
     if mode is ConcurrencyMode.EXPLICIT:
         return None
     if mode is ConcurrencyMode.WORST_CASE:
         return _worst_case(window, policy)
-    return _measured(window, policy) or _from_lengths(window, policy)
+    held = measured_footprint(earlier, reach=reach, service_time_s=service_time_s(earlier))
+    return _from_lengths(window, policy) if held is None else _measured_bound(held, policy)
 
 
 def longest_request(policy: InferencePolicy) -> int | None:
@@ -70,14 +74,6 @@ def _per_replica(cache: Cache, requests: int) -> int:
     """Return the requests of a replica, by those that the blocks of one of its engines hold."""
     slots = requests if cache.request_slots is None else cache.request_slots
     return min(requests, slots) * cache.engines
-
-
-def _measured(window: Window, policy: InferencePolicy) -> Bound | None:
-    samples = earlier(window)
-    held = measured_footprint(
-        samples, reach=Reach.of(window, policy), service_time_s=service_time_s(samples)
-    )
-    return None if held is None else _measured_bound(held, policy)
 
 
 def _measured_bound(held: MeasuredFootprint, policy: InferencePolicy) -> Bound:

@@ -6,9 +6,11 @@ all alike in what they depend on give no line at all.
 """
 
 import dataclasses
-import itertools
-import statistics
-from collections.abc import Sequence
+
+import numpy as np
+
+from scaler.decision.facts.columns import Array
+from scaler.decision.steps import median
 
 GROUPS = 16
 """Groups of readings with about the same x, each told by its medians."""
@@ -32,40 +34,46 @@ class Line:
         return self.intercept + self.slope * x
 
 
-def robust_line(points: Sequence[tuple[float, float]], *, least_ratio: float) -> Line | None:
+def robust_line(x: Array, y: Array, *, least_ratio: float) -> Line | None:
     """
-    Return the line through the medians of groups of points (x, y).
+    Return the line through the medians of groups of points.
 
     None: fewer than 20 points, or the highest x is less than ``least_ratio`` times the lowest.
     The slope is the median of the slopes between all pairs of groups (Theil 1950, Sen 1968), the
     intercept the median of what it leaves.
     """
-    groups = _medians(sorted(points))
-    if len(groups) < LEAST_GROUPS:
+    count = min(GROUPS, len(x) // LEAST_IN_GROUP)
+    if count < LEAST_GROUPS:
         return None
-    lowest, highest = groups[0][0], groups[-1][0]
-    slopes = [
-        (later - earlier) / (right - left)
-        for (left, earlier), (right, later) in itertools.combinations(groups, 2)
-        if right > left
-    ]
-    if highest < least_ratio * lowest or not slopes:
+    at, of = _medians(x, y, count)
+    lowest, highest = float(at[0]), float(at[-1])
+    left, right = np.triu_indices(count, 1)
+    apart = at[right] - at[left]
+    slopes = (of[right] - of[left])[apart > 0] / apart[apart > 0]
+    if highest < least_ratio * lowest or not len(slopes):
         return None
-    slope = statistics.median(slopes)
-    intercept = statistics.median(y - slope * x for x, y in groups)
+    slope = median(slopes)
     return Line(
-        intercept=intercept, slope=slope, lowest=lowest, highest=highest, readings=len(points)
+        intercept=median(of - slope * at),
+        slope=slope,
+        lowest=lowest,
+        highest=highest,
+        readings=len(x),
     )
 
 
-def _medians(ordered: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the median x and y of as many groups of equal size as there are readings for."""
-    count = min(GROUPS, len(ordered) // LEAST_IN_GROUP)
-    bounds = [len(ordered) * k // count for k in range(count + 1)] if count else [0]
-    return [
-        (
-            statistics.median(x for x, _ in ordered[start:end]),
-            statistics.median(y for _, y in ordered[start:end]),
-        )
-        for start, end in itertools.pairwise(bounds)
-    ]
+def _medians(x: Array, y: Array, count: int) -> tuple[Array, Array]:
+    """Return the median x and y of so many groups of equal size, in order of x."""
+    ordered = np.sort(x + 1j * y)  # by x, then by y
+    bounds = len(x) * np.arange(count + 1) // count
+    sizes = bounds[1:] - bounds[:-1]
+    low, high = (sizes - 1) // 2, sizes // 2
+    groups = np.full((count, int(sizes.max())), np.inf)
+    groups[np.arange(groups.shape[1]) < sizes[:, None]] = ordered.imag
+    groups.sort(axis=1)
+    each = np.arange(count)
+    x = ordered.real
+    return (
+        (x[bounds[:-1] + low] + x[bounds[:-1] + high]) / 2,
+        (groups[each, low] + groups[each, high]) / 2,
+    )

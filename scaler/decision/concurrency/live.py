@@ -10,16 +10,17 @@ from scaler.decision.policy import InferencePolicy
 from scaler.decision.window import Window
 
 from .cache import difference_note
-from .evidence import Reach, earlier
+from .evidence import Reach
 from .kv_limit import kv_bound
 from .slo import slo_bounds
 
 
 def safe_concurrency(window: Window, policy: InferencePolicy) -> SafeConcurrency | None:
     """Return the requests that one replica may hold at once; None: no limit is known."""
+    earlier, reach = window.earlier, Reach.of(window, policy)
     limits = (
-        kv_bound(window, policy),
-        *slo_bounds(earlier(window), policy, Reach.of(window, policy)),
+        kv_bound(window, policy, earlier, reach),
+        *slo_bounds(earlier, policy, reach),
         _engine_bound(window, policy),
         _explicit_bound(policy),
     )

@@ -11,9 +11,11 @@ The property that must stay true: a replica that runs nothing says nothing about
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from scaler.decision.sample import Sample
+import numpy as np
+
+from scaler.decision.facts.columns import Array, Columns
 
 from .evidence import Reach
 from .line import robust_line
@@ -48,16 +50,17 @@ class MeasuredFootprint:
     """Requests it was seen on, each counted once in its life."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Snapshot:
-    running: float
-    usage: float
-    seconds: float
-    """That it stands for."""
+class _Snapshots(NamedTuple):
+    """What replicas held, those that ran something."""
+
+    running: Array
+    usage: Array
+    seconds: Array
+    """That each stands for."""
 
 
 def measured_footprint(
-    samples: Iterable[Sample], *, reach: Reach, service_time_s: float | None
+    past: Columns, *, reach: Reach, service_time_s: float | None
 ) -> MeasuredFootprint | None:
     """
     Return the footprint of a running request over replicas and time; None: too few were seen.
@@ -66,22 +69,18 @@ def measured_footprint(
     idle ones. A replica with n requests shows the mean of n footprints, so n times its squared
     distance from the mean shows the spread between requests.
     """
-    seen = tuple(_snapshots(samples, reach))
-    running = sum(snapshot.running for snapshot in seen)
+    seen = _snapshots(past, reach)
     # Consecutive readings mostly show the same requests again.
-    life_s = service_time_s or SERVICE_TIME_S
-    independent = [min(1.0, snapshot.seconds / life_s) for snapshot in seen]
-    requests = sum(s.running * share for s, share in zip(seen, independent, strict=True))
+    independent = np.minimum(1.0, seen.seconds / (service_time_s or SERVICE_TIME_S))
+    requests = float((seen.running * independent).sum())
     if requests < ENOUGH_REQUESTS:
         return None
     shared = _shared(seen)
-    mean = sum(snapshot.usage - shared for snapshot in seen) / running
-    squares = sum(
-        share * s.running * ((s.usage - shared) / s.running - mean) ** 2
-        for s, share in zip(seen, independent, strict=True)
-    )
+    mean = float((seen.usage - shared).sum()) / float(seen.running.sum())
+    apart = (seen.usage - shared) / seen.running - mean
+    squares = float((independent * seen.running * apart**2).sum())
     prior = PRIOR_SNAPSHOTS * (PRIOR_VARIATION * mean) ** 2
-    weight = PRIOR_SNAPSHOTS + max(0.0, sum(independent) - 1)
+    weight = PRIOR_SNAPSHOTS + max(0.0, float(independent.sum()) - 1)
     return MeasuredFootprint(
         shared=shared,
         mean=mean,
@@ -90,21 +89,17 @@ def measured_footprint(
     )
 
 
-def _shared(seen: Sequence[_Snapshot]) -> float:
+def _shared(seen: _Snapshots) -> float:
     """Return the usage at no requests, by the line through all; 0 where none is to be seen."""
-    points = [(snapshot.running, snapshot.usage) for snapshot in seen]
-    line = robust_line(points, least_ratio=LEAST_RATIO)
+    line = robust_line(seen.running, seen.usage, least_ratio=LEAST_RATIO)
     if line is None or line.slope <= 0:
         return 0.0
-    least = min(snapshot.usage for snapshot in seen)
+    least = float(seen.usage.min())
     return max(0.0, min(line.intercept, LARGEST_SHARED * least))
 
 
-def _snapshots(samples: Iterable[Sample], reach: Reach) -> Iterator[_Snapshot]:
-    for sample in samples:
-        buckets = reach.stands_for(sample)
-        for replica in sample.replicas if buckets else ():
-            usage, running = replica.kv_cache_usage, replica.requests_running
-            if usage is None or running is None or usage < LEAST_USAGE or running < 1:
-                continue
-            yield _Snapshot(running=running, usage=usage, seconds=buckets * reach.interval_s)
+def _snapshots(past: Columns, reach: Reach) -> _Snapshots:
+    each = past.readings
+    buckets = past.of_readings(reach.stands_for(past))
+    told = (buckets > 0) & (each.kv_usage >= LEAST_USAGE) & (each.running >= 1)
+    return _Snapshots(each.running[told], each.kv_usage[told], buckets[told] * reach.interval_s)

@@ -10,14 +10,13 @@ is a target so far above what was seen that only a bold line would reach it.
 """
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+
+import numpy as np
 
 from scaler.capacity.concurrency.result import Bound, Limit
+from scaler.decision.facts.columns import Array, Columns, Readings
 from scaler.decision.policy import InferencePolicy
-from scaler.decision.rates import in_both, replica_increase
-from scaler.decision.remembered import per_pair
-from scaler.decision.sample import Replica, Sample
 
 from .evidence import Reach
 from .line import Line, robust_line
@@ -33,64 +32,29 @@ class Latency:
     """A latency that engines report as counters, and the requests it depends on."""
 
     name: str
-    sum_s: str
-    count: str
-    requests: Callable[[Replica], float | None]
-    seen: Callable[[Sample, Sample], tuple[tuple[float, float], ...]]
-    """Requests and mean latency, seconds, of each replica between two samples."""
+    seen: Callable[[Readings], tuple[Array, Array]]
+    """Requests and mean latency, seconds, of each replica since the sample before."""
 
 
-def _running(replica: Replica) -> float | None:
-    return replica.requests_running
-
-
-def _present(replica: Replica) -> float | None:
-    if replica.requests_running is None or replica.requests_waiting is None:
-        return None
-    return replica.requests_running + replica.requests_waiting
-
-
-@per_pair
-def _inter_token(before: Sample, after: Sample) -> tuple[tuple[float, float], ...]:
-    return tuple(_seen(INTER_TOKEN, before, after))
-
-
-@per_pair
-def _first_token(before: Sample, after: Sample) -> tuple[tuple[float, float], ...]:
-    return tuple(_seen(FIRST_TOKEN, before, after))
-
-
-INTER_TOKEN = Latency(
-    name="inter-token latency",
-    sum_s="itl_sum_s",
-    count="itl_count",
-    requests=_running,
-    seen=_inter_token,
-)
+INTER_TOKEN = Latency(name="inter-token latency", seen=lambda each: (each.itl_requests, each.itl_s))
 FIRST_TOKEN = Latency(
-    name="time to first token",
-    sum_s="ttft_sum_s",
-    count="ttft_count",
-    requests=_present,
-    seen=_first_token,
+    name="time to first token", seen=lambda each: (each.ttft_requests, each.ttft_s)
 )
 
 
-def slo_bounds(
-    samples: Sequence[Sample], policy: InferencePolicy, reach: Reach
-) -> tuple[Bound, ...]:
-    """Return the limits that the stated latency targets set, as far as these samples show them."""
+def slo_bounds(past: Columns, policy: InferencePolicy, reach: Reach) -> tuple[Bound, ...]:
+    """Return the limits that the stated latency targets set, as far as this past shows them."""
     targets = ((INTER_TOKEN, policy.itl_target_s), (FIRST_TOKEN, policy.ttft_target_s))
     bounds = (
-        _bound(latency, tuple(points(latency, samples, reach)), target_s)
+        _bound(latency, points(latency, past, reach), target_s)
         for latency, target_s in targets
         if target_s is not None
     )
     return tuple(bound for bound in bounds if bound is not None)
 
 
-def _bound(latency: Latency, seen: Sequence[tuple[float, float]], target_s: float) -> Bound | None:
-    line = robust_line(seen, least_ratio=LEAST_RATIO)
+def _bound(latency: Latency, seen: tuple[Array, Array], target_s: float) -> Bound | None:
+    line = robust_line(*seen, least_ratio=LEAST_RATIO)
     if line is None or line.slope <= 0:
         return None
     most = (target_s - line.intercept) / line.slope
@@ -108,23 +72,9 @@ def _sentence(latency: Latency, line: Line, target_s: float) -> str:
     )
 
 
-def points(
-    latency: Latency, samples: Sequence[Sample], reach: Reach
-) -> Iterator[tuple[float, float]]:
-    """Yield requests and mean latency, seconds, of each replica between two samples."""
-    for before, after in itertools.pairwise(samples):
-        if reach.stands_for(after):
-            yield from latency.seen(before, after)
-
-
-def _seen(latency: Latency, before: Sample, after: Sample) -> Iterator[tuple[float, float]]:
-    for earlier, later in in_both(before, after):
-        yield from _point(latency, earlier, later)
-
-
-def _point(latency: Latency, before: Replica, after: Replica) -> Iterator[tuple[float, float]]:
-    total_s = replica_increase(before, after, latency.sum_s)
-    count = replica_increase(before, after, latency.count)
-    then, now = latency.requests(before), latency.requests(after)
-    if total_s is not None and count and then is not None and now is not None:
-        yield (then + now) / 2, total_s / count
+def points(latency: Latency, past: Columns, reach: Reach) -> tuple[Array, Array]:
+    """Return requests and mean latency, seconds, of replicas between two samples each."""
+    requests, seconds = latency.seen(past.readings)
+    read = past.of_readings(reach.stands_for(past)) > 0
+    known = read & ~np.isnan(seconds)
+    return requests[known], seconds[known]

@@ -5,9 +5,14 @@ It counts the requests in its proxies itself, so it needs no Prometheus and sees
 are those of ``decision/kpa.py`` with Knative's gap rule and numbers.
 """
 
-from scaler.decision.kpa import KpaState, start, step
+import collections
+import math
+
+import numpy as np
+
+from scaler.decision.kpa import over
 from scaler.decision.pace import KNATIVE_PRESET, Pace, pace_of
-from scaler.decision.point import LoadPoint
+from scaler.decision.point import Curve
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.sliding import GapRule
 from scaler.simulation.simulate import View
@@ -40,17 +45,17 @@ class Knative:
         self._pace: Pace = pace_of(
             policy, lead_time_s=None, bucket_s=_BUCKET_S, gap_rule=GapRule.ZERO
         )
-        self._state: KpaState = start(self._pace)
+        self._points = collections.deque[tuple[float, float, int, int]](
+            maxlen=math.ceil(self._pace.lookback_s / _BUCKET_S)
+        )
         self._seconds = 0
 
     def act(self, view: View) -> int | None:
         """Count; decide on every second call."""
-        point = LoadPoint(
-            at_s=view.now_s, load=view.in_flight / self._target, ready=view.ready_replicas
-        )
-        self._state = step(self._state, point, self._pace)
+        load = view.in_flight / self._target
+        self._points.append((view.now_s, load, view.ready_replicas, 0))
         self._seconds += 1
-        proposal = self._state.rules.proposal
-        if self._seconds % _DECIDES_EVERY or proposal is None:
+        if self._seconds % _DECIDES_EVERY:
             return None
-        return max(self._least, proposal.stabilized)
+        wanted = over(Curve(*np.array(self._points).T), self._pace).desired
+        return None if wanted is None else max(self._least, wanted)

@@ -11,10 +11,10 @@ What must stay true: nothing is predicted of an interval in which nothing was fi
 import math
 from collections.abc import Sequence
 
-from scaler.decision import demand
+from scaler.decision.facts.bucket import bucket
 from scaler.decision.policy import StepCost
-from scaler.decision.rates import total_increase
 from scaler.decision.sample import Replica, Sample
+from scaler.simulation.baselines.counted import mean_prompt_tokens, total_increase
 from scaler.simulation.score import Slo
 from scaler.simulation.simulate import View
 
@@ -59,7 +59,8 @@ class ThroughputPlanner:
         output = total_increase(samples, "generation_tokens_total")
         if not finished or not span_s or prompt is None or output is None:
             return None
-        open_by = [demand.running(one) + demand.backlog(one) for one in (samples[0], samples[-1])]
+        ends = (bucket((), one).instant for one in (samples[0], samples[-1]))
+        open_by = [end.running + end.backlog for end in ends]
         came = max(0.0, finished + open_by[1] - open_by[0])
         work_s = (prompt * self._cost.c_s + output * self._cost.b_s) / finished
         return math.ceil(came / span_s * work_s / self.safe_rho - 1e-9)
@@ -93,7 +94,7 @@ class SloPlanner:
         window = view.window()
         if view.spec_replicas != view.ready_replicas or window is None:
             return max(view.spec_replicas, self._least)
-        each = demand.mean_prompt_tokens(window.last(_THROUGHPUT_S)) or 0.0
+        each = mean_prompt_tokens(window.last(_THROUGHPUT_S)) or 0.0
         return max(self._least, view.spec_replicas + self.step(window.latest.replicas, each))
 
     def step(self, engines: Sequence[Replica], prompt_tokens: float) -> int:

@@ -8,9 +8,8 @@ Queries of counters are rates over one minute.
 
 from collections.abc import Callable
 
-from scaler.decision import demand
-from scaler.decision.rates import total_increase
 from scaler.decision.window import Window
+from scaler.simulation.baselines.counted import mean_prompt_tokens, total_increase
 from scaler.simulation.hpa import Behavior, PolicyKind, ScalingPolicy, ScalingRules
 from scaler.simulation.keda import KedaScaled, Trigger
 from scaler.simulation.scaled_object import ScaledObjectConfig
@@ -72,7 +71,8 @@ def queue_length(*, target: float = 5.0, most: int, least: int = 1) -> KedaScale
 
 
 def _queue(window: Window) -> float | None:
-    return demand.waiting(window.latest) if window.latest.replicas else None
+    waiting = [one.requests_waiting or 0.0 for one in window.latest.replicas]
+    return sum(waiting) if waiting else None
 
 
 def kv_usage(*, target: float = 0.8, most: int, least: int = 1) -> KedaScaled:
@@ -143,8 +143,8 @@ def token_backlog(
 
 def waiting_tokens(window: Window) -> float:
     """Return the prompt tokens of requests that wait, each of the mean length of late."""
-    each = demand.mean_prompt_tokens(window.last(_RATE_S + window.interval_s))
-    return demand.backlog(window.latest) * (each or 0.0)
+    each = mean_prompt_tokens(window.last(_RATE_S + window.interval_s))
+    return window.now.backlog * (each or 0.0)
 
 
 def _on(

@@ -4,14 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.concurrency.evidence import MOST_READINGS, Reach, earlier
+from scaler.decision.concurrency.evidence import MOST_READINGS, Reach
 from scaler.decision.concurrency.live import safe_concurrency
 from scaler.decision.concurrency.slo import INTER_TOKEN, points
+from scaler.decision.facts.columns import Columns
 from scaler.decision.window import Window
 from tests.builders import INTERVAL_S, inference, replica, sample_of, window
 from tests.golden.histories import samples
 
 POLICY = inference(max_concurrency=None, itl_target_s=0.05)
+
+
+def stands_for(reach: Reach, replicas: int) -> float:
+    """Return for how many buckets one is read that is read with every fleet."""
+    fleet = sample_of(*(replica(f"llm-{number}") for number in range(replicas)), at_s=0.0)
+    return float(reach.stands_for(Columns.of([fleet]))[0])
 
 
 @pytest.mark.parametrize(
@@ -25,25 +32,26 @@ POLICY = inference(max_concurrency=None, itl_target_s=0.05)
     ],
 )
 def test_readings_that_are_worth_their_time(samples, replicas, stride):
-    assert Reach(interval_s=5, samples=samples).stride(replicas) == stride
+    assert stands_for(Reach(interval_s=5, samples=samples), replicas) == stride
 
 
-@given(st.integers(1, 500), st.integers(1, 500), st.floats(0, 10_000))
+@given(st.integers(1, 200), st.integers(1, 200), st.floats(0, 10_000))
 def test_what_is_read_of_a_larger_fleet_is_among_what_is_read_of_a_smaller_one(few, more, usual):
     reach = Reach(interval_s=5, samples=usual)
 
-    assert reach.stride(few + more) % reach.stride(few) == 0
+    assert stands_for(reach, few + more) % stands_for(reach, few) == 0
 
 
 def test_the_newest_sample_is_left_out():
     of = window(sample_of(at_s=1), sample_of(at_s=2), sample_of(at_s=3))
 
-    assert [sample.at_s for sample in earlier(of)] == [1, 2]
+    assert of.earlier.instants.at_s.tolist() == [1, 2]
 
 
 def seen(of: Window) -> set[tuple[float, float]]:
     """Return the latencies that are learned from."""
-    return set(points(INTER_TOKEN, earlier(of), Reach.of(of, POLICY)))
+    requests, seconds = points(INTER_TOKEN, of.earlier, Reach.of(of, POLICY))
+    return set(zip(requests.tolist(), seconds.tolist(), strict=True))
 
 
 @given(st.integers(0, 10_000), st.integers(2, 299))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scaler.capacity.concurrency.result import Bound, Limit
 from scaler.capacity.histogram import Histogram
 from scaler.capacity.token_length import TokenLength
+from scaler.decision.concurrency.evidence import Reach
 from scaler.decision.concurrency.kv_limit import kv_bound
 from scaler.decision.concurrency.live import safe_concurrency
 from scaler.decision.policy import ConcurrencyMode, InferencePolicy
@@ -28,8 +29,12 @@ MEAN, STATISTICAL, WORST = (
 BOUNDS = (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, math.inf)
 
 
+def bound_of(of: Window, policy: InferencePolicy) -> Bound | None:
+    return kv_bound(of, policy, of.earlier, Reach.of(of, policy))
+
+
 def known(of: Window, policy: InferencePolicy) -> Bound:
-    bound = kv_bound(of, policy)
+    bound = bound_of(of, policy)
     assert bound is not None
     assert bound.limit is Limit.KV
     return bound
@@ -116,7 +121,7 @@ def test_what_was_measured_comes_before_any_lengths():
     ],
 )
 def test_what_is_not_known_is_no_limit(policy, of):
-    assert kv_bound(of, asks(**policy)) is None
+    assert bound_of(of, asks(**policy)) is None
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +9,8 @@ STRAIGHT = [(float(x), 3.0 + 0.5 * x) for x in range(10, 60)]
 
 
 def line(points, least_ratio=1.5):
-    return robust_line(points, least_ratio=least_ratio)
+    x, y = np.array(points, dtype=float).reshape(-1, 2).T
+    return robust_line(x, y, least_ratio=least_ratio)
 
 
 def test_points_on_a_line_give_it_back():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from scaler.decision.concurrency.evidence import Reach
 from scaler.decision.concurrency.measured import MeasuredFootprint, measured_footprint
+from scaler.decision.facts.columns import Columns
 from tests.builders import replica, sample_of
 
 ALIKE = [(20.0, 0.20)] * 12
@@ -23,7 +24,7 @@ def measured(
         for at, (running, usage) in enumerate(rows)
     ]
     reach = Reach(interval_s=interval_s, samples=0)
-    return measured_footprint(samples, reach=reach, service_time_s=life_s)
+    return measured_footprint(Columns.of(samples), reach=reach, service_time_s=life_s)
 
 
 def known(rows: list[tuple[float, float]], **more: float) -> MeasuredFootprint:

@@ -10,6 +10,7 @@ from scaler.capacity.concurrency.result import Bound, Limit
 from scaler.decision.concurrency.evidence import Reach
 from scaler.decision.concurrency.live import safe_concurrency
 from scaler.decision.concurrency.slo import slo_bounds as bounds_within
+from scaler.decision.facts.columns import Columns
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.sample import Sample
 from tests.builders import inference, replica, sample_of, window
@@ -43,7 +44,7 @@ def served(
 
 def slo_bounds(samples: Sequence[Sample], policy: InferencePolicy) -> tuple[Bound, ...]:
     """Return the bounds by every reading."""
-    return bounds_within(samples, policy, Reach(interval_s=5, samples=0))
+    return bounds_within(Columns.of(samples), policy, Reach(interval_s=5, samples=0))
 
 
 WAVES = [20.0 + 20 * (at % 6) for at in range(60)]

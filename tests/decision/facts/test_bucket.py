@@ -1,12 +1,15 @@
 """Counters, differenced: restarts, newcomers and gaps."""
 
+import math
+
 import pytest
 
-from scaler.decision import rates
+from scaler.decision import demand
+from scaler.decision.facts.bucket import rise as rose
+from scaler.decision.facts.columns import Columns
 from scaler.decision.sample import Sample
 from tests.builders import replica, sample_of
-
-COUNTER = "requests_finished_total"
+from tests.decision.instants import increase
 
 
 def at(at_s, **counts):
@@ -31,21 +34,21 @@ def at(at_s, **counts):
     ],
 )
 def test_what_a_counter_rose_by(before, after, rise):
-    assert rates.increase(at(0, **before), at(5, **after), COUNTER) == rise
+    told = increase(at(0, **before), at(5, **after), "finished")
+
+    assert (None if math.isnan(told) else told) == rise
 
 
 def test_a_span_adds_up_what_is_known():
     span = [at(0, a=1.0), at(5, a=4.0), at(10, a=None), at(15, a=9.0), at(20, a=11.0)]
 
-    assert rates.total_increase(span, COUNTER) == 5
-    assert rates.total_increase(span[1:4], COUNTER) is None
+    assert demand.known_sum(Columns.of(span).instants.finished) == 5
+    assert demand.known_sum(Columns.of(span[1:4]).instants.finished) is None
 
 
-def test_one_replica():
-    before, after = at(0, a=1.0).replicas[0], at(5, a=4.0).replicas[0]
-
-    assert rates.replica_increase(before, after, COUNTER) == 3
-    assert rates.replica_increase(before, after, "steps_total") is None
+def test_one_counter():
+    assert rose(1.0, 4.0) == 3
+    assert rose(None, 4.0) is None
 
 
 @pytest.mark.parametrize(
@@ -62,4 +65,4 @@ def test_one_replica():
 def test_what_reached_the_gateway(counts, arrived):
     span = [Sample(at_s=5.0 * k, arrivals_total=count) for k, count in enumerate(counts)]
 
-    assert rates.arrived(span) == arrived
+    assert demand.known_sum(Columns.of(span).instants.arrived) == arrived

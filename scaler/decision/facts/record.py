@@ -1,0 +1,124 @@
+"""
+What a source keeps of a workload: samples in order of time, and their columns beside them.
+
+The columns are brought up to date when they are asked for, bucket by bucket as samples came; they
+are those that making all of them anew would give.
+"""
+
+import bisect
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from scaler.decision.sample import Sample
+
+from .bucket import bucket
+from .columns import MOST_BEFORE, Columns
+
+_NONE = Columns.of(())
+
+
+class Recorded(NamedTuple):
+    """Samples at one time, and their columns."""
+
+    samples: tuple[Sample, ...]
+    columns: Columns
+
+    def of(self, samples: tuple[Sample, ...]) -> Columns:
+        """Return the columns of samples: these, where they are the very same."""
+        return self.columns if samples is self.samples else Columns.of(samples)
+
+
+NOTHING = Recorded((), _NONE)
+"""A past without a sample."""
+
+
+class Record:
+    """Samples, oldest first, and their columns."""
+
+    __slots__ = ("_columns", "samples")
+
+    def __init__(self, samples: Iterable[Sample] = ()) -> None:
+        self.samples = list(samples)
+        """Not to be changed but by the methods here."""
+        self._columns = _NONE
+
+    @property
+    def columns(self) -> Columns:
+        """The columns of all samples."""
+        known, samples = len(self._columns), self.samples
+        if known < len(samples):
+            new = range(known, len(samples))
+            made = [bucket(samples[max(0, at - MOST_BEFORE) : at], samples[at]) for at in new]
+            self._columns = Columns.made(made).after(self._columns)
+        return self._columns
+
+    def until(self, at_s: float) -> Recorded:
+        """Return what is known before an instant."""
+        end = bisect.bisect_left(self.samples, at_s, key=_at_s)
+        whole = end == len(self.samples)
+        columns = self.columns if whole else self.columns.between(0, end)
+        return Recorded(tuple(self.samples[:end]), columns)
+
+    def followed_by(self, samples: Sequence[Sample]) -> Recorded:
+        """Return what is known, with later samples that are not kept."""
+        if not samples:
+            return Recorded(tuple(self.samples), self.columns)
+        known = [*self.samples[-MOST_BEFORE:], *samples]
+        first = len(known) - len(samples)
+        made = [
+            bucket(known[max(0, at - MOST_BEFORE) : at], known[at])
+            for at in range(first, len(known))
+        ]
+        columns = Columns.made(made).after(self.columns)
+        return Recorded((*self.samples, *samples), columns)
+
+    def last_from(self, at_s: float) -> Sample | None:
+        """Return the newest sample if it is not older than an instant."""
+        newest = self.samples[-1] if self.samples else None
+        return None if newest is None or newest.at_s < at_s else newest
+
+    def add(self, sample: Sample) -> None:
+        """Add a sample that is later than those there are."""
+        self.samples.append(sample)
+
+    def merge(self, samples: Sequence[Sample]) -> None:
+        """Add samples in order of time; what is known of an instant stays."""
+        own = self.samples
+        if own and samples and samples[0].at_s == own[-1].at_s:
+            samples = samples[1:]
+        if not own or not samples or samples[0].at_s > own[-1].at_s:
+            own.extend(samples)
+        elif samples[-1].at_s < own[0].at_s:
+            self.put_before(samples)
+        else:
+            known = {sample.at_s: sample for sample in (*samples, *own)}
+            self.samples, self._columns = [known[at_s] for at_s in sorted(known)], _NONE
+
+    def put_before(self, earlier: Sequence[Sample]) -> None:
+        """Add samples that are earlier than those there are."""
+        if earlier and len(self._columns):
+            older = Record(earlier).columns
+            first = bucket(earlier[-MOST_BEFORE:], self.samples[0])
+            self._columns = self._columns.joined_to(older, first)
+        self.samples[:0] = earlier
+
+    def drop_from(self, at_s: float) -> None:
+        """Drop the samples at and after an instant: they are to be made anew."""
+        end = bisect.bisect_left(self.samples, at_s, key=_at_s)
+        if end < len(self.samples):
+            del self.samples[end:]
+            self._columns = self._columns.between(0, min(end, len(self._columns)))
+
+    def take_before(self, at_s: float) -> list[Sample]:
+        """Take out the samples before an instant, and return them."""
+        first = bisect.bisect_left(self.samples, at_s, key=_at_s)
+        if not first:
+            return []
+        taken, self.samples = self.samples[:first], self.samples[first:]
+        known = len(self._columns)
+        self._columns = self._columns.between(first) if known > first else _NONE
+        return taken
+
+
+def _at_s(sample: Sample) -> float:
+    return sample.at_s
