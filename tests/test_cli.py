@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import typer
@@ -53,6 +54,54 @@ def manifest(tmp_path: pathlib.Path) -> pathlib.Path:
     path = tmp_path / "chat.yaml"
     path.write_text(GOOD, encoding="utf-8")
     return path
+
+
+def test_the_version_is_told():
+    run = kvtide("--version")
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("kvtide ")
+
+
+def test_what_helm_renders_is_checked_from_standard_input(manifest):
+    run = subprocess.run(
+        [sys.executable, "-m", "scaler", "check", "-"],
+        input=manifest.read_text(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert run.returncode == 0
+    assert "standard input llm/chat" in run.stdout
+
+
+def test_a_folder_is_checked_file_by_file(manifest):
+    (manifest.parent / "more").mkdir()
+    (manifest.parent / "more" / "code.yml").write_text(GOOD.replace("chat", "code"))
+    (manifest.parent / "note.txt").write_text("no YAML: [")
+
+    run = kvtide("check", manifest.parent)
+
+    assert run.returncode == 0
+    assert "in 2 ScaledObjects" in run.stdout
+
+
+def test_every_flag_says_what_it_is_for():
+    import typer  # noqa: PLC0415
+
+    from scaler.cli import app  # noqa: PLC0415
+
+    group: Any = typer.main.get_command(app)
+    silent = [
+        f"{name} {flag.name}"
+        for name, command in group.commands.items()
+        for flag in command.params
+        if not flag.help
+    ]
+
+    assert silent == []
 
 
 def test_warnings_alone_are_no_failure(manifest):
@@ -152,8 +201,21 @@ MISUSE = [
     ),
     pytest.param(["check"], "Missing argument 'FILE…'", id="check nothing"),
     pytest.param(["check", "no.yaml"], "no.yaml: got No such file", id="check no file"),
-    pytest.param(["check", "."], ".: got Is a directory", id="check a folder"),
-    pytest.param(["check", "not.yaml"], "not.yaml: got expected ',' or ']'", id="check no YAML"),
+    pytest.param(["check", "."], "bytes that are not UTF-8", id="check a folder of no text"),
+    pytest.param(["check", "empty"], "empty: got none of them", id="check a folder of no YAML"),
+    pytest.param(["mock", "--port", "99999"], "--port: got 99999", id="a port beyond all"),
+    pytest.param(["mock", "--host", "192.0.2.1"], "--port: got 192.0.2.1:", id="another's address"),
+    pytest.param(
+        ["simulate", "--trace", "no.csv", "--output", "not.yaml/x"],
+        "--output: got not.yaml/x (Not a directory)",
+        id="results into a file",
+    ),
+    pytest.param(
+        ["backtest", "--scaled-object", "no.yaml", "--output", "not.yaml/x"],
+        "--output: got not.yaml/x (Not a directory)",
+        id="results of a backtest into a file",
+    ),
+    pytest.param(["check", "not.yaml"], "expected ',' or ']' in line 2", id="check no YAML"),
     pytest.param(["check", "bytes.yaml"], "bytes that are not UTF-8", id="check no text"),
     pytest.param(["serve"], "prometheus: got nothing", id="serve from nothing"),
     pytest.param(["serve", "--config", "no.yaml"], "no.yaml: got No such", id="serve no file"),
@@ -195,6 +257,7 @@ MISUSE = [
 def test_wrong_usage_is_told_in_words(arguments, told, tmp_path, capsys, monkeypatch):
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
+    (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
 
     code, out, err = ran(arguments, capsys)

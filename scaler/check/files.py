@@ -18,6 +18,7 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.source import Role, Trigger
 
 from . import hpa, inference, keda, scaled_job, tiers, training, zero
+from .address import misspelt_trigger, scaler_address
 from .finding import METADATA, Finding, Level, error, warning
 from .scaled_object import OURS, ScaledObject, TriggerSpec, scaled_objects_of
 from .seen import Rule, Seen
@@ -85,6 +86,8 @@ def _of_one(
     scaled: ScaledObject, configuration: Configuration
 ) -> tuple[Seen | None, tuple[Finding, ...]]:
     """Return an object with the trigger that is ours, where it has one, and what is found in it."""
+    if (meant := misspelt_trigger(scaled)) is not None:
+        return None, (meant,)
     if not scaled.our_triggers:
         types = " or ".join(OURS)
         why = f"none of type {types}: kvtide has no say in this object"
@@ -134,8 +137,7 @@ def _metadata_findings(spec: TriggerSpec) -> Iterator[Finding]:
                 f"{METADATA}{key}",
                 f"got {node!r}; allowed: text. Kubernetes refuses metadata that is not quoted",
             )
-    if "scalerAddress" not in spec.metadata:
-        yield error(f"{METADATA}scalerAddress", "got nothing; allowed: host:port of kvtide serve")
+    yield from scaler_address(spec)
 
 
 def _of_all(objects: Iterable[ScaledObject]) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ _PAUSES = {
     PAUSED_SCALE_OUT: "scale-out is paused: the HPA never scales up and KEDA not from zero",
 }
 """What an annotation of KEDA's does (controllers/keda/hpa.go, scale_scaledobjects.go)."""
+SLOW_POLLING_S = 60
 IN_APPS = ("Deployment", "StatefulSet", "ReplicaSet")
 """What can be scaled of apps/v1; other groups may have kinds of these names as well."""
 
@@ -96,6 +97,17 @@ def kind_of_metric(seen: Seen) -> Iterator[Finding]:
             f"{stated}: kvtide answers a count of replicas, which the HPA reads exactly only as "
             "AverageValue; Value multiplies it by the ready pods (and scales down while pods "
             "load), Utilization is refused by KEDA. Leave metricType out",
+        )
+
+
+def slow_polling(seen: Seen) -> Iterator[Finding]:
+    """Yield a pollingInterval that is longer than what lending and waking are meant to take."""
+    polling = seen.object.spec.polling_interval
+    if polling is not None and polling > SLOW_POLLING_S:
+        late = "lent workers grow" if seen.is_training else "a workload wakes or goes to zero"
+        yield warning(
+            "spec.pollingInterval",
+            f"{polling} s: by polls alone {late} only every {polling} s. State 5 to 30",
         )
 
 
@@ -176,6 +188,7 @@ RULES = (
     home_of_kind,
     unstated_target,
     kind_of_metric,
+    slow_polling,
     replicas_in_order,
     other_triggers,
     modified_scaling,

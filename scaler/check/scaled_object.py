@@ -21,6 +21,7 @@ from scaler.errors import Problem
 from . import kserve
 
 APPS = "apps/v1"
+KEDA = "keda.sh/v1alpha1"
 POLLING_INTERVAL_S = 30
 COOLDOWN_S = 300
 MAX_REPLICAS = 100
@@ -208,6 +209,9 @@ def scaled_objects_of(
     )
     for node in itertools.chain(objects_of(documents, "ScaledObject"), made):
         scaled, problems = _scaled_object(node, origin)
+        if node.get("apiVersion", KEDA) != KEDA:
+            got = repr(node.get("apiVersion"))
+            problems = (*problems, Problem(field="apiVersion", got=got, allowed=KEDA))
         found += () if scaled is None else (scaled,)
         misshapen += ((key_of(node), problem) for problem in problems)
     return tuple(found), tuple(misshapen)

@@ -5,9 +5,10 @@ A command imports what it needs when it runs, so that no command waits for anoth
 the Kubernetes client alone takes longer to import than most answers take.
 """
 
+import importlib.metadata
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,7 +18,7 @@ from . import backtest, capacity, check, controller, demo, doctor, explain, mock
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Scale LLM inference; lend what is idle.",
+    invoke_without_command=True,
     pretty_exceptions_show_locals=False,
 )
 for command in (
@@ -33,6 +34,19 @@ for command in (
     backtest.backtest,
 ):
     app.command()(command)
+
+
+@app.callback()
+def about(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+    ] = False,
+) -> None:
+    """Scale LLM inference; lend what is idle."""
+    if version:
+        print(f"kvtide {importlib.metadata.version('kvtide')}")
+        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -28,7 +28,7 @@ from scaler.source import Trigger
 from scaler.wiring.past import backtest
 
 from .explanation import configuration_of
-from .flags import duration_s
+from .flags import duration_s, output_folder
 
 _ALLOCATED = 100_000
 """Objects made before garbage is looked for. What is read and decided on goes without: only cycles
@@ -57,6 +57,7 @@ def backtested(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, 
         ConfigurationError: in a flag, a file or a trigger.
         SourceError: some of the span could not be read.
     """
+    output_folder(output)
     configuration = configuration_of(asked.config, asked.prometheus)
     triggers = triggers_in({str(path): read_text(path) for path in asked.files}, configuration)
     span = _span(asked, time.time())  # noqa: TID251 -- "now" where no --until is given
@@ -195,7 +196,6 @@ _ROWS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 def _write(
     folder: pathlib.Path, result: dict[str, Any], moments: Mapping[str, list[Moment]]
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     plain = {key: [dataclasses.asdict(one) for one in each] for key, each in moments.items()}
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     (folder / "report.html").write_text(html(result, plain), encoding="utf-8")

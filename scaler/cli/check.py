@@ -11,7 +11,11 @@ from .output import show
 
 def check(
     files: Annotated[
-        list[pathlib.Path], typer.Argument(help="YAML files with ScaledObjects.", metavar="FILE…")
+        list[pathlib.Path],
+        typer.Argument(
+            help="YAML with ScaledObjects: files, folders, or - for standard input.",
+            metavar="FILE…",
+        ),
     ],
     *,
     config: Config = None,
@@ -27,16 +31,20 @@ def check(
     With --live also what is there of each, and 1 where a decision cannot be made.
 
     Example: kvtide check chat.yaml training.yaml --config kvtide.yaml
+
+    Example: helm template llm ./charts/llm-on-kvtide | kvtide check -
     """
     from scaler.check.files import check as check_files
     from scaler.check.findings import findings_json, findings_text
     from scaler.documents.configuration import load_configuration
-    from scaler.files import read_text
     from scaler.settings import settings
+
+    from .manifests import texts_of
 
     configuration = load_configuration(config)
     settings(flags={}, file=configuration.server)
-    checked = check_files({str(path): read_text(path) for path in files}, configuration)
+    texts = texts_of(files)
+    checked = check_files(texts, configuration)
     if live is None or checked.errors:  # what is wrong in a file cannot be looked for
         show(findings_json(checked) if as_json else findings_text(checked))
         raise typer.Exit(1 if checked.errors else 0)
@@ -44,7 +52,7 @@ def check(
 
     from .examination import examine
 
-    found = examine(files, prometheus=live, config=config, watch="0s")
+    found = examine(texts, prometheus=live, config=config, watch="0s")
     if as_json:
         show({**findings_json(checked), "live": found})
     else:

@@ -11,7 +11,11 @@ from .output import show
 
 def doctor(
     files: Annotated[
-        list[pathlib.Path], typer.Argument(help="YAML files with ScaledObjects.", metavar="FILE…")
+        list[pathlib.Path],
+        typer.Argument(
+            help="YAML with ScaledObjects: files, folders, or - for standard input.",
+            metavar="FILE…",
+        ),
     ],
     *,
     prometheus: Annotated[
@@ -34,7 +38,8 @@ def doctor(
     from scaler.report.doctor import doctor_text
 
     from .examination import examine
+    from .manifests import texts_of
 
-    document = examine(files, prometheus=prometheus, config=config, watch=watch)
+    document = examine(texts_of(files), prometheus=prometheus, config=config, watch=watch)
     show(document if as_json else doctor_text(document))
     raise typer.Exit(0 if document["ok"] else 1)

@@ -2,11 +2,10 @@
 
 import asyncio
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from scaler.check.triggers import triggers_in
-from scaler.files import read_text
 from scaler.wiring.doctor import examined
 
 from .explanation import configuration_of
@@ -16,19 +15,19 @@ LONGEST_WATCH_S = 300.0
 
 
 def examine(
-    files: Sequence[pathlib.Path],
+    texts: Mapping[str, str],
     *,
     prometheus: str | None,
     config: pathlib.Path | None,
     watch: str,
 ) -> dict[str, Any]:
     """
-    Return the document of ``kvtide doctor``.
+    Return the document of ``kvtide doctor`` on YAML texts by name.
 
     Raises:
         ConfigurationError: in a flag, a file or a trigger.
     """
     watch_s = duration_s("--watch", watch, most_s=LONGEST_WATCH_S)
     configuration = configuration_of(config, prometheus)
-    triggers = triggers_in({str(path): read_text(path) for path in files}, configuration)
+    triggers = triggers_in(texts, configuration)
     return asyncio.run(examined(triggers, configuration=configuration, watch_s=watch_s))

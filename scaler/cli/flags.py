@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import tempfile
 from typing import Annotated
 
 import typer
@@ -46,3 +47,22 @@ def as_flag(problem: Problem) -> Problem:
 
 def _flag(field: str) -> str:
     return "--" + field.replace("_", "-") if field.isidentifier() else field
+
+
+def output_folder(path: pathlib.Path | None) -> None:
+    """
+    Make the folder that results go to, before the work begins rather than after it.
+
+    Raises:
+        ConfigurationError: nothing can be written there.
+    """
+    if path is None:
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        got = f"{path} ({error.strerror})"
+        allowed = "a folder that can be written to"
+        raise ConfigurationError(Problem(field="--output", got=got, allowed=allowed)) from error

@@ -8,30 +8,73 @@ import typer
 
 from .flags import Config
 
-Flag = Annotated[str | None, typer.Option(metavar="VALUE")]
-FileFlag = Annotated[pathlib.Path | None, typer.Option(metavar="FILE")]
-
 
 def serve(  # noqa: PLR0913 -- one flag per setting
     *,
     config: Config = None,
-    grpc_address: Flag = None,
-    http_address: Flag = None,
-    tls_cert_file: FileFlag = None,
-    tls_key_file: FileFlag = None,
-    tls_client_ca_file: FileFlag = None,
-    log_level: Flag = None,
-    log_format: Flag = None,
-    tick: Flag = None,
-    idle: Flag = None,
-    most_objects: Flag = None,
-    pages: Flag = None,
-    runbook_url: Flag = None,
-    dashboard_url: Flag = None,
-    kubernetes: Flag = None,
-    kubernetes_namespace: Flag = None,
-    drain_delay: Flag = None,
-    drain_grace: Flag = None,
+    grpc_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Where KEDA finds the scaler; no host: every interface.", metavar="HOST:PORT"
+        ),
+    ] = None,
+    http_address: Annotated[
+        str | None, typer.Option(help="Pages, probes, metrics, JSON.", metavar="HOST:PORT")
+    ] = None,
+    tls_cert_file: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Certificate (PEM) of the gRPC server.", metavar="FILE"),
+    ] = None,
+    tls_key_file: Annotated[
+        pathlib.Path | None, typer.Option(help="Its key (PEM).", metavar="FILE")
+    ] = None,
+    tls_client_ca_file: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Clients must show a certificate of this CA.", metavar="FILE"),
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error.", metavar="LEVEL")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="json or logfmt.", metavar="FORMAT")
+    ] = None,
+    tick: Annotated[
+        str | None,
+        typer.Option(help="Between two rounds of reading and deciding.", metavar="DURATION"),
+    ] = None,
+    idle: Annotated[
+        str | None,
+        typer.Option(
+            help="An object nobody asked about for so long is dropped.", metavar="DURATION"
+        ),
+    ] = None,
+    most_objects: Annotated[
+        str | None, typer.Option(help="Most ScaledObjects that are served.", metavar="NUMBER")
+    ] = None,
+    pages: Annotated[
+        str | None,
+        typer.Option(help="Whether there are pages for people: true or false.", metavar="BOOL"),
+    ] = None,
+    runbook_url: Annotated[
+        str | None, typer.Option(help="Where the runbooks are read.", metavar="URL")
+    ] = None,
+    dashboard_url: Annotated[
+        str | None,
+        typer.Option(help="The dashboard, with {namespace} and {scaledobject}.", metavar="URL"),
+    ] = None,
+    kubernetes: Annotated[
+        str | None,
+        typer.Option(help="Whether the Kubernetes API is watched: auto, on, off.", metavar="MODE"),
+    ] = None,
+    kubernetes_namespace: Annotated[
+        str | None, typer.Option(help="Watch this namespace alone.", metavar="NAMESPACE")
+    ] = None,
+    drain_delay: Annotated[
+        str | None, typer.Option(help="From SIGTERM until streams end.", metavar="DURATION")
+    ] = None,
+    drain_grace: Annotated[
+        str | None, typer.Option(help="From then until what still runs is cut.", metavar="DURATION")
+    ] = None,
 ) -> None:
     """
     Serve KEDA (gRPC) and people (HTTP) until SIGTERM.

@@ -39,6 +39,7 @@ from scaler.simulation.traffic import (
 )
 from scaler.simulation.training import TrainingConfig
 
+from .flags import output_folder
 from .spooled import Spooled
 
 _PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211, sigma=0.9)
@@ -76,6 +77,7 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
     Raises:
         ConfigurationError: the trace, the slice or a policy cannot be read.
     """
+    output_folder(output)
     lending = _lending(asked.training, asked.config) if asked.training else None
     gpus = lending.pool_units if lending else asked.gpus
     opened = open_trace(asked.trace)
@@ -341,7 +343,6 @@ def _write(
     runs: list[Run],
     demand: list[tuple[float, float | None]],
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     moments = {run.name: [dataclasses.asdict(one) for one in run.moments] for run in runs}
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     (folder / "report.html").write_text(html(result, moments, demand=demand), encoding="utf-8")

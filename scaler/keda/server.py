@@ -103,7 +103,11 @@ class Server:
                 port = self._server.add_secure_port(options.address, credentials)
         except RuntimeError as error:
             raise ConfigurationError(
-                Problem(field="grpc_address", got=options.address, allowed="a free host:port")
+                Problem(
+                    field="grpc_address",
+                    got=f"{options.address} (in use, or no address of this machine)",
+                    allowed="a free host:port",
+                )
             ) from error
         for service in SERVICES:
             await self._health.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)

@@ -20,10 +20,12 @@ from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
 from scaler.telemetry import Observation
 
 from . import scene
-from .screen import frame, line
+from .screen import events, frame, line
 from .stage import Play, Stage
 from .summary import Row, fixed_rows, summary_table
 
+MOST_EVENTS = 40
+"""What remains on the screen at the end."""
 _REFRESH_S = 0.5
 _LINE_S = 10.0
 
@@ -178,6 +180,7 @@ async def curtain(stage: Stage, console: Console, notes: Sequence[str]) -> tuple
     ours = stage.score()
     ended_s = min(stage.play.length_s, stage.true_s)
     played = dataclasses.replace(stage.play, length_s=ended_s)
+    console.print(events(stage, most=MOST_EVENTS))
     console.print("the same requests with fixed fleets, simulated …", style="dim")
     rows = (
         Row(name="kvtide", score=ours),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
+from scaler.errors import ConfigurationError, Problem
 from scaler.simulation.cluster import Cluster
 from scaler.simulation.fleet import Phase, Replica
 
@@ -57,7 +58,12 @@ class Exporters:
         self.url = ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen (port 0: a free one) and return the base address."""
+        """
+        Listen (port 0: a free one) and return the base address.
+
+        Raises:
+            ConfigurationError: it is not to be had: in use, or no address of this machine.
+        """
         app = web.Application()
         app.router.add_get("/pods/{namespace}/{pod}/metrics", self._engine)
         app.router.add_get("/dcgm/metrics", self._dcgm)
@@ -67,7 +73,14 @@ class Exporters:
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
-        await site.start()
+        try:
+            await site.start()
+        except (OSError, OverflowError) as error:  # a port beyond 65535 is an OverflowError
+            await self.stop()
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise ConfigurationError(
+                Problem(field="--port", got=f"{host}:{port} ({why})", allowed="a free port")
+            ) from error
         bound = self._runner.addresses[0]
         self.url = f"http://{bound[0]}:{bound[1]}"
         return self.url

@@ -18,8 +18,8 @@ _CELLS = {
     "Ready": ("■", "green"),
     "Loading": ("▨", "yellow"),
     "Draining": ("□", "green"),
-    "Running": ("■", "blue"),
-    "Leaving": ("□", "blue"),
+    "Running": ("▲", "blue"),
+    "Leaving": ("△", "blue"),
 }
 _FREE = ("·", "dim")
 _EVENTS = 7
@@ -37,7 +37,7 @@ def frame(stage: Stage, links: Iterable[str]) -> RenderableType:
             Text(),
             _answers(stage),
             Text(),
-            _events(stage),
+            events(stage, most=_EVENTS),
         ),
         title=f"kvtide demo · {clock_text(stage)} · speed {stage.play.speed:g}",
         title_align="left",
@@ -115,9 +115,10 @@ def _row(answer: Observation | None, one: LabObject) -> tuple[str, str, str, str
     return wanted, now, load, f"{answer.reason}: {detail}"
 
 
-def _events(stage: Stage) -> Table:
+def events(stage: Stage, *, most: int) -> Table:
+    """Return the last counts that were written: when, from what to what, why and by whom."""
     table = Table.grid(padding=(0, 2))
-    for event in stage.events[-_EVENTS:]:
+    for event in stage.events[-most:]:
         table.add_row(
             _minutes(event.at_s),
             event.name,

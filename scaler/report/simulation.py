@@ -27,14 +27,41 @@ def html(result: Mapping[str, Any], moments: Moments, *, demand: Points = ()) ->
     ``demand`` is how many replicas the requests that arrived kept busy, over the seconds of the
     trace: what replicas are drawn against.
     """
-    about = ", ".join(
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in result.items()
-        if name not in ("policies", "trace") and value
-    )
     return page(
-        f"kvtide simulate: {result['trace']}", about, _parts(result["policies"], moments, demand)
+        f"kvtide simulate: {result['trace']}",
+        _about(result),
+        _parts(result["policies"], moments, demand),
     )
+
+
+def _about(result: Mapping[str, Any]) -> str:
+    """Say in sentences what was played, and on what."""
+    drawn = f", drawn from rates with seed {result['seed']}" if result.get("sampled") else ""
+    said = [f"{result['requests']:,} requests in {_lasting(result['length_s'])}{drawn}."]
+    changes = [
+        f"{result['scale']:g} times as many" if result.get("scale", 1) != 1 else "",
+        f"{result['speed_up']:g} times as fast" if result.get("speed_up", 1) != 1 else "",
+        f"seconds {result['slice']} of the trace" if result.get("slice") else "",
+        f"{_lasting(result['warm_up_s'])} before it, not scored" if result.get("warm_up_s") else "",
+    ]
+    if stated := ", ".join(change for change in changes if change):
+        said.append(f"Played: {stated}.")
+    if replica := result.get("replica"):
+        cost, tokens = replica["step_cost"], replica["num_blocks"] * replica["block_tokens"]
+        said.append(
+            f"A replica holds {tokens:,} tokens of KV cache and at most {replica['max_num_seqs']} "
+            f"requests; a step takes {1000 * cost['a_s']:.1f} ms, "
+            f"{1e6 * cost['b_s']:.0f} µs for each running request and "
+            f"{1e6 * cost['c_s']:.0f} µs for each prompt token."
+        )
+    if training := result.get("training"):
+        said.append(f"What is idle is lent to training ({training}).")
+    return " ".join(said)
+
+
+def _lasting(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{seconds / 60:.0f} min"
 
 
 def _parts(
@@ -63,13 +90,19 @@ def _table(policies: Mapping[str, Mapping[str, Any]]) -> str:
     rows = (
         (
             name,
-            *(number(score[column]) for column in columns),
+            *(_figure(column, score[column]) for column in columns),
             _seconds(score["ttft_s"]["p99"]),
             _seconds(score["itl_s"]["p99"]),
         )
         for name, score in policies.items()
     )
     return table(head, rows)
+
+
+def _figure(column: str, value: float | None) -> str:
+    if column == "slo_attainment":
+        return "–" if value is None else f"{100 * value:.2f} %"
+    return number(value)
 
 
 def _seconds(value: float | None) -> str:

@@ -161,7 +161,8 @@ async def test_the_screen_shows_who_holds_the_pool_what_is_wanted_and_why(stage,
     assert "2:00 of 5:00" in text
     assert "Demand: load 2.1 over 6 s" in text
     assert "2 → 3" in text
-    assert text.count("■") == 2 + 2  # two that serve, and two in the legend
+    assert "▲ training" in text
+    assert text.count("■") == 2 + 1  # two that serve, and one in the legend
     assert "chat Demand, finetune Lent" in line(stage)
 
 

@@ -77,10 +77,11 @@ async def connect() -> ApiClient:
         try:
             await config.load_kube_config(config_file=os.environ.get("KUBECONFIG"))
         except config.ConfigException as error:
+            where = os.environ.get("KUBECONFIG") or "~/.kube/config"
             raise ConfigurationError(
                 Problem(
                     field="KUBECONFIG",
-                    got=str(error),
+                    got=f"no usable kubeconfig at {where} ({error})",
                     allowed="a kubeconfig, or a pod's service account",
                 )
             ) from error
