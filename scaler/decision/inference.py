@@ -27,6 +27,7 @@ from .pace import pace_of
 from .point import Curve
 from .policy import Forecast, InferencePolicy, SignalName
 from .rise import rise, whole_minutes
+from .waking import came_to_sleeping
 from .window import Window
 
 
@@ -152,8 +153,8 @@ def _at_zero(basis: Basis) -> Step:
         )
         return Step(None, Reason.NO_DATA, detail)
     waiting = basis.window.now.backlog
-    recent = basis.window.first_of(basis.policy.stable_window_s)
-    came = demand.known_sum(basis.window.columns.instants.arrived[recent + 1 :])
+    since_s = basis.window.now_s - basis.policy.stable_window_s
+    came = came_to_sleeping(basis.window.last(basis.policy.lookback_s), since_s)
     if not waiting and not came:
         return Step(0, Reason.KNOWN_ZERO, "at zero replicas, and nothing asks for one")
     asked = float(np.nan_to_num(basis.curve().load[-1]))

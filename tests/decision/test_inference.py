@@ -187,6 +187,26 @@ def test_arrivals_wake_from_zero():
     assert decide(window(*zero), inference()).reason is Reason.WOKEN
 
 
+@pytest.mark.parametrize(
+    ("counts", "replicas"),
+    [
+        pytest.param([None] * 9 + [3], 1, id="a row that was never there before"),
+        pytest.param([None] * 9 + [0], 0, id="a row that begins at nothing"),
+        pytest.param([7] * 4 + [None] * 5 + [7], 0, id="one that was silent in between"),
+        pytest.param([7] * 4 + [None] * 5 + [9], 1, id="one that rose in between"),
+        pytest.param([7] * 9 + [1], 1, id="a gateway that began anew, and one request"),
+        pytest.param([500] * 10, 0, id="one that stands still"),
+        pytest.param([None] * 2 + [3] + [3] * 97, 0, id="a row that appeared long ago"),
+    ],
+)
+def test_what_comes_to_the_gateway_of_a_sleeping_workload_wakes_it(counts, replicas):
+    zero = [
+        Sample(at_s=5.0 * k, spec_replicas=0, ready_replicas=0, arrivals_total=count)
+        for k, count in enumerate(counts)
+    ]
+    assert decide(window(*zero), inference(stable_window_s=60.0)).replicas == replicas
+
+
 def test_zero_by_the_gateway_and_no_target_up():
     quiet = Sample(at_s=0, gateway_in_flight=0.0, targets_up=0)
 

@@ -6,6 +6,9 @@ import pathlib
 import pytest
 
 from scaler.configuration import Configuration
+from scaler.decision.decide import decide
+from scaler.decision.decision import Reason
+from scaler.decision.policy import InferencePolicy
 from scaler.documents.gateways import gateway_profiles
 from scaler.errors import ConfigurationError
 from scaler.readings.assemble import Assembly
@@ -150,6 +153,12 @@ PRESETS = [
 
 
 CAPTURES = pathlib.Path(__file__).parent / "fixtures" / "gateways"
+
+
+def captured(name):
+    return (CAPTURES / f"{name}.prom").read_text(encoding="utf-8")
+
+
 LLM_OF_RAY = {"application": "llm", "deployment": "LLM"}
 CAPTURED = [
     pytest.param(name, workload(gateway=gateway, **selector), expected, id=f"{name}-{number}")
@@ -175,7 +184,7 @@ CAPTURED = [
 
 @pytest.mark.parametrize(("name", "one", "expected"), CAPTURED)
 def test_a_page_that_a_gateway_wrote_is_read_right(name, one, expected):
-    read = seen((CAPTURES / f"{name}.prom").read_text(encoding="utf-8"), one)
+    read = seen(captured(name), one)
     assert (read.gateway_in_flight, read.arrivals_total) == expected
 
 
@@ -441,3 +450,42 @@ def test_a_gauge_that_is_also_the_sign_of_its_gateway_is_still_read_by_the_workl
     observer.scrape(NOW_S, row("smg_admission_inflight", 9), **{**POD, "pod": "gateway-1"})
     observer.round(NOW_S, {"llm-0": busy()})
     assert observer.window().latest.gateway_in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("gateway", "before", "after"),
+    [
+        pytest.param(
+            "vllm-router",
+            row("vllm_router_active_workers", 0),
+            captured("vllm-router-0.1.17-noworker"),
+            id="vllm-router",
+        ),
+        pytest.param(
+            "sglang-router", "", captured("sglang-router-0.3.2-noworker"), id="sglang-router"
+        ),
+        pytest.param(
+            "smg", row("smg_admission_inflight", 0), captured("smg-1.13.0-noworker"), id="smg"
+        ),
+        pytest.param(
+            "litellm",
+            row("litellm_in_flight_requests", 1),
+            captured("litellm-1.108.7"),
+            id="LiteLLM",
+        ),
+    ],
+)
+def test_requests_that_a_gateway_refuses_for_want_of_a_replica_wake_one(gateway, before, after):
+    one = workload(gateway=gateway, pod="gateway-0")
+    observer = observer_of(one)
+    zero = row("kube_statefulset_replicas", 0, namespace="serve", statefulset="llm")
+    for age in range(12, -1, -1):
+        at_s = NOW_S - age * STEP_S
+        observer.scrape(at_s, after if age < 2 else before, **POD)
+        observer.scrape(at_s, zero, job="ksm")
+        observer.round(at_s, {})
+        if age == 2:
+            held = decide(observer.window(at_s), InferencePolicy(max_concurrency=16))
+            assert held.replicas == (None if gateway == "sglang-router" else 0)
+    decision = decide(observer.window(), InferencePolicy(max_concurrency=16))
+    assert (decision.replicas, decision.reason) == (1, Reason.WOKEN)
