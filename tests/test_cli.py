@@ -161,6 +161,7 @@ LIGHT = [
     pytest.param(["--help"], id="help"),
     pytest.param(["check", MANIFEST], id="check"),
     pytest.param(["capacity", "--model", "Llama-3.1-8B", "--gpu", "H100"], id="capacity"),
+    pytest.param(["capacity", "--list", "qwen3.8"], id="what capacity knows"),
     pytest.param(
         ["explain", "--scaled-object", MANIFEST, "--prometheus", "http://127.0.0.1:1"],
         id="explain",
@@ -228,7 +229,9 @@ MISUSE = [
     pytest.param(["demo", "--trace", "no.csv"], "no.csv: got No such file", id="no trace"),
     pytest.param(["demo", "--trace", "."], ".: got Is a directory", id="a folder as a trace"),
     pytest.param(["demo", "--trace", "bytes.yaml"], "a readable CSV or JSON", id="a wrong trace"),
-    pytest.param(["capacity"], "Missing option '--model'", id="the capacity of nothing"),
+    pytest.param(["capacity"], "--model: got nothing", id="the capacity of nothing"),
+    pytest.param(["capacity", "qwen"], "with --list only", id="a word without --list"),
+    pytest.param(["capacity", "--list", "zzz"], "--list: got 'zzz'", id="a list of nothing"),
     pytest.param(["capacity", "--model", "X"], "--gpu: got nothing", id="on no GPU"),
     pytest.param(["capacity", "--model", ".", "--gpu", "H100"], "--model: got .", id="of a folder"),
     pytest.param(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from scaler.errors import ConfigurationError
 
 from .architecture import ModelArchitecture
-from .kv_cache import Engine, KvCapacity, Serving
+from .kv_cache import Engine, GpuClass, KvCapacity, Serving
 from .planned import MemoryTerms, Planned, RequestLengths, plan
 
 FRACTION_FLAGS = {
@@ -46,7 +46,8 @@ class LengthRow:
 def length_table(planned: Planned) -> tuple[LengthRow, ...]:
     """Return how many requests of one length fit at once, by length and KV dtype."""
     architecture, serving, memory = planned.architecture, planned.serving, planned.terms
-    dtypes = dict.fromkeys((serving.kv_dtype, "bfloat16", "fp8"))
+    eight = ("fp8",) if serving.caches_in_eight_bits else ()
+    dtypes = dict.fromkeys((serving.kv_dtype, serving.sixteen_bits, *eight))
     other = (
         _planned(architecture, dataclasses.replace(serving, kv_dtype=dtype), memory)
         for dtype in dtypes
@@ -100,20 +101,28 @@ def alternatives(planned: Planned) -> tuple[Alternative, ...]:
 
 def _changes(planned: Planned) -> Iterator[tuple[str, Serving, MemoryTerms]]:
     serving, memory, estimate = planned.serving, planned.terms, planned.memory
-    if not planned.capacity.kv_dtype.startswith(("fp8", "int", "nvfp4")):
+    sixteen = not planned.capacity.kv_dtype.startswith(("fp8", "int", "nvfp4", "turboquant"))
+    if sixteen and serving.caches_in_eight_bits:
         eight_bit = dataclasses.replace(serving, kv_dtype="fp8")
         yield "KV cache in 8 bits (--kv-cache-dtype fp8)", eight_bit, memory
     if estimate is None:
         return
-    yield from _more_ranks(planned)
+    if not serving.gpu_sliced:
+        yield from _more_ranks(planned)
     if estimate.utilization < MOST_UTILIZATION:
         flag = f"{FRACTION_FLAGS[serving.engine]} {MOST_UTILIZATION}"
         change = f"more of the GPU ({flag}), where nothing else runs on it"
         yield change, serving, dataclasses.replace(memory, utilization=MOST_UTILIZATION)
     plain = planned.architecture.quantization is None and memory.quantization is None
     if plain and memory.weights_gib is None:
-        change = "weights in 8 bits (an fp8 checkpoint)"
-        yield change, serving, dataclasses.replace(memory, quantization="fp8")
+        bits, stored = _fewer_bits(serving)
+        change = f"weights in {bits} bits (an {stored} checkpoint)"
+        yield change, serving, dataclasses.replace(memory, quantization=stored)
+
+
+def _fewer_bits(serving: Serving) -> tuple[int, str]:
+    """Return the format of fewer bits that this GPU has kernels for."""
+    return (4, "awq") if serving.gpu_class is GpuClass.BEFORE_AMPERE else (8, "fp8")
 
 
 def _more_ranks(planned: Planned) -> Iterator[tuple[str, Serving, MemoryTerms]]:

@@ -54,6 +54,8 @@ class Gpu:
     generation: GpuClass
     source: str
     """How the memory is known."""
+    sliced: bool = False
+    """Whether it is a MIG slice of the card."""
     others: tuple[str, ...] = ()
     """Cards that the same name may mean; empty where it means this one alone."""
 
@@ -179,7 +181,7 @@ def _card(name: str, entry: Mapping[str, Any]) -> _Card:
         sizes=frozenset(entry["gb"]),
         default=entry.get("default", False),
         slices={
-            profile: _gpu(f"{name}-{profile}", part, generation)
+            profile: dataclasses.replace(_gpu(f"{name}-{profile}", part, generation), sliced=True)
             for profile, part in entry.get("mig", {}).items()
         },
     )

@@ -162,6 +162,7 @@ def _serving(question: CapacityQuestion, gpu: Gpu | None, engine: Engine) -> Ser
         version=question.engine_version,
         gpu_memory_gib=memory,
         gpu_class=gpu.generation if gpu is not None else GpuClass.OTHER,
+        gpu_sliced=gpu is not None and gpu.sliced,
         gpu=_described(gpu) if gpu is not None and question.gpu_memory_gib is None else None,
         tensor_parallel=tensor,
         pipeline_parallel=pipeline,

@@ -144,10 +144,11 @@ def weights_on_gpu(
         slack += on_gpu * ABSORBED  # projections are kept a second time, multiplied out
     if architecture.multimodal:
         slack += 2 * counted.other  # a tower is whole on every rank in some engines
+    words = "unquantized" if name == "none" else name
     return Weights(
         gpu_bytes=on_gpu,
         slack_bytes=math.ceil(slack),
-        why=f"{counted.total / 1e9:,.2f} billion parameters, {name}: {total / GIB:,.2f} GiB in "
+        why=f"{counted.total / 1e9:,.2f} billion parameters, {words}: {total / GIB:,.2f} GiB in "
         f"all, {share:.1%} of it on the fullest of {serving.gpus} GPU(s)",
     )
 

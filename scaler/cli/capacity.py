@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from scaler.errors import ConfigurationError
+from scaler.errors import ConfigurationError, Problem
 
 from .flags import Json, as_flag
 from .output import show
@@ -12,12 +12,18 @@ from .output import show
 
 def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares them
     *,
+    word: Annotated[
+        str, typer.Argument(help="With --list: part of a name.", show_default=False)
+    ] = "",
+    listed: Annotated[
+        bool, typer.Option("--list", help="Show the models and GPUs known by name, and end.")
+    ] = False,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="A config.json, a checkpoint's folder, or a model's name.", metavar="FILE|NAME"
         ),
-    ],
+    ] = None,
     gpu: Annotated[str | None, typer.Option(help="The GPU's name, such as H100.")] = None,
     gpu_memory_gib: Annotated[
         float | None, typer.Option(help="Memory of one GPU as CUDA reports it.", metavar="GIB")
@@ -102,6 +108,15 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
     Example: kvtide capacity --model Llama-3.1-8B --gpu H100 --max-model-len 8192
     --prompt-tokens 1200:3000 --output-tokens 300:800
     """
+    if listed:
+        from scaler.report.known import known_json, known_text
+
+        show(known_json(word) if as_json else known_text(word))
+        return
+    if word or model is None:
+        got, allowed = (repr(word), "with --list only") if word else ("nothing", "a file or a name")
+        raise ConfigurationError(Problem(field="--model", got=got, allowed=allowed))
+
     import functools
 
     from scaler.capacity.models import load_model

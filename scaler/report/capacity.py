@@ -97,7 +97,7 @@ def capacity_text(planned: Planned) -> str:
         _headline(planned),
         _steps_table(steps(planned)),
         _lengths_table(length_table(planned)),
-        _list("To get more:", [_alternative(one) for one in alternatives(planned)]),
+        _list("To get more:", [_alternative(planned, one) for one in alternatives(planned)]),
         _list("To enforce it:", enforcement(planned)),
         _list("Notes:", notes(planned)),
     )
@@ -227,9 +227,10 @@ def _count(requests: int) -> str:
     return f"{requests:,} request" + ("" if requests == 1 else "s")
 
 
-def _alternative(one: Alternative) -> str:
+def _alternative(planned: Planned, one: Alternative) -> str:
     gpus = f" on {one.gpus} GPUs" if one.gpus > 1 else ""
-    return f"{one.change}: the cache holds {one.requests:,}{gpus}"
+    worst = "" if planned.lengths else " of the full length"
+    return f"{one.change}: the cache holds {_count(one.requests)}{worst}{gpus}"
 
 
 def _steps_table(lines: Sequence[CapacityStep]) -> str:

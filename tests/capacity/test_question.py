@@ -86,3 +86,26 @@ def test_every_mistake_is_told(question: CapacityQuestion, fields: set[str]) -> 
         planned_capacity(question)
 
     assert {problem.field for problem in caught.value.problems} == fields
+
+
+def test_a_drafter_of_its_own_shapes_adds_its_caches() -> None:
+    alone = planned_capacity(ask(model="Llama-3.1-70B", tensor_parallel=8))
+    drafting = planned_capacity(
+        ask(model="Llama-3.1-70B", tensor_parallel=8, draft_model="Llama-3.2-3B")
+    )
+
+    per_token = [
+        one.capacity.layout.bytes_per_block_per_gpu / one.capacity.layout.block_tokens
+        for one in (alone, drafting)
+    ]
+    assert per_token == [80 * 2 * 128 * 2, 80 * 2 * 128 * 2 + 28 * 2 * 128 * 2]
+    assert drafting.serving.drafted_tokens == 1
+
+
+def test_a_state_dtype_is_stated_not_guessed() -> None:
+    ours = planned_capacity(ask(model="Nemotron-3-Nano-30B-A3B"))
+    half = planned_capacity(ask(model="Nemotron-3-Nano-30B-A3B", mamba_ssm_cache_dtype="float16"))
+
+    assert half.capacity.layout.block_tokens < ours.capacity.layout.block_tokens
+    with pytest.raises(ConfigurationError, match="mamba_ssm_cache_dtype.*float16"):
+        planned_capacity(ask(model="Nemotron-3-Nano-30B-A3B", mamba_ssm_cache_dtype="int8"))

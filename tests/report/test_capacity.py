@@ -109,3 +109,39 @@ def test_each_engine_is_held_by_its_own_flag() -> None:
 
     assert "--max-running-requests" in text
     assert "on each of the 2 engines" in text
+
+
+def test_hints_are_for_the_gpu_at_hand() -> None:
+    old = capacity_text(
+        planned_capacity(question(model="Qwen3-1.7B", gpu="T4", available_kv_gib=None))
+    )
+    new = capacity_text(
+        planned_capacity(question(model="Qwen3-1.7B", gpu="H100", available_kv_gib=None))
+    )
+
+    assert "float16" in old
+    assert "bfloat16" not in old
+    assert "fp8" not in old
+    assert "an awq checkpoint" in old
+    assert "bfloat16" in new
+    assert "--kv-cache-dtype fp8" in new
+
+
+def test_a_slice_is_not_told_to_use_more_slices() -> None:
+    text = capacity_text(planned_capacity(question(gpu="H100-3g.40gb", available_kv_gib=None)))
+
+    assert "H100-3g.40gb: nvidia-smi mig -lgip" in text
+    assert "tensor-parallel-size" not in text
+
+
+def test_one_request_is_said_as_one() -> None:
+    text = capacity_text(planned_capacity(question(available_kv_gib=1.1, prompt_tokens="7000")))
+
+    assert ": 1 request at once" in text
+
+
+def test_unquantized_weights_are_called_so() -> None:
+    text = capacity_text(planned_capacity(question(gpu="H100", available_kv_gib=None)))
+
+    assert "8.03 billion parameters, unquantized" in text
+    assert "none" not in text

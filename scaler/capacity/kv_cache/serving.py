@@ -95,6 +95,8 @@ class Serving:
     gpu_class: GpuClass = GpuClass.OTHER
     gpu: str | None = None
     """What the memory is of and how it is known, as a sentence."""
+    gpu_sliced: bool = False
+    """Whether it is a MIG slice: slices do not share a request's layers."""
 
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
@@ -150,6 +152,16 @@ class Serving:
         ]
         if problems:
             raise ConfigurationError(*problems)
+
+    @property
+    def sixteen_bits(self) -> str:
+        """The 16-bit type that the GPU computes in."""
+        return "float16" if self.gpu_class is GpuClass.BEFORE_AMPERE else "bfloat16"
+
+    @property
+    def caches_in_eight_bits(self) -> bool:
+        """Whether engines have kernels for a cache in fp8 on this GPU."""
+        return self.gpu_class not in (GpuClass.BEFORE_AMPERE, GpuClass.ASCEND)
 
     @property
     def drafted_tokens(self) -> int:

@@ -109,6 +109,8 @@ def state_blocks(serving: Serving, kind: str) -> int:
 def resolved_dtype(architecture: ModelArchitecture, serving: Serving) -> str:
     """Return the KV dtype, with the formats that sparse attention's backends turn it into."""
     dtype = pages.kv_dtype(architecture, serving.kv_dtype)
+    if dtype == "bfloat16" and serving.kv_dtype == "auto":
+        dtype = serving.sixteen_bits
     sparse = any(isinstance(cache, IndexerCache) for cache in architecture.caches)
     if not sparse:
         return dtype

@@ -5,5 +5,6 @@ The table (``table.json``) holds numbers of common models, each with the source 
 """
 
 from .load import architecture_of, load_model, named_model
+from .names import known_names
 
-__all__ = ["architecture_of", "load_model", "named_model"]
+__all__ = ["architecture_of", "known_names", "load_model", "named_model"]

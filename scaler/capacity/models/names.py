@@ -36,6 +36,11 @@ STORED = (
 LLM_COMPRESSOR = ("redhatai/", "neuralmagic/", "unsloth/")
 """Publishers whose NVFP4 checkpoints quantize attention too."""
 
+ALIKE = 0.5
+"""How alike a suggestion of another family has to be, 0 to 1."""
+MOST_COMPARED = 80
+"""Letters of a name that are compared: no model's is longer."""
+
 TUNED = (
     "instruct",
     "chat",
@@ -112,6 +117,12 @@ def _same_shape(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
+def known_names() -> Mapping[str, tuple[str, ...]]:
+    """Return the table's names in order, each with the others that its record goes by."""
+    records = _document()["models"]
+    return {name: tuple(record.get("also", ())) for name, record in records.items()}
+
+
 def declared_of(name: str) -> Mapping[str, Any]:
     """Return what the files of a published checkpoint declare, by its full name; or nothing."""
     declared: Mapping[str, Any] = _document()["checkpoints"].get(name, {})
@@ -128,18 +139,33 @@ def look_up(name: str) -> Mapping[str, Any]:
     record = find(name)
     if record is not None:
         return record
-    records = _table()
-    bare = name.rsplit("/", 1)[-1]
-    close = difflib.get_close_matches(_plain(bare), list(records), n=3, cutoff=0.5)
-    near = ", ".join(dict.fromkeys(str(records[word]["name"]) for word in close))
-    hint = f"; did you mean {near}?" if close else ""
+    near = _near(name[-MOST_COMPARED:].rsplit("/", 1)[-1])
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
     raise ConfigurationError(
-        Problem(field="model", got=_shown(name), allowed=f"a config.json, or a known name{hint}")
+        Problem(
+            field="model",
+            got=_shown(name),
+            allowed=f"a config.json, or a known name (kvtide capacity --list){hint}",
+        )
     )
 
 
 def _shown(name: str) -> str:
     return repr(name if len(name) <= 80 else f"{name[:77]}...")
+
+
+def _near(bare: str) -> tuple[str, ...]:
+    """Return the names most like one, those of its own family first."""
+    wanted = _plain(bare)
+    family = re.split(r"[-\d.]", wanted, maxsplit=1)[0]
+
+    def likeness(name: str) -> tuple[bool, float]:
+        plain = _plain(name)
+        same = bool(family) and plain.startswith(family)
+        return same, difflib.SequenceMatcher(None, plain, wanted).ratio()
+
+    ranked = sorted(known_names(), key=likeness, reverse=True)
+    return tuple(name for name in ranked[:3] if likeness(name) > (False, ALIKE))
 
 
 def _plain(bare: str) -> str:
