@@ -144,7 +144,9 @@ def _silent(window: Window) -> Abstention:
     if now.speaks:
         return Abstention(missing=True, why="the readings it needs are missing now")
     answering = reporting(window.latest)
-    return Abstention(missing=True, why=f"{answering} of {ready} ready replicas report")
+    asleep = sum(one.sleeping for one in window.latest.replicas)
+    slept = f", {asleep} sleep: requests that they hold show in no gauge" if asleep else ""
+    return Abstention(missing=True, why=f"{answering} of {ready} ready replicas report{slept}")
 
 
 def _series(

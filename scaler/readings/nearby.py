@@ -95,10 +95,20 @@ def _labelled(sight: Sight) -> str:
     if not any(_is_of(text, name) for text in best.values()):
         best = next((named for row in sight.elsewhere if (named := _of_pods(row))), {})
     if best:
-        return ", ".join(f"{label}={text}" for label, text in sorted(best.items()))
+        told = ", ".join(f"{label}={text}" for label, text in sorted(best.items()))
+        return f"{told}{_mapping(best, namespace, name)}"
     shown = sorted(sight.elsewhere[0].items())
     several = ", ".join(f"{label}={text}" for label, text in shown if text)
     return f"no label of a pod or namespace: {several}"
+
+
+def _mapping(best: Mapping[str, str], namespace: str, name: str) -> str:
+    """Return the line of configuration that would read such labels, where they hold both names."""
+    of_namespace = next((label for label, text in sorted(best.items()) if text == namespace), None)
+    of_pod = next((label for label, text in sorted(best.items()) if _is_of(text, name)), None)
+    if of_namespace is None or of_pod is None:
+        return ""
+    return f": the server's labels: {{namespace: {of_namespace}, pod: {of_pod}}} reads them"
 
 
 def _is_of(text: str, name: str) -> bool:

@@ -733,3 +733,12 @@ def test_a_workload_that_went_to_sleep_is_not_woken_by_a_forecast():
     decision = decide(seen, inference(forecast=Forecast.RISE, lead_time_s=60.0, **FAST))
 
     assert (decision.replicas, decision.reason) == (0, Reason.KNOWN_ZERO)
+
+
+def test_a_replica_that_sleeps_is_told_from_one_that_is_silent():
+    asleep = replica(sleeping=True)
+    held = Sample(at_s=10_000, replicas=(asleep,), ready_replicas=1, spec_replicas=1)
+
+    decision = decide(window(held), inference())
+
+    assert "1 sleep: requests that they hold show in no gauge" in decision.steps[0].detail

@@ -86,9 +86,10 @@ async def test_targets_that_are_down_are_told(fake):
 
 
 async def test_series_under_other_labels_are_shown(fake):
-    fake.scrape(NOW_S, busy(), k8s_ns="serve", pod_of="llm-0", k8s_namespace="serve")
+    fake.scrape(NOW_S, busy(), ns_of="serve", pod_of="llm-0")
     said = await reason(fake)
-    assert "there are such with k8s_namespace=serve, k8s_ns=serve, pod_of=llm-0" in said
+    assert "there are such with ns_of=serve, pod_of=llm-0" in said
+    assert "labels: {namespace: ns_of, pod: pod_of} reads them" in said
 
 
 async def test_nothing_at_all_is_told(fake):
