@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTO := scaler/keda/_pb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test check lint types layers fix lock generate benchmark
+.PHONY: help setup system demo test fuzz check lint types layers fix lock generate benchmark
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,12 @@ demo: setup ## The whole loop on this machine, three minutes; ARGS="--trace FILE
 test: setup ## All tests; ARGS="tests/decision -x" and the like
 	@$(if $(CI),tests/install-programs)
 	$(BIN)/python -m pytest $(ARGS)
+
+FUZZERS ?= metadata config-json exposition reply yaml
+SECONDS ?= 600
+fuzz: setup ## Each fuzzer for ten minutes; FUZZERS=yaml SECONDS=60 and the like
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/fuzz.txt
+	@for name in $(FUZZERS); do $(BIN)/python -m fuzz $$name $(SECONDS) || exit 1; done
 
 check: lint types layers test ## What CI runs: lint, types, layers, tests
 

@@ -101,7 +101,7 @@ def storage_of(name: str | None) -> tuple[str, Storage]:
     raise ConfigurationError(
         Problem(
             field="quantization",
-            got=repr(name),
+            got=repr((name or "")[:80]),
             allowed=f"one of {', '.join((*STORAGE, *ALIASES))}, or state the weights' GiB",
         )
     )

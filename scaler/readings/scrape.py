@@ -8,6 +8,7 @@ nothing behind this module can tell the difference. A target that does not answe
 
 import asyncio
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import aiohttp
@@ -196,8 +197,9 @@ def rows_of_page(page: str, wanted: Collection[str]) -> list[tuple[dict[str, str
             ({**sample.labels, "__name__": sample.name}, float(sample.value))
             for family in text_string_to_metric_families("\n".join(lines) + "\n")
             for sample in family.samples
+            if math.isfinite(sample.value)
         ]
-    except ValueError:
+    except Exception:  # noqa: BLE001 -- whatever a page makes the parser stumble over, it is no page
         return None
 
 

@@ -31,6 +31,9 @@ INTERMEDIATE = ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size")
 MOST_LAYERS = 10_000
 """Far beyond any model: more is a mistake, and would take all memory to write down."""
 
+MOST = 10**12
+"""Of anything that a configuration counts: a larger number is a slip, and no float may hold it."""
+LONGEST_TOLD = 80
 KNOWN = (*LAYERS, *NESTED, "layers_block_type", "model_type")
 
 
@@ -63,6 +66,9 @@ class Config:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise self.wrong(names[0], got=repr(value), allowed="a whole number")
+        if value > MOST:
+            got = f"a number of {len(str(value))} digits"
+            raise self.wrong(names[0], got=got, allowed=f"at most {MOST}")
         return value or None
 
     def required(self, *names: str) -> int:
@@ -92,9 +98,10 @@ class Config:
         raise self.wrong(names[0], got=repr(value)[:60], allowed="a list of words, or letters")
 
     def wrong(self, field: str, *, got: str, allowed: str) -> ConfigurationError:
-        """Return the error that names a field of this model."""
+        """Return the error that names a field of this model; what is long is told short."""
+        short = got if len(got) <= LONGEST_TOLD else f"{got[: LONGEST_TOLD - 3]}..."
         return ConfigurationError(
-            Problem(field=f"model {self.name}: {field}", got=got, allowed=allowed)
+            Problem(field=f"model {self.name}: {field}", got=short, allowed=allowed)
         )
 
     def at(self, layer: int) -> "Config":
@@ -137,8 +144,8 @@ class Config:
         if self.get("multi_query_attention"):
             return self.required("multi_query_group_num")
         nested = self.get("attn_config")
-        if isinstance(nested, Mapping) and isinstance(nested.get("kv_n_heads"), int):
-            return int(nested["kv_n_heads"])
+        if isinstance(nested, Mapping) and nested.get("kv_n_heads") is not None:
+            return Config(self.name, nested, {}).required("kv_n_heads")
         if self.get("multi_query") and not self.get("new_decoder_architecture"):
             return 1
         return self.whole(*KV_HEADS) or self.required(*HEADS)

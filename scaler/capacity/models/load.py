@@ -24,6 +24,8 @@ from .parameters import count_parameters, inner_width, is_multimodal
 
 INDEX = "model.safetensors.index.json"
 QUANTIZATION = "hf_quant_config.json"
+MOST_TOTAL = 1e18
+"""Bytes of a checkpoint; a larger number is none."""
 
 
 def load_model(name: str, not_a_cache: Collection[str] = ()) -> ModelArchitecture:
@@ -147,5 +149,6 @@ def _checkpoint_bytes(path: pathlib.Path) -> int | None:
     """Return the bytes of all tensors that a safetensors index states, or None."""
     if not path.is_file():
         return None
-    total = _read(path).get("metadata", {}).get("total_size")
-    return int(total) if isinstance(total, int | float) and total > 0 else None
+    beside = _read(path).get("metadata")
+    total = beside.get("total_size") if isinstance(beside, Mapping) else None
+    return int(total) if isinstance(total, int | float) and 0 < total < MOST_TOTAL else None

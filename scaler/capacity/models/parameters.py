@@ -44,14 +44,15 @@ def is_multimodal(config: Config) -> bool:
     """Whether the model reads images or sound beside text."""
     if any(key in config.outer for key in ("vision_config", "audio_config", "vit_config")):
         return True
-    named = " ".join(str(entry) for entry in config.get("architectures") or ())
+    stated = config.get("architectures")
+    named = " ".join(map(str, stated)) if isinstance(stated, list) else str(stated)
     return "ConditionalGeneration" in named or "VL" in named
 
 
 def stated_total(config: Config) -> int | None:
     """Return the total that a record states (``8.03B``), or None."""
     text = config.get("num_params")
-    found = re.match(r"([\d.]+)\s*([MBT])", str(text)) if text is not None else None
+    found = re.match(r"(\d{1,6}(?:\.\d+)?)\s*([MBT])", str(text)) if text is not None else None
     return int(float(found.group(1)) * UNITS[found.group(2)]) if found else None
 
 
@@ -285,10 +286,10 @@ def _vision_weights(config: Config) -> int:
     vision = config.outer.get("vision_config")
     if not isinstance(vision, Mapping):
         return TYPICAL_TOWER if is_multimodal(config) else 0
-    width = vision.get("hidden_size") or vision.get("embed_dim")
-    depth = vision.get("num_hidden_layers") or vision.get("depth") or vision.get("num_layers")
-    if not isinstance(width, int) or not isinstance(depth, int):
+    tower = Config(f"{config.name}, its vision_config", vision, {})
+    width = tower.whole("hidden_size", "embed_dim")
+    depth = tower.whole("num_hidden_layers", "depth", "num_layers")
+    if width is None or depth is None:
         return 0
-    inner = vision.get("intermediate_size")
-    inner = inner if isinstance(inner, int) else 4 * width
+    inner = tower.whole("intermediate_size") or 4 * width
     return depth * (4 * width**2 + 2 * width * inner) + 2 * width * (config.hidden or width)

@@ -1,0 +1,1 @@
+"""Fuzzers of all that is written by others: ``make fuzz``."""

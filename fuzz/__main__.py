@@ -1,0 +1,38 @@
+"""``python -m fuzz NAME SECONDS``: one fuzzer, from its seeds, until it finds something."""
+
+import pathlib
+import sys
+import tempfile
+
+import atheris
+
+with atheris.instrument_imports(include=["scaler"]):
+    from .seeds import PIECES, SEEDS
+    from .targets import TARGETS
+
+
+def main(name: str, seconds: str) -> None:
+    """Fuzz one target for some seconds; exit non-zero with the input that ended unclearly."""
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = pathlib.Path(folder) / "corpus"
+        corpus.mkdir()
+        for number, seed in enumerate(SEEDS[name]):
+            (corpus / str(number)).write_bytes(seed)
+        words = pathlib.Path(folder) / "words"
+        words.write_text("".join(f'"{_escaped(piece)}"\n' for piece in PIECES))
+        options = [
+            f"-max_total_time={seconds}",
+            f"-dict={words}",
+            "-timeout=10",
+            "-rss_limit_mb=2048",
+        ]
+        atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])
+        atheris.Fuzz()
+
+
+def _escaped(piece: bytes) -> str:
+    """Return bytes as libFuzzer's dictionaries have them."""
+    return "".join(f"\\x{byte:02x}" for byte in piece)
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,44 @@
+"""
+What others write, well and mutated: it ends clearly, each time.
+
+A moment of what ``make fuzz`` does for ten minutes each.
+"""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuzz.seeds import PIECES, SEEDS
+from fuzz.targets import TARGETS, UnclearError, told
+from scaler.errors import ConfigurationError, Problem
+
+
+@st.composite
+def mutated(draw: st.DrawFn, name: str) -> bytes:
+    """Return a seed in which a few stretches became something else."""
+    data = draw(st.sampled_from(SEEDS[name]))
+    for _ in range(draw(st.integers(0, 4))):
+        begin = draw(st.integers(0, len(data)))
+        end = min(len(data), begin + draw(st.sampled_from([0, 0, 1, 2, 8, 40])))
+        piece = draw(st.sampled_from(PIECES) | st.binary(max_size=4))
+        data = data[:begin] + piece + data[end:]
+    return data
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_is_well_written_ends_clearly(name):
+    for seed in SEEDS[name]:
+        TARGETS[name](seed)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=settings().max_examples * 4)
+@given(st.data())
+def test_what_is_mutated_ends_clearly(name, data):
+    TARGETS[name](data.draw(mutated(name)))
+
+
+@pytest.mark.parametrize("got", ["two\nlines", "x" * 2000])
+def test_an_unclear_end_would_be_found(got):
+    with pytest.raises(UnclearError):
+        told(ConfigurationError(Problem(field="a", got=got, allowed="b")))
