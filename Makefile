@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTO := scaler/keda/_pb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test fuzz check lint types layers fix lock generate benchmark
+.PHONY: help setup system demo test fuzz check lint types layers fix lock generate benchmark dist audit
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,14 @@ layers: setup ## The stairs of ARCHITECTURE.md
 fix: setup ## Format, and repair what lint can repair
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+dist: setup ## Wheel and charts into dist/, as a release has them
+	$(BIN)/python -m hatchling build -d dist/python
+	helm package --destination dist charts/kvtide charts/llm-on-kvtide
+
+audit: setup ## Known vulnerabilities and licences of what is locked (asks a public database)
+	$(BIN)/uv tool run pip-audit --no-deps --disable-pip -r requirements/run.txt
+	$(BIN)/uv tool run pip-licenses --python $(BIN)/python --format markdown
 
 lock: setup ## Resolve the dependencies anew into requirements/
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/run.txt

@@ -1,0 +1,68 @@
+"""Pages: every link leads somewhere, and the two languages stand side by side."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("charts/*/README.md")]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def anchors(text):
+    """Return what headings are called in links, as code hosts do it."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    broken = []
+    for link in LINK.findall(text):
+        path, _, anchor = link.partition("#")
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        target = page if not path else (page.parent / path).resolve()
+        if not target.exists():
+            broken.append(link)
+        elif anchor and target.suffix == ".md":
+            broken += [link] if anchor not in anchors(target.read_text(encoding="utf-8")) else []
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", ["install", "lending", "runbooks", "signals"])
+def test_a_page_in_chinese_is_linked_with_its_english_one(name):
+    assert f"(../{name}.md)" in (ROOT / f"docs/zh-CN/{name}.md").read_text(encoding="utf-8")
+    assert f"zh-CN/{name}.md" in (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
+
+
+def test_every_runbook_is_there_in_both_languages():
+    english, chinese = (
+        re.findall(r"^### (\w+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+        for path in ("docs/runbooks.md", "docs/zh-CN/runbooks.md")
+    )
+
+    assert english == chinese
+
+
+def test_both_readmes_have_the_same_commands_and_manifests():
+    english, chinese = (
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")
+    )
+
+    assert re.findall(r"```yaml.*?```", english, re.DOTALL) == re.findall(
+        r"```yaml.*?```", chinese, re.DOTALL
+    )
+    assert re.findall(r"\| `kvtide (\w+)`", english) == re.findall(r"\| `kvtide (\w+)`", chinese)
+
+
+def test_the_index_names_every_page():
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    missing = [page.name for page in (ROOT / "docs").glob("*.md") if f"({page.name}" not in index]
+
+    assert missing in ([], ["README.md"])
