@@ -48,8 +48,10 @@ def _clock(ahead_s: float) -> str:
 
 def _visible(one: Document) -> str:
     late_s, delay_s = one["visible_after_s"], one["ingestion_delay_s"]
+    if not one["watched_s"]:
+        return "not watched (--watch)"
     if late_s is None:
-        return "no new one was seen while it was watched"
+        return f"no new one was seen in {one['watched_s']:g} s"
     said = f"visible up to {late_s:.1f} s after their scrape"
     if late_s <= delay_s:
         return f"{said} (ingestionDelay {delay_s:g} s)"

@@ -104,6 +104,7 @@ async def _server(
         "exact_names": facts.exact_names,
         "kube_state_metrics": facts.has_cluster,
         "dcgm_exporter": facts.has_gpus,
+        "watched_s": watch_s,
         "visible_after_s": late_s,
     }
 

@@ -264,6 +264,9 @@ def flow(name, value, pool="llm", **more):
             row("llm_d_epp_ready_endpoints", 0, name="llm"), 0, id="llm-d's own names alone"
         ),
         pytest.param(
+            flow("llm_d_epp_flow_control_pool_saturation", 0.4), 0, id="its flow control is on"
+        ),
+        pytest.param(
             row("kserve_llm_d_epp_ready_endpoints", 1, name="llm")
             + flow("kserve_inference_extension_flow_control_queue_size", 3),
             3,

@@ -11,7 +11,7 @@ from scaler.readings.series import SeriesStore, Subject, Track
 from scaler.readings.wanted import Exporter, Wanted
 from scaler.source import Workload
 
-from .profile import GatewayProfile, any_of, rows_of, signs_of
+from .profile import GatewayProfile, any_of, rows_of, rows_of_sign
 from .totals import total
 
 NOWHERE: Subject = ("", "")
@@ -58,9 +58,9 @@ class KnownGateways:
             where = _matchers(any_of([rows_of(profile, one) for one in users]))
             for reading in profile.readings:
                 yield _wanted(reading.metrics, where)
-            if profile.none_while is not None:
-                alive = _matchers(any_of([signs_of(profile, one) for one in users]))
-                yield _wanted(profile.none_while.metrics, alive)
+            for sign in profile.signs:
+                alive = any_of([rows_of_sign(sign, profile, one) for one in users])
+                yield _wanted(sign.reading.metrics, _matchers(alive))
 
     def at(self, workload: Workload, *, at_s: float, stale_after_s: float) -> AtGateway:
         """
@@ -74,14 +74,14 @@ class KnownGateways:
             return AtGateway(arrivals_total=counted)
         profile = self._profile(workload)
 
-        is_alive = self._is_alive(workload, profile, at_s, stale_after_s)
+        none = self._none_of(workload, profile, at_s, stale_after_s)
 
         def value(name: str, readings: Sequence[Reading]) -> float | None:
             parts = [self._value(workload, profile, one, at_s, stale_after_s) for one in readings]
             known = [part for part in parts if part is not None]
             if known:
                 return sum(known)
-            return 0.0 if readings and is_alive and name in profile.none_of else None
+            return 0.0 if readings and name in none else None
 
         came = value("arrivals", profile.arrivals)
         return AtGateway(
@@ -183,17 +183,20 @@ class KnownGateways:
                 return total(reading, found, self._copies)
         return None
 
-    def _is_alive(
+    def _none_of(
         self, workload: Workload, profile: GatewayProfile, at_s: float, stale_after_s: float
-    ) -> bool:
-        if profile.none_while is None:
-            return False
-        signs = signs_of(profile, workload)
-        return any(
-            track.at(at_s, stale_after_s) is not None
-            for metric in profile.none_while.metrics
-            for track in self._selected(workload, metric, signs)
-        )
+    ) -> set[str]:
+        """Return the readings of which no row means none, since the gateway is there."""
+        found = set[str]()
+        for sign in profile.signs:
+            chosen = rows_of_sign(sign, profile, workload)
+            if any(
+                track.at(at_s, stale_after_s) is not None
+                for metric in sign.reading.metrics
+                for track in self._selected(workload, metric, chosen)
+            ):
+                found.update(sign.of)
+        return found
 
     def _counted(self, workload: Workload, at_s: float, stale_after_s: float) -> float | None:
         if workload.arrival_query is None:

@@ -38,6 +38,16 @@ _KEYS = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """A gauge that is there as long as the gateway is: while it is fresh, no row means none."""
+
+    reading: Reading
+    select: Selection = ()
+    of: tuple[str, ...] = _READINGS
+    """Of which readings no row means none then."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayProfile:
     """Where a gateway's readings are found; the parts of a reading are added."""
 
@@ -51,11 +61,8 @@ class GatewayProfile:
     selections: tuple[Selection, ...] = ()
     """Which rows are a workload's: of several, the first that has a label which its trigger's
     selector names, else the first."""
-    none_while: Reading | None = None
-    """A gauge that is there as long as the gateway is: while it is fresh, no row means none."""
-    none_while_select: Selection = ()
-    none_of: tuple[str, ...] = _READINGS
-    """Of which readings no row means none then."""
+    signs: tuple[Sign, ...] = ()
+    """What shows the gateway to be there (``none_while``)."""
     cannot_wake: str | None = None
     """Why no request that comes at zero replicas shows in its readings."""
     namespaces: tuple[str, ...] = ()
@@ -78,13 +85,15 @@ class GatewayProfile:
         def gauges(readings: Sequence[Reading]) -> tuple[Reading, ...]:
             return tuple(spelling.reading(one) for one in readings)
 
-        alive = self.none_while
         return dataclasses.replace(
             self,
             in_flight=gauges(self.in_flight),
             waiting=gauges(self.waiting),
             arrivals=tuple(spelling.reading(one, Meaning.COUNTER) for one in self.arrivals),
-            none_while=None if alive is None else spelling.reading(alive),
+            signs=tuple(
+                dataclasses.replace(sign, reading=spelling.reading(sign.reading))
+                for sign in self.signs
+            ),
         )
 
 
@@ -139,14 +148,12 @@ def rows_of(profile: GatewayProfile, workload: Workload) -> dict[str, str]:
     return found
 
 
-def signs_of(profile: GatewayProfile, workload: Workload) -> dict[str, str]:
-    """Return the same of the gauge that shows the gateway to be there."""
+def rows_of_sign(sign: Sign, profile: GatewayProfile, workload: Workload) -> dict[str, str]:
+    """Return the same of a gauge that shows the gateway to be there."""
     names = {"namespace": re.escape(workload.namespace), "workload": re.escape(workload.name)}
     rows = rows_of(profile, workload)
-    found = {
-        label: _filled(pattern, {**names, **rows}) for label, pattern in profile.none_while_select
-    }
-    if not any("$namespace" in pattern for _, pattern in profile.none_while_select):
+    found = {label: _filled(pattern, {**names, **rows}) for label, pattern in sign.select}
+    if not any("$namespace" in pattern for _, pattern in sign.select):
         found.setdefault("namespace", any_name((workload.namespace, *profile.namespaces)))
     return found
 
@@ -180,7 +187,6 @@ def _either(patterns: Collection[str]) -> str:
 def _profile(document: Written, name: str, written: object, renames: Renames) -> GatewayProfile:
     fields = document.mapping("", written, _KEYS)
     over = document.texts("over", fields.get("over"))
-    alive = document.mapping("none_while", fields.get("none_while", {}), ("metric", "select", "of"))
     selections = _selections(document, fields.get("select", {}))
     labels = {label for selection in selections for label, _ in selection}
     profile = GatewayProfile(
@@ -189,21 +195,13 @@ def _profile(document: Written, name: str, written: object, renames: Renames) ->
         waiting=_parts(document, "waiting", fields.get("waiting"), over),
         arrivals=_parts(document, "arrivals", fields.get("arrivals"), over),
         selections=selections,
-        none_while=document.reading("none_while", {"metrics": alive["metric"]}, over)
-        if "metric" in alive
-        else None,
-        none_while_select=_patterns(
-            document, "none_while.select", alive.get("select", {}), *sorted(labels)
-        ),
-        none_of=document.texts("none_while.of", alive.get("of")) or _READINGS,
+        signs=_signs(document, fields.get("none_while"), over, labels),
         cannot_wake=None if (why := fields.get("cannot_wake")) is None else str(why),
     )
     if not any(profile.readings):
         document.problem("in_flight", "nothing", "in_flight or waiting, or arrivals")
     if profile.in_flight and profile.waiting:
         document.problem("waiting", "beside in_flight", "one of the two: what the gauge counts")
-    for unknown in sorted({*profile.none_of} - {*_READINGS}):
-        document.problem("none_while.of", unknown, ", ".join(_READINGS))
     prefixes = document.texts("prefixes", fields.get("prefixes"))
     return profile.spelled(Spelling(prefixes=prefixes, renames=renames))
 
@@ -215,6 +213,24 @@ def _parts(
         return ()
     parts = written if isinstance(written, list) else [written]
     return tuple(document.reading(where, part, over) for part in parts)
+
+
+def _signs(
+    document: Written, written: object, over: tuple[str, ...], labels: Collection[str]
+) -> tuple[Sign, ...]:
+    """Read one sign, or a list of them: any of them will do."""
+    if written is None:
+        return ()
+    signs = []
+    for one in written if isinstance(written, list) else [written]:
+        fields = document.mapping("none_while", one, ("metric", "select", "of"))
+        of = document.texts("none_while.of", fields.get("of")) or _READINGS
+        for unknown in sorted({*of} - {*_READINGS}):
+            document.problem("none_while.of", unknown, ", ".join(_READINGS))
+        select = _patterns(document, "none_while.select", fields.get("select", {}), *sorted(labels))
+        reading = document.reading("none_while", {"metrics": fields.get("metric")}, over)
+        signs.append(Sign(reading=reading, select=select, of=of))
+    return tuple(signs)
 
 
 def _selections(document: Written, written: object) -> tuple[Selection, ...]:
