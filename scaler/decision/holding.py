@@ -55,6 +55,8 @@ def decide_member(group: TierWindow, policy: InferencePolicy) -> Decision:
 
 def _silent(window: Window) -> Decision:
     detail = f"no fresh readings; the newest ended {window.silent_s:.0f} s ago"
+    if window.instead is not None:
+        detail = f"{detail}; {window.instead}"
     return Decision(at_s=window.now_s, steps=(Step(None, Reason.NO_DATA, detail),))
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import requests
 import urllib3
 from prometheus_api_client import PrometheusConnect
-from requests.adapters import Retry
+from requests.adapters import HTTPAdapter, Retry
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
@@ -31,7 +31,7 @@ Answer = TypeVar("Answer")
 MOST_BYTES = 10_000_000
 """A longer reply is an error of kind ``limit``: whoever asks must ask for less at once."""
 
-_THREADS = 8
+_THREADS = 32
 """More than anybody asks at once: a thread whose caller gave up is busy until its own limit."""
 _CHUNK = 65_536
 _LONGEST_TOLD = 300
@@ -45,6 +45,7 @@ class PrometheusApi:
         self._server = server
         self._credentials = Credentials(server)
         self._session = _Session(server)
+        self._session = _Session(server)
         self._client = PrometheusConnect(
             url=server.request_url,
             headers=dict(server.headers),
@@ -54,6 +55,9 @@ class PrometheusApi:
             timeout=server.timeout_s,
             method="POST",
         )
+        # As many connections as are asked over at once, in place of the client's own adapter.
+        adapter = HTTPAdapter(max_retries=Retry(total=0), pool_maxsize=_THREADS)
+        self._session.mount(server.request_url, adapter)
         self._threads = concurrent.futures.ThreadPoolExecutor(
             max_workers=_THREADS, thread_name_prefix="prometheus"
         )

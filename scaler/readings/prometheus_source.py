@@ -6,9 +6,11 @@ metrics and on shards (sets of namespaces), never on the number of workloads. A 
 blinds its own namespaces and no other; what was read before stays, and grows old.
 """
 
+import asyncio
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from scaler.configuration import PrometheusServer
 from scaler.decision.pool import Node, Units
@@ -37,6 +39,13 @@ ABSENT_S = 10.0
 
 _MOST_PASSES = 3
 """Of one round: what is new; what its pods are and what came late; what came late of that."""
+
+BESIDE_S = 2.0
+"""So long a round waits, once its readings are in, for what changes slowly: token lengths, history,
+what is there in place of readings. Where that takes longer the next round goes on beside it."""
+
+SLOW_S = 1.0
+"""A server whose queries take so long is named as slow where readings are missing."""
 
 _LATE_BUCKETS = 2
 """Buckets before the last read's end that are read again, for what comes late."""
@@ -83,10 +92,12 @@ class PrometheusSource:
             self._reader, self._assembly, profiles=profiles, gateways=gateways or {}
         )
         self._past = Past(self._reader, self._assembly, self._arrivals)
-        self._probed_s = -MINUTE_S
+        self._probed_s: float | None = None
         self._measured_s = -MINUTE_S
         self._pods: frozenset[Subject] = frozenset()
         self._failures: dict[Place, SourceError] = {}
+        self._slowest_s = 0.0
+        self._beside: asyncio.Task[None] | None = None
 
     async def refresh(
         self,
@@ -106,8 +117,7 @@ class PrometheusSource:
             self._past.is_complete = True
             return
         workloads = [self._known.resolved(workload) for workload in workloads]
-        patience_s = MINUTE_S if self._reader.found_all else ABSENT_S
-        if now_s - self._probed_s >= patience_s:
+        if self._probed_s is None:
             await self._probe(workloads, now_s)
         round_ = self._reader.begin()
         self._assembly.store.next_round()
@@ -122,16 +132,39 @@ class PrometheusSource:
             step_s=self._assembly.intervals.interval_s(Exporter.ENGINE),
             delay_s=self._assembly.delay_s(now_s),
         )
-        if now_s - self._measured_s >= MINUTE_S:
-            await self._read_lengths(workloads, round_, now_s)
         self._note(round_)
         if not any(exporter is Exporter.ENGINE for exporter, _ in round_.answered):
             raise next(iter(round_.failed.values()))
-        await self._lookout.look(workloads, round_, now_s)
-        await self._past.read_some(
-            workloads, round_, until_s=now_s - lookback_s, since_s=now_s - history_s
+        await self._read_beside(
+            workloads, now_s, until_s=now_s - lookback_s, since_s=now_s - history_s
         )
         self._assembly.forget(now_s, lookback_s=lookback_s, history_s=history_s)
+
+    async def _read_beside(
+        self, workloads: Sequence[Workload], now_s: float, *, until_s: float, since_s: float
+    ) -> None:
+        """Read what changes slowly; the next readings wait for it no longer than a budget."""
+        if self._beside is None:
+            self._beside = asyncio.create_task(
+                self._read_slowly(workloads, now_s, until_s=until_s, since_s=since_s)
+            )
+        await asyncio.wait({self._beside}, timeout=BESIDE_S)
+        if self._beside.done():
+            done, self._beside = self._beside, None
+            done.result()
+
+    async def _read_slowly(
+        self, workloads: Sequence[Workload], now_s: float, *, until_s: float, since_s: float
+    ) -> None:
+        round_ = self._reader.begin()
+        patience_s = MINUTE_S if self._reader.found_all else ABSENT_S
+        if now_s - (self._probed_s or 0.0) >= patience_s:
+            with contextlib.suppress(SourceError):  # what is known stands, and the next round asks
+                await self._probe(workloads, now_s)
+        if now_s - self._measured_s >= MINUTE_S:
+            await self._read_lengths(workloads, round_, now_s)
+        await self._lookout.look(workloads, round_, now_s)
+        await self._past.read_some(workloads, round_, until_s=until_s, since_s=since_s)
 
     @property
     def is_complete(self) -> bool:
@@ -175,11 +208,10 @@ class PrometheusSource:
             NoDataError: with why its namespace could not be read, where that is the cause.
         """
         workload = self._known.resolved(workload)
-        instead = self._lookout.of(workload)
+        why = self._why_silent(workload)
         try:
             window = self._assembly.window(workload, lookback_s, now_s, silent_s=silent_s)
         except NoDataError as error:
-            why = self._failures.get((Exporter.ENGINE, workload.namespace)) or instead
             if why is None:
                 raise
             raise NoDataError(f"{error}; {why}", newest_s=error.newest_s) from None
@@ -187,7 +219,16 @@ class PrometheusSource:
         if window.gateway_silent is not None and at_gateway is not None:
             silent = f"{window.gateway_silent}; {at_gateway}"
             window = dataclasses.replace(window, gateway_silent=silent)
-        return window if instead is None else dataclasses.replace(window, instead=instead)
+        return window if why is None else dataclasses.replace(window, instead=why)
+
+    def _why_silent(self, workload: Workload) -> str | None:
+        """Return what would explain that an engine's readings are missing; None: nothing known."""
+        failure = self._failures.get((Exporter.ENGINE, workload.namespace))
+        if failure is not None:
+            return str(failure)
+        if self._slowest_s >= SLOW_S:
+            return f"{self._url} is slow: the last queries took up to {self._slowest_s:.1f} s"
+        return self._lookout.of(workload)
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
         """Return the nodes that have a resource; see :class:`~scaler.source.Source`."""
@@ -294,7 +335,8 @@ class PrometheusSource:
         self._measured_s = now_s
 
     def _note(self, round_: Round) -> None:
-        """Remember what failed, and say so when it is news."""
+        """Remember what failed, and how slow it was; say what is news."""
+        self._slowest_s = round_.slowest_s
         for place in round_.asked:
             error = round_.failed.get(place)
             if error is None:

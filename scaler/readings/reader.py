@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from scaler.configuration import PrometheusServer
@@ -33,8 +34,9 @@ logger = logging.getLogger("kvtide.prometheus")
 Place = tuple[Exporter, str]
 """An exporter in a namespace."""
 
-_AT_ONCE = 4
-"""Queries under way at one time."""
+_AT_ONCE = 16
+"""Queries under way at one time: a slow server answers a round in the time of one or two of them.
+Prometheus takes twenty (``--query.max-concurrency``), and others ask as well."""
 _ROWS_AT_A_TIME = 200
 """Rows merged before others get their turn on the event loop."""
 _SHOWN = 50
@@ -57,6 +59,8 @@ class Round:
         self._timeouts = 0
         self._answers = 0
         self._ended_by: SourceError | None = None
+        self.slowest_s = 0.0
+        """How long the slowest query took."""
         self.asked: set[Place] = set()
         self.answered: set[Place] = set()
         self.failed: dict[Place, SourceError] = {}
@@ -71,12 +75,14 @@ class Round:
         async with self._turn:
             if self._ended_by is not None:
                 raise self._ended_by
+            began_s = time.monotonic()
             try:
                 rows = await self._api.query(text, at_s)
             except SourceError as error:
                 self._count(error)
                 raise
             self._answers += 1
+            self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
             return rows
 
     def _count(self, error: SourceError) -> None:

@@ -35,13 +35,19 @@ async def decide_once(
     trigger = triggers[key]
     policies = [each.policy for each in triggers.values()]
     fine_s, far_s = max(map(lookback_s, policies)), max(map(reach_s, policies))
+    workloads = [each.workload for each in triggers.values()]
     for _ in range(rounds(far_s - fine_s)):
-        workloads = [each.workload for each in triggers.values()]
         await source.refresh(workloads, fine_s, at_s, history_s=far_s)
+        if source.is_complete:
+            break
     readings = Readings(source, triggers, at_s)
     return await asyncio.to_thread(lambda: decide(readings.subject(trigger), trigger.policy))
 
 
 def rounds(history_s: float) -> int:
-    """Return how often a source is asked until it has read its history, an hour at a time."""
-    return 1 if history_s <= 0 else 1 + math.ceil(history_s / CHUNK_S)
+    """
+    Return how often a source is asked until it has read its history, an hour at a time.
+
+    One that is slow reads on beside the next rounds: it is asked three times as often at most.
+    """
+    return 1 if history_s <= 0 else 3 * (1 + math.ceil(history_s / CHUNK_S))

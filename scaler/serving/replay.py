@@ -69,6 +69,8 @@ async def replay(
             read_s = max(at_s, min(_chunk_end_s(at_s), span.until_s))
             for _ in range(times):
                 await source.refresh(workloads, fine_s + CHUNK_S, read_s, history_s=far_s + CHUNK_S)
+                if source.is_complete:
+                    break
             times = 1
         readings = Readings(source, triggers, at_s)
         for key, trigger in triggers.items():

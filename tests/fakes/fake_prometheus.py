@@ -43,7 +43,7 @@ class FakePrometheus:
     def __init__(self) -> None:
         self.url = ""
         self.queries: list[str] = []
-        self.answer: web.StreamResponse | None = None
+        self.answer: web.Response | None = None
         """Given instead of an answer."""
         self.refuses: str | None = None
         """A query with this text in it is refused, as one that cannot be parsed is."""
@@ -94,8 +94,9 @@ class FakePrometheus:
         await asyncio.sleep(self.delay_s)
         if self.drips:
             return await _drip(request)
-        if self.answer is not None:
-            return self.answer
+        if self.answer is not None:  # a response is one request's: each gets its own
+            given = self.answer
+            return web.Response(body=given.body, status=given.status, headers=given.headers)
         if self.refuses is not None and self.refuses in form["query"]:
             return web.json_response({"error": "bad query"}, status=self.refuses_with)
         if self.exact_names and "__name__=~" in form["query"]:
