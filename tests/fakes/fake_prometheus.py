@@ -51,6 +51,9 @@ class FakePrometheus:
         self.longest_s = math.inf
         """Longer ranges are more samples than it loads (--query.max-samples)."""
         self.delay_s = 0.0
+        self.most_at_once = 0
+        """Most queries that were under way together."""
+        self._under_way = 0
         self.warnings: list[str] = []
         self.build: dict[str, str] | None = None
         """What its page of build information says; None: it has none."""
@@ -91,7 +94,10 @@ class FakePrometheus:
         self.queries.append(form["query"])
         self.params.append(form)
         self.headers.append(dict(request.headers))
+        self._under_way += 1
+        self.most_at_once = max(self.most_at_once, self._under_way)
         await asyncio.sleep(self.delay_s)
+        self._under_way -= 1
         if self.drips:
             return await _drip(request)
         if self.answer is not None:  # a response is one request's: each gets its own

@@ -1,6 +1,7 @@
 """Many workloads read off one Prometheus: how many queries, what of an outage, what of a shard."""
 
 import itertools
+import re
 
 import pytest
 from aiohttp import web
@@ -8,7 +9,7 @@ from aiohttp import web
 from scaler.configuration import PrometheusServer, ScrapeIntervals
 from scaler.errors import NoDataError, SourceError
 from scaler.readings.engines.profile import shipped_profiles
-from scaler.readings.prometheus_source import PrometheusSource
+from scaler.readings.prometheus_source import BESIDE_S, SLOW_S, PrometheusSource
 from scaler.source import Workload
 from tests.fakes.fake_prometheus import fake_prometheus
 from tests.readings.worlds import LLM, NOW_S, STEP_S, busy, row
@@ -523,3 +524,33 @@ async def test_how_late_samples_become_visible_is_learned(fake):
         await source.refresh([LLM], 60, NOW_S + at_s)
         newest = source.window(LLM, 60, NOW_S + at_s).now_s - NOW_S
         assert at_s < 15 or newest == (at_s - 4) // 5 * 5
+
+
+async def test_a_slow_server_is_asked_many_things_at_once_and_named_as_slow(fake):
+    source = source_of(fake)
+    history(fake, 60, lambda age_s: 1)
+    await source.refresh([LLM], 60, NOW_S)
+    assert source.window(LLM, 60, NOW_S).instead is None
+    fake.delay_s = SLOW_S + 0.1
+    fake.most_at_once = 0
+    await source.refresh([LLM], 60, NOW_S + 2)
+    assert fake.most_at_once > 4
+    held = source.window(LLM, 60, NOW_S + 40, silent_s=60)
+    assert held.silent_s > 0
+    assert re.fullmatch(
+        r"http://\S+ is slow: the last queries took up to [1-9]\.\d s", held.instead
+    )
+    with pytest.raises(NoDataError, match="no fresh readings .*; http://.* is slow"):
+        source.window(LLM, 60, NOW_S + 100)
+
+
+async def test_the_next_readings_do_not_wait_for_a_slow_history(fake):
+    source = source_of(fake, timeout_s=30.0)
+    fake.delay_s = BESIDE_S / 2 + 0.2  # two queries, one after the other, are past the budget
+    history(fake, 60, lambda age_s: 1)
+    await source.refresh([LLM], 60, NOW_S, history_s=86_400)
+    assert running(source.window(LLM, 60, NOW_S))[-1] == 1
+    history(fake, 0, lambda _: 7, until_s=NOW_S + 5)
+    await source.refresh([LLM], 60, NOW_S + 5, history_s=86_400)
+    assert running(source.window(LLM, 60, NOW_S + 5))[-1] == 7
+    assert not source.is_complete
