@@ -177,6 +177,22 @@ async def test_the_limit_is_a_deadline(fake, ill):
         pytest.param(
             web.json_response({"data": {"result": [1.5, "2"]}}), "format", "row", id="a scalar"
         ),
+        *(
+            pytest.param(web.json_response({"data": {"result": result}}), "format", says, id=says)
+            for result, says in (
+                (None, "its result is null, not a list"),
+                ({"a": 1}, "its result is a dict, not a list"),
+                ([None], "row 1 is null, not labels"),
+                ([{"metric": None, "value": [1, "2"]}], "row 1 has no metric"),
+                ([{"metric": {"a": ["x"]}, "value": [1, "2"]}], "whose labels are texts"),
+                ([{"metric": {}, "value": None}], "row 1 has values that are no pairs"),
+                ([{"metric": {}, "values": [[1, "2", 3]]}], "values that are no pairs of"),
+                ([{"metric": {}, "value": [math.nan, "2"]}], "row 1 has a time that is no number"),
+            )
+        ),
+        pytest.param(
+            web.Response(text="[" * 100_000), "format", "recursion", id="deeper than a stack"
+        ),
         pytest.param(
             web.json_response({"error": "bad query"}, status=400),
             "http",
