@@ -134,8 +134,13 @@ Server = tuple[Subject, str | None]
 
 
 def server_of(track: Track) -> Server:
-    """Return the server whose page a series is on; two jobs that scrape one port have one."""
-    return track.subject, track.labels.get("instance")
+    """
+    Return the server whose page a series is on; two jobs that scrape one port have one.
+
+    What a collector exports again keeps the server's address aside: it is that server's, too.
+    """
+    address = track.labels.get("exported_instance") or track.labels.get("instance")
+    return track.subject, address
 
 
 def _values(track: Track, names: Iterable[str]) -> tuple[str | None, ...]:

@@ -213,6 +213,22 @@ def test_a_page_that_a_gateway_wrote_is_read_right(name, one, expected):
             id="two processes add up",
         ),
         pytest.param(
+            [
+                {"job": "a"},
+                {
+                    "job": "collector",
+                    "namespace": "otel",
+                    "pod": "collector-0",
+                    "instance": "10.0.0.9:8889",
+                    "exported_namespace": "serve",
+                    "exported_pod": "gateway-0",
+                    "exported_instance": "10.0.0.1:9090",
+                },
+            ],
+            3,
+            id="what a collector exports again counts once",
+        ),
+        pytest.param(
             [{"job": job, "user": user} for job in "ab" for user in "xyz"],
             9,
             id="what adds up within a job counts once over two",

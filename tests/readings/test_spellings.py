@@ -159,3 +159,22 @@ def test_spelling_a_profile_again_adds_nothing():
 def test_counters_shares_and_seconds_are_told_apart():
     meanings = [meaning_of(field) for field in ("steps_total", "itl_sum_s", "kv_cache_usage", "x")]
     assert meanings == [Meaning.COUNTER, Meaning.SECONDS, Meaning.SHARE, Meaning.GAUGE]
+
+
+def test_a_copy_that_a_collector_exports_again_counts_once():
+    workload = Workload(
+        namespace="serve", scaled_object="llm", kind="StatefulSet", name="llm", engine="vllm"
+    )
+    timing = Timing(interval_s={Exporter.ENGINE: STEP_S})
+    observer = Observer(workload, assembly=Assembly(profiles=shipped_profiles(), timing=timing))
+    pod = {"namespace": "serve", "pod": "llm-0", "instance": "10.0.0.5:8000"}
+    observer.scrape(NOW_S, vllm(), **pod)
+    moved = "".join(
+        line.replace("{", "{" + ",".join(f'{k}="{v}"' for k, v in pod.items()) + ",", 1)
+        for line in vllm().splitlines(keepends=True)
+    )
+    collector = {"namespace": "otel", "pod": "collector-0", "instance": "10.0.0.9:8889"}
+    observer.scrape(NOW_S, moved, **collector)
+    observer.round(NOW_S, {})
+    (one,) = observer.window().latest.replicas
+    assert (one.requests_running, one.requests_waiting) == (3, 1)

@@ -31,11 +31,16 @@ def total(
         return reading.combined(found)
     scrapes: dict[tuple[str, ...], dict[tuple[str, ...], float]] = {}
     for track, value in found:
-        target = tuple(track.labels.get(label, "") for label in _TARGET)
+        target = tuple(_target(track.labels, label) for label in _TARGET)
         scrape = _scrape(track.labels, {*copies} - {*reading.over}, reading.over)
         sums = scrapes.setdefault(target, {})
         sums[scrape] = sums.get(scrape, 0.0) + value
     return math.fsum(max(sums.values()) for sums in scrapes.values()) * reading.scale
+
+
+def _target(labels: Mapping[str, str], label: str) -> str:
+    """Return what was scraped first: a collector that exports it again moves that aside."""
+    return labels.get(f"exported_{label}") or labels.get(label, "")
 
 
 def _scrape(
