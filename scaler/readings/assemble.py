@@ -144,7 +144,8 @@ class Assembly:
         engines = self.engines.wanted(workloads)
         gateways = self.gateways.wanted(workloads)
         exporters = (*cluster.WANTED, *nodes.WANTED, *claims.WANTED, *dcgm.WANTED)
-        return tuple(dict.fromkeys([UP, *engines, *gateways, *exporters]))
+        # Of two that read one metric the last stands for it on a page that is read whole.
+        return tuple(dict.fromkeys([*engines, *gateways, UP, *exporters]))
 
     def take(
         self, wanted: Wanted, row: Mapping[str, str], points: Sequence[Point]
@@ -364,7 +365,8 @@ class Assembly:
             start = self._changed_from(self._read_from(workload), known, first, last)
             if sampler is not made:
                 # A counter that is new was 0 until then, as long before as a reading stands.
-                stale_after_s = self.intervals.stale_after_s(Exporter.ENGINE)
+                exporters = (Exporter.ENGINE, Exporter.GATEWAY)
+                stale_after_s = max(map(self.intervals.stale_after_s, exporters))
                 start = max(first, start - math.ceil(stale_after_s / known.interval_s))
             known.record.drop_from(known.ends_s(start))
         for bucket in range(start, last + 1):

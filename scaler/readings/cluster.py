@@ -71,6 +71,8 @@ UNSCHEDULABLE = "kube_pod_status_unschedulable"
 DELETION = "kube_pod_deletion_timestamp"
 POD_OWNER = "kube_pod_owner"
 _SET_OWNER = "kube_replicaset_owner"
+_TARGET = ("kind", "name")
+_HPA_INFO = "kube_horizontalpodautoscaler_info"
 _HPA_MIN = "kube_horizontalpodautoscaler_spec_min_replicas"
 _HPA_MAX = "kube_horizontalpodautoscaler_spec_max_replicas"
 
@@ -98,6 +100,7 @@ WANTED = (
     _wanted(READY_TIME, "pod", once_a_minute=True),
     _wanted(POD_OWNER, "pod", once_a_minute=True),
     _wanted(_SET_OWNER, "replicaset", once_a_minute=True),
+    _wanted(_HPA_INFO, "horizontalpodautoscaler", once_a_minute=True),
     _wanted(_HPA_MIN, "horizontalpodautoscaler", once_a_minute=True),
     _wanted(_HPA_MAX, "horizontalpodautoscaler", once_a_minute=True),
 )
@@ -126,6 +129,8 @@ class ClusterFacts:
 
     def __init__(self, store: SeriesStore) -> None:
         self._store = store
+        self._hpas: tuple[int, dict[tuple[str, ...], set[Subject]]] = (-1, {})
+        """HPAs by namespace, kind and name of what they scale, and the series they are told by."""
 
     def at(
         self, workload: Workload, pods: Sequence[Subject], *, at_s: float, stale_after_s: float
@@ -183,14 +188,30 @@ class ClusterFacts:
         """
         Return the bounds that the HPA carries, KEDA's for this ScaledObject.
 
-        KEDA gives its HPA a minimum of 1 for a ScaledObject's 0 and 1 alike, so 1 is not known.
+        KEDA gives its HPA a minimum of 1 for a ScaledObject's 0 and 1 alike, so 1 is not known. Of
+        an HPA kube-state-metrics tells not whose it is but what it scales; where it does not tell
+        that either, it is the one of KEDA's name.
         """
-        hpa = (workload.namespace, f"keda-hpa-{workload.scaled_object}")
+        hpa = self._hpa_of(workload) or (workload.namespace, f"keda-hpa-{workload.scaled_object}")
         lowest, highest = (self._newest(metric, hpa) for metric in (_HPA_MIN, _HPA_MAX))
         return ScaleBounds(
             min_replicas=int(lowest) if lowest is not None and lowest > 1 else None,
             max_replicas=int(highest) if highest is not None else None,
         )
+
+    def _hpa_of(self, workload: Workload) -> Subject | None:
+        """Return the HPA that scales a workload's target; of several none can be told."""
+        shape = self._store.shape(_HPA_INFO)
+        if self._hpas[0] != shape:
+            found: dict[tuple[str, ...], set[Subject]] = {}
+            for subject in self._store.subjects(_HPA_INFO):
+                for row in self._store.tracks(_HPA_INFO, subject):
+                    named = (row.labels.get(f"scaletargetref_{part}", "") for part in _TARGET)
+                    found.setdefault((subject[0], *named), set()).add(subject)
+            self._hpas = (shape, found)
+        found = self._hpas[1]
+        hpas = found.get((workload.namespace, workload.kind, workload.name), set())
+        return next(iter(hpas)) if len(hpas) == 1 else None
 
     def _counts(self, workload: Workload, at_s: float, stale_after_s: float) -> dict[str, float]:
         names = COUNTS.get(workload.kind)

@@ -8,10 +8,9 @@ old naming has ``pod_namespace`` and ``pod_name``; scrape jobs of older charts (
 """
 
 import dataclasses
-import re
 from collections.abc import Collection, Iterable, Mapping
 
-from .promql import Matcher, any_of
+from .promql import Matcher, any_of, any_text
 
 _PAIRS = (
     ("k8s_namespace_name", "k8s_pod_name"),
@@ -102,7 +101,7 @@ class Targets:
         for target, (namespace, _) in self._pods.items():
             if namespace in namespaces:
                 instances.setdefault(target.label, set()).add(target.instance)
-        return [((label, "=~", _either(found)),) for label, found in sorted(instances.items())]
+        return [((label, "=~", any_text(found)),) for label, found in sorted(instances.items())]
 
     def read(self, labels: Mapping[str, str]) -> Mapping[str, str]:
         """Return a row with the pod of its target."""
@@ -122,8 +121,3 @@ def _told(labels: Mapping[str, str], told: Mapping[str, str]) -> Mapping[str, st
     """Return a row that says some things under their plain names, and under no other."""
     others = {name for label in told for name in _WEIGHTIEST_FIRST[label]}
     return {**{name: text for name, text in labels.items() if name not in others}, **told}
-
-
-def _either(texts: Iterable[str]) -> str:
-    """Return the regular expression of exactly these texts, without a backslash."""
-    return "|".join(re.sub(r"([.+*?()|{}\[$])", r"[\1]", text) for text in sorted(texts))

@@ -107,6 +107,11 @@ def any_of(names: Iterable[str]) -> str:
     return "|".join(name.replace(".", "[.]") for name in sorted(names))
 
 
+def any_text(texts: Iterable[str]) -> str:
+    """Return the regular expression of exactly these texts, without a backslash as well."""
+    return "|".join(re.sub(r"([.+*?()|{}\[$])", r"[\1]", text) for text in sorted(texts))
+
+
 def filled(query: str, names: Mapping[str, Collection[str]]) -> str:
     """
     Return a query with its placeholders filled: a pattern where it is matched, else the text.

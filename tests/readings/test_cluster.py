@@ -133,15 +133,32 @@ def test_a_pod_that_nobody_owns_belongs_to_no_workload():
 
 
 @pytest.mark.parametrize(
+    ("name", "info"),
+    [
+        pytest.param("keda-hpa-llm", "", id="by the name that KEDA gives"),
+        pytest.param(
+            "ours",
+            row(
+                "kube_horizontalpodautoscaler_info",
+                **SERVE,
+                horizontalpodautoscaler="ours",
+                scaletargetref_kind="StatefulSet",
+                scaletargetref_name="llm",
+            ),
+            id="by what it scales",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
     ("lowest", "highest", "expected"),
     [
         pytest.param(2, 9, ScaleBounds(min_replicas=2, max_replicas=9), id="as the HPA has them"),
         pytest.param(1, 9, ScaleBounds(max_replicas=9), id="1 stands for 0 and for 1"),
     ],
 )
-def test_bounds_are_those_of_keda_s_hpa(lowest, highest, expected):
-    about = {**SERVE, "horizontalpodautoscaler": "keda-hpa-llm"}
+def test_bounds_are_those_of_keda_s_hpa(name, info, lowest, highest, expected):
+    about = {**SERVE, "horizontalpodautoscaler": name}
     page = row("kube_horizontalpodautoscaler_spec_min_replicas", lowest, **about)
     page += row("kube_horizontalpodautoscaler_spec_max_replicas", highest, **about)
-    assert seen(page).bounds == expected
+    assert seen(page + info).bounds == expected
     assert seen("").bounds == ScaleBounds()

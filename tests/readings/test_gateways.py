@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from scaler.configuration import Configuration
+from scaler.configuration import Configuration, PrometheusServer
 from scaler.decision.decide import decide
 from scaler.decision.decision import Reason
 from scaler.decision.policy import InferencePolicy
@@ -16,11 +16,13 @@ from scaler.readings.engines.profile import shipped_profiles
 from scaler.readings.gateways.known import AtGateway
 from scaler.readings.gateways.profile import parse_gateways
 from scaler.readings.gateways.totals import total
+from scaler.readings.prometheus_source import PrometheusSource
 from scaler.readings.readings import Reading, Rows
 from scaler.readings.series import Track
 from scaler.readings.timing import Timing
 from scaler.readings.wanted import Exporter
 from scaler.source import Workload
+from tests.fakes.fake_prometheus import fake_prometheus
 from tests.readings.worlds import NOW_S, STEP_S, Observer, busy, row
 
 POD = {"namespace": "edge", "pod": "gateway-0", "instance": "10.0.0.1:9090"}
@@ -508,3 +510,48 @@ def test_requests_that_a_gateway_refuses_for_want_of_a_replica_wake_one(gateway,
             assert held.replicas == (None if gateway == "sglang-router" else 0)
     decision = decide(observer.window(), InferencePolicy(max_concurrency=16))
     assert (decision.replicas, decision.reason) == (1, Reason.WOKEN)
+
+
+@pytest.mark.parametrize(
+    ("before", "rose"),
+    [
+        pytest.param(row("up", 1), 3, id="on a page that was up and empty"),
+        pytest.param(row("up", 0), None, id="with its page: its past is not ours"),
+        pytest.param("", None, id="nobody knows of what"),
+    ],
+)
+def test_arrivals_that_are_born_at_n_rose_from_zero(before, rose):
+    one = workload(gateway="mine", app="llm")
+    mine = {"mine": {"select": {"app": "$workload"}, "arrivals": "my_requests_total"}}
+    born = row("my_requests_total", 3, app="llm") + row("up", 1)
+    target = {"namespace": "serve", "pod": "router-0", "job": "mine", "instance": "10.0.0.1:9"}
+    scale = row("kube_statefulset_replicas", 0, namespace="serve", statefulset="llm")
+    at_once, bit_by_bit = (observer_of(one, gateways=mine) for _ in range(2))
+    for age, page in ((2, before), (1, before), (0, born)):
+        at_s = NOW_S - age * STEP_S
+        for observer in (at_once, bit_by_bit):
+            observer.scrape(at_s, page, **target)
+            observer.round(at_s, {}, scale)
+        bit_by_bit.window(at_s)
+    for observer in (at_once, bit_by_bit):
+        earlier, later = (one.arrivals_total for one in observer.window().samples[-2:])
+        assert (None if earlier is None else later - earlier) == rose
+
+
+async def test_whether_a_gateway_was_up_is_asked_once_its_counter_is_born():
+    one = workload(gateway="mine", app="llm")
+    mine = {"select": {"app": "$workload"}, "arrivals": "my_requests_total"}
+    target = {"namespace": "edge", "job": "mine", "instance": "10.0.0.1:9"}
+    async with fake_prometheus() as fake:
+        for age, page in ((2, ""), (1, ""), (0, row("my_requests_total", 3, app="llm"))):
+            fake.scrape(NOW_S - age * STEP_S, page, **target)
+        server = PrometheusServer(url=fake.url, ingestion_delay_s=0.0)
+        known = Configuration(gateways={"mine": mine}, gateway_namespaces=("edge",))
+        source = PrometheusSource(
+            server, profiles=shipped_profiles(), gateways=gateway_profiles(known)
+        )
+        for _ in range(2):
+            await source.refresh([one], 60.0, NOW_S)
+        earlier, later = source.window(one, 60.0, NOW_S).samples[-2:]
+        await source.close()
+    assert (earlier.arrivals_total, later.arrivals_total) == (0, 3)

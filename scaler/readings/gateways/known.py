@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from scaler.errors import ConfigurationError, Problem
-from scaler.readings.promql import Matcher
+from scaler.readings.promql import Matcher, any_text
 from scaler.readings.readings import Reading
 from scaler.readings.series import SeriesStore, Subject, Track
 from scaler.readings.wanted import Exporter, Wanted
@@ -61,6 +61,8 @@ class KnownGateways:
             for sign in profile.signs:
                 alive = any_of([rows_of_sign(sign, profile, one) for one in users])
                 yield _wanted(sign.reading.metrics, _matchers(alive))
+        if servers := sorted(self._servers(workloads)):
+            yield _wanted(("up",), (("instance", "=~", any_text(servers)),))
 
     def at(self, workload: Workload, *, at_s: float, stale_after_s: float) -> AtGateway:
         """
@@ -84,6 +86,8 @@ class KnownGateways:
             return 0.0 if readings and name in none else None
 
         came = value("arrivals", profile.arrivals)
+        if came is None and self._is_unborn(workload, at_s, stale_after_s):
+            came = 0.0
         return AtGateway(
             gateway_in_flight=value("in_flight", profile.in_flight),
             gateway_waiting=value("waiting", profile.waiting),
@@ -182,6 +186,41 @@ class KnownGateways:
             if found:
                 return total(reading, found, self._copies)
         return None
+
+    def _arrivals(self, workload: Workload) -> Iterator[Track]:
+        for field, _, series in self.found(workload):
+            if field == "arrivals":
+                yield from (track for _, track in series)
+
+    def _servers(self, workloads: Collection[Workload]) -> set[str]:
+        """Return the addresses whose pages count arrivals."""
+        known = (one for one in workloads if self._can_be_told(one))
+        tracks = (track for one in known for track in self._arrivals(one))
+        return {track.labels["instance"] for track in tracks if track.labels.get("instance")}
+
+    def _can_be_told(self, workload: Workload) -> bool:
+        profile = self._profiles.get(workload.gateway or "")
+        return profile is not None and bool(
+            profile.ties_rows_to_workloads or workload.gateway_selector
+        )
+
+    def _is_unborn(self, workload: Workload, at_s: float, stale_after_s: float) -> bool:
+        """Whether a counter of arrivals is about to appear on a page that is up: it is 0 so far."""
+        soon = [
+            track
+            for track in self._arrivals(workload)
+            if track.first_s - stale_after_s < at_s < track.first_s
+        ]
+        if not soon:
+            return False
+        ups = list(self._store.all_tracks("up"))
+        return any(
+            up.at(at_s, stale_after_s)
+            for track in soon
+            for up in ups
+            if up.labels.get("instance") == track.labels.get("instance")
+            and up.labels.get("job") == track.labels.get("job")
+        )
 
     def _none_of(
         self, workload: Workload, profile: GatewayProfile, at_s: float, stale_after_s: float
