@@ -161,7 +161,7 @@ def _gpu(name: str) -> Gpu | None:
 
 
 def _class(name: str) -> GpuClass:
-    return GpuClass.ASCEND if "ascend" in name.lower() else GpuClass.OTHER
+    return GpuClass.ASCEND_310P if "310" in name else GpuClass.OTHER
 
 
 def _assumed_version(row: Row) -> str | None:
@@ -205,7 +205,7 @@ class Setting:
 
 
 SILENT = (
-    ("version", (("0.19.1", "0.19"), ("0.25.1", "0.25"), (None, "the newest"))),
+    ("version", (("0.13.0", "0.13"), ("0.19.1", "0.19"), ("0.25.1", "0.25"))),
     ("prefix_caching", ((False, "no prefix caching"), (True, "prefix caching"))),
     ("kv_dtype", (("fp8", "a cache in fp8"),)),
     ("state_dtype", (("float16", "states in float16"),)),

@@ -14,10 +14,56 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 
+from scaler.capacity.architecture import ModelArchitecture
+from scaler.errors import ConfigurationError, Problem
+
 from .groups import Group, Kind, Page
+from .serving import GpuClass, Serving
+from .vllm_rules import PACKED_SINCE, version
 
 Placed = tuple[Page, int]
 """A page, and the pipeline stage that holds it."""
+
+
+ROW_DTYPES = ("auto", "fp8", "fp8_e4m3", "fp8_ds_mla")
+"""KV dtypes under which DeepSeek V4's rows are those of ``compressed.py``."""
+ROW_GPUS = (GpuClass.HOPPER, GpuClass.OTHER)
+"""Where its attention reads such rows; Blackwell's kernels and Ascend's have others."""
+
+
+def refuse_unread(architecture: ModelArchitecture, serving: Serving) -> None:
+    """
+    Refuse what was not read in the engine's source, or not followed to a log's numbers.
+
+    Raises:
+        ConfigurationError: a drafter, an earlier version, another GPU or dtype.
+    """
+    name, release = architecture.name, version(serving)
+    whole = architecture.family == "compressed MLA"
+    drafts = serving.draft_layers and architecture.drafter is None
+    checks = (
+        (drafts, "draft_layers", str(serving.draft_layers), "0: its drafter's caches are"),
+        (release < PACKED_SINCE, "version", str(release), f"{PACKED_SINCE} or later: others are"),
+        (
+            whole and serving.kv_dtype.lower() not in ROW_DTYPES,
+            "kv_dtype",
+            serving.kv_dtype,
+            f"{', '.join(ROW_DTYPES)}: others are",
+        ),
+        (
+            whole and serving.gpu_class not in ROW_GPUS,
+            "gpu",
+            str(serving.gpu_class),
+            "a Hopper GPU: others are",
+        ),
+    )
+    problems = [
+        Problem(field=field, got=f"{got} with {name}", allowed=f"{allowed} not modelled here")
+        for wrong, field, got, allowed in checks
+        if wrong
+    ]
+    if problems:
+        raise ConfigurationError(*problems)
 
 
 def pack_pages(stages: tuple[tuple[Page, ...], ...]) -> tuple[Group, ...]:

@@ -7,6 +7,7 @@ are more ranks than heads; a latent is whole on every rank.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 from scaler.capacity.architecture import (
     AttentionCache,
@@ -212,13 +213,37 @@ def check_split(architecture: ModelArchitecture, serving: Serving) -> None:
         allowed = f"at most {len(architecture.layers)}, the model's layers"
         got = str(serving.pipeline_parallel)
         problems.append(Problem(field="pipeline_parallel", got=got, allowed=allowed))
-    if ranks % serving.context_parallel:
-        got = str(serving.context_parallel)
-        allowed = f"a divisor of tensor_parallel ({ranks})"
-        others = ("tensor_parallel",)
-        problems.append(Problem(field="context_parallel", got=got, allowed=allowed, others=others))
+    problems += [
+        Problem(
+            field="context_parallel",
+            got=str(serving.context_parallel),
+            allowed=allowed,
+            others=("tensor_parallel",),
+        )
+        for allowed in _unshared(architecture, serving)
+    ]
     if problems:
         raise ConfigurationError(*problems)
+
+
+def _unshared(architecture: ModelArchitecture, serving: Serving) -> Iterator[str]:
+    """
+    Yield what ranks that share one request's tokens would have to be.
+
+    A rank holds other tokens of the same heads, so only ranks that would repeat heads can share;
+    windows are not shared. vLLM 0.33 ``config/model.py`` (verify_with_parallel_config).
+    """
+    shared, ranks = serving.context_parallel, serving.tensor_parallel
+    if shared == 1:
+        return
+    if ranks % shared:
+        yield f"a divisor of tensor_parallel ({ranks})"
+    attention = [cache for cache in architecture.caches if isinstance(cache, AttentionCache)]
+    if any(not cache.grows for cache in attention):
+        yield "1 with sliding or chunked attention: sharing a window is not modelled here"
+    heads = max((cache.kv_heads for cache in attention), default=1)
+    if attention and shared > max(1, ranks // heads):
+        yield f"at most {max(1, ranks // heads)}: {ranks} ranks / {heads} KV heads"
 
 
 def _uneven(architecture: ModelArchitecture, ranks: int) -> tuple[str, ...]:

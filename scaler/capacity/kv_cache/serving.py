@@ -39,6 +39,7 @@ class GpuClass(enum.StrEnum):
     UNIFIED = "unified memory"
     """Blackwell workstation chips that share memory with the system (GB10)."""
     ASCEND = "ascend"
+    ASCEND_310P = "ascend 310P"
     OTHER = "other"
 
 
@@ -161,7 +162,11 @@ class Serving:
     @property
     def caches_in_eight_bits(self) -> bool:
         """Whether engines have kernels for a cache in fp8 on this GPU."""
-        return self.gpu_class not in (GpuClass.BEFORE_AMPERE, GpuClass.ASCEND)
+        return self.gpu_class not in (
+            GpuClass.BEFORE_AMPERE,
+            GpuClass.ASCEND,
+            GpuClass.ASCEND_310P,
+        )
 
     @property
     def drafted_tokens(self) -> int:

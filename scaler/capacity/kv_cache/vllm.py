@@ -20,8 +20,8 @@ from . import pages
 from .capacity import CapacityStep, KvCapacity, capacity_tokens, longest_step
 from .groups import Group, Kind, Page, group_pages
 from .layout import KvLayout, WindowGroup
-from .packed import pack_pages
-from .serving import GpuClass, Serving
+from .packed import pack_pages, refuse_unread
+from .serving import Serving
 from .stages import caches_by_stage
 from .vllm_rules import (
     CHUNKED_GROUPS_OFF,
@@ -29,12 +29,12 @@ from .vllm_rules import (
     GROUP_RATIOS,
     GROUPS_SINCE,
     LATENT_SINCE,
-    PACKED_SINCE,
     ROUNDED_HEAD,
     V0_LATENT_ALIGNMENT,
     batched_tokens,
     batches_in_flight,
     block_tokens,
+    keys_hold_states,
     resolved_dtype,
     state_blocks,
     version,
@@ -178,22 +178,8 @@ def _pool(architecture: ModelArchitecture, serving: Serving, dtype: str) -> _Poo
     ratio = next((ratio for since, ratio in GROUP_RATIOS if release >= since), 1.0)
     kinds = [cache.kind for cache in architecture.caches if isinstance(cache, StateCache)]
     packed = any(isinstance(cache, PackedCache) for cache in architecture.caches)
-    if packed and serving.draft_layers and architecture.drafter is None:
-        raise ConfigurationError(
-            Problem(
-                field="draft_layers",
-                got=str(serving.draft_layers),
-                allowed=f"0 with {architecture.name}: its drafter's caches are not modelled here",
-            )
-        )
-    if packed and release < PACKED_SINCE:
-        raise ConfigurationError(
-            Problem(
-                field="engine_version",
-                got=f"{release} with {architecture.name}",
-                allowed=f"{PACKED_SINCE} or later: earlier packings are not modelled here",
-            )
-        )
+    if packed:
+        refuse_unread(architecture, serving)
     return _Pool(
         groups=pack_pages(stages) if packed else group_pages(_promoted(stages, serving), ratio),
         serving=serving,
@@ -263,7 +249,7 @@ def _state_page(
             for other in architecture.caches
             if isinstance(other, LatentCache)
         )
-    if serving.gpu_class is GpuClass.ASCEND:
+    if keys_hold_states(serving):
         size = state.tail + block * max(
             pages.token_bytes(other, dtype, serving.tensor_parallel)
             for other in architecture.caches

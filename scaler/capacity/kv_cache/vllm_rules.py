@@ -32,6 +32,7 @@ IN_FLIGHT_SINCE = Version((0, 26))
 """Since then windows are sized for every batch in flight, and hybrids cache prefixes."""
 CHECKPOINTS_SINCE = Version((0, 29))
 BATCH_16K_SINCE = Version((0, 28))
+ASCEND_KEYS_SINCE = Version((0, 18))
 SMALL_GB10_SINCE = Version((0, 33))
 """Since then a GB10 has the defaults of a small card, for all its memory."""
 LATENT_SINCE = Version((0, 7))
@@ -111,6 +112,8 @@ def resolved_dtype(architecture: ModelArchitecture, serving: Serving) -> str:
     dtype = pages.kv_dtype(architecture, serving.kv_dtype)
     if dtype == "bfloat16" and serving.kv_dtype == "auto":
         dtype = serving.sixteen_bits
+    if architecture.family == "compressed MLA":
+        return pages.SPARSE_LATENT
     sparse = any(isinstance(cache, IndexerCache) for cache in architecture.caches)
     if not sparse:
         return dtype
@@ -147,7 +150,7 @@ def block_tokens(architecture: ModelArchitecture, serving: Serving, dtype: str) 
     )
     if not states or not per_token:
         return base
-    if serving.gpu_class is GpuClass.ASCEND:
+    if keys_hold_states(serving):
         # its tensors are contiguous: the keys alone have to hold the recurrent part
         state, per_token = max(part.recurrent for part in states), per_token // 2
     else:
@@ -160,10 +163,20 @@ def block_tokens(architecture: ModelArchitecture, serving: Serving, dtype: str) 
     )
 
 
+def keys_hold_states(serving: Serving) -> bool:
+    """
+    Whether a block's keys alone are as large as a recurrent state: Ascend, but for its 310P.
+
+    Until vllm-ascend 0.13, and on the 310P still, the whole page holds the whole state, in
+    multiples of 128 tokens (``patch/platform/patch_mamba_config.py`` and ``…_310.py``).
+    """
+    return serving.gpu_class is GpuClass.ASCEND and version(serving) >= ASCEND_KEYS_SINCE
+
+
 def _kernel_block(architecture: ModelArchitecture, serving: Serving, *, latent: bool) -> int:
     """Return what a block of a model with states is a multiple of."""
     release = version(serving)
-    if serving.gpu_class is GpuClass.ASCEND:
+    if serving.gpu_class in (GpuClass.ASCEND, GpuClass.ASCEND_310P):
         return 128
     if latent:
         return 128 if release >= LATENT_128_SINCE else 64
@@ -173,7 +186,7 @@ def _kernel_block(architecture: ModelArchitecture, serving: Serving, *, latent: 
 
 
 def _default_block(*, latent: bool, serving: Serving) -> int:
-    if serving.gpu_class is GpuClass.ASCEND:
+    if serving.gpu_class in (GpuClass.ASCEND, GpuClass.ASCEND_310P):
         return 128
     data_centre = serving.gpu_class in (GpuClass.HOPPER, GpuClass.BLACKWELL)
     return 64 if latent and data_centre and not version(serving).v0 else 16

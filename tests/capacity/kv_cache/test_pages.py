@@ -190,3 +190,36 @@ def test_turboquant_spares_two_layers_at_either_end() -> None:
 
     assert (least.reported_tokens or 0) <= 591_904 <= (most.reported_tokens or 0)
     assert least.bytes_per_token_per_gpu == 32 * 2 * 134 + 4 * 2 * 512
+
+
+@pytest.mark.parametrize(
+    ("model", "serving", "told"),
+    [
+        pytest.param(
+            architecture(), Serving(tensor_parallel=8, context_parallel=3), "divisor", id="uneven"
+        ),
+        pytest.param(
+            architecture(),
+            Serving(tensor_parallel=8, context_parallel=2),
+            "at most 1: 8 ranks / 8",
+            id="no spare",
+        ),
+        pytest.param(
+            architecture(attention(1), attention(1, window_tokens=128)),
+            Serving(tensor_parallel=4, context_parallel=2),
+            "window is not modelled",
+            id="windows",
+        ),
+    ],
+)
+def test_ranks_that_share_a_requests_tokens_would_otherwise_repeat_heads(
+    model: ModelArchitecture, serving: Serving, told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"context_parallel.*{told}"):
+        pages.check_split(model, serving)
+
+
+def test_ranks_that_would_repeat_heads_may_share() -> None:
+    model = architecture(attention(2))
+
+    pages.check_split(model, Serving(tensor_parallel=8, context_parallel=4))

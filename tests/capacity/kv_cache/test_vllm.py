@@ -11,6 +11,7 @@ import pytest
 
 from scaler.capacity.architecture import IndexerCache, LatentCache, StateCache
 from scaler.capacity.kv_cache import GIB, GpuClass, Serving, kv_capacity, kv_layout
+from scaler.capacity.models import load_model
 from scaler.errors import ConfigurationError
 from tests.builders import architecture, attention
 
@@ -342,6 +343,12 @@ def test_on_ascend_a_state_is_a_page_and_its_tail() -> None:
             id="scales per head count",
         ),
         pytest.param(Serving(gpu_class=GpuClass.ASCEND), 1_536, id="keys alone on Ascend"),
+        pytest.param(
+            Serving(gpu_class=GpuClass.ASCEND, version="0.13.0"),
+            896,
+            id="the whole state in 128s on Ascend before 0.18",
+        ),
+        pytest.param(Serving(gpu_class=GpuClass.ASCEND_310P), 896, id="and on the 310P"),
     ],
 )
 def test_a_state_has_to_fit_into_an_attention_page(serving: Serving, block: int) -> None:
@@ -490,3 +497,18 @@ def test_the_groups_are_told_by_kind() -> None:
 
     assert groups.value == 6
     assert "1 full, 5 sliding" in groups.why
+
+
+def test_a_log_of_eight_ascend_cards_shares_a_request_among_four() -> None:
+    """Qwen3.5-35B-A3B on vllm-ascend, context parallel: blocks of 384 tokens, not of 512."""
+    serving = Serving(
+        gpu_class=GpuClass.ASCEND,
+        version="0.13.0",
+        tensor_parallel=8,
+        context_parallel=4,
+        prefix_caching=False,
+    )
+
+    layout = kv_layout(load_model("Qwen3.5-35B-A3B"), serving)
+
+    assert layout.block_tokens == 384 * 4
