@@ -54,11 +54,13 @@ class ArrivalQueries:
         lookback_s: float,
         step_s: float,
         delay_s: float,
+        late_s: float = 0.0,
     ) -> None:
         """
         Read the counts of now, and on a grid of ``step_s`` those that were not read yet.
 
-        On the grid up to ``delay_s`` ago: what lies later may yet change.
+        On the grid up to ``delay_s`` ago: what lies later may change. Of the last ``late_s`` the
+        server's subqueries know nothing.
         """
         settled_s = now_s - delay_s
 
@@ -67,8 +69,13 @@ class ArrivalQueries:
                 query.name, these, (now_s - lookback_s, settled_s, now_s), step_s=step_s
             )
             for at_s, late in due.items():
-                text = promql.over(query.filled(late), settled_s - at_s, step_s=step_s)
-                await query.take(late, text, round_, store, settled_s)
+                # What a subquery is blind to is asked instant by instant: first, since it stays.
+                blind_s = min(settled_s, max(at_s, now_s - late_s))
+                for instant_s in _grid(blind_s, settled_s, step_s):
+                    await query.take(late, query.filled(late), round_, store, instant_s)
+                if bucket_before(blind_s, step_s) * step_s > at_s:
+                    text = promql.over(query.filled(late), blind_s - at_s, step_s=step_s)
+                    await query.take(late, text, round_, store, blind_s)
             await query.take(these, query.filled(these), round_, store, now_s)
             self._read_s.update({(query.name, user.key): settled_s for user in these})
 
@@ -133,6 +140,12 @@ class ArrivalQueries:
             if newest_s > read_s and not is_next:
                 due.setdefault(read_s, []).append(user)
         return due
+
+
+def _grid(since_s: float, until_s: float, step_s: float) -> Iterator[float]:
+    """Yield the multiples of a step in ``(since, until]``."""
+    for number in range(bucket_before(since_s, step_s) + 1, bucket_before(until_s, step_s) + 1):
+        yield number * step_s
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

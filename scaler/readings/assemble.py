@@ -8,6 +8,7 @@ the window is the one that making all of it anew would give.
 
 import contextlib
 import dataclasses
+import logging
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from scaler.source import Workload
 from . import claims, cluster, dcgm, nodes
 from .attribution import Attribution, attribute, groups
 from .cluster import ClusterFacts
+from .copies import copying_labels
 from .engines.known import KnownEngines
 from .engines.profile import EngineProfile
 from .gateways.known import KnownGateways
@@ -36,6 +38,8 @@ from .series import Point, SeriesStore, Subject
 from .timing import Intervals, Lateness, Timing, bucket_before, bucket_of, newest_reported
 from .units import UnitsReader
 from .wanted import Exporter, Wanted
+
+logger = logging.getLogger("kvtide.readings")
 
 MOST_PODS = 4_000
 """Of one workload. A bucket of so many takes a fifth of a second to assemble, which others wait."""
@@ -107,6 +111,8 @@ class Assembly:
         self.store = SeriesStore(max_series=max_series)
         self.engines = KnownEngines(profiles, self.store)
         self.gateways = KnownGateways(gateways or {}, self.store, copies=copies)
+        self.copies: tuple[str, ...] = tuple(copies)
+        """Labels that tell copies of one series apart: stated ones, and those found."""
         self.intervals = Intervals(timing)
         self.lateness = Lateness()
         self.lengths = LengthBook()
@@ -203,7 +209,15 @@ class Assembly:
         self.lengths.settle(self._attribution.pods)
         self.gateways.settle(workloads)
         self.intervals.measure(self.store, wanted)
+        self._find_copies()
         self.store.next_round()  # what is assembled from here on has all of this round in it
+
+    def _find_copies(self) -> None:
+        stale_after_s = self.intervals.stale_after_s(Exporter.ENGINE)
+        found = copying_labels(self.store, self.pods, stale_after_s) - set(self.copies)
+        if found:
+            self.copies = self.gateways.copies = (*self.copies, *sorted(found))
+            logger.info("series are there twice, apart in %s: counted once", ", ".join(found))
 
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         """

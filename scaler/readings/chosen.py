@@ -80,9 +80,22 @@ class Chosen:
         return (self.targets if label == TARGET_INFO else self._spelt).read(labels)
 
     def increase(
-        self, label: str, metric: str, namespaces: Collection[str], *, seconds: float, stem: str
+        self,
+        label: str,
+        metric: str,
+        namespaces: Collection[str],
+        *,
+        seconds: float,
+        stem: str,
+        copies: Sequence[str] = (),
     ) -> tuple[str, str]:
-        """Return the query for a histogram's increase by stem, and its label of the namespace."""
+        """
+        Return the query for a histogram's increase by stem, and its label of the namespace.
+
+        Series that differ in ``copies`` alone are one. What is stored as a whole has no buckets to
+        tell apart.
+        """
+        classic = metric.endswith("_bucket")
         joined = label == TARGET_INFO
         by = _JOINED_NAMESPACE if joined else label
         pod = _JOINED_POD if joined else self._spelt.pod_beside(label)
@@ -91,8 +104,9 @@ class Chosen:
                 chosen,
                 seconds,
                 stem=Stem(pattern=stem, pod=pod),
-                by=(by, "stem", "le"),
-                copies=self._server.replica_labels,
+                by=(by, "stem", "le") if classic else (by, "stem"),
+                copies=tuple(dict.fromkeys((*self._server.replica_labels, *copies))),
+                of_copies="max" if classic else "avg",
                 joined=self.selectors((TARGET_INFO,), ())[0] if joined else None,
             )
             for chosen in self.within(label, (metric,), namespaces)

@@ -124,10 +124,9 @@ class LengthBook:
         )
 
     def _histogram(self, which: Which, stems: Iterable[Subject]) -> Histogram | None:
-        total: dict[float, float] = {}
-        for stem in stems:
-            for upper, count in self._buckets.get(which, {}).get(stem, {}).items():
-                total[upper] = total.get(upper, 0.0) + count
+        found = [self._buckets.get(which, {}).get(stem, {}) for stem in stems]
+        uppers = sorted(set().union(*found))
+        total = {upper: sum(_up_to(upper, buckets) for buckets in found) for upper in uppers}
         if not total.get(math.inf):
             return None  # nothing was served in the range
         return _alone(total)
@@ -135,6 +134,14 @@ class LengthBook:
 
 def _stems(pods: Iterable[Subject]) -> set[Subject]:
     return {(namespace, stem) for namespace, pod in pods if (stem := stem_of(pod)) is not None}
+
+
+def _up_to(upper: float, cumulative: Mapping[float, float]) -> float:
+    """Return the count up to a bound; a bound that a histogram does not tell adds nothing."""
+    known = cumulative.get(upper)
+    if known is not None:
+        return known
+    return max((count for own, count in cumulative.items() if own <= upper), default=0.0)
 
 
 def _alone(cumulative: Mapping[float, float]) -> Histogram:

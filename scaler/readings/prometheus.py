@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -23,7 +24,15 @@ from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
 
 from .credentials import Credentials
-from .replies import Row, TooManySeriesError, refusal_of, refuse_partial, rows_of
+from .dialect import Dialect, dialect_of
+from .replies import (
+    PartialAnswerError,
+    Row,
+    TooManySeriesError,
+    lacking,
+    refusal_of,
+    rows_of,
+)
 from .server_kind import ServerKind, kind_of
 
 Answer = TypeVar("Answer")
@@ -45,7 +54,8 @@ class PrometheusApi:
         self._server = server
         self._credentials = Credentials(server)
         self._session = _Session(server)
-        self._session = _Session(server)
+        self.dialect = Dialect()
+        """What is said to it beside the query, as far as it was found out which server it is."""
         self._client = PrometheusConnect(
             url=server.request_url,
             headers=dict(server.headers),
@@ -61,6 +71,11 @@ class PrometheusApi:
         self._threads = concurrent.futures.ThreadPoolExecutor(
             max_workers=_THREADS, thread_name_prefix="prometheus"
         )
+
+    async def identify(self) -> None:
+        """Find out what is to be said to the server; one that does not tell is a Prometheus."""
+        with contextlib.suppress(SourceError):
+            self.dialect = dialect_of(await self.kind())
 
     async def query(self, promql: str, at_s: float) -> list[Row]:
         """
@@ -133,9 +148,13 @@ class PrometheusApi:
 
     def _ask(self, promql: str, at_s: float) -> list[Row]:
         params = {"time": f"{at_s:.3f}", "timeout": f"{self._server.timeout_s:g}s"}
+        params.update((*self.dialect.params, *self._server.params))
         with self._telling():
-            result = self._client.custom_query(promql, {**params, **dict(self._server.params)})
-            return rows_of(result, most=self._server.max_series)
+            result = self._client.custom_query(promql, params)
+            rows = rows_of(result, most=self._server.max_series)
+            if why := self._session.lacking:
+                raise PartialAnswerError(why, rows)
+            return rows
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
@@ -151,10 +170,14 @@ class PrometheusApi:
 
     def _told(self, error: SourceError) -> SourceError:
         """Return an error with the server's address before what others said, without secrets."""
-        if isinstance(error, TooManySeriesError):
+        if isinstance(error, TooManySeriesError) and not error.of_the_server:
             return error
         said = " ".join(self._credentials.told(error.detail[:_CHUNK]).split())
         detail = f"{self._server.shown_url}: {said[:_LONGEST_TOLD]}"
+        if isinstance(error, PartialAnswerError):
+            return PartialAnswerError(detail, error.rows)
+        if isinstance(error, TooManySeriesError):
+            return TooManySeriesError(detail)
         return SourceError(error.kind, detail, of_the_query=error.of_the_query)
 
     def _late(self) -> SourceError:
@@ -172,9 +195,15 @@ class _Session(requests.Session):
     def __init__(self, server: PrometheusServer) -> None:
         super().__init__()
         self._limit_s = server.timeout_s
+        self._last = threading.local()
         self.verify = server.ca_file or not server.insecure_skip_verify
         if server.cert_file and server.key_file:
             self.cert = (server.cert_file, server.key_file)
+
+    @property
+    def lacking(self) -> str:
+        """Why this thread's last answer is not whole; empty: it is."""
+        return getattr(self._last, "lacking", "")
 
     def request(  # type: ignore[override]
         self,
@@ -191,7 +220,7 @@ class _Session(requests.Session):
         if response.status_code != requests.codes.ok:
             otherwise = response.headers.get("Location", response.reason or "")
             raise refusal_of(response.status_code, body, otherwise)
-        refuse_partial(body)
+        self._last.lacking = lacking(body)
         response.raw = io.BytesIO(body)  # what .json() reads
         return response
 

@@ -131,6 +131,7 @@ class PrometheusSource:
             lookback_s=lookback_s,
             step_s=self._assembly.intervals.interval_s(Exporter.ENGINE),
             delay_s=self._assembly.delay_s(now_s),
+            late_s=self._reader.dialect.subqueries_late_s,
         )
         self._note(round_)
         if not any(exporter is Exporter.ENGINE for exporter, _ in round_.answered):
@@ -328,7 +329,13 @@ class PrometheusSource:
         try:
             for which, metrics in self._assembly.engines.length_metrics(workloads):
                 await self._reader.read_lengths(
-                    which, metrics, namespaces, now_s, book=self._assembly.lengths, round_=round_
+                    which,
+                    metrics,
+                    namespaces,
+                    now_s,
+                    book=self._assembly.lengths,
+                    round_=round_,
+                    copies=self._assembly.copies,
                 )
         except SourceError as error:
             logger.warning("token lengths could not be read from %s: %s", self._url, error)

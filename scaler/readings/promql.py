@@ -66,17 +66,19 @@ def increase_by(
     stem: Stem,
     by: Sequence[str],
     copies: Sequence[str] = (),
+    of_copies: str = "max",
     joined: str | None = None,
 ) -> str:
     """
     Return the query for the increase of a histogram's buckets, added over pods of one stem.
 
-    The stem is called ``stem`` in ``by``. Series that differ only in ``copies`` are one; labels of
+    The stem is called ``stem`` in ``by``. Series that differ only in ``copies`` are one, by the
+    largest or, where there is no such thing, their mean (``of_copies``); labels of
     ``by`` and the pod that they lack are those of the series ``joined`` of their job and instance.
     """
     increase = f"increase({raw(chosen, seconds)})"
     if copies:
-        increase = f"max without ({','.join(copies)}) ({increase})"
+        increase = f"{of_copies} without ({','.join(copies)}) ({increase})"
     if joined is not None:
         increase = f"{increase} * on (job,instance) group_left({by[0]},{stem.pod}) {joined}"
     named = f'label_replace({increase},"stem","$1$2",{quoted(stem.pod)},{quoted(stem.pattern)})'

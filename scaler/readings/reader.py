@@ -16,20 +16,26 @@ from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
 
 from . import cluster, dcgm, promql
-from .asks import Ask, Plan
+from .asks import Ask, Plan, cut
 from .assemble import Assembly, Merged
 from .chosen import Chosen
+from .dialect import Dialect
 from .labels import TARGET_INFO
 from .lengths import LENGTHS_S, STEM, LengthBook, Which
 from .names import which_exist
+from .native import with_native
+from .partial import has_all
 from .prometheus import PrometheusApi
 from .promql import Matcher
-from .replies import Row, TooManySeriesError
+from .replies import PartialAnswerError, Row, TooManySeriesError
 from .series import Point
 from .server_kind import ServerKind
 from .wanted import Exporter
 
 logger = logging.getLogger("kvtide.prometheus")
+
+_LONGEST_PROBED = 3_000
+"""Letters of namespaces in a probe, which names them once per label that may bear them."""
 
 Place = tuple[Exporter, str]
 """An exporter in a namespace."""
@@ -100,6 +106,12 @@ class Reader:
         self._labels: dict[Exporter, tuple[str, ...]] = {}
         """Labels in which an exporter's rows name a namespace; none: there is no such exporter."""
         self._chosen = Chosen(server)
+        self._identified = False
+
+    @property
+    def dialect(self) -> Dialect:
+        """What is said to the server beside the query."""
+        return self._api.dialect
 
     def begin(self) -> Round:
         """Begin a round."""
@@ -130,20 +142,26 @@ class Reader:
         Raises:
             SourceError: the server did not answer.
         """
+        if not self._identified:
+            await self._api.identify()
+            self._identified = True
         for exporter, metrics in {Exporter.ENGINE: tuple(engines), **_PROBES}.items():
             joins = exporter is Exporter.ENGINE
-            found = await self._found_in(metrics, namespaces, now_s, joins=joins)
+            found = set[str]()
+            for some in cut(sorted(namespaces), letters=_LONGEST_PROBED):
+                found |= await self._found_in(metrics, some, now_s, joins=joins)
             if exporter is Exporter.ENGINE:
                 found.add(self._chosen.own_label)
             self._labels[exporter] = tuple(name for name in self._chosen.labels if name in found)
 
     async def _found_in(
-        self, metrics: Sequence[str], namespaces: Collection[str], now_s: float, *, joins: bool
+        self, metrics: Sequence[str], namespaces: Sequence[str], now_s: float, *, joins: bool
     ) -> set[str]:
         """
         Return the labels in which rows of any of the metrics name one of the namespaces.
 
-        ``joins``: and whether there is a metric beside them that does.
+        ``joins``: and whether there is a metric beside them that does. Half of the namespaces at a
+        time where that is too much for the server.
         """
 
         def query() -> str:
@@ -151,7 +169,13 @@ class Reader:
 
         try:
             rows = await self._api.query(query(), now_s)
+        except PartialAnswerError as error:
+            rows = error.rows  # what is there is there
         except SourceError as error:
+            if error.kind == "limit" and (middle := len(namespaces) // 2):
+                halves = (namespaces[:middle], namespaces[middle:])
+                found = [await self._found_in(metrics, h, now_s, joins=joins) for h in halves]
+                return set().union(*found)
             if not self._chosen.names.may_be_refused(error):
                 raise
             with self._chosen.names.asked_one_by_one():
@@ -220,31 +244,28 @@ class Reader:
         *,
         book: LengthBook,
         round_: Round,
+        copies: Sequence[str] = (),
     ) -> None:
         """
         Read histograms of lengths, added up over the pods of a stem; older names as alternatives.
 
+        Series that differ in ``copies`` alone are one.
+
         Raises:
             SourceError: there is no full answer.
         """
-        missing = set(namespaces)
-        for metric, label in itertools.product(metrics, self._labels[Exporter.ENGINE]):
-            rows = await self._lengths_in(label, metric, missing, now_s, round_)
-            book.put(which, rows)
-            missing -= {namespace for (namespace, _), _, _ in rows}
-            if not missing:
-                return
-
-    async def _lengths_in(
-        self, label: str, metric: str, namespaces: Collection[str], now_s: float, round_: Round
-    ) -> list[tuple[tuple[str, str], str, float]]:
-        """Return namespace and stem, bucket and count of rows that name a namespace in a label."""
-        query, by = self._chosen.increase(label, metric, namespaces, seconds=LENGTHS_S, stem=STEM)
-        return [
-            ((labels[by], labels["stem"]), labels["le"], points[-1][1])
-            for labels, points in (await round_.query(query, now_s) if query else ())
-            if points and {by, "stem", "le"} <= labels.keys()
-        ]
+        names = with_native(metrics) if self.dialect.native_histograms else metrics
+        for some in cut(sorted(namespaces)):
+            missing = set(some)
+            for metric, label in itertools.product(names, self._labels[Exporter.ENGINE]):
+                query = self._chosen.increase(
+                    label, metric, missing, seconds=LENGTHS_S, stem=STEM, copies=copies
+                )
+                rows = await _lengths_in(*query, now_s, round_)
+                book.put(which, rows)
+                missing -= {namespace for (namespace, _), _, _ in rows}
+                if not missing:
+                    break
 
     async def names_at(
         self,
@@ -311,7 +332,7 @@ class Reader:
         try:
             for label in self._labels_of(ask):
                 for text in await self._texts(ask, label, round_):
-                    rows = await round_.query(text, ask.at_s)
+                    rows = await _whole(ask, text, assembly, round_)
                     read = [(self._chosen.read(label, labels), points) for labels, points in rows]
                     await _merge(ask, read, assembly, plan)
         except TooManySeriesError:
@@ -333,6 +354,8 @@ class Reader:
     async def _texts(self, ask: Ask, label: str, round_: Round) -> list[str]:
         """Return the queries for an ask: one, or one per name that there is."""
         metrics, where = ask.wanted.metrics, ask.wanted.where
+        if self.dialect.native_histograms:
+            metrics = with_native(metrics)
         if ask.wanted.namespaced:
             chosen = self._chosen.within(label, metrics, ask.namespaces, where)
         else:
@@ -344,15 +367,44 @@ class Reader:
         return [promql.raw(one, ask.seconds) for one in chosen]
 
 
+async def _lengths_in(
+    query: str, by: str, now_s: float, round_: Round
+) -> list[tuple[tuple[str, str], str, float]]:
+    """Return namespace and stem, bucket and count of rows that name a namespace in ``by``."""
+    return [
+        ((labels[by], labels["stem"]), labels["le"], points[-1][1])
+        for labels, points in (await round_.query(query, now_s) if query else ())
+        if points and {by, "stem", "le"} <= labels.keys()
+    ]
+
+
 async def _merge(ask: Ask, rows: Sequence[Row], assembly: Assembly, plan: Plan) -> None:
     """Hand over the rows; note what came later than it was asked about before."""
     asked_s = plan.asked_s(ask)
     for number, (labels, points) in enumerate(rows, start=1):
-        merged = assembly.take(ask.wanted, labels, points) if "__name__" in labels else None
+        is_wanted = labels.get("__name__") in ask.wanted.metrics
+        merged = assembly.take(ask.wanted, labels, points) if is_wanted else None
         if merged is not None and merged.before_s is not None and not ask.wanted.once_a_minute:
             _note_late(ask, points, merged, asked_s, assembly=assembly, plan=plan)
         if number % _ROWS_AT_A_TIME == 0:
             await asyncio.sleep(0)
+
+
+async def _whole(ask: Ask, text: str, assembly: Assembly, round_: Round) -> Sequence[Row]:
+    """
+    Ask; take an answer that calls itself incomplete where it has all that is known.
+
+    Raises:
+        SourceError: there is no full answer.
+    """
+    try:
+        return await round_.query(text, ask.at_s)
+    except PartialAnswerError as error:
+        slack_s = assembly.intervals.stale_after_s(ask.wanted.exporter)
+        is_whole = has_all(ask, error.rows, assembly.store, copies=assembly.copies, slack_s=slack_s)
+        if not is_whole:
+            raise
+        return error.rows
 
 
 def _note_late(

@@ -7,11 +7,12 @@ numbers, or a SourceError of one line.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scaler.errors import SourceError
 
+from . import native
 from .series import Point
 
 Row = tuple[Mapping[str, str], Sequence[Point]]
@@ -22,11 +23,44 @@ _REFUSED = (400, 413, 422)
 """What Prometheus and those like it answer to a query that is wrong, too long or too much."""
 
 
+_TOO_MUCH = (
+    "too many samples",  # Prometheus: --query.max-samples
+    "-search.maxsamplesper",  # VictoriaMetrics
+    "not enough memory for processing",
+    "err-mimir-max-",
+    "hit the max number of chunks",  # Cortex
+    "hit the aggregated",
+    "exceeded chunks limit",  # store gateways of Thanos, Cortex and Mimir
+    "exceeded samples limit",
+)
+"""What servers say, in small letters, where a query would touch more than they may load."""
+
+_TOO_MANY_SERIES = (
+    "number of matching timeseries exceeds",  # VictoriaMetrics: -search.maxUniqueTimeseries
+    "too long query",  # VictoriaMetrics: -search.maxQueryLen
+    "err-mimir-max-series-per-query",
+    "hit the max number of series",  # Cortex
+    "exceeded series limit",
+)
+"""The same of what is not less in a shorter time."""
+
+
 class TooManySeriesError(SourceError):
     """A reply of kind ``limit`` that asking about less time would not make smaller."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, of_the_server: bool = False) -> None:
         super().__init__("limit", detail, of_the_query=True)
+        self.of_the_server = of_the_server
+        """The limit is the server's, and the detail its words."""
+
+
+class PartialAnswerError(SourceError):
+    """An answer, of kind ``partial``, that says it may lack some of what was asked for."""
+
+    def __init__(self, detail: str, rows: list[Row]) -> None:
+        super().__init__("partial", detail)
+        self.rows = rows
+        """What it does have."""
 
 
 def rows_of(result: object, *, most: int) -> list[Row]:
@@ -43,7 +77,7 @@ def rows_of(result: object, *, most: int) -> list[Row]:
         raise _odd(f"its result is {_kind(result)}, not a list")
     if len(result) > most:
         raise TooManySeriesError(f"{len(result)} series, more than maxSeries ({most})")
-    return [_row(number, one) for number, one in enumerate(result, start=1)]
+    return [row for number, one in enumerate(result, start=1) for row in _rows(number, one)]
 
 
 def refusal_of(status: int, body: bytes, otherwise: str) -> SourceError:
@@ -52,38 +86,48 @@ def refusal_of(status: int, body: bytes, otherwise: str) -> SourceError:
         said = str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError, RecursionError):
         said = otherwise
-    # Prometheus refuses with 422 what would load more than --query.max-samples.
-    kind = "limit" if "too many samples" in said else "http"
-    refused = kind == "limit" or status in _REFUSED
-    return SourceError(kind, f"answered {status}: {said}", of_the_query=refused)
+    detail, lower = f"answered {status}: {said}", said.lower()
+    if any(words in lower for words in _TOO_MANY_SERIES):
+        return TooManySeriesError(detail, of_the_server=True)
+    if any(words in lower for words in _TOO_MUCH):
+        return SourceError("limit", detail, of_the_query=True)
+    return SourceError("http", detail, of_the_query=status in _REFUSED)
 
 
-def refuse_partial(body: bytes) -> None:
-    """Raise if an answer has warnings: Thanos and others answer so when a store is missing."""
-    if b'"warnings"' not in body:
-        return
+def lacking(body: bytes) -> str:
+    """
+    Return what an answer says of what it lacks; empty: nothing.
+
+    Thanos and others warn so when a store is missing; a cluster of VictoriaMetrics has a field.
+    """
+    if b'"warnings"' not in body and b'"isPartial":true' not in body:
+        return ""
     try:
-        warnings = json.loads(body).get("warnings")
+        told = json.loads(body)
+        warnings = told.get("warnings") or (told.get("isPartial") and "isPartial is true")
     except (ValueError, AttributeError, RecursionError):
-        return  # no Prometheus' format at all, which the client finds out
-    if warnings:
-        raise SourceError("partial", f"the answer is incomplete: {warnings}")
+        return ""  # no Prometheus' format at all, which the client finds out
+    return f"the answer is incomplete: {warnings}" if warnings else ""
 
 
-def _row(number: int, one: object) -> Row:
+def _rows(number: int, one: object) -> Iterator[Row]:
+    """Yield what a row tells: itself, or the classic series of a native histogram."""
     if not isinstance(one, dict):
         raise _odd(f"row {number} is {_kind(one)}, not labels with values")
     labels = one.get("metric")
     if not isinstance(labels, dict) or not all(isinstance(text, str) for text in labels.values()):
         raise _odd(f"row {number} has no metric whose labels are texts")
-    written: Any = one["values"] if "values" in one else [one.get("value")]
     try:
-        points = [(float(at_s), float(value)) for at_s, value in written]
-    except (TypeError, ValueError, OverflowError):
+        told = list(native.classic(labels, one)) if native.is_native(one) else []
+        if "values" in one or not told:
+            written: Any = one["values"] if "values" in one else [one.get("value")]
+            told.append((labels, [(float(at_s), float(value)) for at_s, value in written]))
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError, AttributeError):
         raise _odd(f"row {number} has values that are no pairs of time and number") from None
-    if not all(math.isfinite(at_s) for at_s, _ in points):
-        raise _odd(f"row {number} has a time that is no number")
-    return labels, [point for point in points if math.isfinite(point[1])]
+    for of, points in told:
+        if not all(math.isfinite(at_s) for at_s, _ in points):
+            raise _odd(f"row {number} has a time that is no number")
+        yield of, [point for point in points if math.isfinite(point[1])]
 
 
 def _odd(what: str) -> SourceError:

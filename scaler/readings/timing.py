@@ -131,7 +131,8 @@ def newest_reported(
 
     A bucket that is read before all of its scrapes are in holds the counts of the one before, as if
     nothing had happened in it. One that is over for ``delay_s`` is taken as it is: who has not
-    reported by then has not been scraped.
+    reported by then has not been scraped. Where nobody has, it is the one that now is in: silence
+    is told as soon as readings stand no longer.
 
     Args:
         reports: scrape intervals, and series that are scraped so often. Nobody waits for one that
@@ -151,6 +152,9 @@ def newest_reported(
         if (last := bisect.bisect_right(track.times, now_s) - 1) >= 0
     ]
     newest = max((bucket for bucket, _ in known), default=over)
+    if newest < over:
+        # In a whole bucket nobody reported: there is nobody to wait for.
+        return bucket_of(now_s - delay_s, interval_s)
     awaited = (bucket for bucket, again in known if again and bucket >= newest - 1)
     return max(over, min(awaited, default=newest))
 

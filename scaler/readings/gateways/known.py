@@ -20,6 +20,9 @@ NOWHERE: Subject = ("", "")
 _Chosen = tuple[Workload, str, tuple[tuple[str, str], ...]]
 """A workload, a metric, and the patterns of its rows."""
 
+_LONGEST_PATTERNS = 8_000
+"""Letters of patterns in one query: VictoriaMetrics refuses one of more than 16 KiB."""
+
 ARRIVALS = "arrivals of "
 """Series of named queries are called so, with the query's name behind."""
 
@@ -46,7 +49,8 @@ class KnownGateways:
         """Know some gateways; ``copies`` are labels that tell copies of one series apart."""
         self._profiles = profiles
         self._store = store
-        self._copies = copies
+        self.copies = copies
+        """Labels that tell copies of one series apart."""
         self._rows: dict[_Chosen, tuple[int, list[Track]]] = {}
 
     def wanted(self, workloads: Collection[Workload]) -> Iterator[Wanted]:
@@ -55,12 +59,12 @@ class KnownGateways:
             users = [workload for workload in workloads if workload.gateway == name]
             if not users:
                 continue
-            where = _matchers(any_of([rows_of(profile, one) for one in users]))
-            for reading in profile.readings:
-                yield _wanted(reading.metrics, where)
+            for where in _matchers([rows_of(profile, one) for one in users]):
+                for reading in profile.readings:
+                    yield _wanted(reading.metrics, where)
             for sign in profile.signs:
-                alive = any_of([rows_of_sign(sign, profile, one) for one in users])
-                yield _wanted(sign.reading.metrics, _matchers(alive))
+                for alive in _matchers([rows_of_sign(sign, profile, one) for one in users]):
+                    yield _wanted(sign.reading.metrics, alive)
         if servers := sorted(self._servers(workloads)):
             yield _wanted(("up",), (("instance", "=~", any_text(servers)),))
 
@@ -184,7 +188,7 @@ class KnownGateways:
                 and all(track.labels.get(name) == text for name, text in rows.match)
             ]
             if found:
-                return total(reading, found, self._copies)
+                return total(reading, found, self.copies)
         return None
 
     def _arrivals(self, workload: Workload) -> Iterator[Track]:
@@ -269,5 +273,16 @@ def _wanted(metrics: tuple[str, ...], where: tuple[Matcher, ...]) -> Wanted:
     )
 
 
-def _matchers(patterns: Mapping[str, str]) -> tuple[Matcher, ...]:
-    return tuple((label, "=~", pattern) for label, pattern in sorted(patterns.items()))
+def _matchers(selections: Sequence[Mapping[str, str]]) -> Iterator[tuple[Matcher, ...]]:
+    """Yield the matchers of the rows of several workloads, as many at a time as a query holds."""
+    distinct = {tuple(sorted(one.items())): one for one in selections}
+    part: list[Mapping[str, str]] = []
+    letters = 0
+    for one in distinct.values():
+        length = sum(map(len, one.values()))
+        if part and letters + length > _LONGEST_PATTERNS:
+            yield tuple((label, "=~", pattern) for label, pattern in sorted(any_of(part).items()))
+            part, letters = [], 0
+        part.append(one)
+        letters += length
+    yield tuple((label, "=~", pattern) for label, pattern in sorted(any_of(part).items()))

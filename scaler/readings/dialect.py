@@ -1,0 +1,37 @@
+"""
+What has to be said to a server beside the query, by the kind of server that it is.
+
+VictoriaMetrics answers instant queries, subqueries and ``last_over_time`` as of 30 s ago
+(``-search.latencyOffset``) under the time that was asked for; raw ranges are as new as can be.
+``nocache`` lifts that for what is no subquery, ``latency_offset`` where it is known as a parameter
+for everything (1.150; 1.79.5 takes no notice of it). A parameter that a server does not know it
+leaves alone.
+"""
+
+import dataclasses
+
+from .server_kind import VICTORIA_METRICS, ServerKind
+
+_VICTORIA_LATE_S = 35.0
+"""The offset and a scrape: a subquery repeats for the time since what was before."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What a kind of server needs."""
+
+    params: tuple[tuple[str, str], ...] = ()
+    """Sent with every query."""
+    subqueries_late_s: float = 0.0
+    """A subquery knows nothing of so many last seconds."""
+    native_histograms: bool = False
+    """Histograms may be stored as a whole, instead of as series of their buckets."""
+
+
+def dialect_of(kind: ServerKind) -> Dialect:
+    """Return what a kind of server needs; one that says nothing is asked as Prometheus 2 is."""
+    if kind.name == VICTORIA_METRICS:
+        params = (("latency_offset", "1ms"), ("nocache", "1"))
+        return Dialect(params=params, subqueries_late_s=_VICTORIA_LATE_S)
+    is_old = kind.name == "Prometheus" and str(kind.version).startswith(("1.", "2."))
+    return Dialect(native_histograms=kind.version is not None and not is_old)
