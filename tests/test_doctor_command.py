@@ -159,3 +159,14 @@ async def test_a_server_that_does_not_answer_is_told(tmp_path):
     status, out = await run(Nobody, tmp_path)
     assert status == 1
     assert "refused" in out
+
+
+async def test_a_server_that_tells_neither_kind_nor_time_is_read_all_the_same(fake, tmp_path):
+    scraped(fake, load)
+    fake.build, fake.tells_time = None, False
+    fake.exact_names = True
+    status, out = await run(fake, tmp_path)
+    assert status == 0
+    assert "is       unknown" in out
+    assert "clock    not told" in out
+    assert "asked one by one: it takes exact ones only" in out

@@ -49,8 +49,8 @@ class ServerFacts:
     """What is known of a server."""
 
     kind: ServerKind
-    clock_ahead_s: float
-    """Of whoever asked."""
+    clock_ahead_s: float | None
+    """Of whoever asked; None: it does not tell."""
     exact_names: bool
     """It refuses several names in one selector."""
     has_cluster: bool

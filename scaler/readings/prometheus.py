@@ -43,6 +43,8 @@ MOST_BYTES = 10_000_000
 _THREADS = 32
 """More than anybody asks at once: a thread whose caller gave up is busy until its own limit."""
 _CHUNK = 65_536
+_NO_PAGE = ("http", "format")
+"""Kinds of error that a page which a server does not have is told by."""
 _LONGEST_TOLD = 300
 """Characters of what others said."""
 
@@ -98,28 +100,31 @@ class PrometheusApi:
         try:
             return kind_of(await self._in_thread(self._get, "/api/v1/status/buildinfo"))
         except SourceError as error:
-            if error.kind not in ("http", "format"):
+            if error.kind not in _NO_PAGE:
                 raise
             return ServerKind()
 
-    async def skew_s(self, clock: Callable[[], float]) -> float:
+    async def skew_s(self, clock: Callable[[], float]) -> float | None:
         """
-        Return how far the server's clock is ahead of ``clock``, by one question (seconds).
+        Return how far the server's clock is ahead of ``clock`` (seconds); None: it does not tell.
 
         Raises:
-            SourceError: it did not answer.
+            SourceError: it did not answer at all.
         """
         asked_s = clock()
-        document = await self._in_thread(self._get, "/api/v1/query?query=time()")
-        answered_s = clock()
         try:
+            document = await self._in_thread(self._get, "/api/v1/query?query=time()")
             result = document["data"]["result"]
             # VictoriaMetrics answers with a vector of its own time, to the second, beside a value
             # that its latency offset makes 30 s older.
             now_s = float(result[0]["value"][0] if isinstance(result[0], dict) else result[1])
+        except SourceError as error:
+            if error.kind not in _NO_PAGE:
+                raise
+            return None
         except (KeyError, TypeError, ValueError, IndexError):
-            raise SourceError("format", f"{self._server.shown_url}: no time in time()") from None
-        return now_s - (asked_s + answered_s) / 2
+            return None
+        return now_s - (asked_s + clock()) / 2
 
     async def _in_thread(self, work: Callable[..., Answer], *arguments: object) -> Answer:
         loop = asyncio.get_running_loop()

@@ -121,9 +121,11 @@ class Reader:
         """Drop the connections."""
         self._api.close()
 
-    async def about_server(self, clock: Callable[[], float]) -> tuple[ServerKind, float]:
+    async def about_server(self, clock: Callable[[], float]) -> tuple[ServerKind, float | None]:
         """
-        Return which server this is, and how many seconds its clock is ahead of ``clock``.
+        Return which server this is, and by how many seconds its clock is ahead of ``clock``.
+
+        None: it does not tell its time.
 
         Raises:
             SourceError: it did not answer.

@@ -39,7 +39,9 @@ _NO_CLUSTER = "replicas, cold starts, bounds and GPUs per replica are the API's 
 _NO_GPUS = "gpu-memory and gpu-utilization abstain"
 
 
-def _clock(ahead_s: float) -> str:
+def _clock(ahead_s: float | None) -> str:
+    if ahead_s is None:
+        return "not told"
     if abs(ahead_s) < 1:
         return f"within {max(abs(ahead_s), 0.01):.2f} s of this one"
     where = "ahead of" if ahead_s > 0 else "behind"
@@ -102,6 +104,8 @@ def _is_late(found: Document, stale_after_s: float) -> bool:
 
 
 def _gateway(one: Document) -> str:
+    if one["gateway"] is None and one["arrival_query"] is not None:
+        return f"none is named; the query {one['arrival_query']} counts arrivals"
     if one["gateway"] is None:
         return "none is named: nothing would wake it from zero"
     there = [found for found in one["gateway"] if found["series"]]

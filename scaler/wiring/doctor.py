@@ -100,7 +100,7 @@ async def _server(
     return {
         "kind": facts.kind.name,
         "version": facts.kind.version,
-        "clock_ahead_s": round(facts.clock_ahead_s, 3),
+        "clock_ahead_s": None if facts.clock_ahead_s is None else round(facts.clock_ahead_s, 3),
         "exact_names": facts.exact_names,
         "kube_state_metrics": facts.has_cluster,
         "dcgm_exporter": facts.has_gpus,
@@ -141,6 +141,7 @@ def _object(
         "server": trigger.workload.prometheus,
         "target": f"{trigger.workload.kind}/{trigger.workload.name}",
         "gateway_name": trigger.workload.gateway,
+        "arrival_query": trigger.workload.arrival_query,
     }
     try:
         decision = decide(readings.subject(trigger), trigger.policy)

@@ -57,6 +57,8 @@ class FakePrometheus:
         self.warnings: list[str] = []
         self.build: dict[str, str] | None = None
         """What its page of build information says; None: it has none."""
+        self.tells_time = True
+        """Answers queries by GET, of which the only one is for its time."""
         self.exact_names = False
         """Refuses a matcher on ``__name__`` other than an exact one, as Google's does."""
         self.drips = False
@@ -86,6 +88,8 @@ class FakePrometheus:
             if self.build is None:
                 return web.json_response({"error": "no such page"}, status=404)
             return web.json_response({"status": "success", "data": self.build})
+        if not self.tells_time:
+            return web.json_response({"error": "no such page"}, status=404)
         now = [time.time(), str(time.time())]  # noqa: TID251 -- a server's own clock
         return web.json_response({"data": {"resultType": "scalar", "result": now}})
 
