@@ -106,7 +106,8 @@ def _now_or_then(
         if then.replicas == 0:
             break
         if then.replicas is not None:
-            return _held(now, then, window, policy) if _may_stand(then, sample, window) else now
+            age_s = window.asked_s - sample.at_s
+            return _held(now, then, age_s, policy) if _may_stand(then, sample, window) else now
     return now
 
 
@@ -133,8 +134,7 @@ def _may_stand(then: Decision, sample: Sample, window: Window) -> bool:
     return not any(before is not None and now is not None and now < before for before, now in pairs)
 
 
-def _held(now: Decision, then: Decision, window: Window, policy: InferencePolicy) -> Decision:
-    age_s = window.asked_s - then.at_s
+def _held(now: Decision, then: Decision, age_s: float, policy: InferencePolicy) -> Decision:
     detail = (
         f"{now.detail}; decided on the readings of {age_s:.0f} s ago, which stand for"
         f" {policy.hold_for_s:g} s (holdFor)"

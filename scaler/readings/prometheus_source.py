@@ -97,6 +97,7 @@ class PrometheusSource:
         self._pods: frozenset[Subject] = frozenset()
         self._failures: dict[Place, SourceError] = {}
         self._slowest_s = 0.0
+        self._refused = 0
         self._beside: asyncio.Task[None] | None = None
 
     async def refresh(
@@ -344,6 +345,11 @@ class PrometheusSource:
     def _note(self, round_: Round) -> None:
         """Remember what failed, and how slow it was; say what is news."""
         self._slowest_s = round_.slowest_s
+        refused = self._assembly.store.refused
+        if refused > self._refused:
+            count = refused - self._refused
+            logger.warning("%d samples of %s can be no readings: missing", count, self._url)
+        self._refused = refused
         for place in round_.asked:
             error = round_.failed.get(place)
             if error is None:

@@ -14,6 +14,7 @@ from scaler.decision.sample import Replica
 from . import dcgm
 from .engines.profile import COUNTERS, LIVE, EngineProfile
 from .life import Life
+from .plausible import within_unit
 from .readings import Bound, server_of
 from .series import SeriesStore, Subject, Track
 
@@ -94,7 +95,7 @@ class ReplicaReader:
         stale_after_s = self._staleness.engine_s
         awake = self._awake.at(at_s, stale_after_s) if self._awake else None
         gpus = self._gpus.at(at_s, self._staleness.gpu_s)
-        return Replica(name=self._name, sleeping=awake == 0, **engine, **gpus)
+        return Replica(name=self._name, sleeping=awake == 0, **within_unit({**engine, **gpus}))
 
     def _read(self, at_s: float) -> dict[str, float] | None:
         """Return the engine's fields; none while one of its servers is silent."""

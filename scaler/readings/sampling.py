@@ -25,6 +25,9 @@ from .wanted import Exporter, Wanted
 
 UP = Wanted(metrics=("up",), exporter=Exporter.ENGINE)
 
+YOUNG_SCRAPES = 2
+"""Scrapes of the engines within which a ready replica may have had none yet."""
+
 
 class Sampler:
     """Makes the samples of one workload with these pods, by the series that there are of them."""
@@ -105,6 +108,7 @@ class Sampler:
             at_s=at_s,
             stale_after_s=self._intervals.stale_after_s(Exporter.CLUSTER),
         )
+        scale = self._young_as_loading(scale, replicas, at_s)
         before_it = self._gateways.at(
             self._workload,
             at_s=at_s,
@@ -126,6 +130,33 @@ class Sampler:
             gateway_waiting=before_it.gateway_waiting,
             arrivals_total=before_it.arrivals_total,
             targets_up=self._targets_up(at_s, is_watched=before_it != AtGateway()),
+        )
+
+    def _young_as_loading(
+        self, scale: cluster.Scale, replicas: Sequence[Replica], at_s: float
+    ) -> cluster.Scale:
+        """
+        Count as loading what became ready within two scrapes and does not report yet.
+
+        Its first scrape may still be to come: it is not a replica whose readings are missing.
+        """
+        speaking = sum(one.requests_running is not None and not one.sleeping for one in replicas)
+        silent = (scale.ready_replicas or 0) - speaking
+        if silent <= 0:
+            return scale
+        then = self._cluster.at(
+            self._workload,
+            self._pods,
+            at_s=at_s - YOUNG_SCRAPES * self._intervals.interval_s(Exporter.ENGINE),
+            stale_after_s=self._intervals.stale_after_s(Exporter.CLUSTER),
+        )
+        if then.ready_replicas is None:
+            return scale
+        young = min(silent, max(0, (scale.ready_replicas or 0) - then.ready_replicas))
+        return dataclasses.replace(
+            scale,
+            ready_replicas=(scale.ready_replicas or 0) - young,
+            loading_replicas=(scale.loading_replicas or 0) + young,
         )
 
     def _counted(self, found: AtGateway) -> float | None:

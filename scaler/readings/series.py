@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scaler.errors import SourceError
 
+from .plausible import is_reading
+
 Labels = tuple[tuple[str, str], ...]
 """Label pairs in order of name."""
 
@@ -54,7 +56,7 @@ class Track:
         """
         earliest = math.inf
         for at_s, value in points:
-            if not math.isfinite(value):
+            if not is_reading(value):
                 continue
             if not self.times or at_s > self.times[-1]:
                 self.times.append(at_s)
@@ -119,6 +121,8 @@ class SeriesStore:
 
     def __init__(self, *, max_series: int = 500_000) -> None:
         self.lock = threading.RLock()
+        self.refused = 0
+        """Points that were no readings: beyond what any unit allows."""
         self._max_series = max_series
         self._count = 0
         self._round = 0
@@ -161,6 +165,7 @@ class SeriesStore:
                 track = rows[key] = Track(labels, subject)
                 self._resize(metric, subject, 1)
             before_s = track.times[-1] if track.times else None
+            self.refused += sum(not is_reading(value) for _, value in points)
             earliest = track.merge(points)
             if earliest < math.inf:
                 self.mark_changed(subject, earliest)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.readings.plausible import MOST_AT_GATEWAY, at_most
 from scaler.readings.promql import Matcher, any_text
 from scaler.readings.readings import Reading
 from scaler.readings.series import SeriesStore, Subject, Track
@@ -93,8 +94,8 @@ class KnownGateways:
         if came is None and self._is_unborn(workload, at_s, stale_after_s):
             came = 0.0
         return AtGateway(
-            gateway_in_flight=value("in_flight", profile.in_flight),
-            gateway_waiting=value("waiting", profile.waiting),
+            gateway_in_flight=at_most(value("in_flight", profile.in_flight), MOST_AT_GATEWAY),
+            gateway_waiting=at_most(value("waiting", profile.waiting), MOST_AT_GATEWAY),
             arrivals_total=came if counted is None else counted,
         )
 
