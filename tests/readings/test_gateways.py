@@ -4,6 +4,8 @@ import dataclasses
 import pathlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scaler.configuration import Configuration, PrometheusServer
 from scaler.decision.decide import decide
@@ -555,3 +557,24 @@ async def test_whether_a_gateway_was_up_is_asked_once_its_counter_is_born():
         earlier, later = source.window(one, 60.0, NOW_S).samples[-2:]
         await source.close()
     assert (earlier.arrivals_total, later.arrivals_total) == (0, 3)
+
+
+LABELLED = st.dictionaries(
+    st.sampled_from(["user", "status", "model", "route"]), st.sampled_from("abc"), max_size=3
+)
+
+
+@given(
+    st.lists(st.tuples(LABELLED, st.integers(0, 9)), min_size=1, unique_by=lambda one: str(one[0])),
+    st.sampled_from(["job", "endpoint", "prometheus_replica", "region"]),
+    st.integers(1, 3),
+)
+def test_copies_never_change_a_total_and_rows_of_a_scrape_always_add_up(rows, label, copies):
+    target = {"namespace": "serve", "pod": "gateway-0"}
+    found = [
+        (Track({**target, **labels, label: str(copy)}), float(value))
+        for copy in range(copies)
+        for labels, value in rows
+    ]
+    reading = Reading(rows=(Rows(metric="came"),))
+    assert total(reading, found, copies=("region",)) == sum(value for _, value in rows)
