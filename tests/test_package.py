@@ -4,9 +4,13 @@ import pathlib
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 
 import pytest
+import yaml
+
+from scaler.settings import RUNBOOKS
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -45,3 +49,15 @@ def test_a_wheel_holds_every_file_of_the_package_and_the_command(build, tmp_path
     }
     assert {name for name in held if name.startswith("scaler/")} == files
     assert "kvtide = scaler.cli:main" in commands
+
+
+def test_the_repository_is_named_alike_wherever_it_is_named():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert project["urls"]["Runbooks"] == RUNBOOKS
+    assert RUNBOOKS.startswith(project["urls"]["Repository"])
+    for chart in (ROOT / "charts").glob("*/Chart.yaml"):
+        assert (
+            yaml.safe_load(chart.read_text(encoding="utf-8"))["home"]
+            == project["urls"]["Repository"]
+        )

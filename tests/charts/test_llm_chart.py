@@ -459,7 +459,7 @@ class TestNamespaces:
 class TestValues:
     def test_batch_work_must_be_stated_or_left_out(self):
         with pytest.raises(RefusedError, match=r"training\.image"):
-            rendered(CHART)
+            rendered(CHART, "--set=training.image.repository=")
         without = rendered(CHART, "--set=training.enabled=false")
         assert [one["metadata"]["name"] for one in of_kind(without, "Deployment")] == ["chat"]
 
@@ -487,3 +487,16 @@ class TestValues:
         assert (CHARTS / CHART / "README.md").read_text() == readme.rendered(CHART), (
             "run: make generate"
         )
+
+
+def test_without_a_word_on_the_work_a_stand_in_borrows():
+    job = only(rendered(CHART), "Job")["spec"]["template"]["spec"]["containers"][0]
+
+    assert job["image"] == "busybox:1.37"
+    assert "trap" in job["command"][-1]
+
+
+def test_what_is_shipped_is_what_helm_calls_well_formed():
+    linted = helm("lint", str(CHARTS / CHART), str(CHARTS / "kvtide"))
+
+    assert "2 chart(s) linted, 0 chart(s) failed" in linted
