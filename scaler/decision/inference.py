@@ -339,6 +339,8 @@ def _notes(basis: Basis) -> tuple[str, ...]:
             "The scale target is not known (neither kube-state-metrics nor the API): "
             "ready replicas are those with a live engine series."
         )
+    if basis.window.gateway_silent is not None:
+        notes.append(f"Nobody would tell of a request: {basis.window.gateway_silent}.")
     if basis.policy.forecast is not Forecast.OFF and basis.lead_time_s is None:
         notes.append("No cold start was seen and leadTime is not stated: the forecast rests.")
     if bounds(basis.window, basis.policy)[1] is None:

@@ -742,3 +742,12 @@ def test_a_replica_that_sleeps_is_told_from_one_that_is_silent():
     decision = decide(window(held), inference())
 
     assert "1 sleep: requests that they hold show in no gauge" in decision.steps[0].detail
+
+
+def test_a_gateway_that_says_nothing_is_noted_while_engines_are_busy():
+    busy = dataclasses.replace(steady(600, running=21, replicas=3), gateway_silent=SILENT)
+
+    decision = decide(busy, inference(**FAST))
+
+    assert decision.replicas == 3
+    assert f"Nobody would tell of a request: {SILENT}." in decision.notes
