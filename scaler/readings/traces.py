@@ -8,11 +8,14 @@ constant memory. A trace of rates holds no requests: whoever plays it samples th
 import csv
 import dataclasses
 import datetime as dt
+import errno
 import gzip
 import io
 import itertools
 import json
+import math
 import pathlib
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -23,6 +26,14 @@ _FORMATS = (
     "Timestamp, Request tokens, Response tokens; JSON lines with timestamp, input_length, "
     "output_length; or window_start_s with rate_rps or requests_per_min"
 )
+
+
+LONGEST_LINE = 1_000_000
+"""Characters of one row."""
+LATEST_S = 1e12
+"""Unix seconds, or seconds since the first request; later is no time."""
+MOST_TOKENS = 1e9
+"""Of one prompt or output."""
 
 
 class TraceRequest(NamedTuple):
@@ -163,16 +174,17 @@ def open_trace(path: pathlib.Path) -> Trace:
     """
 
     def rows() -> Iterator[Mapping[str, str]]:
-        with _text(path) as lines:
-            yield from _json_rows(path, lines) if _is_json(path) else csv.DictReader(lines)
+        try:
+            with _text(path) as text:
+                lines = _lines(path, text)
+                yield from _json_rows(path, lines) if _is_json(path) else csv.DictReader(lines)
+        except (OSError, UnicodeDecodeError, csv.Error, EOFError, zlib.error) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise ConfigurationError(
+                Problem(field=str(path), got=reason, allowed="a readable CSV or JSON-lines file")
+            ) from error
 
-    try:
-        first = next(rows(), None)
-    except (OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise ConfigurationError(
-            Problem(field=str(path), got=reason, allowed="a readable CSV or JSON-lines file")
-        ) from error
+    first = next(rows(), None)
     columns = frozenset(first or ())
     for known in _REQUEST_FORMATS:
         if known.columns <= columns:
@@ -183,7 +195,22 @@ def open_trace(path: pathlib.Path) -> Trace:
     raise ConfigurationError(Problem(field=str(path), got=got, allowed=f"columns {_FORMATS}"))
 
 
+def _lines(path: pathlib.Path, text: io.TextIOBase) -> Iterator[str]:
+    """Yield lines of a length that a request may have: a zipped one may unfold to gigabytes."""
+    for number in itertools.count(1):
+        line = text.readline(LONGEST_LINE)
+        if not line:
+            return
+        if len(line) == LONGEST_LINE:
+            raise _wrong(
+                path, number, f"{line[:40].strip()}…", f"at most {LONGEST_LINE} characters"
+            )
+        yield line
+
+
 def _text(path: pathlib.Path) -> io.TextIOBase:
+    if not path.is_file() and path.exists():
+        raise OSError(errno.EINVAL, "no regular file")
     with path.open("rb") as start:
         zipped = start.read(2) == b"\x1f\x8b"
     if zipped:
@@ -200,8 +227,10 @@ def _json_rows(path: pathlib.Path, lines: Iterable[str]) -> Iterator[Mapping[str
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-        except ValueError:
-            raise _wrong(path, number, line[:40].strip(), "a JSON object") from None
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise _wrong(path, number, line[:40].strip(), "a JSON object")
         yield {key: str(value) for key, value in row.items() if not isinstance(value, list)}
 
 
@@ -209,14 +238,14 @@ def _read(
     path: pathlib.Path, number: int, row: Mapping[str, str], known: _RequestFormat
 ) -> tuple[float, int, int]:
     try:
-        return (
-            known.seconds(row[known.time]),
-            int(float(row[known.prompt])),
-            int(float(row[known.output])),
-        )
-    except (ValueError, TypeError, KeyError):
-        got = ", ".join(f"{name}={row.get(name)!r}" for name in sorted(known.columns))
-        raise _wrong(path, number, got, "a time and two counts of tokens") from None
+        at_s = known.seconds(row[known.time])
+        prompt, output = float(row[known.prompt]), float(row[known.output])
+        if abs(at_s) < LATEST_S and max(abs(prompt), abs(output)) < MOST_TOKENS:
+            return at_s, int(prompt), int(output)
+    except (ValueError, TypeError, KeyError, OverflowError):
+        pass
+    got = ", ".join(f"{name}={str(row.get(name))[:40]!r}" for name in sorted(known.columns))
+    raise _wrong(path, number, got, "a time and two counts of tokens")
 
 
 def _number(path: pathlib.Path, number: int, row: Mapping[str, str], column: str) -> float | None:
@@ -224,9 +253,12 @@ def _number(path: pathlib.Path, number: int, row: Mapping[str, str], column: str
     if not text:
         return None
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise _wrong(path, number, f"{column}={text!r}", "a number, or nothing") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise _wrong(path, number, f"{column}={text[:40]!r}", "a number, or nothing")
+    return value
 
 
 def _wrong(path: pathlib.Path, number: int, got: str, allowed: str) -> ConfigurationError:

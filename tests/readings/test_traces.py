@@ -2,6 +2,8 @@
 
 import gzip
 import itertools
+import os
+import re
 
 import pytest
 
@@ -136,3 +138,58 @@ def test_the_shared_rate_traces_read_in_full(name):
     found = list(open_trace(shared_data("traces", name)).rates())
     assert all(rate.end_s - rate.start_s == 600 for rate in found)
     assert len(found) > 900
+
+
+HEAD = "arrival_s,prompt_tokens,output_tokens\n"
+MOONCAKE = '{"timestamp": 1, "input_length": 1, "output_length": 1}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param(HEAD + "0,1,1\nnan,1,1\n", "row 2: got arrival_s='nan'", id="no time"),
+        pytest.param(HEAD + "0,1,1\ninf,1,1\n", "row 2: got arrival_s='inf'", id="no end"),
+        pytest.param(HEAD + "0,inf,1\n", "prompt_tokens='inf'", id="tokens without end"),
+        pytest.param(HEAD + "0,1e300,1\n", "prompt_tokens='1e300'", id="more than there are"),
+        pytest.param(HEAD + f"0,{'9' * 5000},1\n", "row 1: got arrival_s='0'", id="a long number"),
+        pytest.param("window_start_s,rate_rps\n0,1\n60,nan\n", "rate_rps='nan'", id="no rate"),
+        pytest.param(
+            "window_start_s,rate_rps\n0,-inf\n60,1\n", "rate_rps='-inf'", id="no end of rate"
+        ),
+        pytest.param(MOONCAKE + "[1]\n", "row 2: got [1]", id="a line of another kind"),
+        pytest.param("{" + '"a":[' * 50_000, "row 1: got {", id="deeper than a stack"),
+        pytest.param(HEAD + '0,"' + "x" * 200_000, "field larger than", id="a quote never closed"),
+    ],
+)
+def test_numbers_that_are_none_and_rows_that_are_none_are_told(tmp_path, text, says):
+    path = tmp_path / "trace"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(says)):
+        read_all(open_trace(path))
+
+
+def read_all(trace):
+    return list(trace.rates() if trace.is_rates else trace.requests())
+
+
+def test_a_zipped_line_that_unfolds_without_end_is_not_unfolded(tmp_path):
+    path = tmp_path / "trace.gz"
+    path.write_bytes(gzip.compress(HEAD.encode() + b"0" * 50_000_000))
+    with pytest.raises(ConfigurationError, match="row 2: got 0+…; allowed: at most 1000000 char"):
+        read_all(open_trace(path))
+
+
+def test_half_a_zipped_trace_says_so(tmp_path):
+    path = tmp_path / "trace.gz"
+    whole = gzip.compress(
+        "".join([HEAD, *(f"{at},1,{at % 7}\n" for at in range(100_000))]).encode()
+    )
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ConfigurationError, match=r"trace.gz: got Compressed file ended"):
+        read_all(open_trace(path))
+
+
+def test_a_pipe_is_no_trace(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="pipe: got no regular file"):
+        open_trace(tmp_path / "pipe")
