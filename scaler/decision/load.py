@@ -26,6 +26,7 @@ from .demand import Fill
 from .facts.bucket import reporting
 from .facts.columns import Array, Columns, Readings
 from .policy import InferencePolicy, Phase, SignalName
+from .reported import WORK, lacking, why_silent
 from .throughput import queued_completions_per_s
 from .window import Window
 
@@ -144,9 +145,7 @@ def _silent(window: Window) -> Abstention:
     if now.speaks:
         return Abstention(missing=True, why="the readings it needs are missing now")
     answering = reporting(window.latest)
-    asleep = sum(one.sleeping for one in window.latest.replicas)
-    slept = f", {asleep} sleep: requests that they hold show in no gauge" if asleep else ""
-    return Abstention(missing=True, why=f"{answering} of {ready} ready replicas report{slept}")
+    return Abstention(missing=True, why=why_silent(window.latest, answering))
 
 
 def _series(
@@ -287,6 +286,8 @@ def _work(reader: Reader) -> Series:
     law = work.learn(reader.earlier, reader.policy, reader.safe)
     if law is None:
         why = "its fit needs busy buckets of different load (steps, tokens) to tell the costs apart"
+        if lacks := lacking(reader.window, WORK):
+            why = f"the engine reports no {', no '.join(lacks)}, to which it is fitted"
         return _not_applicable(reader, name, target, why)
     loads = reader.filled(work.loads(reader.columns, law, reader.policy))
     detail = (
