@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from scaler.errors import ConfigurationError
 
-from .architecture import ModelArchitecture
+from .architecture import ModelArchitecture, StateCache
 from .kv_cache import Engine, GpuClass, KvCapacity, Serving
 from .planned import MemoryTerms, Planned, RequestLengths, plan
 
@@ -22,6 +22,8 @@ FRACTION_FLAGS = {
 MOST_UTILIZATION = 0.95
 OFTEN_EIGHT_BIT = ("nvfp4", "fp8")
 """Formats whose checkpoints often declare an 8-bit KV cache."""
+WIDE_BYTES = 4
+"""Of a recurrent state's element in 32 bits."""
 SHOWN_TOKENS = (1_024, 4_096, 16_384, 65_536, 262_144)
 
 
@@ -85,6 +87,20 @@ def if_declared(planned: Planned) -> Planned | None:
         return None
     wider = dataclasses.replace(serving, kv_dtype="fp8")
     return _planned(model, wider, planned.terms, planned.lengths)
+
+
+def if_narrow(planned: Planned) -> Planned | None:
+    """
+    Return the plan with Mamba-2 states in 16 bits, where nobody says and a configuration means 32.
+
+    Nemotron's recipes start engines with 16-bit states, which no configuration tells.
+    """
+    states = [cache for cache in planned.architecture.caches if isinstance(cache, StateCache)]
+    wide = any(state.kind == "mamba2" and state.recurrent_bytes == WIDE_BYTES for state in states)
+    if not wide or planned.serving.state_dtype is not None:
+        return None
+    narrow = dataclasses.replace(planned.serving, state_dtype="float16")
+    return _planned(planned.architecture, narrow, planned.terms, planned.lengths)
 
 
 def alternatives(planned: Planned) -> tuple[Alternative, ...]:

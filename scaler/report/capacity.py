@@ -13,6 +13,7 @@ from scaler.capacity.alternatives import (
     LengthRow,
     alternatives,
     if_declared,
+    if_narrow,
     length_table,
 )
 from scaler.capacity.kv_cache import GIB, CapacityStep, Engine
@@ -166,12 +167,7 @@ def notes(planned: Planned) -> list[str]:
         )
     if serving.kv_dtype == "auto" and planned.architecture.kv_dtype is not None:
         found.append(f"auto means {capacity.kv_dtype}: the checkpoint declares it")
-    if (declared := if_declared(planned)) is not None:
-        found.append(
-            f"a name is no proof of the cache's type: {capacity.kv_dtype} is assumed; if the "
-            "checkpoint's hf_quant_config.json or config.json declares fp8 (kv_cache_quant_algo, "
-            f"kv_cache_scheme), state --kv-cache-dtype fp8: {_certain(declared)}"
-        )
+    found += _if_otherwise(planned)
     if planned.lengths is None:
         found.append(
             "no lengths stated: how many requests fit depends on them; state --prompt-tokens and "
@@ -179,6 +175,24 @@ def notes(planned: Planned) -> list[str]:
         )
     if capacity.layout.constant_blocks:
         found.append("tokens are no measure of this model's cache: compare blocks")
+    return found
+
+
+def _if_otherwise(planned: Planned) -> list[str]:
+    """Return what holds if the checkpoint's files or the engine's flags say what is not told."""
+    found = []
+    if (declared := if_declared(planned)) is not None:
+        found.append(
+            f"a name is no proof of the cache's type: {planned.capacity.kv_dtype} is assumed; if "
+            "the checkpoint's hf_quant_config.json or config.json declares fp8 "
+            "(kv_cache_quant_algo, kv_cache_scheme), state --kv-cache-dtype fp8: "
+            + _certain(declared)
+        )
+    if (narrow := if_narrow(planned)) is not None:
+        found.append(
+            "states are taken in 32 bits, as the configuration says; if the engine is started with "
+            f"--mamba-ssm-cache-dtype float16, state it too: {_certain(narrow)}"
+        )
     return found
 
 

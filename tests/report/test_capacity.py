@@ -145,3 +145,12 @@ def test_unquantized_weights_are_called_so() -> None:
 
     assert "8.03 billion parameters, unquantized" in text
     assert "none" not in text
+
+
+def test_states_that_may_be_narrower_are_said_to() -> None:
+    asked = question(model="Nemotron-3-Nano-30B-A3B")
+    notes = capacity_json(planned_capacity(asked))["notes"]
+
+    assert any("--mamba-ssm-cache-dtype float16, state it too:" in note for note in notes)
+    stated = question(model="Nemotron-3-Nano-30B-A3B", mamba_ssm_cache_dtype="float32")
+    assert not any("32 bits" in note for note in capacity_json(planned_capacity(stated))["notes"])
