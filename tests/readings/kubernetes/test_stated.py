@@ -8,8 +8,9 @@ import pytest
 from scaler.decision.pool import Node, Units
 from scaler.decision.window import ScaleBounds
 from scaler.readings.assemble import Assembly
+from scaler.readings.attribution import Owner
 from scaler.readings.engines.profile import shipped_profiles
-from scaler.readings.kubernetes import objects
+from scaler.readings.kubernetes import claims, objects
 from scaler.readings.kubernetes.known import KnownCluster
 from scaler.readings.kubernetes.manifest import Refusal, key_of
 from scaler.readings.timing import Timing
@@ -211,3 +212,56 @@ def test_scaled_objects_that_name_this_scaler(metadata, named):
     known.scaled_objects.take({key: dataclasses.replace(one, triggers=(metadata,))})
     found = list(known.triggers_of({"kvtide:6000"}))
     assert found == ([("serve", "chat", metadata)] if named else [])
+
+
+DEVICES = {"devices": {"results": [
+    {"driver": "gpu.nvidia.com", "pool": "fake-0", "device": f"gpu-{number}", "request": "gpus"}
+    for number in range(3)
+]}}  # fmt: skip
+
+
+def by_claim(kind):
+    """Return an object whose pod asks for GPUs by claim and in no other way."""
+    changed = recorded(kind)
+    spec = changed["spec"] if kind == "Pod" else changed["spec"]["template"]["spec"]
+    for container in spec["containers"]:
+        container["resources"] = {}
+    spec["resourceClaims"] = [{"name": "gpus", "resourceClaimTemplateName": "three"}]
+    if kind == "Pod":
+        made = [{"name": "gpus", "resourceClaimName": "llm-gpus-x"}]
+        changed["status"]["resourceClaimStatuses"] = made
+    return changed
+
+
+def test_gpus_by_claim_are_what_the_api_says_was_allocated():
+    known = known_cluster(pods={("serve", POD): objects.pod(by_claim("Pod"))})
+    reserved = [{"resource": "pods", "name": POD, "uid": "1"}]
+    claim = {"spec": {}, "status": {"allocation": DEVICES, "reservedFor": reserved}}
+    known.claims.take({("serve", "llm-gpus-x"): claims.resource_claim(claim)})
+    listener = Listener(known)
+    listener.at(NOW_S)
+    for resource in ("nvidia.com/gpu", None):
+        units = listener.assembly.units(resource, CHAT, NOW_S)
+        assert units == Units(per_replica=3, in_use=3)
+
+
+def test_gpus_by_claim_of_a_workload_at_zero_are_what_the_template_asks_for():
+    known = known_cluster(pods={})
+    deployment = objects.counts(by_claim("Deployment"))
+    known.counts["Deployment"].take({("serve", "llm"): deployment})
+    listener = Listener(known)
+    listener.at(NOW_S)
+    assert listener.assembly.units(None, CHAT, NOW_S).per_replica is None
+    request = {"name": "a", "exactly": {"deviceClassName": "gpu.nvidia.com", "count": 3}}
+    template = {"spec": {"spec": {"devices": {"requests": [request]}}}}
+    known.claim_templates.take({("serve", "three"): claims.resource_claim_template(template)})
+    assert listener.assembly.units(None, CHAT, NOW_S) == Units(per_replica=3)
+
+
+def test_the_hpa_is_the_one_that_the_scaled_object_owns():
+    known = known_cluster()
+    owner = Owner(kind="ScaledObject", name="chat")
+    band = objects.Autoscaler(tolerance=0.05, owner=owner)
+    others = objects.Autoscaler(tolerance=0.3, owner=Owner(kind="ScaledObject", name="other"))
+    known.autoscalers.take({("serve", "keda-hpa-chat"): others, ("serve", "renamed"): band})
+    assert Listener(known).at(NOW_S).bounds.tolerance == 0.05
