@@ -16,7 +16,7 @@ POOL = {
 }
 
 
-def job(name):
+def job(name, late_s=2):
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -26,7 +26,7 @@ def job(name):
             "parallelism": 1,
             "backoffLimit": 1000,
             "template": {
-                "metadata": {"annotations": {"e2e/run-s": "100000", "e2e/term-s": "2"}},
+                "metadata": {"annotations": {"e2e/run-s": "100000", "e2e/term-s": str(late_s)}},
                 "spec": {
                     "restartPolicy": "Never",
                     "terminationGracePeriodSeconds": 30,
@@ -37,7 +37,7 @@ def job(name):
     }
 
 
-def reclaimable(name):
+def reclaimable(name, grace_s=10):
     return {
         "apiVersion": "kvtide.io/v1alpha1",
         "kind": "ReclaimableJob",
@@ -46,19 +46,19 @@ def reclaimable(name):
             "jobRef": {"apiVersion": "batch/v1", "kind": "Job", "name": name},
             "maxReplicas": 8,
             "resize": "InPlace",
-            "checkpointGracePeriodSeconds": 10,
+            "checkpointGracePeriodSeconds": grace_s,
         },
     }
 
 
-async def start(cluster):
-    """Install a service with a small load and a Job that may borrow what it leaves."""
+async def start(cluster, late_s=2):
+    """Install a service with a small load, and a Job whose pods take a while to end."""
     load = await cluster.serve("chat", replicas=1)
     load.running = 5
     await cluster.scale(
         "chat", metadata={"maxConcurrency": "10", "targetUtilization": "1"}, minReplicaCount=1
     )
-    await cluster.create(job("train"))
+    await cluster.create(job("train", late_s))
     await cluster.create(reclaimable("train"))
     target = {"apiVersion": "kvtide.io/v1alpha1", "kind": "ReclaimableJob", "name": "train"}
     await cluster.scale(
@@ -103,6 +103,37 @@ async def test_lends_reclaims_at_once_and_lends_again(cluster, follower, record_
     await cluster.until(told)
     load.running = 5
     record_property("lent_again_s", await cluster.until(suspended(cluster, wanted=False)))
+
+
+async def test_three_reclaims_in_a_row_of_pods_that_end_late(cluster, follower, record_property):
+    load = await start(cluster, late_s=25)
+    for number in (1, 2, 3):
+        load.running = 5
+        await cluster.until(workers(cluster, 8))
+        load.running = 90
+        await cluster.until(suspended(cluster, wanted=True))
+        record_property(f"freed_{number}_s", await cluster.until(workers(cluster, 0)))
+
+        async def told(n=number):
+            return len(await of_reason(cluster, "Reclaimed")) == n
+
+        await cluster.until(told)
+        last = await last_reclaim(cluster)
+        record_property(f"reclaim_{number}_s", last["seconds"])
+        assert last["startTime"] < last["freedTime"]
+        # The grace, and a look or two: the pods would have taken 25 s.
+        assert 10 <= last["seconds"] < 13
+        assert len(await of_reason(cluster, "Reclaiming")) == number
+
+
+async def last_reclaim(cluster):
+    found = await cluster.get("kvtide.io/v1alpha1", "ReclaimableJob", "train")
+    return (found.get("status") or {}).get("lastReclaim", {})
+
+
+async def of_reason(cluster, reason):
+    events = await cluster.stage.objects("events.k8s.io/v1", "Event")
+    return [one for one in events if one.get("reason") == reason]
 
 
 async def test_stays_suspended_in_the_band(cluster, follower):
