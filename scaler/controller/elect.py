@@ -25,8 +25,8 @@ from .seen import format_time
 logger = logging.getLogger("kvtide.controller")
 
 LEASE = "kvtide-controller"
-LEASE_S = 6.0
-RENEW_S = 4.0
+LEASE_S = 7.0
+RENEW_S = 5.0
 RETRY_S = 1.0
 ATTEMPT_S = 2.0
 """An attempt that takes longer has failed; half of what a leader may go without renewing."""

@@ -2,7 +2,7 @@
 The scaler's word on each ScaledObject, heard as it is said.
 
 One stream per ScaledObject. A stream that ends (the scaler drains, or its ten to fifteen minutes
-are over) is opened again at once; one that fails, after a pause that doubles up to half a minute.
+are over) is opened again at once; one that fails, after a pause that doubles up to three seconds.
 """
 
 import asyncio
@@ -20,7 +20,8 @@ from .seen import Word
 logger = logging.getLogger("kvtide.controller")
 
 LEAST_PAUSE_S = 0.5
-MOST_PAUSE_S = 30.0
+MOST_PAUSE_S = 3.0
+"""What is said meanwhile is heard so much later: a reclaim must not wait for a pause."""
 SILENCE_S = 15.0
 """Three heartbeats missed: the stream is dead, however alive its connection looks."""
 

@@ -19,6 +19,12 @@ from .fast.loop import FastPath, FastRules
 from .kube import Kube
 from .loop import Controller, Rules
 
+RECONNECT = (
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+)
+"""gRPC's own pause between two connections grows to two minutes; what is said waits for it."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -84,14 +90,14 @@ async def run(options: Options, outside: Outside) -> None:
 @contextlib.asynccontextmanager
 async def _channel(options: Options) -> AsyncIterator[grpc.aio.Channel]:
     if options.ca_file is None:
-        channel = grpc.aio.insecure_channel(options.scaler_address)
+        channel = grpc.aio.insecure_channel(options.scaler_address, options=RECONNECT)
     else:
         credentials = grpc.ssl_channel_credentials(
             root_certificates=_read("--ca-file", options.ca_file),
             private_key=_read("--key-file", options.key_file),
             certificate_chain=_read("--certificate-file", options.certificate_file),
         )
-        channel = grpc.aio.secure_channel(options.scaler_address, credentials)
+        channel = grpc.aio.secure_channel(options.scaler_address, credentials, options=RECONNECT)
     async with channel:
         yield channel
 

@@ -56,7 +56,9 @@ async def start(cluster, late_s=2):
     load = await cluster.serve("chat", replicas=1)
     load.running = 5
     await cluster.scale(
-        "chat", metadata={"maxConcurrency": "10", "targetUtilization": "1"}, minReplicaCount=1
+        "chat",
+        metadata={"maxConcurrency": "10", "targetUtilization": "1", "unitsPerReplica": "1"},
+        minReplicaCount=1,
     )
     await cluster.create(job("train", late_s))
     await cluster.create(reclaimable("train"))
