@@ -42,8 +42,9 @@ class ServerOptions:
     address: str = "[::]:6000"
     """``host:port``; port 0: a free one."""
     tls: Tls | None = None
-    connection_age_s: float = 900.0
-    """A client is asked to dial anew after this, so that replicas share the load again."""
+    connection_age_s: float = 300.0
+    """A client is asked to dial anew after this: it resolves the name again, finds replicas that
+    are new and leaves those that are gone."""
     connection_grace_s: float = 1200.0
     """How long a connection's RPCs may go on after that: longer than a stream lives."""
     drain_delay_s: float = 5.0
@@ -142,6 +143,6 @@ def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:
         ("grpc.max_connection_age_grace_ms", round(1000 * options.connection_grace_s)),
         ("grpc.max_receive_message_length", LARGEST_REQUEST_BYTES),
         # A client whose node died never says so: ask, lest its streams count as followers.
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
     )

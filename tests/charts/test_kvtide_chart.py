@@ -506,3 +506,12 @@ class TestExamples:
     def test_leave_nothing_to_warn_about(self, role):
         texts = {f"{role}.yaml": (CHARTS / CHART / f"examples/{role}.yaml").read_text()}
         assert check_files(texts, Configuration()).findings == ()
+
+
+def test_a_frozen_process_is_failed_within_twenty_seconds_and_not_waited_for():
+    probe = scaler()["livenessProbe"]
+    worst_s = probe["failureThreshold"] * probe["periodSeconds"] + probe["timeoutSeconds"]
+    assert worst_s <= 20
+    assert probe["terminationGracePeriodSeconds"] <= 1
+    start = scaler()["startupProbe"]
+    assert start["failureThreshold"] * start["periodSeconds"] >= 120
