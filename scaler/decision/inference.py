@@ -280,7 +280,7 @@ def _for_forecast(basis: Basis, count: int) -> Step | None:
         past = whole_minutes(window, policy.forecast_lookback_s)
         if past is None:
             return None
-        outlook = rise(basis.curve_of(past), policy, lead_s, now_s=window.now_s)
+        outlook = rise(basis.curve_of(past), policy, lead_s, now_s=window.latest.at_s)
         return raised(outlook, count, policy, lead_s)
     curve, bucket_s = basis.long_curve(), window.interval_s
     return forecast(curve, count, policy, lead_time_s=lead_s, bucket_s=bucket_s)

@@ -56,11 +56,13 @@ class Foretold:
 
 def whole_minutes(window: Window, lookback_s: float) -> Window | None:
     """Return the minutes before the present one that begin within the lookback; None: none."""
-    whole = window.whole
+    present = bucket_of(window.latest.at_s, MINUTE_S)
+    oldest = bucket_of(window.latest.at_s - lookback_s, MINUTE_S) + 1
+    first = np.searchsorted(buckets_of(window.past.instants.at_s, MINUTE_S), oldest)
+    whole = window.without_history_before(int(first)).whole
     minutes = buckets_of(whole.columns.instants.at_s, MINUTE_S)
-    oldest = bucket_of(window.now_s - lookback_s, MINUTE_S) + 1
-    first, end = np.searchsorted(minutes, (oldest, minutes[-1])).tolist()
-    return whole.part(first, end) if end > first else None
+    begin, end = np.searchsorted(minutes, (oldest, present)).tolist()
+    return whole.part(begin, end) if end > begin else None
 
 
 def rise(
@@ -174,7 +176,7 @@ def _like_now(minutes: Minutes, known: Mask) -> tuple[Mask, str]:
     half = DAY_MINUTES // 2
     apart = (half - before) % DAY_MINUTES - half
     alike = known & (np.abs(apart) <= SAME_HOUR_MINUTES)
-    days = np.unique((before + apart)[alike])
+    days = set((before + apart)[alike].tolist())
     return (alike, " at this hour") if len(days) >= ENOUGH_DAYS else (known, "")
 
 

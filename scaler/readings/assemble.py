@@ -13,6 +13,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from scaler.decision.compose import fine_after_s
 from scaler.decision.facts.record import Record, Recorded
 from scaler.decision.history import MINUTE_S, thinned
 from scaler.decision.pool import Node, Units
@@ -271,8 +272,8 @@ class Assembly:
         interval_s = self.intervals.interval_s(Exporter.ENGINE)
         with self.store.lock:
             last = self._newest_bucket(workload, interval_s, now_s)
-        minutes = math.floor(last * interval_s / MINUTE_S) - math.ceil(lookback_s / MINUTE_S)
-        first = min(bucket_before(minutes * MINUTE_S, interval_s) + 1, last)
+        after_s = fine_after_s(last * interval_s, lookback_s)
+        first = min(bucket_before(after_s, interval_s) + 1, last)
         return first, last, interval_s
 
     def _newest_bucket(self, workload: Workload, interval_s: float, now_s: float) -> int:

@@ -9,12 +9,11 @@ of the scaler, or one before and after a restart, compose the same.
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from scaler.decision.compose import held_s, lookback_s, workers_of
 from scaler.decision.decision import Decision
 from scaler.decision.limits import bounds
-from scaler.decision.policy import Forecast, InferencePolicy, LendingPolicy, Policy
+from scaler.decision.policy import InferencePolicy, LendingPolicy, Policy
 from scaler.decision.pool import Member, PoolWindow, TierWindow
-from scaler.decision.sample import Sample
-from scaler.decision.tier_demand import LATCH_LOOKBACK_S
 from scaler.decision.window import Window
 from scaler.errors import KvtideError, NoDataError
 from scaler.source import Source, Trigger, Workload
@@ -24,30 +23,6 @@ Subject = Window | PoolWindow | TierWindow
 
 Decide = Callable[[Subject, Policy], Decision]
 """The one decision function: pure, so that a backtest says what the server would have said."""
-
-
-def lookback_s(policy: Policy) -> float:
-    """Return how far back the fine samples of a workload matter to its own decision, seconds."""
-    if isinstance(policy, InferencePolicy):
-        return policy.lookback_s + policy.hold_for_s
-    return max(policy.min_runtime_s, policy.blind_reclaim_after_s) + policy.stable_window_s
-
-
-def reach_s(policy: Policy) -> float:
-    """Return how far back anything can matter, thinned history included, seconds."""
-    if isinstance(policy, LendingPolicy):
-        return max(policy.latch_lookback_s, lookback_s(policy))
-    reaches_s = [lookback_s(policy)]
-    if policy.forecast is not Forecast.OFF:
-        reaches_s.append(policy.forecast_lookback_s)
-    if policy.tier_group is not None:
-        reaches_s.append(LATCH_LOOKBACK_S)
-    return max(reaches_s)
-
-
-def held_s(policy: Policy) -> float:
-    """Return for how long what was decided may stand without readings, seconds."""
-    return policy.hold_for_s if isinstance(policy, InferencePolicy) else 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -185,28 +160,6 @@ def _heard(member: Member) -> Member:
     if member.window is None or not member.window.silent_s:
         return member
     return dataclasses.replace(member, window=None, silent_since_s=member.window.now_s)
-
-
-def workers_of(window: Window) -> tuple[int | None, float | None]:
-    """Return the borrower's workers, and since when there have been that many (Unix seconds)."""
-    count = _workers(window.latest)
-    if count is None:
-        return None, None
-    since_s = window.latest.at_s
-    for sample in reversed(window.samples):
-        if _workers(sample) != count:
-            break
-        since_s = sample.at_s
-    return count, since_s
-
-
-def _workers(sample: Sample) -> int | None:
-    """Count what holds GPUs: ready, starting and terminating; else what is asked for."""
-    if sample.ready_replicas is None:
-        return sample.spec_replicas
-    return (
-        sample.ready_replicas + (sample.loading_replicas or 0) + (sample.terminating_replicas or 0)
-    )
 
 
 def newest_s(subject: Subject) -> float | None:

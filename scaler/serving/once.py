@@ -9,12 +9,13 @@ import asyncio
 import math
 from collections.abc import Mapping
 
+from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decision import Decision
 from scaler.errors import NotServedError
 from scaler.readings.past import CHUNK_S
 from scaler.source import Source, Trigger
 
-from .compose import Decide, Readings, lookback_s, reach_s
+from .compose import Decide, Readings
 
 
 async def decide_once(

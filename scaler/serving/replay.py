@@ -10,11 +10,12 @@ import dataclasses
 import math
 from collections.abc import AsyncIterator, Mapping
 
+from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decision import Decision
 from scaler.errors import NoDataError
 from scaler.source import Source, Trigger
 
-from .compose import Decide, Readings, Subject, lookback_s, reach_s
+from .compose import Decide, Readings, Subject
 from .once import rounds
 
 CHUNK_S = 300.0

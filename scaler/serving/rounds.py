@@ -17,23 +17,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar, TypeVarTuple
 
+from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decision import Decision, Reason
 from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
 from scaler.source import Source, Trigger
 from scaler.telemetry import Telemetry
 
-from .compose import (
-    Decide,
-    Readings,
-    Subject,
-    bounds_of,
-    fingerprint,
-    in_flight,
-    lookback_s,
-    newest_s,
-    reach_s,
-)
+from .compose import Decide, Readings, Subject, bounds_of, fingerprint, in_flight, newest_s
 from .entry import ROUTINE, Entry
 
 logger = logging.getLogger("kvtide.rounds")

@@ -10,8 +10,9 @@ What must stay true: a trigger without data is an error to KEDA and the HPA, nev
 import dataclasses
 from collections.abc import Callable
 
+from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decide import decide
-from scaler.decision.policy import Forecast, InferencePolicy
+from scaler.decision.policy import InferencePolicy
 from scaler.decision.window import Window
 
 from .hpa import ExternalMetric, HorizontalPodAutoscaler, wide_open
@@ -116,15 +117,14 @@ def kvtide(
         wanted = decide(window, policy).replicas
         return None if wanted is None else float(wanted)
 
-    forecasts = policy.forecast is not Forecast.OFF
     return KedaScaled(
         name,
         Trigger(
             name="desired-replicas",
             read=read,
             target=1.0,
-            lookback_s=policy.lookback_s,
-            history_s=policy.forecast_lookback_s if forecasts else 0.0,
+            lookback_s=lookback_s(policy),
+            history_s=reach_s(policy),
         ),
         ScaledObjectConfig(
             polling_interval_s=polling_interval_s,

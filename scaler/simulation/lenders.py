@@ -9,6 +9,7 @@ What must stay true: a count goes down at once and up only at a sync, as the con
 
 import dataclasses
 
+from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
 from scaler.decision.online import OnlinePoint, online_load
@@ -42,13 +43,13 @@ class Kvtide:
 
     @property
     def lookback_s(self) -> float:
-        """What the workload's own decision and the thresholds read."""
-        return _lookback_s(self._lending, self._inference)
+        """What the workload's own decision reads."""
+        return lookback_s(self._inference)
 
     @property
     def history_s(self) -> float:
-        """What the latch reads."""
-        return self._lending.latch_lookback_s
+        """What the latch reads, and the workload's forecast."""
+        return max(reach_s(self._lending), reach_s(self._inference))
 
     def act(self, now_s: float, window: Window | None, workers: int) -> int | None:
         """Return the workers that may run; None: hold, or a rise that waits for its sync."""
@@ -97,8 +98,8 @@ class Watcher:
 
     def __init__(self, lending: LendingPolicy, inference: InferencePolicy) -> None:
         self._lending, self._inference = lending, inference
-        self.lookback_s = _lookback_s(lending, inference)
-        self.history_s = lending.latch_lookback_s
+        self.lookback_s = lookback_s(inference)
+        self.history_s = max(reach_s(lending), reach_s(inference))
         self.seen: list[OnlinePoint] = []
 
     def act(self, now_s: float, window: Window | None, workers: int) -> int | None:  # noqa: ARG002
@@ -110,11 +111,6 @@ class Watcher:
             pool = PoolWindow(at_s=window.now_s, members=(member,))
             self.seen.append(online_load(pool, self._lending)[-1])
         return None
-
-
-def _lookback_s(lending: LendingPolicy, inference: InferencePolicy) -> float:
-    """Return what the workload's own decision and the thresholds read."""
-    return max(inference.lookback_s, lending.stable_window_s + lending.panic_window_s)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

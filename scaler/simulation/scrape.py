@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterable, Mapping
 
 from scaler.capacity.histogram import Histogram
+from scaler.decision.compose import fine_after_s
 from scaler.decision.facts.record import Record
-from scaler.decision.history import minute_of, thinned
+from scaler.decision.history import thinned
 from scaler.decision.sample import Replica as Seen
 from scaler.decision.sample import Sample
 from scaler.decision.window import Kept, Lengths, ScaleBounds, Window
@@ -26,8 +27,8 @@ class Scraper:
     """
     Scrapes one fleet every ``interval_s``; what it saw can be read ``lag_s`` later.
 
-    ``keep_s`` is how far back it remembers every sample, ``history_s`` how far back the lowest and
-    the highest of each minute; older samples are dropped.
+    ``keep_s`` is how far back from the minute of the newest it remembers every sample,
+    ``history_s`` how far back what :mod:`scaler.decision.history` keeps of older minutes.
     """
 
     def __init__(
@@ -45,20 +46,22 @@ class Scraper:
         self._interval_s = interval_s
         self._lag_s = lag_s
         self._record = Record()
-        self._most = max(1, math.ceil((keep_s + lag_s) / interval_s))
+        self._keep_s = keep_s
         self._history = Record()
         self._history_s = history_s
-        self._minute: list[Sample] = []
-        """Samples too old to be kept one by one, of the minute that is not over yet."""
         self._before: Sample | None = None
         self._busy_s: dict[str, float] = {}
 
     def scrape(self) -> None:
         """Look at the fleet now; to be called once per interval, in order."""
         self._record.add(sample(self._cluster, self._fleet, self._gpu_utilization()))
-        if len(self._record.samples) > self._most:
-            for oldest in self._record.take_before(self._record.samples[1].at_s):
-                self._thin(oldest)
+        newest_s = self._cluster.now_s - self._lag_s
+        after_s = fine_after_s(newest_s, self._keep_s)
+        left = self._record.take_before(math.nextafter(after_s, math.inf))
+        if left and self._history_s:
+            self._history.merge(thinned(left, self._before))
+            self._history.take_before(newest_s - self._history_s)
+            self._before = left[-1]
 
     def _gpu_utilization(self) -> dict[str, float]:
         """Return the share of the last interval in which a kernel ran, as DCGM's GPU_UTIL says."""
@@ -73,29 +76,13 @@ class Scraper:
             for name, busy_s in self._busy_s.items()
         }
 
-    def _thin(self, oldest: Sample) -> None:
-        if not self._history_s:
-            return
-        if self._minute and minute_of(oldest.at_s) != minute_of(self._minute[0].at_s):
-            self._history.merge(self._thinned())
-            self._before = self._minute[-1]
-            self._minute = []
-        self._minute.append(oldest)
-        self._history.take_before(oldest.at_s - self._history_s)
-
-    def _thinned(self) -> list[Sample]:
-        """Return the minute that is not over; its first sample may follow one that is kept."""
-        minute, history = thinned(self._minute, self._before), self._history.samples
-        last_s = history[-1].at_s if history else -math.inf
-        return [one for one in minute if one.at_s > last_s]
-
     def window(self, bounds: ScaleBounds | None = None) -> Window | None:
         """Return what can be read by now; None: nothing yet."""
         last_s = self._cluster.now_s - self._lag_s + 1e-9
         fine = self._record.until(math.nextafter(last_s, math.inf))
         if not fine.samples:
             return None
-        history = self._history.followed_by(self._thinned())
+        history = self._history.until(fine.samples[0].at_s)
         return Window(
             samples=fine.samples,
             history=history.samples,

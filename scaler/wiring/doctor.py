@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from scaler.configuration import Configuration
+from scaler.decision.compose import lookback_s
 from scaler.decision.decide import decide
 from scaler.errors import KvtideError, SourceError
 from scaler.readings.examination import Examination, FoundReading
 from scaler.readings.prometheus_source import PrometheusSource
 from scaler.readings.several import SeveralSources
 from scaler.report.decision_json import decision_json
-from scaler.serving.compose import Readings, lookback_s
+from scaler.serving.compose import Readings
 from scaler.source import Role, Trigger
 
 from .sources import servers

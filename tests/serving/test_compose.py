@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from scaler.decision.compose import lookback_s, reach_s, workers_of
 from scaler.decision.policy import Forecast
 from scaler.decision.pool import Member, Node, PoolWindow, TierWindow
 from scaler.decision.tier_demand import LATCH_LOOKBACK_S
 from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, NoDataError, Problem
-from scaler.serving.compose import Readings, fingerprint, lookback_s, newest_s, reach_s, workers_of
+from scaler.serving.compose import Readings, fingerprint, newest_s
 from scaler.source import Trigger, Workload
 from tests.builders import inference, lending, sample, window
 from tests.fakes.fake_rules import parse

@@ -4,13 +4,14 @@ import pytest
 
 from scaler.check.triggers import triggers_in
 from scaler.configuration import Configuration
+from scaler.decision.compose import lookback_s
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision, Reason
 from scaler.decision.policy import Policy
 from scaler.decision.pool import TierWindow
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, NotServedError
-from scaler.serving.compose import Subject, lookback_s
+from scaler.serving.compose import Subject
 from scaler.serving.once import decide_once
 from tests.builders import steady
 from tests.fakes.fake_source import FakeSource

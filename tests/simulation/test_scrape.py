@@ -42,10 +42,22 @@ def test_what_is_younger_than_the_lag_cannot_be_read():
 def test_samples_older_than_is_kept_are_dropped():
     world = small_world()
     seen = scraper(world, keep_s=20.0)
-    look(world, seen, 60.0)
+    look(world, seen, 130.0)
     window = seen.window()
     assert window is not None
-    assert [one.at_s for one in window.samples] == [45.0, 50.0, 55.0, 60.0]
+    assert [one.at_s for one in window.samples] == [60.0 + 5 * k for k in range(1, 15)]
+    assert window.history == ()
+
+
+def test_older_ones_are_kept_thinned_by_whole_minutes():
+    world = small_world()
+    seen = scraper(world, keep_s=20.0, history_s=600.0)
+    look(world, seen, 190.0)
+    window = seen.window()
+    assert window is not None
+    assert window.samples[0].at_s == 125.0
+    assert 0 < len(window.history) <= 8
+    assert window.history[-1].at_s <= 120.0
 
 
 def test_replicas_that_load_or_drain_are_counted_as_the_cluster_counts_them():

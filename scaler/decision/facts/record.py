@@ -59,19 +59,6 @@ class Record:
         columns = self.columns if whole else self.columns.between(0, end)
         return Recorded(tuple(self.samples[:end]), columns)
 
-    def followed_by(self, samples: Sequence[Sample]) -> Recorded:
-        """Return what is known, with later samples that are not kept."""
-        if not samples:
-            return Recorded(tuple(self.samples), self.columns)
-        known = [*self.samples[-MOST_BEFORE:], *samples]
-        first = len(known) - len(samples)
-        made = [
-            bucket(known[max(0, at - MOST_BEFORE) : at], known[at])
-            for at in range(first, len(known))
-        ]
-        columns = Columns.made(made).after(self.columns)
-        return Recorded((*self.samples, *samples), columns)
-
     def last_from(self, at_s: float) -> Sample | None:
         """Return the newest sample if it is not older than an instant."""
         newest = self.samples[-1] if self.samples else None

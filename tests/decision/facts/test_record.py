@@ -80,12 +80,3 @@ def test_a_part_of_a_past_knows_nothing_of_the_rest(one, other):
     first, end = sorted((one, other))
 
     assert same(Columns.of(HISTORY).between(first, end), Columns.of(HISTORY[first:end]))
-
-
-def test_samples_that_follow_and_are_not_kept():
-    record = Record(HISTORY[:30])
-    known = record.followed_by(HISTORY[30:40])
-
-    assert known.samples == tuple(HISTORY[:40])
-    assert same(known.columns, Columns.of(HISTORY[:40]))
-    assert len(record.samples) == 30
