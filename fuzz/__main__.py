@@ -11,8 +11,13 @@ with atheris.instrument_imports(include=["scaler"]):
     from .targets import TARGETS
 
 
+FOUND = pathlib.Path(__file__).with_name("found")
+"""Where inputs that ended unclearly are left."""
+
+
 def main(name: str, seconds: str) -> None:
     """Fuzz one target for some seconds; exit non-zero with the input that ended unclearly."""
+    FOUND.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         corpus = pathlib.Path(folder) / "corpus"
         corpus.mkdir()
@@ -24,6 +29,7 @@ def main(name: str, seconds: str) -> None:
             f"-max_total_time={seconds}",
             f"-dict={words}",
             "-timeout=10",
+            f"-artifact_prefix={FOUND}/",
             "-rss_limit_mb=2048",
         ]
         atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])

@@ -12,7 +12,7 @@ What must stay true: measurements that cannot tell the three costs apart give an
 
 import csv
 import dataclasses
-import math
+import io
 import pathlib
 from collections.abc import Mapping
 
@@ -21,6 +21,7 @@ import numpy as np
 from scaler.decision.policy import StepCost
 from scaler.decision.steps import LEAST_BUCKETS, Busy, Mix, fit, median
 from scaler.errors import ConfigurationError, Problem
+from scaler.files import read_text
 
 _COLUMNS = ("batch", "prompt_tokens", "latency_s")
 _NO_MIX = Mix(prompt_tokens=0.0, output_tokens=0.0)
@@ -65,13 +66,11 @@ def measured_steps(path: pathlib.Path) -> MeasuredSteps:
 
 def _rows(path: pathlib.Path) -> Busy:
     try:
-        with path.open(encoding="utf-8", newline="") as lines:
-            reader = csv.DictReader(lines)
-            columns = reader.fieldnames or ()
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        problem = Problem(field=str(path), got=reason, allowed="a readable CSV file")
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        columns = reader.fieldnames or ()
+        rows = list(reader)
+    except csv.Error as error:
+        problem = Problem(field=str(path), got=str(error), allowed="a readable CSV file")
         raise ConfigurationError(problem) from error
     if missing := [name for name in _COLUMNS if name not in columns]:
         got = f"a header without {', '.join(missing)}"
@@ -84,10 +83,14 @@ def _rows(path: pathlib.Path) -> Busy:
         if not _is_allowed(row[name], name)
     ]
     if problems:
-        raise ConfigurationError(*problems)
+        raise ConfigurationError(*problems[:MOST_TOLD])
     return Busy(*np.array([_row(one) for one in rows]).reshape(-1, 4).T)
 
 
+MOST = 1e12
+"""Of anything that is measured; NaN and infinities are more, or nothing."""
+MOST_TOLD = 100
+"""Wrong fields of one file that are told."""
 _ALLOWED = {
     "batch": "requests in the step, above 0",
     "prompt_tokens": "prompt tokens computed in the step, 0 or more",
@@ -101,7 +104,7 @@ def _is_allowed(text: str | None, name: str) -> bool:
         value = float(text or "")
     except ValueError:
         return False
-    return math.isfinite(value) and (value > 0 or (name == "prompt_tokens" and value == 0))
+    return value < MOST and (value > 0 or (name == "prompt_tokens" and value == 0))
 
 
 def _row(row: Mapping[str, str]) -> tuple[float, float, float, float]:

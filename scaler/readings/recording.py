@@ -66,7 +66,7 @@ def recorded(lines: Iterable[str], *, origin: str = "recording") -> tuple[str, W
             allocates_up_front=bool(about["allocates_up_front"]),
         )
         return str(about["workload"]), window
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise _wrong(origin, number, str(error), "what kvtide wrote, whole") from error
 
 
@@ -96,7 +96,7 @@ def _histogram(plain: dict[str, Any]) -> Histogram:
 def _parsed(line: str, origin: str, number: int) -> dict[str, Any]:
     try:
         plain = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         plain = None
     if not isinstance(plain, dict):
         raise _wrong(origin, number, line, "one JSON object a line")

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from scaler.errors import ConfigurationError
-from scaler.readings.latency import measured_steps
+from scaler.readings.latency import MOST_TOLD, measured_steps
 
 A_S, B_S, C_S = 0.0075, 44e-6, 25e-6
 BATCHES, PROMPTS = (1, 8, 32, 64, 128, 256), (0, 256, 1024)
@@ -111,3 +111,15 @@ def test_a_header_without_a_column_is_refused(tmp_path):
 def test_a_missing_file_is_a_users_mistake(tmp_path):
     with pytest.raises(ConfigurationError, match="No such file"):
         measured_steps(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "1e308", "-1"])
+def test_no_number_that_cannot_be_measured_is_taken(tmp_path, number):
+    with pytest.raises(ConfigurationError, match="row 1, latency_s: got"):
+        measured_steps(written(tmp_path, [(1, 0, number)]))
+
+
+def test_of_a_file_that_is_wrong_throughout_the_first_hundred_fields_are_told(tmp_path):
+    with pytest.raises(ConfigurationError) as caught:
+        measured_steps(written(tmp_path, [("x", "x", "x")] * 1000))
+    assert len(caught.value.problems) == MOST_TOLD
