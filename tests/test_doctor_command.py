@@ -130,7 +130,7 @@ GATEWAY = OBJECT.replace(
         pytest.param(
             "nginx",
             "server_zone=llm",
-            "the server has no series of nginx at all",
+            "the server has no series of nginx beside it",
             id="no such gateway",
         ),
     ],

@@ -7,6 +7,7 @@ of the decision that could not be made, and in ``kvtide doctor``.
 
 import dataclasses
 import logging
+import re
 from collections.abc import Mapping, Sequence
 
 from scaler.errors import ConfigurationError, SourceError
@@ -117,7 +118,9 @@ class Lookout:
             others = ", ".join(f"{preset} ({name})" for preset, name in fitting.items())
             return f"what it selects has the names of another preset: {others}"
         own = [metric for reading in profile.readings for metric in reading.metrics]
-        elsewhere = await self._reader.some_of(own, round_, now_s)
+        # What others select is not told: of its own namespace, or of the gateway's, only.
+        near = [one for one in where if one[0] == "namespace" or _is_all(one[2], workload)]
+        elsewhere = await self._reader.some_of(own, near, round_, now_s) if near else ()
         return labels_of(profile.name, elsewhere, [label for label, _, _ in where])
 
     def _is_silent(self, workload: Workload, now_s: float) -> bool:
@@ -139,7 +142,7 @@ class Lookout:
         up = [pod for pod, value in ups.items() if value]
         names = await self._names_at(up, round_, now_s) if up else frozenset[str]()
         expected = self._expected(workload)
-        elsewhere = () if up else await self._reader.some_of(expected, round_, now_s)
+        elsewhere = () if up else await self._reader.some_of(expected, (), round_, now_s)
         return Sight(
             engine=workload.engine,
             targets=sum(value is not None for value in ups.values()),
@@ -168,6 +171,10 @@ class Lookout:
             else [self._profiles[workload.engine]]
         )
         return [m for one in engines for field in LIVE for m in one.readings[field].metrics]
+
+
+def _is_all(pattern: str, workload: Workload) -> bool:
+    return pattern == re.escape(workload.namespace)
 
 
 def _where(labels: Mapping[str, str], subject: Subject) -> tuple[Matcher, ...]:

@@ -45,7 +45,7 @@ def what_is_there(sight: Sight, profiles: Mapping[str, EngineProfile]) -> str:
         has = f"its pods answer when scraped ({sight.up} up) and have no {series}"
         return f"{has}; {_instead(sight, profiles)}"
     if sight.elsewhere:
-        return f"no {series} are of its pods; there are such with {_labelled(sight)}"
+        return f"no {series} are of its pods; there are such {_labelled(sight)}"
     return f"the server has no {series}, and scrapes no pod of it"
 
 
@@ -85,7 +85,11 @@ def nearest(expected: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
 
 
 def _labelled(sight: Sight) -> str:
-    """Say under which labels series are: those that hold the workload's names, else pods'."""
+    """
+    Say under which labels series are: those that hold the workload's names, else pods' beside it.
+
+    A reason is read by whoever may name a workload: of other namespaces it tells nothing.
+    """
     namespace, name = sight.target
     holding = [
         {label: text for label, text in row.items() if text == namespace or _is_of(text, name)}
@@ -93,13 +97,15 @@ def _labelled(sight: Sight) -> str:
     ]
     best = max(holding, key=len)
     if not any(_is_of(text, name) for text in best.values()):
-        best = next((named for row in sight.elsewhere if (named := _of_pods(row))), {})
+        beside = (row for row in sight.elsewhere if namespace in row.values())
+        best = next((named for row in beside if (named := _of_pods(row))), {})
     if best:
         told = ", ".join(f"{label}={text}" for label, text in sorted(best.items()))
-        return f"{told}{_mapping(best, namespace, name)}"
-    shown = sorted(sight.elsewhere[0].items())
-    several = ", ".join(f"{label}={text}" for label, text in shown if text)
-    return f"no label of a pod or namespace: {several}"
+        return f"with {told}{_mapping(best, namespace, name)}"
+    known = {label for row in sight.elsewhere for label in row}
+    if not any(_of_pods({label: ""}) for label in known):
+        return f"that no label of a pod or namespace names; they have {', '.join(sorted(known))}"
+    return f"of others, and none with the namespace {namespace}"
 
 
 def _mapping(best: Mapping[str, str], namespace: str, name: str) -> str:
@@ -123,7 +129,7 @@ def _of_pods(row: Mapping[str, str]) -> dict[str, str]:
 def labels_of(what: str, rows: Sequence[Mapping[str, str]], asked: Collection[str]) -> str:
     """Say which values the labels that were asked by have where series are, at most a few."""
     if not rows:
-        return f"the server has no series of {what} at all"
+        return f"the server has no series of {what} beside it"
     values = {label: sorted({row.get(label, "") for row in rows}) for label in sorted(asked)}
     shown = "; ".join(
         f"{label} is {' or '.join(text or '(absent)' for text in texts)}"

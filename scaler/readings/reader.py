@@ -293,15 +293,15 @@ class Reader:
         return {chosen_by_name[one] for one in there}
 
     async def some_of(
-        self, metrics: Sequence[str], round_: Round, now_s: float
+        self, metrics: Sequence[str], where: Sequence[Matcher], round_: Round, now_s: float
     ) -> tuple[Mapping[str, str], ...]:
         """
-        Return the labels of a few series of some metrics, wherever they are from.
+        Return the labels of a few series of some metrics that match.
 
         Raises:
             SourceError: the server did not answer.
         """
-        chosen = self._chosen.selectors(metrics, ())
+        chosen = self._chosen.selectors(metrics, where)
         if self._chosen.names.one_by_one:
             chosen = sorted(await which_exist(chosen, round_.query, now_s))[:1]
         rows = [await round_.query(promql.some(one, _SHOWN), now_s) for one in chosen]

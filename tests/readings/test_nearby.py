@@ -92,6 +92,20 @@ async def test_series_under_other_labels_are_shown(fake):
     assert "labels: {namespace: ns_of, pod: pod_of} reads them" in said
 
 
+async def test_of_other_namespaces_nothing_is_told(fake):
+    fake.scrape(NOW_S, busy(), namespace="secret", pod="hidden-0")
+    said = await reason(fake)
+    assert "there are such of others, and none with the namespace serve" in said
+    assert "secret" not in said
+    assert "hidden" not in said
+
+
+async def test_series_that_nothing_names_are_told_by_their_labels(fake):
+    fake.scrape(NOW_S, busy(), job="static")
+    said = await reason(fake)
+    assert "no label of a pod or namespace names; they have __name__, engine, job" in said
+
+
 async def test_nothing_at_all_is_told(fake):
     assert "the server has no series of vllm" in await reason(fake)
 
