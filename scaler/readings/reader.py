@@ -36,6 +36,8 @@ logger = logging.getLogger("kvtide.prometheus")
 
 _LONGEST_PROBED = 3_000
 """Letters of namespaces in a probe, which names them once per label that may bear them."""
+_LONGEST_NAMED = 1_000
+"""Letters of metric names in one probe, which has them for each label of a namespace."""
 
 Place = tuple[Exporter, str]
 """An exporter in a namespace."""
@@ -150,8 +152,9 @@ class Reader:
         for exporter, metrics in {Exporter.ENGINE: tuple(engines), **_PROBES}.items():
             joins = exporter is Exporter.ENGINE
             found = set[str]()
-            for some in cut(sorted(namespaces), letters=_LONGEST_PROBED):
-                found |= await self._found_in(metrics, some, now_s, joins=joins)
+            for names in cut(metrics, letters=_LONGEST_NAMED):
+                for some in cut(sorted(namespaces), letters=_LONGEST_PROBED):
+                    found |= await self._found_in(names, some, now_s, joins=joins)
             if exporter is Exporter.ENGINE:
                 found.add(self._chosen.own_label)
             self._labels[exporter] = tuple(name for name in self._chosen.labels if name in found)
