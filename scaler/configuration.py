@@ -65,6 +65,20 @@ class PrometheusServer:
     """User of HTTP basic authentication."""
     basic_password_file: str | None = None
     """File with that user's password."""
+    aws_region: str | None = None
+    """Sign requests (SigV4) as Amazon managed Prometheus in this region wants it; the extra aws."""
+    google_auth: bool = False
+    """Show a token of Google's application default credentials; the extra google."""
+    oauth2_token_url: str | None = None
+    """Where a token for client credentials is got, over https."""
+    oauth2_client_id: str | None = None
+    """The client that it is got for."""
+    oauth2_client_secret_file: str | None = None
+    """File with that client's secret."""
+    oauth2_client_assertion_file: str | None = None
+    """File with a token that shows who the client is, such as AZURE_FEDERATED_TOKEN_FILE."""
+    oauth2_scope: str | None = None
+    """Scopes that are asked for, such as https://prometheus.monitor.azure.com/.default."""
     ca_file: str | None = None
     """Certificate authority that the server's certificate is checked against."""
     cert_file: str | None = None
@@ -97,6 +111,7 @@ class PrometheusServer:
             *_one_without_other(self, "basic_username", "basic_password_file"),
             *_one_without_other(self, "cert_file", "key_file"),
             *_both(self, "bearer_token_file", "basic_username"),
+            *_cloud_problems(self),
         )
 
     def is_open_to(self, namespace: str) -> bool:
@@ -293,6 +308,33 @@ def _one_without_other(value: object, one: str, other: str) -> tuple[Problem, ..
     stated = other if missing[0] == one else one
     allowed = f"stated, since {stated} is"
     return (Problem(field=missing[0], got="nothing", allowed=allowed, others=(stated,)),)
+
+
+def _cloud_problems(server: PrometheusServer) -> tuple[Problem, ...]:
+    """Return where more than one way is stated to show who asks, or half of one."""
+    ways = {
+        "bearer_token_file": server.bearer_token_file,
+        "basic_username": server.basic_username,
+        "aws_region": server.aws_region,
+        "google_auth": server.google_auth or None,
+        "oauth2_token_url": server.oauth2_token_url,
+    }
+    stated = [name for name, value in ways.items() if value is not None]
+    clouds = {"aws_region", "google_auth", "oauth2_token_url"} & set(stated)
+    shown = (server.oauth2_client_secret_file, server.oauth2_client_assertion_file)
+    problems = [
+        Problem(field=stated[0], got=f"also {', '.join(stated[1:])}", allowed="one of them")
+        for _ in clouds
+        if len(stated) > 1
+    ][:1]
+    if server.oauth2_token_url is not None and sum(one is not None for one in shown) != 1:
+        allowed = "this, or oauth2ClientAssertionFile, and not both"
+        got = "both" if all(shown) else "neither"
+        problems.append(Problem(field="oauth2_client_secret_file", got=got, allowed=allowed))
+    if server.oauth2_token_url is not None and not server.oauth2_token_url.startswith("https://"):
+        url = server.oauth2_token_url
+        problems.append(Problem(field="oauth2_token_url", got=repr(url), allowed="https://…"))
+    return (*problems, *_one_without_other(server, "oauth2_token_url", "oauth2_client_id"))
 
 
 def _both(value: object, one: str, other: str) -> tuple[Problem, ...]:

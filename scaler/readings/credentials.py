@@ -38,6 +38,7 @@ class Credentials:
         self._fixed = tuple(_stated(server))
         self._read: dict[str, collections.deque[str]] = {}
         """By file: the texts it had."""
+        self._shown: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)
         self._changed_ns: dict[str, int] = {}
 
     def check(self) -> tuple[Problem, ...]:
@@ -69,6 +70,23 @@ class Credentials:
             user, password = _user_info(self._server.url)
         return None if user is None else _basic(user, password or "")
 
+    def secret(self, field: str) -> str:
+        """
+        Return what the file of a field holds.
+
+        Raises:
+            SourceError: of kind ``credentials``: it cannot be read, or holds no such thing.
+        """
+        try:
+            return self._text(field, dict(self._files())[field])
+        except ConfigurationError as error:
+            raise SourceError("credentials", str(error)) from None
+
+    def know(self, header: str) -> None:
+        """Know an Authorization header for a secret."""
+        if header not in self._shown:
+            self._shown.append(header)
+
     def told(self, text: str) -> str:
         """Return what others said without secrets, known ones and what stands where one may."""
         return self.redacted(_IN_A_URL.sub(REDACTED, text))
@@ -94,6 +112,8 @@ class Credentials:
         named = (
             ("bearerTokenFile", self._server.bearer_token_file),
             ("basicPasswordFile", self._server.basic_password_file),
+            ("oauth2ClientSecretFile", self._server.oauth2_client_secret_file),
+            ("oauth2ClientAssertionFile", self._server.oauth2_client_assertion_file),
         )
         return ((field, path) for field, path in named if path is not None)
 
@@ -112,6 +132,8 @@ class Credentials:
 
     def _secrets(self) -> Iterator[str]:
         yield from self._fixed
+        for header in tuple(self._shown):
+            yield from header.split()
         for texts in self._read.values():
             for text in texts:
                 yield text

@@ -23,6 +23,7 @@ from requests.adapters import HTTPAdapter, Retry
 from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
 
+from .clouds import Sign, signer_of
 from .credentials import Credentials
 from .dialect import Dialect, dialect_of
 from .replies import (
@@ -56,6 +57,8 @@ class PrometheusApi:
         self._server = server
         self._credentials = Credentials(server)
         self._session = _Session(server)
+        sign = signer_of(server, self._credentials.secret)
+        self._authorization = _Authorization(self._credentials, sign)
         self.dialect = Dialect()
         """What is said to it beside the query, as far as it was found out which server it is."""
         self._client = PrometheusConnect(
@@ -63,7 +66,7 @@ class PrometheusApi:
             headers=dict(server.headers),
             session=self._session,
             retry=Retry(total=0),
-            auth=_Authorization(self._credentials),
+            auth=self._authorization,
             timeout=server.timeout_s,
             method="POST",
         )
@@ -142,7 +145,7 @@ class PrometheusApi:
                 self._server.request_url + path,
                 params={},
                 headers=dict(self._server.headers),
-                auth=_Authorization(self._credentials),
+                auth=self._authorization,
                 timeout=self._server.timeout_s,
             ).json()
 
@@ -237,13 +240,17 @@ class _Authorization(requests.auth.AuthBase):
     Being there at all also keeps requests from sending what a stray ``.netrc`` has.
     """
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, sign: Sign | None) -> None:
         self._credentials = credentials
+        self._sign = sign
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         header = self._credentials.authorization()
         if header is not None:
             request.headers["Authorization"] = header
+        if self._sign is not None:
+            self._sign(request)
+            self._credentials.know(request.headers["Authorization"])
         return request
 
 

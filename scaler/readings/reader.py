@@ -165,8 +165,8 @@ class Reader:
         """
         Return the labels in which rows of any of the metrics name one of the namespaces.
 
-        ``joins``: and whether there is a metric beside them that does. Half of the namespaces at a
-        time where that is too much for the server.
+        ``joins``: and whether there is a metric beside them that does. Half of the namespaces (of
+        the metrics, for one namespace) at a time where that is too much for the server.
         """
 
         def query() -> str:
@@ -177,9 +177,9 @@ class Reader:
         except PartialAnswerError as error:
             rows = error.rows  # what is there is there
         except SourceError as error:
-            if error.kind == "limit" and (middle := len(namespaces) // 2):
-                halves = (namespaces[:middle], namespaces[middle:])
-                found = [await self._found_in(metrics, h, now_s, joins=joins) for h in halves]
+            if error.kind == "limit" and max(len(namespaces), len(metrics)) > 1:
+                halves = _halves(metrics, namespaces)
+                found = [await self._found_in(*half, now_s, joins=joins) for half in halves]
                 return set().union(*found)
             if not self._chosen.names.may_be_refused(error):
                 raise
@@ -370,6 +370,16 @@ class Reader:
         if ask.wanted.once_a_minute:
             return [promql.last(one, ask.seconds) for one in chosen]
         return [promql.raw(one, ask.seconds) for one in chosen]
+
+
+def _halves(
+    metrics: Sequence[str], namespaces: Sequence[str]
+) -> tuple[tuple[Sequence[str], Sequence[str]], ...]:
+    if len(namespaces) > 1:
+        middle = len(namespaces) // 2
+        return (metrics, namespaces[:middle]), (metrics, namespaces[middle:])
+    middle = len(metrics) // 2
+    return (metrics[:middle], namespaces), (metrics[middle:], namespaces)
 
 
 async def _lengths_in(
