@@ -9,7 +9,7 @@ stated is never replaced by an estimate.
 import dataclasses
 import math
 
-from .architecture import ModelArchitecture
+from .architecture import ModelArchitecture, StateCache
 from .concurrency.footprint import Footprint, footprint
 from .concurrency.lengths import LengthLaw
 from .concurrency.overflow import fitting_requests
@@ -82,7 +82,8 @@ def plan(
     estimate = _estimate(architecture, serving, memory)
     available = memory.available_kv_gib
     if available is None:
-        available = estimate.available_gib if estimate is not None else 0.0
+        rest = estimate.available_gib if estimate is not None else 0.0
+        available = rest * token_share(architecture, serving)
     capacity = kv_capacity(architecture, serving, math.floor(available * GIB))
     held = _footprint(capacity, lengths)
     kv = _kv_bound(capacity, held, lengths)
@@ -96,6 +97,16 @@ def plan(
         footprint=held,
         safe=SafeConcurrency(bounds=(kv, *_engine_bounds(serving))),
     )
+
+
+def token_share(architecture: ModelArchitecture, serving: Serving) -> float:
+    """
+    Return the share of what is left on a GPU that tokens get.
+
+    SGLang gives states a pool of their own, ``mamba_memory_ratio`` bytes for each byte of tokens.
+    """
+    states = any(isinstance(cache, StateCache) for cache in architecture.caches)
+    return 1 / (1 + serving.mamba_memory_ratio) if states and serving.engine is Engine.SGLANG else 1
 
 
 def _estimate(

@@ -18,7 +18,7 @@ from scaler.capacity.alternatives import (
 )
 from scaler.capacity.kv_cache import GIB, CapacityStep, Engine
 from scaler.capacity.kv_cache.vllm_rules import version
-from scaler.capacity.planned import Planned
+from scaler.capacity.planned import Planned, token_share
 
 ENFORCED_BY = {
     Engine.VLLM: "--max-num-seqs",
@@ -109,8 +109,7 @@ def capacity_text(planned: Planned) -> str:
 def steps(planned: Planned) -> tuple[CapacityStep, ...]:
     """Return the whole chain: memory, blocks, requests."""
     gib = planned.capacity.cache_bytes_per_gpu / GIB
-    stated = "as stated" if planned.memory is None else "budget less weights and overhead"
-    cache = CapacityStep(name="KV cache", value=gib, unit="GiB per GPU", why=stated)
+    cache = CapacityStep(name="KV cache", value=gib, unit="GiB per GPU", why=_origin(planned))
     memory = planned.memory.steps if planned.memory is not None else ()
     if planned.lengths is None:
         return (*memory, cache, *planned.capacity.steps)
@@ -130,6 +129,15 @@ def steps(planned: Planned) -> tuple[CapacityStep, ...]:
         why=f"the least of the limits: {planned.safe.binding}",
     )
     return (*memory, cache, *planned.capacity.steps, *limits, safe)
+
+
+def _origin(planned: Planned) -> str:
+    """Return where the cache's memory comes from."""
+    if planned.memory is None:
+        return "as stated"
+    share = token_share(planned.architecture, planned.serving)
+    states = f", {share:.1%} of it for tokens and the rest for states" if share < 1 else ""
+    return f"budget less weights and overhead{states}"
 
 
 def enforcement(planned: Planned) -> list[str]:

@@ -6,7 +6,7 @@ from scaler.capacity.alternatives import alternatives, length_table
 from scaler.capacity.architecture import Parameters, StateCache
 from scaler.capacity.concurrency.lengths import fixed
 from scaler.capacity.concurrency.result import Limit
-from scaler.capacity.kv_cache import Engine, Serving
+from scaler.capacity.kv_cache import GIB, Engine, Serving
 from scaler.capacity.planned import MemoryTerms, RequestLengths, plan
 from tests.builders import architecture, attention
 
@@ -173,3 +173,18 @@ def test_what_is_stated_leaves_nothing_to_estimate() -> None:
     assert [one.change for one in alternatives(planned)] == [
         "KV cache in 8 bits (--kv-cache-dtype fp8)"
     ]
+
+
+def test_sglang_leaves_tokens_what_its_states_do_not_take() -> None:
+    states = StateCache(kind="mamba2", channels=1024, kernel=4, heads=32, per_head=8_192)
+    hybrid = architecture(*(states,) * 4, attention(), parameters=LLAMA.parameters)
+    card = Serving(engine=Engine.SGLANG, gpu_memory_gib=79.19, max_model_len=4_096)
+
+    planned = plan(hybrid, card, MemoryTerms())
+
+    assert planned.memory is not None
+    share = planned.capacity.cache_bytes_per_gpu / GIB / planned.memory.available_gib
+    assert share == pytest.approx(1 / 1.9)
+    alone = plan(LLAMA, card, MemoryTerms())
+    assert alone.memory is not None
+    assert alone.capacity.cache_bytes_per_gpu == pytest.approx(alone.memory.available_gib * GIB)
