@@ -121,7 +121,9 @@ async def test_a_second_reclaim_is_told_and_measured_like_the_first(api, bench):
     install(api, replicas=3)
     for number in (1, 2):
         bench.speaker.say(3)
-        scale(api, 3)
+        if number > 1:
+            await bench.until(lambda: "AwaitsReplicas" in condition_reasons(api))
+            scale(api, 3)
         await bench.until(lambda: not the(api, "jobs")["spec"]["suspend"])
         api.put("pods", pod(0))
         bench.speaker.say(0, "Reclaimed")
