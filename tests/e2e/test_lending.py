@@ -123,8 +123,8 @@ async def test_three_reclaims_in_a_row_of_pods_that_end_late(cluster, follower, 
         last = await last_reclaim(cluster)
         record_property(f"reclaim_{number}_s", last["seconds"])
         assert last["startTime"] < last["freedTime"]
-        # The grace, and a look or two: the pods would have taken 25 s.
-        assert 10 <= last["seconds"] < 13
+        # The grace, and a look or two (or more, on a busy machine): the pods would have taken 25 s.
+        assert 10 <= last["seconds"] < 20
         assert len(await of_reason(cluster, "Reclaiming")) == number
 
 
