@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTO := scaler/keda/_pb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test fuzz check lint types layers fix lock generate benchmark dist audit
+.PHONY: help setup system demo test fuzz check lint types layers fix lock generate benchmark soak dist audit
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ demo: setup ## The whole loop on this machine, three minutes; ARGS="--trace FILE
 test: setup ## All tests; ARGS="tests/decision -x" and the like
 	@$(if $(CI),tests/install-programs)
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: setup ## Ten minutes of objects that come and go, and what is left of them
+	$(BIN)/python -m tests.soak $(SECONDS)
 
 FUZZERS ?= metadata config-json exposition reply yaml
 SECONDS ?= 600

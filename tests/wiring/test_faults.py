@@ -22,6 +22,7 @@ from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.settings import settings
 from scaler.telemetry import Observation
+from scaler.wiring.cluster import Hearing
 from scaler.wiring.serving import Serving, serving
 from scaler.wiring.sources import prometheus
 from tests.fakes.exposition import exporter
@@ -77,7 +78,9 @@ async def world() -> AsyncIterator[IllServer]:
 
 
 @contextlib.asynccontextmanager
-async def server(url: str) -> AsyncIterator[tuple[Serving, ExternalScalerStub]]:
+async def server(
+    url: str, cluster: Hearing | None = None
+) -> AsyncIterator[tuple[Serving, ExternalScalerStub]]:
     """Run a scaler on the server, and a client."""
     scrape = ScrapeIntervals(engine_s=1.0, cluster_s=1.0)
     answers = PrometheusServer(
@@ -87,7 +90,7 @@ async def server(url: str) -> AsyncIterator[tuple[Serving, ExternalScalerStub]]:
     parse = functools.partial(parse_trigger, configuration=configuration)
     async with (
         prometheus(configuration) as source,
-        serving(SETTINGS, source=source, parse=parse) as made,
+        serving(SETTINGS, source=source, parse=parse, cluster=cluster) as made,
         grpc.aio.insecure_channel(f"127.0.0.1:{made.grpc_port}") as channel,
     ):
         yield made, ExternalScalerStub(channel)
