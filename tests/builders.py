@@ -76,13 +76,15 @@ def inference(**more: Any) -> InferencePolicy:
     Return a policy on concurrency alone with a stated maximum of ten requests a replica.
 
     Its target and panic window are Knative's, whatever the defaults are: seven requests a replica,
-    a tenth of the stable window.
+    a tenth of the stable window. It holds at once, where the default lets an answer stand for a
+    while: what stands has tests of its own.
     """
     stated: dict[str, Any] = {
         "metrics": (SignalName.CONCURRENCY,),
         "max_concurrency": 10,
         "target_utilization": 0.7,
         "panic_window_percentage": 10.0,
+        "hold_for_s": 0.0,
     }
     return InferencePolicy(**stated | more)
 

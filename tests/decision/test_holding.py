@@ -88,7 +88,7 @@ def test_readings_that_come_back_end_it():
 
 
 def test_a_tier_stands_while_one_of_its_group_is_silent():
-    policy = inference(tier_group="llm", tier_cost=1.0, scale_down_delay_s=0.0)
+    policy = inference(hold_for_s=120.0, tier_group="llm", tier_cost=1.0, scale_down_delay_s=0.0)
     members = {name: Member(name=name, policy=policy, window=BUSY) for name in ("prod/a", "prod/b")}
     group = TierWindow(member="prod/a", members=tuple(members.values()))
     blind = dataclasses.replace(members["prod/b"], window=then_silent(BUSY, 30))
