@@ -24,6 +24,7 @@ spec:
       workload: StatefulSet/chat
       metrics: concurrency
       maxConcurrency: "8"
+      unitsPerReplica: "1"
       maxReplicas: "10"
       forecast: "off"
 ---
