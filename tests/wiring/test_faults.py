@@ -139,7 +139,7 @@ ILL: dict[str, dict[str, Any]] = {
     "gone": {"is_gone": True},
     "slow": {"delay_s": 3.0},
     "HTML": {"says": (200, "text/html", "<html>please log in</html>")},
-    "partial": {"warnings": ["a store is missing"]},
+    "partial": {"warnings": ["a store is missing"], "spoil": half},
     "500": {"says": (500, "text/plain", "boom")},
     "huge": {"says": (200, "application/json", "[" * 12_000_000)},
     "empty": {"spoil": empty},
