@@ -8,10 +8,9 @@ import socket
 from collections.abc import AsyncIterator, Callable
 
 import grpc
-from kubernetes.aio.dynamic import DynamicClient
 
 from scaler.errors import ConfigurationError, Problem
-from scaler.readings.kubernetes.api import connect
+from scaler.readings.kubernetes.api import connect, discovered
 
 from . import pages
 from .elect import Elector
@@ -70,7 +69,7 @@ async def run(options: Options, outside: Outside) -> None:
             content_type=outside.content_type,
         )
         ends.push_async_callback(listening.close)
-        kube = Kube(await DynamicClient(client), options.namespace)
+        kube = Kube(await discovered(client), options.namespace)
 
         async def work() -> None:
             controller = Controller(kube, channel, clock=outside.clock, rules=outside.rules)

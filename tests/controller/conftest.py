@@ -9,12 +9,12 @@ import grpc
 import pytest
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.dynamic import DynamicClient
 
 from scaler.controller.kube import Kube
 from scaler.controller.loop import Controller, Rules
 from scaler.keda._pb.kvtide_pb2 import Lent, WatchRequest
 from scaler.keda._pb.kvtide_pb2_grpc import LendingServicer, add_LendingServicer_to_server
+from scaler.readings.kubernetes.api import discovered
 from tests.fakes.fake_kubernetes import FakeKubernetes
 
 PATIENCE_S = 10.0
@@ -79,7 +79,7 @@ async def reached(
         client = await ends.enter_async_context(ApiClient(configuration))
         channel = await ends.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
         try:
-            yield Kube(await DynamicClient(client), None), channel
+            yield Kube(await discovered(client), None), channel
         finally:
             await server.stop(None)
 

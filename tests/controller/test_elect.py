@@ -6,11 +6,11 @@ import contextlib
 import pytest
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.dynamic import DynamicClient
 
 from scaler.controller import elect
 from scaler.controller.elect import LEASE_S, Elector
 from scaler.controller.kube import Kube
+from scaler.readings.kubernetes.api import discovered
 
 
 class Clock:
@@ -29,7 +29,7 @@ async def candidates(api, *names, retry_s=elect.RETRY_S):
         TestServer(api.application()) as http,
         ApiClient(Configuration(host=str(http.make_url("")).rstrip("/"))) as client,
     ):
-        kube, clock = Kube(await DynamicClient(client), None), Clock()
+        kube, clock = Kube(await discovered(client), None), Clock()
         yield clock, [Elector(kube, "kvtide", name, clock=clock, retry_s=retry_s) for name in names]
 
 

@@ -88,6 +88,18 @@ async def connect() -> ApiClient:
     return ApiClient()
 
 
+async def discovered(client: ApiClient) -> DynamicClient:
+    """
+    Return a client that knows the kinds that the cluster serves now.
+
+    By itself the library keeps what it discovered in a file of the temporary folder, named by the
+    API's address, and a later process believes it: kinds that are gone still seem to be there.
+    """
+    nowhere = f"{os.devnull}/discovery.json"
+    made: DynamicClient = await DynamicClient(client, cache_file=nowhere)
+    return made
+
+
 class Kinds:
     """
     The kinds that a cluster serves, looked up one at a time.

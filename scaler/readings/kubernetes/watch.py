@@ -8,7 +8,7 @@ from typing import Any
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
 
-from .api import FAULTS, MOST_PAUSE_S, Kind, Kinds, follow, refusal
+from .api import FAULTS, MOST_PAUSE_S, Kind, Kinds, discovered, follow, refusal
 from .claims import resource_claim, resource_claim_template
 from .known import Heard, KnownCluster
 from .manifest import Manifest, Refusal
@@ -55,7 +55,7 @@ async def _discovered(known: KnownCluster, client: ApiClient) -> DynamicClient:
     pause_s = 1.0
     while True:
         try:
-            found: DynamicClient = await DynamicClient(client)
+            found = await discovered(client)
         except FAULTS as error:
             why = refusal(error)
             for heard in known.heard.values():

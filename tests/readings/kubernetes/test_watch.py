@@ -118,6 +118,14 @@ async def test_a_cluster_may_well_be_without_some_kinds(api, caplog):
     assert lost == {f"the cluster has no kind {kind}" for kind in ("Rollout", "ReclaimableJob")}
 
 
+async def test_what_one_process_discovered_is_not_what_the_next_one_believes(api):
+    async with heard(api) as known:
+        assert known.counts["Rollout"].is_current
+    api.absent = {"rollouts"}  # the same address, another time
+    async with heard(api) as known:
+        assert not known.counts["Rollout"].is_current
+
+
 async def test_a_kind_that_is_there_and_forbidden_is_told(api):
     api.refuse["/rollouts"] = 403
     async with heard(api) as known:
