@@ -1,5 +1,6 @@
 """The log: one line per record on stderr, without secrets, and not without end."""
 
+import abc
 import json
 import logging
 import time
@@ -9,7 +10,7 @@ _MOST_KINDS = 1000
 _LONGEST_KIND = 200
 
 
-class _Lines(logging.Formatter):
+class _Lines(logging.Formatter, abc.ABC):
     """One line per record, without what ``redacted`` takes out of it."""
 
     def __init__(self, redacted: Callable[[str], str] = str) -> None:
@@ -20,9 +21,9 @@ class _Lines(logging.Formatter):
         """Return the line; a traceback becomes one field of it."""
         return self._redacted(self.line(_fields(record, self.formatException)))
 
+    @abc.abstractmethod
     def line(self, fields: Mapping[str, object]) -> str:
         """Return the line for a record's fields."""
-        raise NotImplementedError
 
 
 class JsonLines(_Lines):
