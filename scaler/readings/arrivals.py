@@ -20,8 +20,8 @@ from scaler.source import Workload
 from . import promql
 from .asks import cut
 from .gateways.known import ARRIVALS
-from .reader import Round
 from .replies import Row
+from .round import Round
 from .series import Point, SeriesStore, Subject
 from .shared_query import SharedQueries
 from .timing import bucket_before

@@ -22,7 +22,8 @@ from .gateways.known import AtGateway
 from .gateways.profile import GatewayProfile, rows_of
 from .nearby import Sight, labels_of, what_is_there
 from .promql import Matcher
-from .reader import Reader, Round
+from .reader import Reader
+from .round import Round
 from .series import Subject
 from .wanted import Exporter
 

@@ -19,7 +19,8 @@ from scaler.source import Workload
 from .arrivals import ArrivalQueries
 from .asks import NO_NAMESPACE, Ask, Plan
 from .assemble import Assembly
-from .reader import Reader, Round
+from .reader import Reader
+from .round import Round
 from .wanted import Exporter, Wanted
 
 CHUNK_S = 3600.0

@@ -27,7 +27,8 @@ from .gateways.profile import GatewayProfile
 from .kubernetes.known import KnownCluster
 from .lookout import Lookout
 from .past import Past, read_recording
-from .reader import Place, Reader, Round
+from .reader import Reader
+from .round import Place, Round
 from .series import Subject
 from .timing import Timing
 from .wanted import Exporter

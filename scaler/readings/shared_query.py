@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from scaler.errors import SourceError
 from scaler.source import Workload
 
-from .reader import Round
+from .round import Round
 from .wanted import Exporter
 
 MOST_ALONE = 32

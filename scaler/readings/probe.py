@@ -1,0 +1,99 @@
+"""Which exporters a server has, and in which label each of them names a namespace."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from scaler.errors import SourceError
+
+from . import cluster, dcgm, promql
+from .asks import cut
+from .chosen import Chosen
+from .prometheus import PrometheusApi
+from .replies import PartialAnswerError
+from .wanted import Exporter
+
+_LONGEST_PROBED = 3_000
+"""Letters of namespaces in a probe, which names them once per label that may bear them."""
+_LONGEST_NAMED = 1_000
+"""Letters of metric names in one probe, which has them for each label of a namespace."""
+
+_PROBES: Mapping[Exporter, tuple[str, ...]] = {
+    Exporter.GPU: tuple(metric for wanted in dcgm.WANTED for metric in wanted.metrics),
+    Exporter.CLUSTER: cluster.PROBES,
+}
+
+
+class Probe:
+    """What was found at the last look."""
+
+    def __init__(self, api: PrometheusApi, chosen: Chosen) -> None:
+        self._api = api
+        self._chosen = chosen
+        self.labels: dict[Exporter, tuple[str, ...]] = {}
+        """Labels in which an exporter's rows name a namespace; none: there is no such exporter."""
+
+    @property
+    def found_all(self) -> bool:
+        """Whether every exporter was there."""
+        return all(self.labels.values())
+
+    def has(self, exporter: Exporter) -> bool:
+        """Whether an exporter was there."""
+        return bool(self.labels.get(exporter))
+
+    async def ask(self, engines: Iterable[str], namespaces: Collection[str], now_s: float) -> None:
+        """
+        Find out which exporters there are, and in which label they name a namespace.
+
+        ``engines`` are metrics that every engine in question has. An engine that is not there yet
+        is asked for all the same, under its pod's own labels.
+
+        Raises:
+            SourceError: the server did not answer.
+        """
+        for exporter, metrics in {Exporter.ENGINE: tuple(engines), **_PROBES}.items():
+            joins = exporter is Exporter.ENGINE
+            found = set[str]()
+            for names in cut(metrics, letters=_LONGEST_NAMED):
+                for some in cut(sorted(namespaces), letters=_LONGEST_PROBED):
+                    found |= await self._found_in(names, some, now_s, joins=joins)
+            if exporter is Exporter.ENGINE:
+                found.add(self._chosen.own_label)
+            self.labels[exporter] = tuple(name for name in self._chosen.labels if name in found)
+
+    async def _found_in(
+        self, metrics: Sequence[str], namespaces: Sequence[str], now_s: float, *, joins: bool
+    ) -> set[str]:
+        """
+        Return the labels in which rows of any of the metrics name one of the namespaces.
+
+        ``joins``: and whether there is a metric beside them that does. Half of the namespaces (of
+        the metrics, for one namespace) at a time where that is too much for the server.
+        """
+
+        def query() -> str:
+            return self._chosen.existence(metrics, namespaces, joins=joins)
+
+        try:
+            rows = await self._api.query(query(), now_s)
+        except PartialAnswerError as error:
+            rows = error.rows  # what is there is there
+        except SourceError as error:
+            if error.kind == "limit" and max(len(namespaces), len(metrics)) > 1:
+                halves = _halves(metrics, namespaces)
+                found = [await self._found_in(*half, now_s, joins=joins) for half in halves]
+                return set().union(*found)
+            if not self._chosen.names.may_be_refused(error):
+                raise
+            with self._chosen.names.asked_one_by_one():
+                rows = await self._api.query(query(), now_s)
+        return {labels.get(promql.EXISTS, "") for labels, _ in rows}
+
+
+def _halves(
+    metrics: Sequence[str], namespaces: Sequence[str]
+) -> tuple[tuple[Sequence[str], Sequence[str]], ...]:
+    if len(namespaces) > 1:
+        middle = len(namespaces) // 2
+        return (metrics, namespaces[:middle]), (metrics, namespaces[middle:])
+    middle = len(metrics) // 2
+    return (metrics[:middle], namespaces), (metrics[middle:], namespaces)
