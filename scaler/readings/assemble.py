@@ -2,27 +2,26 @@
 Series in, windows out: readings on the grid, one sample per bucket and workload.
 
 A series' last point stands for the buckets after it until it is 2.5 of its exporter's intervals
-old, and is then missing, never 0. Only what may have changed since the last time is made anew;
-the window is the one that making all of it anew would give.
+old, and is then missing, never 0.
 """
 
 import contextlib
 import dataclasses
 import logging
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from scaler.decision.compose import fine_after_s
 from scaler.decision.facts.record import Record, Recorded
-from scaler.decision.history import MINUTE_S, thinned
+from scaler.decision.history import MINUTE_S
 from scaler.decision.pool import Node, Units
 from scaler.decision.sample import Sample
 from scaler.decision.window import Kept, Window
-from scaler.errors import ConfigurationError, KvtideError, NoDataError, Problem
+from scaler.errors import KvtideError
 from scaler.source import Workload
 
 from . import claims, cluster, dcgm, nodes
+from .assembled import Assembler
 from .attribution import Attribution, attribute, groups
 from .cluster import ClusterFacts
 from .copies import copying_labels
@@ -34,16 +33,15 @@ from .kubernetes.known import KnownCluster
 from .kubernetes.stated import Stated
 from .lengths import LengthBook
 from .nodes import Nodes
-from .sampling import UP, Sampler
+from .refusals import refuse_crowd, refuse_rival, silence_s
+from .samplers import Samplers
+from .sampling import UP
 from .series import Point, SeriesStore, Subject
 from .timing import Intervals, Lateness, Timing, bucket_before, bucket_of, newest_reported
 from .units import UnitsReader
 from .wanted import Exporter, Wanted
 
 logger = logging.getLogger("kvtide.readings")
-
-MOST_PODS = 4_000
-"""Of one workload. A bucket of so many takes a fifth of a second to assemble, which others wait."""
 
 
 class Merged(NamedTuple):
@@ -52,37 +50,6 @@ class Merged(NamedTuple):
     namespace: str
     before_s: float | None
     """The instant of the series' newest point before; None: it is a new one."""
-
-
-@dataclasses.dataclass(slots=True)
-class _Assembled:
-    """What has been assembled of one workload."""
-
-    interval_s: float
-    first: int
-    """The oldest bucket asked for so far."""
-    next: int
-    """The bucket to go on with."""
-    pods: tuple[Subject, ...] = ()
-    round: int = -1
-    """The round of reading up to which changes are in."""
-    record: Record = dataclasses.field(default_factory=Record)
-    sampler: Sampler | None = None
-    """What made the samples."""
-    left: Sample | None = None
-    """The last sample that was taken out."""
-
-    def leave(self, first: int) -> list[Sample]:
-        """Take out the samples before a bucket, oldest first; return them thinned."""
-        self.first = first
-        out = self.record.take_before(self.ends_s(first))
-        kept = thinned(out, self.left)
-        self.left = out[-1] if out else self.left
-        return kept
-
-    def ends_s(self, bucket: int) -> float:
-        """Return an instant just before the end of a bucket, and after that of the one before."""
-        return (bucket - 0.5) * self.interval_s
 
 
 class Assembly:
@@ -129,10 +96,16 @@ class Assembly:
         self._known = known or KnownCluster()
         self._stated = Stated(self._known)
         self._attribution = Attribution(pods={}, rivals={})
-        self._assembled: dict[str, _Assembled] = {}
-        self._samplers: dict[str, tuple[object, Sampler]] = {}
-        """By workload: what makes its samples, and what it was made for."""
-        self._history: dict[str, Record] = {}
+        self._samplers = Samplers(
+            self.store,
+            engines=self.engines,
+            gateways=self.gateways,
+            intervals=self.intervals,
+            pods_of=self.pods_of,
+        )
+        self._assembler = Assembler(
+            self.store, samplers=self._samplers, intervals=self.intervals, pods_of=self.pods_of
+        )
 
     def like(self) -> "Assembly":
         """Return an empty assembly that reads and times as this one does now."""
@@ -228,11 +201,10 @@ class Assembly:
         stands in the way is the window's to say.
         """
         with contextlib.suppress(KvtideError):
-            self._refuse_rivals(workload)
-            self._refuse_crowd(workload)
+            refuse_rival(workload, self._attribution.rivals.get(workload.key))
+            refuse_crowd(workload, len(self.pods_of(workload)))
             first, last, interval_s = self._span(workload, lookback_s, now_s)
-            known = self._begun(workload, first, interval_s)
-            yield from self._assembling(workload, known, first, last)
+            yield from self._assembler.assembling(workload, first, last, interval_s)
 
     def window(
         self, workload: Workload, lookback_s: float, now_s: float, *, silent_s: float = 0.0
@@ -249,18 +221,24 @@ class Assembly:
             NoDataError: nothing is known of the newest bucket.
             ConfigurationError: another ScaledObject claims one of its pods.
         """
-        self._refuse_rivals(workload)
-        self._refuse_crowd(workload)
+        refuse_rival(workload, self._attribution.rivals.get(workload.key))
+        refuse_crowd(workload, len(self.pods_of(workload)))
         first, last, interval_s = self._span(workload, lookback_s, now_s)
-        known = self._assemble(workload, first, last, interval_s)
+        known = self._assembler.assemble(workload, first, last, interval_s)
         with self.store.lock:
             fine = known.record.until(known.ends_s(last + 1))
         samples = fine.samples
-        age_s = self._silence_s(workload, samples, last * interval_s, silent_s)
+        age_s = silence_s(
+            workload,
+            samples,
+            newest_s=last * interval_s,
+            most_s=silent_s,
+            stale_after_s=self.intervals.stale_after_s(Exporter.ENGINE),
+        )
         with self.store.lock:
-            history = self._history.get(workload.key, Record()).until(samples[0].at_s)
+            history = self._assembler.history(workload, samples[0].at_s)
             window = self.window_of(workload, fine, history=history)
-            read_s = self._sampler(workload).newest_s(min(now_s, samples[-1].at_s))
+            read_s = self._samplers.of(workload).newest_s(min(now_s, samples[-1].at_s))
             return dataclasses.replace(window, read_s=read_s, silent_s=age_s)
 
     def delay_s(self, now_s: float) -> float:
@@ -282,7 +260,7 @@ class Assembly:
 
         An answer to a query bears the time of asking: it says what a bucket held once that is over.
         """
-        sampler = self._sampler(workload)
+        sampler = self._samplers.of(workload)
         if not sampler.hears_engines(now_s):
             return bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
         if workload.arrival_query is not None:
@@ -320,7 +298,7 @@ class Assembly:
         """Return the samples of the buckets in ``(since, until]``, of which there may be none."""
         interval_s = self.intervals.interval_s(Exporter.ENGINE)
         first, last = (bucket_before(at_s, interval_s) for at_s in (since_s, until_s))
-        known = self._assemble(workload, first + 1, last, interval_s)
+        known = self._assembler.assemble(workload, first + 1, last, interval_s)
         return list(known.record.samples)
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:
@@ -347,107 +325,16 @@ class Assembly:
     def add_history(self, workload: Workload, samples: Sequence[Sample]) -> None:
         """Add thinned samples; what is known of an instant stays."""
         with self.store.lock:
-            self._add_history(workload, samples)
-
-    def _add_history(self, workload: Workload, samples: Sequence[Sample]) -> None:
-        self._history.setdefault(workload.key, Record()).merge(samples)
+            self._assembler.add_history(workload, samples)
 
     def forget(self, now_s: float, *, lookback_s: float, history_s: float) -> None:
         """Drop what is older than anybody looks back, and all of workloads that are gone."""
         longest_s = max(map(self.intervals.stale_after_s, Exporter))
         self.store.forget(now_s - lookback_s - longest_s - 2 * MINUTE_S)
         with self.store.lock:
-            for kept in (self._assembled, self._samplers, self._history):
-                for key in kept.keys() - self._attribution.pods.keys():
-                    del kept[key]
-            for history in self._history.values():
-                history.take_before(math.nextafter(now_s - history_s, math.inf))
-
-    def _assemble(self, workload: Workload, first: int, last: int, interval_s: float) -> _Assembled:
-        """Bring the samples of a workload up to date."""
-        known = self._begun(workload, first, interval_s)
-        for _ in self._assembling(workload, known, first, last):
-            pass
-        return known
-
-    def _assembling(
-        self, workload: Workload, known: _Assembled, first: int, last: int
-    ) -> Iterator[None]:
-        """Bring the samples up to date; what comes in between two buckets counts next time."""
-        with self.store.lock:
-            pods, round_ = self.pods_of(workload), self.store.round
-            made, sampler = known.sampler, self._sampler(workload)
-            start = self._changed_from(self._read_from(workload), known, first, last)
-            if sampler is not made:
-                # A counter that is new was 0 until then, as long before as a reading stands.
-                exporters = (Exporter.ENGINE, Exporter.GATEWAY)
-                stale_after_s = max(map(self.intervals.stale_after_s, exporters))
-                start = max(first, start - math.ceil(stale_after_s / known.interval_s))
-            known.record.drop_from(known.ends_s(start))
-        for bucket in range(start, last + 1):
-            with self.store.lock:
-                before = known.record.last_from(known.ends_s(bucket - 1))
-                sample = sampler.at(bucket * known.interval_s, before)
-                if sample is not None:
-                    known.record.add(sample)
-            yield
-        with self.store.lock:
-            self._add_history(workload, known.leave(first))
-            known.pods, known.next, known.round = pods, last + 1, round_
-            known.sampler = sampler
-
-    def _begun(self, workload: Workload, first: int, interval_s: float) -> _Assembled:
-        """Return what is assembled of a workload so far; nothing, where it has to begin anew."""
-        with self.store.lock:
-            known, pods = self._assembled.get(workload.key), self.pods_of(workload)
-            if (
-                known is None
-                or known.interval_s != interval_s
-                or known.first > first
-                or not set(known.pods) <= set(pods)
-            ):
-                known = _Assembled(interval_s=interval_s, first=first, next=first)
-                self._assembled[workload.key] = known
-            return known
-
-    def _read_from(self, workload: Workload) -> tuple[Subject, ...]:
-        """Return everything whose series a workload's samples are made of."""
-        return (
-            *self.pods_of(workload),
-            *self._cluster.about(workload),
-            *self.gateways.about(workload),
-        )
-
-    def _sampler(self, workload: Workload) -> Sampler:
-        """Return what makes a workload's samples, made anew when there are other series."""
-        read_from = self._read_from(workload)
-        made_for = (
-            workload,
-            tuple((subject, self.store.shape(subject)) for subject in read_from),
-            tuple(self.intervals.interval_s(exporter) for exporter in Exporter),
-        )
-        known = self._samplers.get(workload.key)
-        if known is None or known[0] != made_for:
-            sampler = Sampler(
-                workload,
-                self.pods_of(workload),
-                store=self.store,
-                profile=self._profile(workload),
-                gateways=self.gateways,
-                intervals=self.intervals,
-            )
-            known = self._samplers[workload.key] = (made_for, sampler)
-        return known[1]
-
-    def _changed_from(
-        self, read_from: Sequence[Subject], known: _Assembled, first: int, last: int
-    ) -> int:
-        """Return the first bucket whose sample may differ from what is known."""
-        since_s = min(self.store.changed_since(subject, known.round) for subject in read_from)
-        unseen = min(known.next, last)
-        if since_s >= unseen * known.interval_s:
-            return unseen
-        return first if since_s == -math.inf else max(first, bucket_of(since_s, known.interval_s))
+            workloads = self._attribution.pods.keys()
+            self._samplers.keep(workloads)
+            self._assembler.forget(now_s - history_s, workloads)
 
     def _profile(self, workload: Workload) -> EngineProfile:
         return self.engines.profile(workload, self.pods_of(workload))
@@ -455,47 +342,3 @@ class Assembly:
     def pods_of(self, workload: Workload) -> tuple[Subject, ...]:
         """Return the pods that were found to be a workload's."""
         return self._attribution.pods.get(workload.key, ())
-
-    def _refuse_crowd(self, workload: Workload) -> None:
-        count = len(self.pods_of(workload))
-        if count > MOST_PODS:
-            raise NoDataError(
-                f"{workload.key}: {_target(workload)} has {count} pods, and of one workload at most"
-                f" {MOST_PODS} are read"
-            )
-
-    def _silence_s(
-        self, workload: Workload, samples: Sequence[Sample], newest_s: float, most_s: float
-    ) -> float:
-        """Return how long ago the newest sample ended; more than ``most_s`` is an error."""
-        what = f"{workload.key}: no fresh readings of {_target(workload)}"
-        if not samples:
-            raise NoDataError(f"{what}, and none before")
-        age_s = newest_s - samples[-1].at_s
-        if age_s > most_s:
-            raise NoDataError(
-                f"{what}; the newest ended {age_s:.0f} s ago (an engine's readings stand for"
-                f" {self.intervals.stale_after_s(Exporter.ENGINE):g} s)",
-                newest_s=samples[-1].at_s,
-            )
-        return age_s
-
-    def _refuse_rivals(self, workload: Workload) -> None:
-        rival = self._attribution.rivals.get(workload.key)
-        if rival is not None:
-            other, pod = rival
-            raise ConfigurationError(
-                Problem(
-                    field="workload",
-                    got=f"{_target(workload)}, whose pod {pod} the ScaledObject {other} claims",
-                    allowed="each pod in one ScaledObject",
-                )
-            )
-
-
-def _target(workload: Workload) -> str:
-    return f"{workload.kind}/{workload.name}"
-
-
-def _at_s(sample: Sample) -> float:
-    return sample.at_s

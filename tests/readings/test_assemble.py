@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaler.errors import ConfigurationError, NoDataError
-from scaler.readings.assemble import MOST_PODS
+from scaler.readings.refusals import MOST_PODS
 from scaler.readings.timing import Timing, bucket_of
 from scaler.readings.wanted import Exporter
 from scaler.source import Workload
