@@ -65,6 +65,10 @@ class MovingSource:
     def is_complete(self) -> bool:
         return True
 
+    @property
+    def refused(self) -> int:
+        return 0
+
     async def refresh(
         self,
         workloads: Collection[Workload],

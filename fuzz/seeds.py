@@ -142,3 +142,9 @@ PIECES: tuple[bytes, ...] = (
     ),
 )
 """What a fuzzer would take long to come upon."""
+
+ONCE_UNCLEAR: Mapping[str, tuple[bytes, ...]] = {
+    "config-json": (json.dumps({**_LLAMA, "kv_lora_\rank": 512}).encode(),),
+    "reply": (b'{"error": "too m\\ny samples"}',),
+}
+"""What a fuzzer came upon that did not end clearly then."""

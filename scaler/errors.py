@@ -8,6 +8,7 @@ Every error that kvtide raises on purpose.
     ├── UnknownMetricError    KEDA asked for a metric that this scaler does not have
     ├── NotServedError        somebody asked for an object that this scaler does not know
     ├── TooManyObjectsError   more objects than this scaler is allowed to serve
+    ├── TooManyStreamsError   more streams than this scaler keeps open
     ├── FaultError            this program is wrong; the log has the traceback
     └── NoDataError           no answer without data: hold what is
         └── SourceError       the source itself failed: refused, timeout, format, partial, …
@@ -79,8 +80,20 @@ class TooManyObjectsError(KvtideError):
     """The bound on served objects is reached: one more is refused, and nobody is evicted."""
 
 
+class TooManyStreamsError(KvtideError):
+    """The bound on open streams is reached: one more is refused, and none is cut for it."""
+
+
 class FaultError(KvtideError):
-    """A fault of this program: what would have been a traceback, contained to one object."""
+    """
+    A fault of this program: what would have been a traceback, contained to one object.
+
+    Only its kind is told: what an error of another's code says was written for nobody.
+    """
+
+    def __init__(self, cause: BaseException) -> None:
+        self.detail = f"{type(cause).__name__}; the log of the scaler says more"
+        super().__init__(f"internal error: {self.detail}")
 
 
 class NoDataError(KvtideError):

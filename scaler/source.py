@@ -101,6 +101,11 @@ class Source(Protocol):
         """Whether everything was read that the last :meth:`refresh` asked for, history included."""
         ...
 
+    @property
+    def refused(self) -> int:
+        """How many samples so far were no readings: beyond what any unit allows."""
+        ...
+
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         """
         Make what :meth:`window` is about to need, a little at each step; it raises nothing.

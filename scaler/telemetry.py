@@ -187,6 +187,11 @@ class Telemetry:
             ["kind"],
             registry=self.registry,
         )
+        self._refused = Counter(
+            "kvtide_readings_refused",
+            "Samples that no reading can be: below zero, or beyond what the unit allows.",
+            registry=self.registry,
+        )
         self._rpcs = Histogram(
             "kvtide_rpc_seconds",
             "Time to answer an RPC; streams are not counted.",
@@ -237,8 +242,27 @@ class Telemetry:
         """Expose the latest answer of each object, as ``observations`` returns them."""
         self.registry.register(_ObjectCollector(observations, clock))
 
+    def show_tasks(self, count: Callable[[], int]) -> None:
+        """Expose how many tasks the event loop has, as ``count`` says at scrape time."""
+        Gauge(
+            "kvtide_event_loop_tasks",
+            "Tasks of the event loop that answers: a few that are always there, and open RPCs.",
+            registry=self.registry,
+        ).set_function(count)
+
+    def show_streams(self, count: Callable[[], int]) -> None:
+        """Expose how many gRPC streams are open, as ``count`` says at scrape time."""
+        Gauge(
+            "kvtide_open_streams",
+            "Streams of gRPC clients: KEDA opens one for each push trigger.",
+            registry=self.registry,
+        ).set_function(count)
+
     def count_source_error(self, kind: str) -> None:
         self._source_errors.labels(kind).inc()
+
+    def count_refused(self, samples: int) -> None:
+        self._refused.inc(samples)
 
     def observe_rpc(self, *, method: str, code: str, seconds: float) -> None:
         self._rpcs.labels(method, code).observe(seconds)

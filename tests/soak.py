@@ -1,34 +1,49 @@
 """
 The scaler for minutes on end: ``python -m tests.soak SECONDS`` (``make soak`` takes ten minutes).
 
-Objects come, go and change their metadata, KEDAs reconnect, Prometheus goes and comes back. What
-the process holds is measured at every turn; the second half must not grow.
+A real ``kvtide serve`` of its own reads a real Prometheus that goes and comes back and a cluster in
+which objects come and go; KEDAs connect, poll with metadata that changes, and are gone. What the
+process holds is read from outside at every turn; the second half must not grow.
 """
 
 import asyncio
 import contextlib
 import dataclasses
 import itertools
+import json
 import os
 import pathlib
+import re
 import statistics
 import sys
-import threading
+import tempfile
 import time
+from collections.abc import AsyncIterator, Sequence
 
+import aiohttp
 import grpc
+from aiohttp.test_utils import TestServer
 
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
-from scaler.readings.kubernetes.known import KnownCluster
-from scaler.readings.kubernetes.objects import ScaledObject
-from scaler.wiring.cluster import Hearing
-from scaler.wiring.garbage import give_back
+from tests.fakes.fake_kubernetes import FakeKubernetes
 from tests.fakes.ill_server import IllServer
-from tests.wiring.test_faults import CHAT, server, world
+from tests.readings.kubernetes.recorded import recorded
+from tests.wiring.test_faults import world
 
 COMING_AND_GOING = 20
+"""Objects of a turn, which nobody hears of again."""
 GONE_EVERY_S, GONE_FOR_S = 15.0, 3.0
+TURN_S = 0.5
+SERVE = (sys.executable, "-m", "scaler", "serve")
+SHORT = {  # so that what is remembered on purpose is at its full length after two minutes
+    "metrics": "concurrency",
+    "scaleDownDelay": "0s",
+    "stableWindow": "20s",
+    "panicHorizon": "20s",
+    "holdFor": "20s",
+    "forecast": "off",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +57,29 @@ class Held:
     tasks: float
 
 
-def held(since_s: float) -> Held:
-    """Measure what the process holds, free memory given back first."""
-    give_back()
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
-    return Held(
-        at_s=time.monotonic() - since_s,
-        memory_mib=pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
-        descriptors=sum(1 for _ in pathlib.Path("/proc/self/fd").iterdir()),
-        threads=threading.active_count(),
-        tasks=len(asyncio.all_tasks()),
-    )
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A server that runs."""
+
+    pid: int
+    grpc_port: int
+    http_port: int
+
+    async def held(self, http: aiohttp.ClientSession, since_s: float) -> Held:
+        """Read from the system and from its own metrics what the process holds."""
+        process = pathlib.Path(f"/proc/{self.pid}")
+        pages = int((process / "statm").read_text().split()[1])
+        async with http.get(f"http://127.0.0.1:{self.http_port}/metrics") as response:
+            exposed = await response.text()
+        tasks = re.search(r"^kvtide_event_loop_tasks (\S+)", exposed, re.MULTILINE)
+        assert tasks is not None
+        return Held(
+            at_s=time.monotonic() - since_s,
+            memory_mib=pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+            descriptors=sum(1 for _ in (process / "fd").iterdir()),
+            threads=sum(1 for _ in (process / "task").iterdir()),
+            tasks=float(tasks[1]),
+        )
 
 
 def slope(measured: list[Held], field: str) -> tuple[float, float]:
@@ -69,36 +96,88 @@ def slope(measured: list[Held], field: str) -> tuple[float, float]:
     return line.slope, (left / max(1, len(times) - 2) / spread) ** 0.5
 
 
-def listed(turn: int) -> dict[tuple[str, str], ScaledObject]:
-    """Return the cluster's ScaledObjects at a turn: one that stays, and some that will go."""
-    there = ScaledObject(
-        kind="StatefulSet",
-        name="llm",
-        hpa="keda-hpa-chat",
-        min_replicas=0,
-        max_replicas=9,
-        paused=False,
-        scale_in_paused=False,
-        scale_out_paused=False,
-        triggers=(),
-    )
-    names = ["chat", *(f"guest-{turn}-{number}" for number in range(COMING_AND_GOING))]
-    return {("serve", name): there for name in names}
+@contextlib.asynccontextmanager
+async def serve(
+    url: str, kubernetes: str, program: Sequence[str] = SERVE
+) -> AsyncIterator[Running]:
+    """Run the server on a Prometheus and an API server, as a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        scrape = {"engine": "1s", "cluster": "1s"}
+        prometheus = {
+            "url": url,
+            "timeout": "2s",
+            "ingestionDelay": "0s",
+            "scrapeInterval": scrape,
+        }
+        configuration = {
+            "prometheus": {"default": prometheus},
+            "server": {"tick": "0.2s", "drainDelay": "0s", "kubernetes": "on"},
+        }
+        (folder / "kvtide.yaml").write_text(json.dumps(configuration))  # JSON is YAML
+        cluster = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "soak",
+            "contexts": [{"name": "soak", "context": {"cluster": "soak", "user": "soak"}}],
+            "clusters": [{"name": "soak", "cluster": {"server": kubernetes}}],
+            "users": [{"name": "soak", "user": {}}],
+        }
+        (folder / "kubeconfig").write_text(json.dumps(cluster))
+        with (folder / "log").open("w+") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(*program, "--config", str(folder / "kvtide.yaml")),
+                *("--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"),
+                env={**os.environ, "KUBECONFIG": str(folder / "kubeconfig")},
+                stderr=log,
+            )
+            try:
+                fields = await _said(folder / "log", "serving")
+                yield Running(pid=process.pid, grpc_port=fields["grpc"], http_port=fields["http"])
+            finally:
+                process.terminate()
+                await asyncio.wait_for(process.wait(), 30)
 
 
-async def keda_at_a_turn(port: int, turn: int) -> None:
+async def _said(log: pathlib.Path, message: str) -> dict[str, int]:
+    """Return the fields of the first line of a log with a message."""
+    async with asyncio.timeout(180):  # beside other processes it takes its time
+        while True:
+            text = await asyncio.to_thread(log.read_text)
+            for line in text.splitlines():
+                if line.endswith("}") and (fields := json.loads(line))["message"] == message:
+                    found: dict[str, int] = fields
+                    return found
+            await asyncio.sleep(0.1)
+
+
+def take_turn(cluster: FakeKubernetes, turn: int) -> list[str]:
+    """Let the ScaledObjects of the turn before the last go and others come; return the names."""
+    there = [name for kind, _, name in cluster.objects if kind == "scaledobjects"]
+    for name in there:
+        if name.startswith(f"guest-{turn - 2}-"):
+            cluster.drop("scaledobjects", "serve", name)
+    cluster.changes = cluster.changes[-1000:]
+    come = [f"guest-{turn}-{number}" for number in range(COMING_AND_GOING)]
+    for name in come if there else ["chat", *come]:
+        manifest = recorded("ScaledObject")
+        manifest["metadata"] = {"name": name, "namespace": "serve"}
+        cluster.put("scaledobjects", manifest)
+    return [name for kind, _, name in cluster.objects if kind == "scaledobjects"]
+
+
+async def keda_at_a_turn(port: int, names: Sequence[str], turn: int) -> None:
     """Connect, poll everything that is there, with metadata of this turn, and be gone."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = ExternalScalerStub(channel)
-        await asyncio.gather(*(poll(stub, name, turn) for _, name in listed(turn)))
+        await asyncio.gather(*(poll(stub, name, turn) for name in names))
 
 
 async def poll(stub: ExternalScalerStub, name: str, turn: int) -> None:
     """Ask about an object as KEDA does, with a stream that is cut."""
-    asked = CHAT
-    if name != "chat":
-        stated = {"workload": f"StatefulSet/{name}", "maxConcurrency": str(1 + turn % 9)}
-        asked = keda.ScaledObjectRef(namespace="serve", name=name, scalerMetadata=stated)
+    workload = "llm" if name == "chat" else name
+    stated = {**SHORT, "workload": f"StatefulSet/{workload}", "maxConcurrency": str(1 + turn % 9)}
+    asked = keda.ScaledObjectRef(namespace="serve", name=name, scalerMetadata=stated)
     stream = stub.StreamIsActive(asked)
     request = keda.GetMetricsRequest(scaledObjectRef=asked, metricName="desired-replicas")
     with contextlib.suppress(grpc.aio.AioRpcError):
@@ -110,21 +189,33 @@ def fall_ill(prometheus: IllServer, at_s: float) -> None:
     prometheus.is_gone = at_s % GONE_EVERY_S < GONE_FOR_S
 
 
-async def soak(seconds: float) -> list[Held]:
-    """Run, and return what was held, second by second."""
-    known, measured = KnownCluster(), list[Held]()
-    cluster = Hearing(known=known, standing=lambda: "")
-    async with world() as prometheus, server(prometheus.url, cluster=cluster) as (made, _):
+@contextlib.asynccontextmanager
+async def stage(
+    program: Sequence[str] = SERVE,
+) -> AsyncIterator[tuple[Running, IllServer, FakeKubernetes]]:
+    """Run a server, the Prometheus and the API server that it reads."""
+    cluster = FakeKubernetes()
+    async with (
+        world() as prometheus,
+        TestServer(cluster.application()) as api,
+        serve(prometheus.url, str(api.make_url("")).rstrip("/"), program) as running,
+    ):
+        yield running, prometheus, cluster
+
+
+async def soak(seconds: float, program: Sequence[str] = SERVE) -> list[Held]:
+    """Run, and return what was held, turn by turn."""
+    measured = list[Held]()
+    async with stage(program) as (running, prometheus, cluster), aiohttp.ClientSession() as http:
         began_s = time.monotonic()
         for turn in itertools.count():
             at_s = time.monotonic() - began_s
             if at_s > seconds:
                 return measured
-            known.scaled_objects.take(listed(turn))
             fall_ill(prometheus, at_s)
-            await keda_at_a_turn(made.grpc_port, turn)
-            measured.append(held(began_s))
-            await asyncio.sleep(0.5)
+            await keda_at_a_turn(running.grpc_port, take_turn(cluster, turn), turn)
+            measured.append(await running.held(http, began_s))
+            await asyncio.sleep(TURN_S)
     return measured
 
 
@@ -138,6 +229,7 @@ def growth(measured: list[Held]) -> dict[str, tuple[float, float]]:
 if __name__ == "__main__":
     found = asyncio.run(soak(float(sys.argv[1])))
     grown = growth(found)
+    sys.stdout.write(f"{COMING_AND_GOING * len(found)} objects came and went\n")
     for name, (per_minute, error) in grown.items():
         last = getattr(found[-1], name)
         told = f"{name:12} {last:8.1f} at the end, {per_minute:+.2f} ± {error:.2f} a minute\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz.seeds import PIECES, SEEDS
+from fuzz.seeds import ONCE_UNCLEAR, PIECES, SEEDS
 from fuzz.targets import TARGETS, UnclearError, told
 from scaler.errors import ConfigurationError, Problem
 
@@ -29,6 +29,12 @@ def mutated(draw: st.DrawFn, name: str) -> bytes:
 def test_what_is_well_written_ends_clearly(name):
     for seed in SEEDS[name]:
         TARGETS[name](seed)
+
+
+@pytest.mark.parametrize("name", ONCE_UNCLEAR)
+def test_what_a_fuzzer_came_upon_ends_clearly_by_now(name):
+    for found in ONCE_UNCLEAR[name]:
+        TARGETS[name](found)
 
 
 @pytest.mark.parametrize("name", TARGETS)

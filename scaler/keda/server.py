@@ -23,6 +23,7 @@ from ._pb.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 from ._pb.kvtide_pb2_grpc import add_LendingServicer_to_server, add_ScalingServicer_to_server
 from .certificates import Certificates, Tls
 from .servicer import ExternalScaler, StreamLife
+from .streams import OpenStreams
 from .watch import HEARTBEAT_S, Lending, Scaling, Streams
 
 SERVICES = tuple(
@@ -31,6 +32,8 @@ SERVICES = tuple(
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 
+HANDSHAKE_MS = 20_000
+"""A connection that has said nothing by then is closed."""
 LARGEST_REQUEST_BYTES = 256 * 1024
 """The metadata of one trigger: etcd holds objects of 1.5 MB at most, triggers are a few KB."""
 
@@ -53,6 +56,10 @@ class ServerOptions:
     """From then until what still runs is cut."""
     look_every_s: float = 60.0
     """Between two looks at the certificate's files."""
+    most_streams: int = 21_000
+    """Open at one time; KEDA opens one for each push trigger, two where it asks for the spec."""
+    most_connections: int = 4096
+    """Open at one time; KEDA has one or two for each address that it knows the scaler by."""
     life: StreamLife = dataclasses.field(default_factory=StreamLife)
     heartbeat_s: float = HEARTBEAT_S
 
@@ -72,9 +79,11 @@ class Server:
         self._telemetry = telemetry
         self._options = options or ServerOptions()
         self._certificates: Certificates | None = None
-        self._scaler = ExternalScaler(board, telemetry, rng=rng, life=self._options.life)
+        life = self._options.life
+        open_streams = OpenStreams(telemetry, most=self._options.most_streams)
+        self._scaler = ExternalScaler(board, telemetry, rng=rng, life=life, streams=open_streams)
         streams = Streams(
-            board, rng=rng, life=self._options.life, heartbeat_s=self._options.heartbeat_s
+            board, open_streams, rng=rng, life=life, heartbeat_s=self._options.heartbeat_s
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in its stubs
         self._server = grpc.aio.server(options=_channel_arguments(self._options))
@@ -141,6 +150,12 @@ def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:
         ("grpc.so_reuseport", 0),  # a port that is taken must be an error, not a lottery
         ("grpc.max_connection_age_ms", round(1000 * options.connection_age_s)),
         ("grpc.max_connection_age_grace_ms", round(1000 * options.connection_grace_s)),
+        ("grpc.max_allowed_incoming_connections", options.most_connections),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+        # From a thousand calls that wait to be begun on gRPC refuses some of them at random
+        # (CANCELLED): a KEDA that restarts opens the streams of all its objects at once.
+        ("grpc.server.max_pending_requests", options.most_streams),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * options.most_streams),
         ("grpc.max_receive_message_length", LARGEST_REQUEST_BYTES),
         # A client whose node died never says so: ask, lest its streams count as followers.
         ("grpc.keepalive_time_ms", 20_000),

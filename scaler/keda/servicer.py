@@ -7,11 +7,12 @@ number is never sent in place of an error: KEDA reads NaN, infinity and negative
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import grpc
@@ -23,6 +24,7 @@ from scaler.errors import (
     NoDataError,
     NotServedError,
     TooManyObjectsError,
+    TooManyStreamsError,
     UnknownMetricError,
 )
 from scaler.serving.board import Board
@@ -30,6 +32,7 @@ from scaler.telemetry import Telemetry
 
 from ._pb import externalscaler_pb2 as keda
 from ._pb.externalscaler_pb2_grpc import ExternalScalerServicer
+from .streams import OpenStreams
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Response = TypeVar("Response")
@@ -48,6 +51,7 @@ STATUS: dict[type[KvtideError], grpc.StatusCode] = {
     UnknownMetricError: grpc.StatusCode.NOT_FOUND,
     NotServedError: grpc.StatusCode.NOT_FOUND,
     TooManyObjectsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooManyStreamsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NoDataError: grpc.StatusCode.UNAVAILABLE,  # a SourceError is one
     FaultError: grpc.StatusCode.INTERNAL,
 }
@@ -75,7 +79,7 @@ def status(error: Exception) -> tuple[grpc.StatusCode, str]:
     message = str(error)
     if code is None:
         logger.error("an RPC failed", exc_info=error)
-        code, message = grpc.StatusCode.INTERNAL, f"internal error: {error!r}"
+        code, message = grpc.StatusCode.INTERNAL, str(FaultError(error))
     if len(message) > LONGEST_MESSAGE:
         message = f"{message[:LONGEST_MESSAGE]}… ({len(message)} characters in all)"
     return code, message
@@ -85,9 +89,16 @@ class ExternalScaler(ExternalScalerServicer):
     """KEDA's external and external-push scaler."""
 
     def __init__(
-        self, board: Board, telemetry: Telemetry, *, rng: random.Random, life: StreamLife
+        self,
+        board: Board,
+        telemetry: Telemetry,
+        *,
+        rng: random.Random,
+        life: StreamLife,
+        streams: OpenStreams,
     ) -> None:
         self._board = board
+        self._streams = streams
         self._telemetry = telemetry
         self._rng = rng
         self._life = life
@@ -114,12 +125,15 @@ class ExternalScaler(ExternalScalerServicer):
         self, request: keda.ScaledObjectRef, context: Context
     ) -> AsyncIterator[keda.GetMetricSpecResponse]:
         """Send the constant spec once; it never changes, and an empty update would freeze KEDA."""
-        yield SPEC
         try:
-            async with asyncio.timeout(self._draw_life_s()):
-                await self._drained.wait()
+            with self._streams.one():
+                yield SPEC
+                async with asyncio.timeout(self._draw_life_s()):
+                    await self._drained.wait()
         except TimeoutError:
             return
+        except KvtideError as error:
+            await context.abort(*status(error))
 
     async def GetMetrics(
         self, request: keda.GetMetricsRequest, context: Context
@@ -141,19 +155,25 @@ class ExternalScaler(ExternalScalerServicer):
 
         A repeated ``true`` would delay KEDA's scale to zero.
         """
-        loop = asyncio.get_running_loop()
-        ends_s = loop.time() + self._draw_life_s()
         try:
-            latest = await self._board.latest(*_ref(request))
-            active = latest.answer.active
+            with self._streams.one():
+                edges = self._edges(request)
+                async with contextlib.aclosing(edges):
+                    async for active in edges:
+                        yield keda.IsActiveResponse(result=active)
         except KvtideError as error:
             await context.abort(*status(error))
+
+    async def _edges(self, request: keda.ScaledObjectRef) -> AsyncGenerator[bool, None]:
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + self._draw_life_s()
+        active = (await self._board.latest(*_ref(request))).answer.active
         with self._board.follow(request.namespace, request.name) as follower:
-            yield keda.IsActiveResponse(result=active)
+            yield active
             while (changed := await follower.next(ends_s - loop.time())) is not None:
                 if changed.answers and changed.answer.active is not active:
                     active = changed.answer.active
-                    yield keda.IsActiveResponse(result=active)
+                    yield active
 
     async def _metrics(self, request: keda.GetMetricsRequest) -> keda.GetMetricsResponse:
         if request.metricName != METRIC:

@@ -21,6 +21,7 @@ from scaler.source import Role, Trigger
 from ._pb import kvtide_pb2 as kvtide
 from ._pb.kvtide_pb2_grpc import LendingServicer, ScalingServicer
 from .servicer import Context, StreamLife, status
+from .streams import OpenStreams
 
 HEARTBEAT_S = 5.0
 
@@ -31,9 +32,15 @@ class Streams:
     """The words on one object after another, for as long as a stream lives."""
 
     def __init__(
-        self, board: Board, *, rng: random.Random, life: StreamLife, heartbeat_s: float
+        self,
+        board: Board,
+        streams: OpenStreams,
+        *,
+        rng: random.Random,
+        life: StreamLife,
+        heartbeat_s: float,
     ) -> None:
-        self._board = board
+        self._board, self._open = board, streams
         self._rng = rng
         self._life = life
         self._heartbeat_s = heartbeat_s
@@ -53,7 +60,10 @@ class Streams:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + self._rng.uniform(self._life.shortest_s, self._life.longest_s)
         try:
-            with self._board.follow(request.namespace, request.name) as follower:
+            with (
+                self._open.one(),
+                self._board.follow(request.namespace, request.name) as follower,
+            ):
                 _refuse(follower.latest, refuse)
                 over = False
                 while not over:

@@ -174,6 +174,11 @@ class PrometheusSource:
         """Whether the whole history was read that the last refresh asked for."""
         return self._past.is_complete
 
+    @property
+    def refused(self) -> int:
+        """How many samples so far were no readings; of those of a history nobody counts."""
+        return self._assembly.store.refused
+
     async def recording(self, workload: Workload, *, since_s: float, until_s: float) -> Window:
         """
         Return all that is known of a workload between two instants, as fine samples.

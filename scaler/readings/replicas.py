@@ -47,7 +47,7 @@ class ReplicaReader:
         selector: Mapping[str, str],
         staleness: Staleness,
     ) -> None:
-        self._name = name
+        self._name, self._store, self._pods = name, store, pods
         self._staleness = staleness
         self._gauges_leave = profile.gauges_leave
         self._engine = {
@@ -95,7 +95,9 @@ class ReplicaReader:
         stale_after_s = self._staleness.engine_s
         awake = self._awake.at(at_s, stale_after_s) if self._awake else None
         gpus = self._gpus.at(at_s, self._staleness.gpu_s)
-        return Replica(name=self._name, sleeping=awake == 0, **within_unit({**engine, **gpus}))
+        fields = within_unit({**engine, **gpus})
+        self._store.refuse(self._pods[0], at_s, len(engine) + len(gpus) - len(fields))
+        return Replica(name=self._name, sleeping=awake == 0, **fields)
 
     def _read(self, at_s: float) -> dict[str, float] | None:
         """Return the engine's fields; none while one of its servers is silent."""

@@ -83,7 +83,7 @@ def rows_of(result: object, *, most: int) -> list[Row]:
 def refusal_of(status: int, body: bytes, otherwise: str) -> SourceError:
     """Return the error of a status other than 200, with what the server says about it."""
     try:
-        said = str(json.loads(body)["error"])
+        said = " ".join(str(json.loads(body)["error"]).split())
     except (ValueError, KeyError, TypeError, RecursionError):
         said = otherwise
     detail, lower = f"answered {status}: {said}", said.lower()

@@ -112,6 +112,11 @@ class ScrapeSource:
         """There is no past to read: pages tell of now."""
         return True
 
+    @property
+    def refused(self) -> int:
+        """How many values so far were no readings."""
+        return self._assembly.store.refused
+
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         """Make what a window needs; see :class:`~scaler.source.Source`."""
         return self._assembly.assembling(workload, lookback_s, now_s)

@@ -35,13 +35,15 @@ _KEPT_ROUNDS = 8
 class Track:
     """The points of one series, in time order."""
 
-    __slots__ = ("labels", "subject", "times", "values")
+    __slots__ = ("labels", "refused_s", "subject", "times", "values")
 
     def __init__(self, labels: Mapping[str, str], subject: Subject = ("", "")) -> None:
         self.labels = labels
         self.subject = subject
         self.times = array.array("d")
         self.values = array.array("d")
+        self.refused_s = -math.inf
+        """Time of the newest point that was no reading: it is read again, and counts once."""
 
     @property
     def first_s(self) -> float:
@@ -69,6 +71,12 @@ class Track:
                 self.values.insert(place, value)
             earliest = min(earliest, at_s)
         return earliest
+
+    def refuse(self, points: Sequence[Point]) -> int:
+        """Return how many points are no readings that were not known for it before."""
+        wild = [at_s for at_s, value in points if not is_reading(value) and at_s > self.refused_s]
+        self.refused_s = max(wild, default=self.refused_s)
+        return len(wild)
 
     def at(self, at_s: float, stale_after_s: float) -> float | None:
         """Return the last value in ``(at − stale_after, at]``; None: missing at that instant."""
@@ -129,6 +137,8 @@ class SeriesStore:
         self._tracks: dict[str, dict[Subject, dict[Labels, Track]]] = {}
         self._changes: dict[Subject, dict[int, float]] = {}
         self._shapes: dict[str | Subject, int] = {}
+        self._refused_s: dict[Subject, float] = {}
+        """By subject: the newest instant whose readings were beyond their unit."""
         self._shaped = 0
 
     def __len__(self) -> int:
@@ -165,11 +175,17 @@ class SeriesStore:
                 track = rows[key] = Track(labels, subject)
                 self._resize(metric, subject, 1)
             before_s = track.times[-1] if track.times else None
-            self.refused += sum(not is_reading(value) for _, value in points)
+            self.refused += track.refuse(points)
             earliest = track.merge(points)
             if earliest < math.inf:
                 self.mark_changed(subject, earliest)
             return before_s
+
+    def refuse(self, subject: Subject, at_s: float, readings: int) -> None:
+        """Count readings of a subject that are beyond their unit, those of one instant once."""
+        if readings and at_s > self._refused_s.get(subject, -math.inf):
+            self._refused_s[subject] = at_s
+            self.refused += readings
 
     def mark_changed(self, subject: Subject, since_s: float) -> None:
         """Note that what is known of a subject may differ from an instant on."""
@@ -237,6 +253,8 @@ class SeriesStore:
             alive = {subject for subjects in self._tracks.values() for subject in subjects}
             for subject in self._changes.keys() - alive:
                 del self._changes[subject]
+            for subject in self._refused_s.keys() - alive:
+                del self._refused_s[subject]
             for of in self._shapes.keys() - alive - self._tracks.keys():
                 del self._shapes[of]
 

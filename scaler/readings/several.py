@@ -58,6 +58,11 @@ class SeveralSources:
         """Whether every server was read through."""
         return all(source.is_complete for source in self._sources.values())
 
+    @property
+    def refused(self) -> int:
+        """How many samples of every server were no readings."""
+        return sum(source.refused for source in self._sources.values())
+
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         """Make what a window needs; a server that nobody configured has nothing to make it of."""
         source = self._sources.get(workload.prometheus)

@@ -39,6 +39,8 @@ There = Callable[[str, str], bool | None]
 Parse = Callable[[str, str, Mapping[str, str]], Trigger]
 """(namespace, name, metadata) to a Trigger, or a ConfigurationError with all problems."""
 
+UNLISTED_IDLE_S = 600.0
+"""What the cluster does not list and nobody asks about is dropped after this."""
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -270,6 +272,7 @@ class Board:
                 f"{len(self._entries)} ScaledObjects are served, which is the limit"
             )
         entry = Entry(namespace=namespace, name=name, drained=self.draining)
+        entry.listed = self._is_there(entry) is True
         self._entries[entry.key] = entry
         return entry
 
@@ -314,14 +317,19 @@ class Board:
     def _evict(self) -> None:
         """Drop what the cluster had and has no more, and what nobody asks about any more."""
         for entry in tuple(self._entries.values()):
-            there = None if self._there is None else self._there(entry.namespace, entry.name)
+            there = self._is_there(entry)
             entry.listed = entry.listed or there is True
+            # A ScaledJob is in no list, and neither is what had gone before it was looked for.
+            idle_s = UNLISTED_IDLE_S if there is False else self._limits.idle_s
             if entry.listed and there is False:
                 self._drop(entry, "the cluster has %s no more: dropped")
             elif not entry.followers and entry.pulse.has_stopped(
-                self._clock(), self._limits.idle_s
+                self._clock(), min(idle_s, self._limits.idle_s)
             ):
                 self._drop(entry, "nobody asks about %s any more: dropped")
+
+    def _is_there(self, entry: Entry) -> bool | None:
+        return None if self._there is None else self._there(entry.namespace, entry.name)
 
     def _drop(self, entry: Entry, why: str) -> None:
         del self._entries[entry.key]

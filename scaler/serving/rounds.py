@@ -72,6 +72,7 @@ class Rounds:
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="decide")
         self._deciding = asyncio.Lock()
         self._reads = 0
+        self._refused = 0
         self._stirred = asyncio.Event()
         """Something new may be decided on: a read has ended, or an object has new metadata."""
         self.failure: SourceError | None = None
@@ -100,6 +101,8 @@ class Rounds:
         started = asyncio.get_running_loop().time()
         await self._read()
         self._reads += 1
+        self._refused, before = self._source.refused, self._refused
+        self._telemetry.count_refused(self._refused - before)
         self.stir()
         seconds = asyncio.get_running_loop().time() - started
         self._telemetry.observe_tick(phase="read", seconds=seconds)
@@ -138,7 +141,7 @@ class Rounds:
             self._failed(error)
         except Exception as error:
             logger.exception("reading the source failed")
-            self._failed(SourceError("internal", repr(error)))
+            self._failed(SourceError("internal", FaultError(error).detail))
         else:
             if self._source.is_complete:
                 self.complete.set()
@@ -259,4 +262,4 @@ def refusal(error: Exception, key: str) -> KvtideError:
     if isinstance(error, KvtideError):
         return error
     logger.error("a fault at %s", key, exc_info=error)
-    return FaultError(f"internal error: {error!r}")
+    return FaultError(error)

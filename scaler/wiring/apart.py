@@ -60,6 +60,11 @@ class Apart:
         """Whether everything was read that the last read was asked for."""
         return self._source.is_complete
 
+    @property
+    def refused(self) -> int:
+        """How many samples so far were no readings."""
+        return self._source.refused
+
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         """Make what a window needs."""
         return self._source.assembling(workload, lookback_s, now_s)

@@ -45,6 +45,8 @@ logger = logging.getLogger("kvtide")
 
 
 MOST_FILES = 65_536
+STREAMS_BESIDE = 1000
+"""Streams beside the two of each ScaledObject: controllers, and KEDA's old ones."""
 LEAVING_S = 1.5
 """From the end of the drain until what still runs is cut, and the process with it."""
 
@@ -95,6 +97,8 @@ async def serving(
         there=None if cluster is None else cluster.known.there,
     )
     telemetry.show_objects(board.observations, clock)
+    loop = asyncio.get_running_loop()
+    telemetry.show_tasks(lambda: len(asyncio.all_tasks(loop)))
     server = Server(board, telemetry, rng=random.Random(), options=_options(settings))
     view = View(
         observations=board.observations,
@@ -198,6 +202,7 @@ def _options(settings: Settings) -> ServerOptions:
         tls=_tls(settings),
         drain_delay_s=settings.drain_delay,
         drain_grace_s=settings.drain_grace,
+        most_streams=2 * settings.most_objects + STREAMS_BESIDE,
     )
 
 

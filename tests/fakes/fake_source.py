@@ -25,6 +25,7 @@ class FakeSource:
         self.gate.set()
         self._began = asyncio.Event()
         self.is_complete = True
+        self.refused = 0
         self.reads: list[tuple[tuple[str, ...], float]] = []
         """Of each read: the workloads asked for and the lookback, seconds."""
 

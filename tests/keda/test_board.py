@@ -16,7 +16,7 @@ from scaler.decision.decision import Decision
 from scaler.decision.policy import Policy
 from scaler.errors import NoDataError, SourceError
 from scaler.log import JsonLines
-from scaler.serving.board import Limits
+from scaler.serving.board import UNLISTED_IDLE_S, Limits
 from scaler.serving.compose import Subject
 from tests.builders import sample, window
 from tests.fakes.fake_rules import decide
@@ -155,6 +155,26 @@ async def test_two_hundred_objects_that_go_leave_nothing():
         assert "scaledobject=" not in bench.telemetry.exposition().decode()
         # The thread has the error of the last one in hand until its next piece of work.
         assert sum(one() is not None for one in answers) <= 1
+
+
+async def test_what_had_gone_before_it_was_looked_for_is_not_kept_for_long():
+    async with serve(there=lambda *_: False) as bench:
+        bench.source.windows["prod/llm"] = window(sample(bench.clock.now_s, running=2))
+        await bench.metrics(ref())
+        bench.clock.now_s += UNLISTED_IDLE_S - 1  # a ScaledJob is in no list of ScaledObjects
+        await bench.tick()
+        assert metric(bench, "kvtide_board_objects") == 1
+        bench.clock.now_s += 2
+        await bench.tick()
+        assert metric(bench, "kvtide_board_objects") == 0
+
+
+async def test_what_the_source_refuses_is_counted(bench):
+    bench.source.refused = 3
+    await bench.tick()
+    bench.source.refused = 4
+    await bench.tick()
+    assert metric(bench, "kvtide_readings_refused_total") == 4
 
 
 async def test_an_object_that_somebody_follows_stays(bench):

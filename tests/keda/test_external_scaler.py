@@ -68,21 +68,21 @@ async def test_a_read_that_fails_is_told_beside_the_age(bench):
 
 async def test_a_source_that_breaks_in_an_unforeseen_way_holds(bench):
     bench.source.failure = RuntimeError("odd")
-    with refused(UNAVAILABLE, "odd"):
+    with refused(UNAVAILABLE, "internal: RuntimeError; the log"):
         await bench.metrics(ref())
 
 
 async def test_a_fault_in_one_decision_is_not_another_objects(bench):
     bench.runs("prod/bad", 13)
     bench.runs("prod/good", 2)
-    with refused(grpc.StatusCode.INTERNAL, "thirteen"):
+    with refused(grpc.StatusCode.INTERNAL, "internal error: ZeroDivisionError"):
         await bench.metrics(ref("bad"))
     assert await bench.count(ref("good")) == 2
 
 
 async def test_a_fault_of_the_parser_is_one_objects_too(bench):
     for _ in range(2):
-        with refused(grpc.StatusCode.INTERNAL, "seven"):
+        with refused(grpc.StatusCode.INTERNAL, "internal error: ZeroDivisionError"):
             await bench.metrics(ref(crash="seven"))
     bench.runs("prod/llm", 2)
     assert await bench.count(ref()) == 2

@@ -35,6 +35,22 @@ def test_what_is_refused_is_counted():
     assert observer.assembly.store.refused == 2
 
 
+def test_what_is_refused_is_counted_once_however_often_it_is_read():
+    observer = Observer()
+    for _ in range(3):  # a read begins a little before the end of the last one
+        observer.round(NOW_S, {"llm-0": busy(running=1e308, waiting=2)})
+    assert observer.assembly.store.refused == 1
+
+
+def test_a_share_of_forty_is_counted_as_refused_too():
+    observer = Observer()
+    for k in (1, 0):
+        observer.round(NOW_S - k * STEP_S, {"llm-0": busy(running=3, kv_cache_usage_perc=40)})
+    window = observer.window(NOW_S)
+    assert window.latest.replicas[0].kv_cache_usage is None
+    assert observer.assembly.store.refused == 2
+
+
 @given(st.floats())
 def test_a_reading_is_a_number_that_can_be_counted(value):
     assert is_reading(value) == (value >= 0 and value <= MOST)

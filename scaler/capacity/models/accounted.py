@@ -20,7 +20,7 @@ from scaler.capacity.architecture import (
 )
 from scaler.errors import ConfigurationError, Problem
 
-from .fields import HEAD_DIM, HEADS, KV_HEADS, LAYERS, Config
+from .fields import HEAD_DIM, HEADS, KV_HEADS, LAYERS, LONGEST_TOLD, Config
 
 CAN_HOLD = re.compile(
     r"cach|index|pool|compress|state|ssm|mamba|conv|recurr|linear_|delta|memor|mem_|window|swa"
@@ -167,7 +167,7 @@ def refuse_unaccounted(
     ) - _unused_window(config, layers)
     problems = [
         Problem(
-            field=f"model {config.name}: {key}",
+            field=f"model {config.name}: {_named(key)}",
             got=_shown(value),
             allowed="not modelled here, and it may hold a cache: state it as --not-a-cache if you "
             "know that it holds none, or take the engine's own count from its log",
@@ -243,6 +243,11 @@ def _inert(value: Any) -> bool:  # noqa: ANN401 - JSON
     if isinstance(value, Mapping):
         return all(map(_inert, value.values()))
     return value is None or value is False or value in ("", 0) or value in ([], {})
+
+
+def _named(key: str) -> str:
+    """Return a key as it is written; an odd one, or a long one, quoted and cut."""
+    return key if key.isprintable() and len(key) <= LONGEST_TOLD else repr(key[:LONGEST_TOLD])
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - JSON

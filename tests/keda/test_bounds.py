@@ -1,0 +1,84 @@
+"""What clients may hold: streams and connections have a bound, and polls go on beneath it."""
+
+import asyncio
+import contextlib
+import dataclasses
+import gc
+
+import grpc
+import pytest
+
+from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
+from scaler.telemetry import Telemetry
+from tests.keda.conftest import OPTIONS, ref, refused, serve
+
+MANY = 2000
+
+
+def shown(telemetry: Telemetry, name: str) -> float:
+    value = telemetry.registry.get_sample_value(name)
+    assert value is not None
+    return value
+
+
+@contextlib.asynccontextmanager
+async def another(port: int):
+    """Yield a channel with a connection of its own."""
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        yield channel
+
+
+async def test_one_stream_too_many_is_refused_and_polls_go_on():
+    async with serve(options=dataclasses.replace(OPTIONS, most_streams=2)) as bench:
+        bench.runs("prod/llm", 2)
+        first, second = bench.scaler.StreamIsActive(ref()), bench.scaler.StreamMetricSpec(ref())
+        await anext(aiter(first))
+        await anext(aiter(second))
+        assert shown(bench.telemetry, "kvtide_open_streams") == 2
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "2 streams are open"):
+            await anext(aiter(bench.scaler.StreamIsActive(ref())))
+        assert await bench.count(ref()) == 2
+        second.cancel()
+        async with asyncio.timeout(10):
+            while shown(bench.telemetry, "kvtide_open_streams") > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (await anext(aiter(bench.scaler.StreamIsActive(ref())))).result is True
+
+
+async def test_thousands_of_streams_are_served_and_leave_nothing_behind():
+    async with serve() as bench:
+        bench.runs("prod/llm", 2)
+        before = len(asyncio.all_tasks())
+        async with another(bench.port) as channel:
+            stub = ExternalScalerStub(channel)
+            streams = [stub.StreamIsActive(ref()) for _ in range(MANY)]
+            firsts = await asyncio.gather(*(anext(aiter(one)) for one in streams))
+            assert all(one.result for one in firsts)
+            assert shown(bench.telemetry, "kvtide_open_streams") == MANY
+            assert await bench.count(ref()) == 2
+        async with asyncio.timeout(30):
+            while shown(bench.telemetry, "kvtide_open_streams"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            del streams
+            gc.collect()
+            while len(asyncio.all_tasks()) > before + 5:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+async def test_one_connection_too_many_is_refused_until_another_one_ends():
+    async with serve(options=dataclasses.replace(OPTIONS, most_connections=3)) as bench:
+        bench.runs("prod/llm", 2)
+        async with contextlib.AsyncExitStack() as held:
+            for _ in range(3):
+                channel = await held.enter_async_context(another(bench.port))
+                await ExternalScalerStub(channel).GetMetricSpec(ref())
+            async with another(bench.port) as one_more:
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await ExternalScalerStub(one_more).GetMetricSpec(ref(), timeout=5)
+                assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        async with another(bench.port) as one_more:
+            spec = ExternalScalerStub(one_more).GetMetricSpec(
+                ref(), timeout=30, wait_for_ready=True
+            )
+            assert (await spec).metricSpecs
