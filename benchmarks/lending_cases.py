@@ -55,11 +55,17 @@ class Case:
 
     @property
     def lending(self) -> LendingPolicy:
-        """The defaults, with the six hours of the latch as fast as the day."""
+        """
+        The defaults, with what is counted in hours of the day as fast as the day.
+
+        The six hours of the latch, and the least run of a trainer that writes a checkpoint every
+        ten minutes of it.
+        """
         return LendingPolicy(
             pool_units=self.units,
             reserved_units=max(self.reserved, self.fixed or 0),
             latch_lookback_s=21_600 / self.speed,
+            min_runtime_s=300 / self.speed,
             load_base=LoadBase.POOL if self.fixed is None else LoadBase.SERVICE,
         )
 

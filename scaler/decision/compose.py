@@ -49,7 +49,11 @@ def fine_after_s(newest_s: float, lookback_s: float) -> float:
 
 
 def workers_of(window: Window) -> tuple[int | None, float | None]:
-    """Return the borrower's workers, and since when there have been that many (Unix seconds)."""
+    """
+    Return the borrower's workers, and since when there have been that many (Unix seconds).
+
+    Those that run or start; one that was told to go holds its units still and works no more.
+    """
     count = _workers(window.latest)
     if count is None:
         return None, None
@@ -62,9 +66,7 @@ def workers_of(window: Window) -> tuple[int | None, float | None]:
 
 
 def _workers(sample: Sample) -> int | None:
-    """Count what holds GPUs: ready, starting and terminating; else what is asked for."""
+    """Count the workers that were not told to go; else what is asked for."""
     if sample.ready_replicas is None:
         return sample.spec_replicas
-    return (
-        sample.ready_replicas + (sample.loading_replicas or 0) + (sample.terminating_replicas or 0)
-    )
+    return sample.ready_replicas + (sample.loading_replicas or 0)

@@ -7,12 +7,14 @@ first, pending replicas included: workers × units + what inference needs never 
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 from .decision import Decision, Reason, Signal, Step
+from .headroom import headroom_units
 from .inference import decide_replicas
 from .latch import Latch, latch
-from .online import OnlinePoint, held_replicas, online_load, upper_rise
+from .online import OnlinePoint, held_replicas, most_needed, online_load
 from .policy import LendingPolicy, LoadBase
 from .pool import Member, PoolWindow
 
@@ -106,13 +108,15 @@ def _lent(
         f"inference {need.units} + headroom {need.headroom}), {policy.units_per_worker} per worker"
     )
     steps: tuple[Step, ...] = (Step(free, Reason.LENT if free else Reason.NO_ROOM, detail),)
-    for step in (
-        _in_band(pool, points, free, policy),
-        _min_runtime(pool, need, free, policy),
+    for rule in (
+        functools.partial(_in_band, pool, points),
+        functools.partial(_free_for_long, pool, points, need),
+        functools.partial(_min_runtime, pool, need),
+        _whole,
     ):
+        step = rule(steps[-1].replicas or 0, policy)
         steps = (*steps, step) if step else steps
-    whole = _whole(steps[-1].replicas or 0, policy)
-    return (*steps, whole) if whole else steps
+    return steps
 
 
 def _free_workers(pool: PoolWindow, kept: int, policy: LendingPolicy) -> int:
@@ -141,6 +145,33 @@ def _in_band(
         return None
     detail = f"online load is {100 * load:.0f} %: no more than the {workers} workers there are"
     return Step(workers, Reason.BAND, detail)
+
+
+def _free_for_long(
+    pool: PoolWindow,
+    points: Sequence[OnlinePoint],
+    need: Need,
+    count: int,
+    policy: LendingPolicy,
+) -> Step | None:
+    """
+    Lend a further worker only once its units would have been free for a whole ``min_runtime_s``.
+
+    What was needed a minute ago is often needed again in a minute, and a worker that goes before
+    it has written a checkpoint was of no use.
+    """
+    there = pool.workers or 0
+    if count <= there:
+        return None
+    since = f"within the last {policy.min_runtime_s:g} s"
+    lately = most_needed(points, pool.at_s - policy.min_runtime_s)
+    if lately is None:
+        detail = f"what inference needed {since} is not known: no further worker yet"
+        return Step(there, Reason.MIN_RUNTIME, detail)
+    kept = max(policy.reserved_units, max(lately, need.units) + need.headroom)
+    steady = max(there, _free_workers(pool, kept, policy))
+    detail = f"inference needed {lately} units {since}: no further worker yet"
+    return Step(steady, Reason.MIN_RUNTIME, detail) if steady < count else None
 
 
 def _min_runtime(pool: PoolWindow, need: Need, count: int, policy: LendingPolicy) -> Step | None:
@@ -172,7 +203,7 @@ def _need(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy
     units = sum(_member_units(member) or 0 for member in pool.members)
     headroom = policy.headroom_units
     if headroom is None:
-        headroom = upper_rise(points, policy.reclaim_time_s, policy.forecast_quantile)
+        headroom = headroom_units(points, policy.reclaim_time_s, policy.forecast_quantile)
     kept = max(policy.reserved_units, units + headroom)
     return Need(units=units, headroom=headroom, kept=kept)
 

@@ -8,10 +8,8 @@ against what the services have ready for a fleet of fixed size (``loadBase: serv
 """
 
 import bisect
-import collections
 import dataclasses
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,8 +23,6 @@ from .window import Window
 
 THINNED_S = 150.0
 """How long a thinned sample stands: history keeps few a minute, so gaps reach two minutes."""
-_CLOCK_ERROR_S = 1e-6
-"""Less than a microsecond is arithmetic, not time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,35 +164,8 @@ def averages(points: Sequence[OnlinePoint], window_s: float) -> tuple[float | No
     return tuple(means)
 
 
-def upper_rise(points: Sequence[OnlinePoint], within_s: float, quantile: float) -> int:
-    """
-    Return how many more units the workloads come to need within ``within_s``.
-
-    The least number that was enough for ``quantile`` of the time. What is needed from an instant on
-    is the most that follows it; an instant stands until the next one. 0 where nothing is known.
-    """
-    known = [(one.at_s, one.needed_units) for one in points if one.needed_units is not None]
-    rises: list[tuple[int, float]] = []  # (units, seconds)
-    highest: collections.deque[tuple[float, int]] = collections.deque()
-    for at_s, units in reversed(known):
-        while highest and highest[0][0] > at_s + within_s:
-            highest.popleft()
-        while highest and highest[-1][1] <= units:
-            highest.pop()
-        highest.append((at_s, units))
-        rises.append((highest[0][1] - units, at_s))
-    return _upper(rises[::-1], quantile)
-
-
-def _upper(rises: Sequence[tuple[int, float]], quantile: float) -> int:
-    """Return the quantile over time of (value, instant), oldest first; the last weighs nothing."""
-    spans = sorted(
-        (value, min(THINNED_S, after_s - at_s))
-        for (value, at_s), (_, after_s) in itertools.pairwise(rises)
-    )
-    left_s = quantile * sum(seconds for _, seconds in spans)
-    for value, seconds in spans:
-        left_s -= seconds
-        if left_s <= _CLOCK_ERROR_S:
-            return value
-    return 0
+def most_needed(points: Sequence[OnlinePoint], since_s: float) -> int | None:
+    """Return the most units that were needed at once since an instant; None: not always known."""
+    needed = [one.needed_units for one in points if one.at_s > since_s]
+    known = [units for units in needed if units is not None]
+    return max(known, default=0) if len(known) == len(needed) else None

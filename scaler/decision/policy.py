@@ -341,7 +341,8 @@ class LendingPolicy:
     lend_delay_s: float = 60.0
     """Wait after a reclaim before lending again."""
     min_runtime_s: float = 300.0
-    """Workers run at least this long before a small shrink; a reclaim never waits."""
+    """Workers run at least this long before a small shrink, and a further one is lent once its
+    units would have been free for as long; a reclaim never waits."""
     min_workers: int = 1
     """Fewest workers that the borrower can run."""
     max_workers: int | None = None
@@ -349,7 +350,8 @@ class LendingPolicy:
     resizable: bool = True
     """Whether the borrower takes any count from min_workers up; else 0 or max_workers."""
     headroom_units: Auto[int] = None
-    """Units kept free; auto: what inference comes to need in addition within one reclaim time."""
+    """Units kept free; auto: while inference rises, what it comes to need in addition within one
+    reclaim time."""
     blind_reclaim_after_s: float = 300.0
     """Online load unknown for so long: everything goes back."""
     stable_window_s: float = 60.0
@@ -358,8 +360,8 @@ class LendingPolicy:
     """The window that decides a reclaim, as percent of the stable window."""
     reclaim_time_s: float = 30.0
     """From "give back" to free units: the checkpoint grace; sizes the automatic headroom."""
-    forecast_quantile: Share = 0.9
-    """Share of the time in which the automatic headroom was enough."""
+    forecast_quantile: Share = 0.75
+    """Share of the steps by which rises went on that the automatic headroom was enough for."""
 
     def __post_init__(self) -> None:
         """Check every field; all problems in one error."""

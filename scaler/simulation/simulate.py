@@ -234,8 +234,9 @@ class _Loop:
     def _lend(self) -> None:
         if self._lender is None or self._job is None:
             return
-        running = self._world.jobs[self._job].running
-        wanted = self._lender.act(self.now_s, self._window(), running)
+        # As the server counts them: those that run or start, and none that was told to go.
+        workers = len(self._world.jobs[self._job].living(self.now_s))
+        wanted = self._lender.act(self.now_s, self._window(), workers)
         if wanted is not None:
             self._world.set_workers(self._job, wanted)
 

@@ -46,29 +46,97 @@ def scaled(counts, loads=QUIET):
     return dataclasses.replace(quiet, window=window(*asked))
 
 
-def test_what_inference_comes_to_need_within_a_reclaim_is_headroom():
-    up_and_down = pool(scaled([*[1, 1, 3] * 20, *[1] * 10]))
+def test_what_a_rise_usually_brings_next_is_headroom():
+    rising = scaled([*[1] * 10, *[2] * 10, *[3] * 10])
 
-    decision = decide(up_and_down, lending(forecast_quantile=0.5))
+    decision = decide(pool(rising), lending(min_runtime_s=0))
 
     assert decision.replicas == 4
-    assert "inference 2 + headroom 2)" in decision.steps[0].detail
+    assert "inference 3 + headroom 1)" in decision.steps[0].detail
 
 
 @pytest.mark.parametrize(
     ("reclaim_s", "headroom"),
     [
         pytest.param(0, 0, id="units free at once need none"),
-        pytest.param(15, 0, id="the rise is too rare"),
-        pytest.param(60, 2, id="a long checkpoint meets it oftener"),
+        pytest.param(15, 1, id="one step"),
+        pytest.param(60, 2, id="a long checkpoint meets the next one too"),
     ],
 )
 def test_the_longer_a_reclaim_takes_the_more_is_kept(reclaim_s, headroom):
-    fleet = scaled([*[1] * 12, *[3] * 4, *[1] * 12, *[3] * 4, *[1] * 13])
+    fleet = scaled([*[1] * 12, *[2] * 10, *[3] * 10, *[4] * 8])
 
-    decision = decide(pool(fleet), lending(reclaim_time_s=reclaim_s, forecast_quantile=0.5))
+    decision = decide(pool(fleet), lending(reclaim_time_s=reclaim_s))
 
     assert f"headroom {headroom})" in decision.steps[0].detail
+
+
+def free_since(bucket):
+    """Return a pool of which inference held three units until so many buckets ago, and now one."""
+    counts = [3] * (40 - bucket) + [1] * bucket
+    return pool(scaled(counts), workers=2)
+
+
+@pytest.mark.parametrize(
+    ("buckets", "workers", "count"),
+    [
+        pytest.param(12, 2, 5, id="free for less than a minimal run: no more than beside three"),
+        pytest.param(12, 6, 6, id="who runs there runs on"),
+        pytest.param(12, None, 5, id="how many run is not known"),
+        pytest.param(20, 2, 6, id="free for as long"),
+    ],
+)
+def test_a_further_worker_waits_until_its_unit_was_free_for_a_minimal_run(buckets, workers, count):
+    seen = dataclasses.replace(free_since(buckets), workers=workers)
+
+    decision = decide(seen, lending(headroom_units=0, min_runtime_s=100))
+
+    assert decision.replicas == count
+    if count == 5:
+        assert decision.reason is Reason.MIN_RUNTIME
+        assert decision.detail == (
+            "inference needed 3 units within the last 100 s: no further worker yet"
+        )
+
+
+def test_a_shrink_waits_for_nothing():
+    surging = pool(scaled([*[1] * 39, 4]), workers=7, workers_since_s=9_000)
+
+    assert decide(surging, lending(headroom_units=0)).replicas == 4
+
+
+def test_what_was_not_known_within_a_minimal_run_lends_no_further_worker():
+    quiet = member(QUIET, replicas=2)
+    assert quiet.window is not None
+    lost = dataclasses.replace(
+        quiet.window.samples[20], replicas=(), spec_replicas=None, ready_replicas=None
+    )
+    samples = quiet.window.samples
+    gap = dataclasses.replace(quiet, window=window(*samples[:20], lost, *samples[21:]))
+
+    decision = decide(pool(gap, workers=2), lending(headroom_units=0))
+
+    assert (decision.replicas, decision.reason) == (2, Reason.MIN_RUNTIME)
+    assert decision.detail == (
+        "what inference needed within the last 300 s is not known: no further worker yet"
+    )
+
+
+@given(
+    st.lists(st.integers(1, 8), min_size=40, max_size=40),
+    st.none() | st.integers(0, 8),
+    st.sampled_from([0.0, 30.0, 100.0, 300.0]),
+)
+def test_units_lent_and_needed_never_exceed_the_pool_and_growth_was_free(counts, workers, run_s):
+    decision = decide(
+        pool(scaled(counts), workers=workers), lending(headroom_units=0, min_runtime_s=run_s)
+    )
+    lately = [c for k, c in enumerate(reversed(counts)) if k * 5 < run_s] or [counts[-1]]
+
+    assert decision.replicas is not None
+    assert decision.replicas + counts[-1] <= 8
+    if decision.replicas > (workers or 0):
+        assert decision.replicas + max(lately) <= 8
 
 
 def test_load_that_held_replicas_take_up_is_no_headroom():
@@ -96,6 +164,24 @@ def test_reserved_units_are_never_lent_and_serve_inference():
     assert decide(pool(member([0.5] * 40, replicas=1)), slices).replicas == 4
     assert decide(pool(member([0.5] * 40, replicas=3)), slices).replicas == 4
     assert decide(pool(member([0.5] * 40, replicas=4)), slices).replicas == 3
+
+
+@pytest.mark.parametrize(
+    ("loads", "replicas", "workers", "lent"),
+    [
+        pytest.param([0.07] * 40, 1, 0, 4, id="idle"),
+        pytest.param([1.96] * 40, 3, 0, 4, id="three serve at 28 %"),
+        pytest.param([2.1] * 40, 3, 0, 0, id="at 30 % it does not begin"),
+        pytest.param([*[1.9] * 20, *[2.1] * 20], 3, 4, 4, id="nor end"),
+        pytest.param([2.03] * 40, 4, 4, 3, id="a fourth replica is owed its slice"),
+        pytest.param([*[1.9] * 20, *[5.0] * 20], 3, 4, 0, id="past 70 % all goes back"),
+    ],
+)
+def test_the_slices_of_the_article(loads, replicas, workers, lent):
+    slices = pool(member(loads, replicas=replicas), workers=workers, workers_since_s=9_000)
+    article = lending(pool_units=7, reserved_units=3)
+
+    assert decide(slices, article).replicas == lent
 
 
 def test_what_a_workload_is_owed_comes_first():

@@ -1,19 +1,15 @@
 """Online load of a pool: whose readings stand when, and what the load rises by."""
 
 import dataclasses
-import itertools
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scaler.decision.online import (
-    THINNED_S,
     OnlinePoint,
     averages,
     full_loads,
+    most_needed,
     online_load,
-    upper_rise,
 )
 from scaler.decision.policy import LoadBase, SignalName
 from scaler.decision.sample import Sample
@@ -201,71 +197,17 @@ def test_trailing_averages(loads, window_s, means):
 
 
 @pytest.mark.parametrize(
-    ("units", "within_s", "quantile", "rise"),
+    ("units", "since_s", "most"),
     [
-        pytest.param([], 5.0, 0.9, 0, id="nothing is known"),
-        pytest.param([3], 5.0, 0.9, 0, id="nothing follows"),
-        pytest.param([2] * 20, 60.0, 0.99, 0, id="flat"),
-        pytest.param([5, 3, 1], 60.0, 0.99, 0, id="falling"),
-        pytest.param([0, 1, 4, 9], 5.0, 0.99, 5, id="within one bucket"),
-        pytest.param([0, 1, 4, 9], 10.0, 0.99, 8, id="within two"),
-        pytest.param([0, 1, 4, 9], 4.9, 0.99, 0, id="within less than one: none"),
-        pytest.param([0, 1, 4, 9], 5.0, 0.6, 3, id="enough for two of the three spans"),
-        pytest.param([0, 1, 4, 9], 5.0, 2 / 3, 3, id="just enough for two of them"),
-        pytest.param([0, 1, 4, 9], 5.0, 0.67, 5, id="and not for all three"),
-        pytest.param([2, 7, 1], 60.0, 0.99, 5, id="the most that follows, not the last"),
-        pytest.param([2, None, 7], 10.0, 0.99, 5, id="over a gap"),
-        pytest.param([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4], 5.0, 0.9, 0, id="a rise in a tenth of it"),
-        pytest.param([1, 1, 1, 1, 1, 1, 1, 1, 1, 4], 5.0, 0.89, 3, id="a rise in a ninth"),
+        pytest.param([4, 1, 2, 1], 0.0, 2, id="before it nothing counts"),
+        pytest.param([4, 1, 2, 1], -1.0, 4, id="and from then on each"),
+        pytest.param([None, 1, 1], 0.0, 1, id="what was not known before does not matter"),
+        pytest.param([4, None, 1], 0.0, None, id="not always known"),
+        pytest.param([4, 1], 60.0, 0, id="nothing since"),
     ],
 )
-def test_what_need_rises_by(units, within_s, quantile, rise):
-    assert upper_rise(needs(*units), within_s, quantile) == rise
-
-
-def test_thinned_instants_weigh_as_long_as_they_stand():
-    # An hour ago one instant a minute and a rise in each; since then one a second, and none.
-    past = needs(*[1, 3] * 30, every_s=60.0)
-    since = [
-        dataclasses.replace(one, at_s=one.at_s + 3600) for one in needs(*[3] * 1200, every_s=1)
-    ]
-
-    assert upper_rise([*past, *since], 60.0, 0.6) == 0
-    assert upper_rise([*past, *since], 60.0, 0.7) == 2
-
-
-def test_a_long_silence_weighs_no_more_than_a_sample_stands():
-    night = [
-        *needs(2, 2, every_s=THINNED_S),
-        OnlinePoint(at_s=90_000.0, load=0.1, least=0.1, needed_units=2),
-        OnlinePoint(at_s=90_000.0 + THINNED_S, load=0.1, least=0.1, needed_units=6),
-    ]
-
-    assert upper_rise(night, THINNED_S, 0.7) == 4  # in one of three spans
-
-
-@given(
-    st.lists(st.none() | st.integers(0, 9), max_size=30),
-    st.sampled_from([0.0, 5.0, 12.0, 60.0]),
-    st.floats(0.01, 0.99),
-)
-def test_the_rise_is_that_of_its_definition(units, within_s, quantile):
-    known = [(one.at_s, one.needed_units) for one in needs(*units) if one.needed_units is not None]
-    rises = [
-        (
-            max(later for then, later in known if at_s <= then <= at_s + within_s) - now,
-            until_s - at_s,
-        )
-        for (at_s, now), (until_s, _) in itertools.pairwise(known)
-    ]
-    whole_s = sum(seconds for _, seconds in rises)
-
-    answer = upper_rise(needs(*units), within_s, quantile)
-
-    enough_s = sum(seconds for rise, seconds in rises if rise <= answer)
-    less_s = sum(seconds for rise, seconds in rises if rise < answer)
-    assert enough_s >= quantile * whole_s - 1e-5
-    assert not answer or less_s < quantile * whole_s
+def test_the_most_that_was_needed_at_once(units, since_s, most):
+    assert most_needed(needs(*units), since_s) == most
 
 
 def need_of(*members):
