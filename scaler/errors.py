@@ -113,7 +113,8 @@ class SourceError(NoDataError):
     """
     A source could not be read.
 
-    ``kind`` is a bounded label: refused, timeout, http, format, partial, limit, credentials.
+    ``kind`` is a bounded label: refused, timeout, http, format, partial, limit, credentials,
+    clock.
     ``of_the_query``: the server is well and refuses what was asked; less of it may do.
     """
 

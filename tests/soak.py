@@ -83,9 +83,19 @@ class Running:
 
 
 def slope(measured: list[Held], field: str) -> tuple[float, float]:
-    """Return the growth of a field per minute by least squares, and its standard error."""
-    times = [one.at_s / 60 for one in measured]
-    values = [getattr(one, field) for one in measured]
+    """
+    Return the growth of a field per minute by least squares, and its standard error.
+
+    Of the least of each minute: the server gives free memory back once in so long, and what is
+    under way at a turn comes and goes.
+    """
+    minutes: dict[int, Held] = {}
+    for one in measured:
+        least = minutes.setdefault(int(one.at_s // 60), one)
+        if getattr(one, field) < getattr(least, field):
+            minutes[int(one.at_s // 60)] = one
+    times = [one.at_s / 60 for one in minutes.values()]
+    values = [getattr(one, field) for one in minutes.values()]
     line = statistics.linear_regression(times, values)
     middle = statistics.fmean(times)
     spread = sum((at - middle) ** 2 for at in times)
@@ -221,7 +231,7 @@ async def soak(seconds: float, program: Sequence[str] = SERVE) -> list[Held]:
 
 def growth(measured: list[Held]) -> dict[str, tuple[float, float]]:
     """Return the growth per minute, with its error, of each field over the second half."""
-    half = measured[len(measured) // 2 :]
+    half = [one for one in measured if one.at_s >= measured[-1].at_s / 2]
     fields = ("memory_mib", "descriptors", "threads", "tasks")
     return {field: slope(half, field) for field in fields}
 

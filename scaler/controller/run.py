@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import pathlib
 import socket
 from collections.abc import AsyncIterator, Callable
 
 import grpc
 
-from scaler.errors import ConfigurationError, Problem
+from scaler.files import read_text
 from scaler.readings.kubernetes.api import connect, discovered
 
 from . import pages
@@ -18,6 +19,8 @@ from .fast.loop import FastPath, FastRules
 from .kube import Kube
 from .loop import Controller, Rules
 
+LARGEST_BYTES = 1024 * 1024
+"""Of a file in PEM."""
 RECONNECT = (
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 3_000),
@@ -104,10 +107,4 @@ async def _channel(options: Options) -> AsyncIterator[grpc.aio.Channel]:
 def _read(flag: str, path: str | None) -> bytes | None:
     if path is None:
         return None
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 -- a plain read of a stated path
-            return file.read()
-    except OSError as error:
-        raise ConfigurationError(
-            Problem(field=flag, got=path, allowed=f"a readable file ({error.strerror})")
-        ) from error
+    return read_text(pathlib.Path(path), field=flag, most=LARGEST_BYTES).encode()

@@ -9,7 +9,7 @@ kind says what happened: refused, timeout, http, format, partial or limit.
 import asyncio
 import concurrent.futures
 import contextlib
-import io
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +25,7 @@ from scaler.errors import SourceError
 
 from .clouds import Sign, signer_of
 from .credentials import Credentials
+from .decoding import decoded
 from .dialect import Dialect, dialect_of
 from .replies import (
     PartialAnswerError,
@@ -41,6 +42,9 @@ Answer = TypeVar("Answer")
 MOST_BYTES = 10_000_000
 """A longer reply is an error of kind ``limit``: whoever asks must ask for less at once."""
 
+_DECODING = threading.Lock()
+"""One reply at a time: it is work for the one interpreter, and sixteen threads that want it would
+keep the loop that answers waiting sixteen times as long."""
 _THREADS = 32
 """More than anybody asks at once: a thread whose caller gave up is busy until its own limit."""
 _CHUNK = 65_536
@@ -229,8 +233,13 @@ class _Session(requests.Session):
             otherwise = response.headers.get("Location", response.reason or "")
             raise refusal_of(response.status_code, body, otherwise)
         self._last.lacking = lacking(body)
-        response.raw = io.BytesIO(body)  # what .json() reads
+        response.json = functools.partial(_decoded, body)  # type: ignore[method-assign]
         return response
+
+
+def _decoded(body: bytes) -> Any:  # noqa: ANN401
+    with _DECODING:
+        return decoded(body)
 
 
 class _Authorization(requests.auth.AuthBase):

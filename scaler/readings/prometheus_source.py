@@ -21,6 +21,7 @@ from scaler.source import Workload
 from .arrivals import ArrivalQueries
 from .asks import MINUTE_S, Plan
 from .assemble import Assembly
+from .clocks import Clock, Clocks
 from .engines.profile import EngineProfile
 from .examination import Examination, ServerFacts, examine
 from .gateways.profile import GatewayProfile
@@ -63,6 +64,7 @@ class PrometheusSource:
         gateways: Mapping[str, GatewayProfile] | None = None,
         queries: Mapping[str, str] | None = None,
         known: KnownCluster | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """
         Read a server; nothing is asked of it before the first refresh.
@@ -73,9 +75,11 @@ class PrometheusSource:
             gateways: gateways by name.
             queries: named queries that count arrivals.
             known: what the Kubernetes API says, the fresher word on the cluster.
+            clock: whose seconds :meth:`refresh` is given; None: no clock's, of a past.
         """
         self._url = server.shown_url
         self._reader = Reader(server)
+        self._clocks = Clocks(clock, self._reader.ahead_s)
         self._timing = timing_of(server)
         self._known = known or KnownCluster()
         self._assembly = Assembly(
@@ -119,6 +123,7 @@ class PrometheusSource:
             self._past.is_complete = True
             return
         workloads = [self._known.resolved(workload) for workload in workloads]
+        await self._clocks.compare(self._url)
         if self._probed_s is None:
             await self._probe(workloads, now_s)
         round_ = self._reader.begin()

@@ -68,6 +68,15 @@ class Reader:
         """
         return await self._api.kind(), await self._api.skew_s(clock)
 
+    async def ahead_s(self, clock: Callable[[], float]) -> float | None:
+        """
+        Return by how many seconds the server's clock is ahead of ``clock``; None: not told.
+
+        Raises:
+            SourceError: it did not answer.
+        """
+        return await self._api.skew_s(clock)
+
     async def probe(
         self, engines: Iterable[str], namespaces: Collection[str], now_s: float
     ) -> None:

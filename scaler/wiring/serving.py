@@ -150,7 +150,10 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
     _allow_more_files()
     parse = functools.partial(parse_trigger, configuration=configuration)
     past = functools.partial(explain, configuration=configuration)
-    async with hearing(settings) as cluster, prometheus(configuration, cluster.known) as source:
+    async with (
+        hearing(settings) as cluster,
+        prometheus(configuration, cluster.known, time.time) as source,
+    ):
         server = serving(
             settings,
             source=source,

@@ -8,6 +8,7 @@ from scaler.configuration import Configuration
 from scaler.documents.engines import engine_profiles
 from scaler.documents.gateways import gateway_profiles
 from scaler.errors import ConfigurationError, Problem
+from scaler.readings.clocks import Clock
 from scaler.readings.credentials import Credentials
 from scaler.readings.kubernetes.known import KnownCluster
 from scaler.readings.prometheus_source import PrometheusSource
@@ -19,20 +20,23 @@ from .apart import Apart
 
 @contextlib.asynccontextmanager
 async def prometheus(
-    configuration: Configuration, known: KnownCluster | None = None
+    configuration: Configuration,
+    known: KnownCluster | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Source]:
     """
     Yield the servers of a configuration as one source; their connections close after.
 
     They are read on a thread of their own: the loop that waits for them stays free for others.
 
-    ``known`` is what the Kubernetes API says, where it is asked.
+    ``known`` is what the Kubernetes API says, where it is asked; ``clock`` is whose seconds it is
+    read by, which each server's are compared with (None: a past is read, by no clock's).
 
     Raises:
         ConfigurationError: no server is named, an engine is described wrongly, or a file of
             credentials holds none.
     """
-    read = servers(configuration, known)
+    read = servers(configuration, known, clock)
     async with contextlib.AsyncExitStack() as ends:
         for server in read.values():
             ends.push_async_callback(server.close)
@@ -42,7 +46,9 @@ async def prometheus(
 
 
 def servers(
-    configuration: Configuration, known: KnownCluster | None = None
+    configuration: Configuration,
+    known: KnownCluster | None = None,
+    clock: Clock | None = None,
 ) -> dict[str, PrometheusSource]:
     """
     Return the servers of a configuration by name; whoever asks for them closes them.
@@ -62,6 +68,7 @@ def servers(
             gateways=gateways,
             queries=configuration.queries,
             known=known,
+            clock=clock,
         )
         for name, server in configuration.prometheus.items()
     }

@@ -7,6 +7,7 @@ subresources, generations that move with the spec.
 """
 
 import asyncio
+import contextlib
 import copy
 import dataclasses
 import json
@@ -225,12 +226,26 @@ class FakeKubernetes:
         await response.prepare(request)
         seen = int(request.query.get("resourceVersion", "0"))
         calls = self.calls
+        seconds = float(request.query.get("timeoutSeconds", "600"))
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(seconds):
+                await self._send_changes(response, seen, plural, namespace, calls)
+        return response
+
+    async def _send_changes(
+        self,
+        response: web.StreamResponse,
+        seen: int,
+        plural: str,
+        namespace: str | None,
+        calls: int,
+    ) -> None:
         while self.calls == calls:
             changed = self.changed
             if seen < self.oldest:
                 gone = {"code": 410, "reason": "Expired", "message": "too old resource version"}
                 await _send(response, "ERROR", {"kind": "Status", "metadata": {}, **gone})
-                return response
+                return
             for version, change, kind, manifest in list(self.changes):
                 if version <= seen:
                     continue
@@ -241,7 +256,6 @@ class FakeKubernetes:
                 ):
                     await _send(response, change, manifest)
             await changed.wait()
-        return response
 
     def _one(
         self, request: web.Request, match: re.Match[str], body: Manifest

@@ -10,7 +10,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -79,7 +79,9 @@ async def world() -> AsyncIterator[IllServer]:
 
 @contextlib.asynccontextmanager
 async def server(
-    url: str, cluster: Hearing | None = None
+    url: str,
+    cluster: Hearing | None = None,
+    clock: Callable[[], float] = time.time,  # noqa: TID251 -- the real server's time
 ) -> AsyncIterator[tuple[Serving, ExternalScalerStub]]:
     """Run a scaler on the server, and a client."""
     scrape = ScrapeIntervals(engine_s=1.0, cluster_s=1.0)
@@ -89,8 +91,8 @@ async def server(
     configuration = Configuration(prometheus={"default": answers})
     parse = functools.partial(parse_trigger, configuration=configuration)
     async with (
-        prometheus(configuration) as source,
-        serving(SETTINGS, source=source, parse=parse, cluster=cluster) as made,
+        prometheus(configuration, clock=clock) as source,
+        serving(SETTINGS, source=source, parse=parse, cluster=cluster, clock=clock) as made,
         grpc.aio.insecure_channel(f"127.0.0.1:{made.grpc_port}") as channel,
     ):
         yield made, ExternalScalerStub(channel)
@@ -188,3 +190,23 @@ async def test_two_servers_and_one_that_begins_anew_answer_alike():
         async with server(well.url) as (anew, third):
             await told(anew, third, "Demand", "Panic")
             await told(one, first, "Demand", "Panic")
+
+
+@pytest.mark.parametrize(("by_s", "which"), [(300.0, "behind"), (-300.0, "ahead of")])
+async def test_a_clock_that_is_minutes_off_is_told_and_nothing_is_decided_by_it(by_s, which):
+    off: dict[str, float] = {"by_s": by_s}
+
+    def clock() -> float:
+        return time.time() + off["by_s"]  # noqa: TID251 -- the real server's time, and astray
+
+    async with world() as well, server(well.url, clock=clock) as (made, stub):
+        request = keda.GetMetricsRequest(scaledObjectRef=CHAT, metricName="desired-replicas")
+        async with asyncio.timeout(60):
+            while made.board.standing.failure_kind != "clock":
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await stub.GetMetrics(request)
+        with pytest.raises(grpc.aio.AioRpcError, match=f"is 300 s {which} this server's") as caught:
+            await stub.GetMetrics(request)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        off["by_s"] = 0.0  # somebody sets it
+        await told(made, stub, "Demand", "Panic")

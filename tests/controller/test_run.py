@@ -1,0 +1,30 @@
+"""A controller's process: files that are named are read as files, and nothing else."""
+
+import asyncio
+import os
+import sys
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{name: here, context: {cluster: here, user: me}}]
+clusters: [{name: here, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: me, user: {}}]
+"""
+
+
+async def test_a_pipe_in_place_of_a_certificate_is_refused_at_once(tmp_path):
+    (tmp_path / "config").write_text(KUBECONFIG)
+    os.mkfifo(tmp_path / "ca")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scaler", "controller", "--scaler", "127.0.0.1:1"),
+        *("--http-address", "127.0.0.1:0", "--ca-file", str(tmp_path / "ca")),
+        env={**os.environ, "KUBECONFIG": str(tmp_path / "config")},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, stderr = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 2
+    assert "--ca-file: got " in stderr.decode()
+    assert "(no regular file)" in stderr.decode()
+    assert "Traceback" not in stderr.decode()
