@@ -23,14 +23,19 @@ from benchmarks.kv_logs import (
     memory_range,
     read_models,
     read_rows,
+    serving_of,
     settings_of,
 )
 from benchmarks.kv_memory import Told, Untold, spread_untold, summary, tell
 from scaler.capacity.architecture import ModelArchitecture
 from scaler.capacity.kv_cache import GIB, KvCapacity, Serving, kv_capacity
-from scaler.errors import KvtideError
+from scaler.capacity.planned import MemoryTerms, plan
+from scaler.capacity.question import drafter_problems
+from scaler.errors import ConfigurationError, KvtideError
+from scaler.report.capacity import notes
 
 MULTI_GPU_TOLERANCE = 0.025
+FAR_OFF = 0.05
 HALF_CENT = 0.0051
 """Two printed decimals, and a little for halves that round either way."""
 
@@ -50,11 +55,19 @@ class Outcome:
     """The error with the log's own flags alone, where others were tried."""
     refused: bool = False
     """Whether kvtide refused to answer."""
+    noted: bool = False
+    """Whether the answer to what is stated says what would make it another."""
 
     @property
     def tolerance(self) -> float:
         """How far a row may be off: nothing on one GPU, one worker's share on several."""
         return MULTI_GPU_TOLERANCE if self.row.gpus > 1 else 0.0
+
+    @property
+    def silently_wrong(self) -> bool:
+        """Whether the answer to what is stated is far off and says nothing of it."""
+        off = self.error if self.as_stated is None else self.as_stated
+        return off is not None and off > FAR_OFF and not self.noted
 
     @property
     def matched(self) -> bool:
@@ -68,18 +81,46 @@ def compare(row: Row, models: Mapping[str, Mapping[str, Any]]) -> Outcome:
         return _not_compared(row, f"excluded by the collection: {row.notes['exclude']}")
     try:
         architecture = architecture_of_row(row, models)
+        untold = drafter_problems(
+            drafts=False, layers=None, tokens=int(row.notes.get("draft_untold", 0))
+        )
+        if untold:
+            raise ConfigurationError(*untold)
         if spread_untold(row, architecture):
             return _not_compared(row, "its weights lie on more GPUs than it tells")
     except KvtideError as error:
         return dataclasses.replace(_not_compared(row, str(error)), refused=True)
     outcomes = [_attempt(row, architecture, setting) for setting in settings_of(row, architecture)]
-    known = [outcome for outcome in outcomes if outcome.error is not None]
+    known = [
+        dataclasses.replace(outcome, noted=_noted(row, architecture, outcome.untold))
+        for outcome in outcomes
+        if outcome.error is not None
+    ]
     if not known:
         return outcomes[0]
     if known[0].matched:
         return known[0]
     best = min(known, key=lambda outcome: (outcome.error or 0.0, outcome.untold.count(",")))
     return dataclasses.replace(best, as_stated=known[0].error)
+
+
+SAID = {
+    "fp8": "a name is no proof of the cache's type",
+    "float16": "states are taken in 32 bits",
+    "0.": "no engine version stated",
+}
+"""What an answer says where a flag is not stated, by what the flag would have been."""
+
+
+def _noted(row: Row, architecture: ModelArchitecture, untold: str) -> bool:
+    """Whether the answer to what the log states names each flag that it is silent about."""
+    terms = MemoryTerms(available_kv_gib=row.number("available_kv_gib") or 1.0)
+    model = dataclasses.replace(architecture, by_name=row.config is None)
+    said = " ".join(notes(plan(model, serving_of(row), terms)))
+    if not untold:
+        return "blocks are the least over" in said
+    words = [note for mark, note in SAID.items() if mark in untold]
+    return bool(words) and all(note in said for note in words)
 
 
 def _attempt(row: Row, architecture: ModelArchitecture, setting: Setting) -> Outcome:
@@ -215,6 +256,8 @@ def print_capacity(outcomes: list[Outcome], *, rows: bool) -> None:
                 else ""
             )
             print(f"{label} {outcome.row.id} {outcome.row.model[:40]:40} {outcome.detail}{untold}")
+    silent = [outcome.row.id for outcome in outcomes if outcome.silently_wrong]
+    print(f"silently off by more than {FAR_OFF:.0%}: {', '.join(silent) or 'none'}")
 
 
 def print_memory(told: list[Told | Untold], *, rows: bool) -> None:

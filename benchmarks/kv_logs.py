@@ -93,9 +93,27 @@ AS_NOTES = {
 """Columns of the newer file that are notes in the older."""
 
 
+MISTOLD = {
+    "g199": {
+        "model": "Kimi-Linear-48B-A3B",
+        "kv_cache_dtype": "",
+        "notes": "needed_gib=7.89;est_max_len=530432;engine refusal message;no prefix caching",
+    }
+}
+"""
+Rows whose source says otherwise than the row, and what it says.
+
+g199's refusal is of moonshotai/Kimi-Linear-48B-A3B-Instruct (27 layers, 7 of them latent) in 16
+bits and without prefix caching: "Kimi-K3" is how vLLM's code calls the family.
+"""
+
+
 def _row(text: dict[str, str], folder: pathlib.Path) -> Row:
+    text |= MISTOLD.get(text["id"], {})
     notes = dict(_notes(text["notes"]))
     notes |= {note: text[column] for column, note in AS_NOTES.items() if text.get(column)}
+    if text.get("speculative_tokens") and not text["draft_layers"]:
+        notes["draft_untold"] = notes["mtp"]
     if text.get("draft_layers") == "0":
         notes |= {"extra_layers": "0", "mtp": "0", "drafted": text["speculative_tokens"]}
     text.setdefault("n_gpu", "")

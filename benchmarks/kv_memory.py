@@ -5,20 +5,24 @@ The second half of ``kv_capacity.py``, which prints both.
 """
 
 import dataclasses
+import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.kv_logs import Row, architecture_of_row, serving_of
 from scaler.capacity.architecture import ModelArchitecture
 from scaler.capacity.gpu_memory import MemoryEstimate, default_fraction, estimate_memory
-from scaler.capacity.kv_cache import GpuClass, Serving
+from scaler.capacity.kv_cache import GpuClass, Serving, vllm_rules
 from scaler.capacity.weights import weights_on_gpu
 from scaler.errors import KvtideError
 
 GIB = 2**30
 FEWER_BITS = 0.7
 """Weights below this share of what a row's words mean were stored or spread in ways not told."""
+
+COVERED = 0.95
+"""Share of new logs that an interval is to hold."""
 
 SPREAD = 0.2
 """Below this share no format's fewer bits explain it."""
@@ -117,6 +121,48 @@ def spread_untold(row: Row, architecture: ModelArchitecture) -> bool:
     return true < SPREAD * told.gpu_bytes / GIB
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How wide an interval has to be, as a multiple of the stated one, for new logs to fall in."""
+
+    rows: int
+    factor: float
+    """The conformal quantile of |error| / half-width: what holds ``COVERED`` of new logs."""
+    left_out: float
+    """Share of logs that the interval holds when it is calibrated on all others."""
+
+
+def calibration(told: Sequence[Told]) -> Calibration:
+    """
+    Return the width that exchangeable logs ask for (split conformal prediction).
+
+    With n scores, the ceil((n + 1) × coverage)-th smallest holds a new log at least that often,
+    whatever the errors' distribution. Vovk, Gammerman, Shafer: Algorithmic Learning in a Random
+    World, 2005.
+    """
+    scores = [_score(one) for one in told]
+    held = sum(
+        score <= _quantile(scores[:place] + scores[place + 1 :])
+        for place, score in enumerate(scores)
+    )
+    return Calibration(rows=len(scores), factor=_quantile(scores), left_out=held / len(scores))
+
+
+def _score(one: Told) -> float:
+    half = one.told_gib - one.low_gib if one.error_gib > 0 else one.high_gib - one.told_gib
+    return abs(one.error_gib) / half
+
+
+def _quantile(scores: Sequence[float]) -> float:
+    place = math.ceil((len(scores) + 1) * COVERED)
+    return sorted(scores)[min(place, len(scores)) - 1]
+
+
+def is_first_engine(one: Told) -> bool:
+    """Whether a log is of vLLM's first engine (V0), whose memory followed other rules."""
+    return one.row.text["engine"] == "vllm" and vllm_rules.version(serving_of(one.row)).v0
+
+
 def _too_poor(row: Row, true: float, told: float) -> str | None:
     if row.text["model"] == "" and "unnamed" in row.text["notes"]:
         return "the model is not named"
@@ -154,5 +200,12 @@ def summary(told: list[Told]) -> str:
         lines.append(
             f"{part:10}{len(rows):5}{statistics.median(errors):8.2f}{within[0]:10.0%}"
             f"{within[1]:10.0%}{held:7.0%}{widest:8.2f}"
+        )
+    both = [one for one in told if one.part == "both"]
+    for name, first in (("V1", False), ("V0", True)):
+        asked = calibration([one for one in both if is_first_engine(one) is first])
+        lines.append(
+            f"{name}: {asked.rows} logs ask for {asked.factor:.2f} of the stated half-width "
+            f"({COVERED:.0%}); each left out in turn, {asked.left_out:.0%} are held"
         )
     return "\n".join(lines)

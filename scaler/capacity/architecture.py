@@ -161,6 +161,8 @@ class ModelArchitecture:
     """Whether the checkpoint quantizes attention as well; None: as its format usually does."""
     kv_dtype: str | None = None
     """KV dtype that the checkpoint declares, which ``auto`` then means."""
+    own_draft_layer: tuple[Cache, ...] | None = None
+    """What one layer of the checkpoint's own drafter keeps; None: what its full layers keep."""
     drafter: "ModelArchitecture | None" = None
     """A drafter with shapes of its own (EAGLE, DFlash, a small model); None: layers as the last."""
     by_name: bool = False
@@ -176,10 +178,12 @@ class ModelArchitecture:
     @property
     def draft_layer(self) -> tuple[Cache, ...]:
         """
-        What one draft layer owns (MTP, EAGLE): the same as the last layer that grows.
+        What one draft layer owns (MTP, EAGLE): its own, else the same as the last that grows.
 
         Where layers share an indexer, a draft layer has one of its own.
         """
+        if self.own_draft_layer is not None:
+            return self.own_draft_layer
         for layer in reversed(self.layers):
             if any(not isinstance(cache, StateCache) and _grows(cache) for cache in layer):
                 own = tuple(cache for cache in layer if not isinstance(cache, StateCache))

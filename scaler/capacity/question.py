@@ -79,7 +79,8 @@ class CapacityQuestion:
     max_num_seqs: int | None = None
     draft_model: str | None = None
     """A drafter with shapes of its own: a config.json or a name, as ``model``."""
-    draft_layers: int = 0
+    draft_layers: int | None = None
+    """Layers of the checkpoint's own drafter, or of an EAGLE; 0: none that keeps a cache."""
     speculative_tokens: int | None = None
     prefix_caching: bool | None = None
     hybrid_groups: bool | None = None
@@ -118,6 +119,11 @@ def planned_capacity(
     serving = known(lambda: _serving(question, gpu, engine or Engine.VLLM))
     lengths = known(lambda: _lengths(question))
     problems += _unstated(question, gpu_known=gpu is not None)
+    problems += drafter_problems(
+        drafts=question.draft_model is not None,
+        layers=question.draft_layers,
+        tokens=question.speculative_tokens,
+    )
     if problems or architecture is None or serving is None:
         raise ConfigurationError(*problems)
     try:
@@ -173,7 +179,7 @@ def _serving(question: CapacityQuestion, gpu: Gpu | None, engine: Engine) -> Ser
         max_model_len=question.max_model_len,
         max_num_batched_tokens=question.max_num_batched_tokens,
         max_num_seqs=question.max_num_seqs,
-        draft_layers=question.draft_layers,
+        draft_layers=question.draft_layers or 0,
         speculative_tokens=question.speculative_tokens,
         prefix_caching=question.prefix_caching,
         hybrid_groups=question.hybrid_groups,
@@ -186,6 +192,25 @@ def _drafting(serving: Serving, architecture: ModelArchitecture) -> Serving:
     if architecture.drafter is None or serving.draft_layers:
         return serving
     return dataclasses.replace(serving, draft_layers=len(architecture.drafter.layers))
+
+
+def drafter_problems(*, drafts: bool, layers: int | None, tokens: int | None) -> list[Problem]:
+    """
+    Return what is wrong with drafted tokens that nobody is said to draft.
+
+    A drafter keeps a cache of its own, or none (n-grams): which of them cannot be guessed.
+    """
+    if drafts or layers is not None or not tokens:
+        return []
+    return [
+        Problem(
+            field="draft_layers",
+            got=f"nothing, though {tokens} tokens are drafted at a time",
+            allowed="1 for the checkpoint's own drafter (MTP), 0 for one that keeps no cache "
+            "(n-grams), or a drafter with shapes of its own as draft_model (EAGLE, DFlash)",
+            others=("draft_model",),
+        )
+    ]
 
 
 def _described(gpu: Gpu) -> str:

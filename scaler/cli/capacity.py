@@ -75,8 +75,9 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
         ),
     ] = None,
     draft_layers: Annotated[
-        int, typer.Option(help="Layers of a drafter: 1 for MTP or EAGLE, all of a draft model.")
-    ] = 0,
+        int | None,
+        typer.Option(help="Layers of a drafter: 1 for the checkpoint's own (MTP), 0 for n-grams."),
+    ] = None,
     speculative_tokens: Annotated[
         int | None, typer.Option(help="Tokens drafted at a time; default: 1 with a drafter.")
     ] = None,

@@ -94,7 +94,7 @@ class CapacityKeys:
     max_num_batched_tokens: int | None = None
     """Tokens of one engine step; default: the engine's own."""
     draft_layers: int | None = None
-    """Layers of a drafter that own a cache: 1 for MTP or EAGLE."""
+    """Layers of a drafter that own a cache: 1 for the checkpoint's own (MTP)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

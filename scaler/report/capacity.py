@@ -175,6 +175,11 @@ def notes(planned: Planned) -> list[str]:
         )
     if serving.kv_dtype == "auto" and planned.architecture.kv_dtype is not None:
         found.append(f"auto means {capacity.kv_dtype}: the checkpoint declares it")
+    if memory is None and serving.gpus > serving.data_parallel:
+        found.append(
+            f"blocks are the least over the {serving.gpus // serving.data_parallel} GPUs of an "
+            "engine: state what the log prints for the one that has least"
+        )
     found += _if_otherwise(planned)
     if planned.lengths is None:
         found.append(

@@ -154,3 +154,12 @@ def test_states_that_may_be_narrower_are_said_to() -> None:
     assert any("--mamba-ssm-cache-dtype float16, state it too:" in note for note in notes)
     stated = question(model="Nemotron-3-Nano-30B-A3B", mamba_ssm_cache_dtype="float32")
     assert not any("32 bits" in note for note in capacity_json(planned_capacity(stated))["notes"])
+
+
+def test_on_several_gpus_the_poorest_worker_counts() -> None:
+    said = "blocks are the least over the 2 GPUs of an engine"
+
+    alone = capacity_json(planned_capacity(question(data_parallel=2)))["notes"]
+    together = capacity_json(planned_capacity(question(tensor_parallel=2)))["notes"]
+    assert not any("the least over" in note for note in alone)
+    assert any(note.startswith(said) for note in together)

@@ -48,8 +48,15 @@ def layer_caches(config: Config) -> tuple[tuple[Cache, ...], ...]:
     if (compressed := compressed_caches(config)) is not None:
         return compressed
     kinds = shared_kinds(config, layer_kinds(config))
+    build = builders(config)
+    each = 2 if config.model_type.startswith("longcat") else 1  # two attentions in a layer
+    return tuple(each * build[kind](layer) for layer, kind in enumerate(kinds))
+
+
+def builders(config: Config) -> dict[str, Callable[[int], tuple[Cache, ...]]]:
+    """Return what makes the caches of a layer, by its kind."""
     latent = config.whole("kv_lora_rank") is not None
-    builders: dict[str, Callable[[int], tuple[Cache, ...]]] = {
+    return {
         FULL: lambda at: _latent(config.at(at), at) if latent else (_full(config.at(at)),),
         SLIDING: lambda layer: (_window(config.at(layer)),),
         CHUNKED: lambda layer: (_chunk(config.at(layer)),),
@@ -57,8 +64,6 @@ def layer_caches(config: Config) -> tuple[tuple[Cache, ...], ...]:
         BOTH: lambda layer: (_full(config.at(layer)), state_cache(config.at(layer))),
         NONE: lambda _: (),
     }
-    each = 2 if config.model_type.startswith("longcat") else 1  # two attentions in a layer
-    return tuple(each * builders[kind](layer) for layer, kind in enumerate(kinds))
 
 
 def refuse_unsupported(config: Config) -> None:

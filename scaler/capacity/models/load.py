@@ -16,8 +16,9 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.files import read_text
 
 from .accounted import refuse_unaccounted
-from .caches import layer_caches
+from .caches import builders, layer_caches
 from .declared import declared_kv_dtype, declared_quantization, quantizes_mixers
+from .drafts import own_draft_layer
 from .fields import POSITIONS, Config, read_config
 from .names import completed, declared_of, look_up, stored_as
 from .parameters import count_parameters, inner_width, is_multimodal
@@ -110,6 +111,7 @@ def architecture_of(
         name=name,
         source=str(config.get("source") or f"config.json of {name}"),
         layers=layers,
+        own_draft_layer=own_draft_layer(config, builders(config)),
         attention_heads=config.heads,
         hidden_size=config.hidden,
         intermediate_size=inner_width(config),

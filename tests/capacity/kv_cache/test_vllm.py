@@ -512,3 +512,13 @@ def test_a_log_of_eight_ascend_cards_shares_a_request_among_four() -> None:
     layout = kv_layout(load_model("Qwen3.5-35B-A3B"), serving)
 
     assert layout.block_tokens == 384 * 4
+
+
+def test_kimi_linear_is_refused_for_the_gibibytes_that_its_log_names() -> None:
+    """vLLM 0.33 on four ranks without prefix caching: 7.89 GiB for 1,048,576 tokens."""
+    serving = Serving(tensor_parallel=4, prefix_caching=False, max_model_len=1_048_576)
+    capacity = kv_capacity(load_model("Kimi-Linear-48B-A3B-Instruct"), serving, 4 * GIB)
+
+    assert capacity.layout.block_tokens == 512
+    needed = (capacity.longest_request_blocks or 0) * capacity.layout.bytes_per_block_per_gpu
+    assert round(needed / GIB, 2) == 7.89
