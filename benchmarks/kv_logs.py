@@ -98,13 +98,15 @@ MISTOLD = {
         "model": "Kimi-Linear-48B-A3B",
         "kv_cache_dtype": "",
         "notes": "needed_gib=7.89;est_max_len=530432;engine refusal message;no prefix caching",
-    }
+    },
+    "g177": {"notes": "MTP2;no GiB"},
 }
 """
 Rows whose source says otherwise than the row, and what it says.
 
 g199's refusal is of moonshotai/Kimi-Linear-48B-A3B-Instruct (27 layers, 7 of them latent) in 16
-bits and without prefix caching: "Kimi-K3" is how vLLM's code calls the family.
+bits and without prefix caching: "Kimi-K3" is how vLLM's code calls the family. g177's machine
+drafts two tokens at a time, by the same author's notes.
 """
 
 

@@ -77,6 +77,8 @@ class StateCache:
     group_channels: int = 0
     recurrent_bytes: int | None = None
     """Bytes of a recurrent element; None: those of the model's own type."""
+    replicated: bool = False
+    """Whether every tensor-parallel rank holds it whole."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,7 +122,8 @@ def weights_on_gpu(
             Problem(
                 field="weights_gib",
                 got="nothing",
-                allowed=f"stated: {architecture.name} tells neither shapes nor a total",
+                allowed=f"stated: {architecture.name} tells neither shapes nor a total, or has "
+                "tables that may lie in the host's memory",
             )
         )
     name, storage = _storage_in_use(architecture, quantization)

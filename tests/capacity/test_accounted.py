@@ -36,12 +36,12 @@ MUTATIONS = 1_000
 FOREIGN = (
     "compress_widths",
     "index_ring_tokens",
-    "indexer_budget",
+    "indexer_ring_tokens",
     "kv_source_layers",
     "local_layer_ids",
     "memory_slots",
     "mla_cache_rank",
-    "ple_layer_ids",
+    "ple_cache_ids",
     "recurrent_state_dim",
     "rswa_window",
     "sparse_attention_config",
@@ -165,3 +165,9 @@ def test_a_thousand_mutated_configurations_never_crash_nor_answer_what_is_unknow
 
     assert answered > MUTATIONS // 10
     assert refused > MUTATIONS // 4
+
+
+@pytest.mark.parametrize("key", ["indexer_budget", "ple_layer_ids", "indexer_compress_ratio"])
+def test_keys_that_one_family_is_read_by_are_refused_in_another(key: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{key}: got"):
+        architecture_of("llama", {**LLAMA, key: 2048})

@@ -1,11 +1,11 @@
 """
 vLLM's packed blocks: pages of different sizes side by side, for models whose code lays them out.
 
-DeepSeek V4 and GLM-5.3-Flash keep latents, pooled keys, windows and rings in pages that cannot be
-made equal. Their attention backends ask for a layout in which a block holds one page of each layer
-of a group, and every group's block costs what the widest group's does. Layers are bucketed by what
-they keep; a bucket with one page size for each repeat of the layer pattern is cut into groups of
-equally many repeats. Source: vLLM ``v1/core/kv_cache_planning.py``
+DeepSeek V4, GLM-5.3-Flash and Qwen3.8-Flash-Next keep latents, pooled keys, windows and rings in
+pages that cannot be made equal. Their attention backends ask for a layout in which a block holds
+one page of each layer of a group, and every group's block costs what the widest group's does.
+Layers are bucketed by what they keep; a bucket with one page size for each repeat of the layer
+pattern is cut into groups of equally many repeats. Source: vLLM ``v1/core/kv_cache_planning.py``
 (``_get_packed_kv_cache_groups``), 0.30 to 0.33.
 """
 
@@ -14,7 +14,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 
-from scaler.capacity.architecture import ModelArchitecture
+from scaler.capacity.architecture import LatentCache, ModelArchitecture
 from scaler.errors import ConfigurationError, Problem
 
 from .groups import Group, Kind, Page
@@ -27,6 +27,8 @@ Placed = tuple[Page, int]
 
 ROW_DTYPES = ("auto", "fp8", "fp8_e4m3", "fp8_ds_mla")
 """KV dtypes under which DeepSeek V4's rows are those of ``compressed.py``."""
+SPARSE_DTYPES = ("auto", "bfloat16", "fp8", "fp8_e4m3")
+"""KV dtypes of Qwen's sparse attention (vLLM ``models/qwen4_exp/nvidia/qsa.py``)."""
 ROW_GPUS = (GpuClass.HOPPER, GpuClass.OTHER)
 """Where its attention reads such rows; Blackwell's kernels and Ascend's have others."""
 
@@ -40,7 +42,8 @@ def refuse_unread(architecture: ModelArchitecture, serving: Serving) -> None:
     """
     name, release = architecture.name, version(serving)
     whole = architecture.family == "compressed MLA"
-    drafts = serving.draft_layers and architecture.drafter is None
+    latent = whole or any(isinstance(cache, LatentCache) for cache in architecture.caches)
+    drafts = latent and serving.draft_layers and architecture.drafter is None
     checks = (
         (drafts, "draft_layers", str(serving.draft_layers), "0: its drafter's caches are"),
         (release < PACKED_SINCE, "version", str(release), f"{PACKED_SINCE} or later: others are"),
@@ -49,6 +52,12 @@ def refuse_unread(architecture: ModelArchitecture, serving: Serving) -> None:
             "kv_dtype",
             serving.kv_dtype,
             f"{', '.join(ROW_DTYPES)}: others are",
+        ),
+        (
+            not latent and serving.kv_dtype.lower() not in SPARSE_DTYPES,
+            "kv_dtype",
+            serving.kv_dtype,
+            f"{', '.join(SPARSE_DTYPES)}: others are",
         ),
         (
             whole and serving.gpu_class not in ROW_GPUS,
@@ -121,7 +130,7 @@ class _Bucket:
 def _buckets(placed: Iterable[Placed]) -> list[list[Placed]]:
     found: dict[tuple[object, ...], list[Placed]] = collections.defaultdict(list)
     for page, stage in placed:
-        same = page.page_bytes if page.kind is Kind.STATE else page.block_tokens
+        same = page.shape if page.kind is Kind.STATE else page.block_tokens
         found[page.kind, page.span_tokens, same].append((page, stage))
     return list(found.values())
 

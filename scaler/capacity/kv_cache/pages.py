@@ -179,7 +179,7 @@ class StateBytes:
 
 def state_bytes(cache: StateCache, architecture: ModelArchitecture, serving: Serving) -> StateBytes:
     """Return the bytes of one layer's recurrent state of one request on one GPU."""
-    ranks = serving.tensor_parallel
+    ranks = 1 if cache.replicated else serving.tensor_parallel
     groups = cache.groups
     if groups % ranks:
         groups += ranks - groups  # each rank needs the groups of its own heads

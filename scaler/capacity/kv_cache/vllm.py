@@ -247,14 +247,15 @@ def _state_page(
         size = block * max(
             pages.token_bytes(other, dtype, serving.tensor_parallel)
             for other in architecture.caches
-            if isinstance(other, LatentCache)
+            if isinstance(other, LatentCache | AttentionCache)
         )
     if keys_hold_states(serving):
         size = state.tail + block * max(
             pages.token_bytes(other, dtype, serving.tensor_parallel)
             for other in architecture.caches
         )
-    return Page(kind=Kind.STATE, page_bytes=size, block_tokens=block, shape=(size,))
+    shape = (size, int(cache.replicated))
+    return Page(kind=Kind.STATE, page_bytes=size, block_tokens=block, shape=shape)
 
 
 def _promoted(

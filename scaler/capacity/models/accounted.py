@@ -20,6 +20,7 @@ from scaler.capacity.architecture import (
 )
 from scaler.errors import ConfigurationError, Problem
 
+from .compressed import QSA
 from .fields import HEAD_DIM, HEADS, KV_HEADS, LAYERS, LONGEST_TOLD, Config
 
 CAN_HOLD = re.compile(
@@ -74,6 +75,17 @@ OF_PACKED = frozenset(
     }
 )
 """Read for caches that a model's own code lays out (``compressed.py``)."""
+
+OF_QSA = frozenset(
+    {
+        *("indexer_n_heads", "indexer_kv_heads", "indexer_head_dim", "indexer_budget"),
+        *("indexer_compress_ratio", "ple_layer_ids", "ple_embed_dim", "ple_conv_kernel_size"),
+        *("ngram_size", "heads_per_ngram", "ngram_vocab_size_base", "split_ngram_parts"),
+        *("make_ngram_vocab_size_divisible_by", "ple_embedding_dtype", "mtp"),
+        "number_of_conv_states",
+    }
+)
+"""Read for Qwen's sparse attention and its n-gram embeddings, or of those embeddings alone."""
 
 OF_STATES = frozenset(
     {
@@ -156,6 +168,7 @@ def refuse_unaccounted(
             (READ, True),
             (OF_INDEXERS, _any(layers, IndexerCache) or _any(layers, PackedCache)),
             (OF_PACKED, _any(layers, PackedCache)),
+            (OF_QSA, config.model_type in QSA),
             (OF_STATES, _any(layers, StateCache) or _lists_layers(config)),
             (BESIDE_A_LIST, config.get("layer_types") is not None),
             ({"attention_chunk_size"}, config.model_type.startswith("llama4")),

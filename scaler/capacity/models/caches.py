@@ -11,10 +11,10 @@ from typing import Any
 
 from scaler.capacity.architecture import AttentionCache, Cache, IndexerCache, LatentCache
 
-from .compressed import POOLED, compressed_caches, pooled_index
+from .compressed import POOLED, compressed_caches, pooled_index, sparse_keys
 from .fields import Config
 from .kinds import BOTH, CHUNKED, FULL, NONE, SLIDING, STATE, layer_kinds, shared_kinds, spread
-from .states import state_cache
+from .states import ngram_state, state_cache
 
 CROSS = (
     "cross attention keeps the encoder's keys per request, whose size the text's length "
@@ -57,10 +57,10 @@ def builders(config: Config) -> dict[str, Callable[[int], tuple[Cache, ...]]]:
     """Return what makes the caches of a layer, by its kind."""
     latent = config.whole("kv_lora_rank") is not None
     return {
-        FULL: lambda at: _latent(config.at(at), at) if latent else (_full(config.at(at)),),
+        FULL: lambda at: _latent(config.at(at), at) if latent else _whole(config.at(at)),
         SLIDING: lambda layer: (_window(config.at(layer)),),
         CHUNKED: lambda layer: (_chunk(config.at(layer)),),
-        STATE: lambda layer: (state_cache(config.at(layer)),),
+        STATE: lambda at: (state_cache(config.at(at)), *ngram_state(config.at(at), at)),
         BOTH: lambda layer: (_full(config.at(layer)), state_cache(config.at(layer))),
         NONE: lambda _: (),
     }
@@ -81,6 +81,10 @@ def refuse_unsupported(config: Config) -> None:
     if why:
         got = config.model_type or outer_type or "this architecture"
         raise config.wrong("architecture", got=got, allowed=f"not supported: {why}")
+
+
+def _whole(config: Config) -> tuple[Cache, ...]:
+    return (_full(config), *sparse_keys(config))
 
 
 def _full(config: Config) -> AttentionCache:

@@ -1,8 +1,9 @@
 """
-Caches that a model's own code lays out in rows: DeepSeek V4, and GLM-5.3-Flash's pooled indexer.
+Caches that a model's own code lays out in rows: DeepSeek V4, and pooled keys of sparse attention.
 
 Rows and blocks are those of vLLM 0.33: ``models/deepseek_v4/{attention,compressor}.py``,
-``v1/attention/backends/mla/sparse_swa.py`` and ``models/glm5next/common/attention.py``. A latent
+``v1/attention/backends/mla/sparse_swa.py``, ``models/glm5next/common/attention.py`` and
+``models/qwen4_exp/common/qsa_cache.py``. A latent
 row of V4 has 8-bit values but for its rotary part in 16 bits, and 8 bytes of scales.
 """
 
@@ -17,6 +18,11 @@ from .kinds import spread
 V4 = ("deepseek_v4", "deepseek_ref")
 POOLED = ("glm5_next_text",)
 """Families whose indexer keeps one key for ``index_kpool`` tokens, and a ring of the last ones."""
+
+QSA = ("qwen4_exp_text", "qwen4_exp")
+"""Families whose full layers keep a key of 16 bits for ``indexer_compress_ratio`` tokens."""
+POSITION_ELEMENTS = 12
+"""Three positions of 64 bits beside a raw key, in elements of 16: rotary positions are 3-D."""
 
 SCALES_BYTES = 8
 ALIGNMENT = 576
@@ -106,3 +112,17 @@ def pooled_index(config: Config, dim: int) -> tuple[PackedCache, ...]:
     pool = config.required("index_kpool")
     ring = PackedCache(row_bytes=2 * dim * BFLOAT16_BYTES, block_tokens=pool, ring=True)
     return (PackedCache(row_bytes=_key_bytes(dim), tokens_per_row=pool), ring)
+
+
+def sparse_keys(config: Config) -> tuple[PackedCache, ...]:
+    """Return what Qwen's sparse attention keeps beside keys and values; nothing without one."""
+    if config.model_type not in QSA or config.whole("indexer_n_heads") is None:
+        return ()
+    dim, ratio = config.required("indexer_head_dim"), config.required("indexer_compress_ratio")
+    if config.required("indexer_kv_heads") != 1:
+        raise config.wrong("indexer_kv_heads", got="more", allowed="1: others are not modelled")
+    raw = BFLOAT16_BYTES * (dim + POSITION_ELEMENTS)
+    return (
+        PackedCache(row_bytes=BFLOAT16_BYTES * dim, tokens_per_row=ratio),
+        PackedCache(row_bytes=raw, block_tokens=ratio, ring=True),
+    )

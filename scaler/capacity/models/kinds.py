@@ -19,6 +19,7 @@ WORDS = {
     "full": FULL,
     "deepseek_sparse_attention": FULL,
     "indexed_attention": FULL,
+    "qwen_sparse_attention": FULL,
     "*": FULL,
     "sliding_attention": SLIDING,
     "sliding_window_attention": SLIDING,
@@ -37,8 +38,9 @@ WORDS = {
     "kv_shared(no cache)": NONE,
 }
 
-INDEXED = ("deepseek_v32", "glm_moe_dsa", "glm5_next_text")
-"""Families whose ``indexed_attention`` is a sparse latent layer (DSA) and nothing more."""
+INDEXED = ("deepseek_v32", "glm_moe_dsa", "glm5_next_text", "qwen4_exp_text", "qwen4_exp")
+"""Families whose layers with an indexer are modelled."""
+BY_INDEX = ("indexed_attention", "qwen_sparse_attention")
 
 
 def layer_kinds(config: Config) -> tuple[str, ...]:
@@ -64,7 +66,7 @@ def _of_length(config: Config, key: str, kinds: tuple[str, ...]) -> tuple[str, .
 
 def _kind(config: Config, key: str, word: str) -> str:
     kind = WORDS.get(word.lower())
-    if kind is None or (word == "indexed_attention" and config.model_type not in INDEXED):
+    if kind is None or (word.lower() in BY_INDEX and config.model_type not in INDEXED):
         raise config.wrong(key, got=repr(word), allowed=f"one of {', '.join(WORDS)}")
     if kind == SLIDING and not config.whole("sliding_window"):
         return FULL

@@ -117,7 +117,7 @@ def architecture_of(
         intermediate_size=inner_width(config),
         vocab_size=config.whole("vocab_size"),
         max_position_embeddings=_positions(config),
-        parameters=count_parameters(config, layers),
+        parameters=None if config.get("ple_layer_ids") else count_parameters(config, layers),
         multimodal=is_multimodal(config),
         experts=config.whole("num_local_experts", "n_routed_experts", "num_experts") or 0,
         experts_per_token=config.whole("num_experts_per_tok", "top_k_experts") or 0,

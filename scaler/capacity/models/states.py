@@ -83,6 +83,28 @@ def _mamba2(config: Config) -> StateCache:
     )
 
 
+def ngram_state(config: Config, layer: int) -> tuple[StateCache, ...]:
+    """
+    Return the tail of the dilated convolution over n-gram embeddings, in the layers that have one.
+
+    Every rank holds it whole. vLLM 0.33 ``models/qwen4_exp/nvidia/model.py``.
+    """
+    listed = config.get("ple_layer_ids")
+    if not isinstance(listed, list) or layer + 1 not in listed:  # numbered from 1
+        return ()
+    steps = (config.required("ple_conv_kernel_size") - 1) * config.required("ngram_size")
+    return (
+        StateCache(
+            kind="short-conv",
+            channels=config.required("hidden_size") * config.required("hc_count"),
+            kernel=steps + 1,
+            heads=0,
+            per_head=0,
+            replicated=True,
+        ),
+    )
+
+
 def _mamba(config: Config) -> StateCache:
     expand = config.whole("mamba_expand", "expand") or 2
     inner = config.required("hidden_size") * expand

@@ -2,8 +2,8 @@
 
 import pytest
 
-from scaler.capacity.architecture import PackedCache
-from scaler.capacity.kv_cache import GIB, Engine, GpuClass, Serving, kv_capacity
+from scaler.capacity.architecture import PackedCache, StateCache
+from scaler.capacity.kv_cache import GIB, Engine, GpuClass, Serving, kv_capacity, pages
 from scaler.capacity.kv_cache.groups import Kind, Page
 from scaler.capacity.kv_cache.packed import pack_pages
 from scaler.capacity.models import load_model
@@ -121,3 +121,45 @@ def test_a_ring_holds_the_drafts_as_well() -> None:
 def test_what_was_not_read_is_refused(serving: Serving, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         kv_capacity(load_model("DeepSeek-V4-Flash"), serving, GIB)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "longest", "block", "blocks"),
+    [
+        pytest.param("auto", 262_144, 1_600, 181, id="1,077,542 tokens are 744 / 181 requests"),
+        pytest.param("auto", 8_192, 1_600, 23, id="260,006 tokens are 730 / 23 requests"),
+        pytest.param("fp8", 262_144, 3_184, 100, id="1,853,358 tokens are 707 / 100 requests"),
+    ],
+)
+def test_qwens_sparse_attention_counts_as_its_logs_print(
+    dtype: str, longest: int, block: int, blocks: int
+) -> None:
+    """vLLM on a GB10 with two drafted tokens, three start-up logs of one machine."""
+    serving = Serving(
+        version="0.30.0",
+        gpu_class=GpuClass.UNIFIED,
+        kv_dtype=dtype,
+        draft_layers=1,
+        speculative_tokens=2,
+        max_model_len=longest,
+    )
+    capacity = kv_capacity(load_model("Qwen3.8-Flash-Next"), serving, 40 * GIB)
+
+    assert capacity.layout.block_tokens == block
+    assert capacity.longest_request_blocks == blocks
+
+
+def test_a_replicated_state_is_whole_on_every_rank() -> None:
+    model = load_model("Qwen3.8-Flash-Next")
+    ngrams = next(cache for cache in model.caches if getattr(cache, "replicated", False))
+
+    assert isinstance(ngrams, StateCache)
+    one, two = (pages.state_bytes(ngrams, model, Serving(tensor_parallel=n)) for n in (1, 2))
+    assert one == two == pages.StateBytes(tail=9 * 10_240 * 2, recurrent=0)
+
+
+def test_a_sparse_cache_in_another_dtype_is_refused() -> None:
+    model = load_model("Qwen3.8-Flash-Next")
+
+    with pytest.raises(ConfigurationError, match="kv_dtype: got nvfp4 with Qwen3.8-Flash-Next"):
+        kv_capacity(model, Serving(kv_dtype="nvfp4"), GIB)
