@@ -14,6 +14,7 @@ import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from scaler.capacity.gpus import mig_profile
 from scaler.decision.policy import Auto
 
 from .errors import ConfigurationError, Problem
@@ -154,7 +155,17 @@ class Pool:
             self,
             {"units": (1, math.inf), "reserved_units": (0, self.units)},
             *(nameless if self.workloads else (empty,)),
+            *_unknown_profile(self.resource),
         )
+
+
+def _unknown_profile(resource: str) -> tuple[Problem, ...]:
+    """Return what is wrong with a resource that names a MIG profile."""
+    try:
+        mig_profile(resource)
+    except ConfigurationError as error:
+        return tuple(dataclasses.replace(one, field="resource") for one in error.problems)
+    return ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

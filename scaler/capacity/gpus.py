@@ -112,6 +112,26 @@ def find_gpu(name: str) -> Gpu:
     return _among(chosen[0].gpu, [card.gpu for card in cards])
 
 
+def mig_profile(name: str) -> str | None:
+    """
+    Return the MIG profile in a name, as ``3g.40gb``; None: it names a whole GPU, or no GPU.
+
+    ``nvidia.com/mig-3g.40gb`` and ``mig-1g.10gb.shared`` are resources that device plugins offer.
+
+    Raises:
+        ConfigurationError: a profile that no card of the table has; near ones are told.
+    """
+    found = PROFILE.search(name.lower())
+    if found is None:
+        return None
+    profile = f"{found.group(1)}g.{found.group(2)}gb"
+    known = tuple(dict.fromkeys(one for card in _cards() for one in card.slices))
+    if profile in known:
+        return profile
+    near = ", ".join(difflib.get_close_matches(profile, known, n=3, cutoff=0.1))
+    raise _problem(name, f"a profile that a card has, such as {near}")
+
+
 def gpus() -> tuple[Gpu, ...]:
     """Return every card of the table and its MIG slices."""
     return tuple(gpu for card in _cards() for gpu in (card.gpu, *card.slices.values()))

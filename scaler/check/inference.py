@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scaler.capacity.gpus import mig_profile
 from scaler.capacity.planned import Planned
 from scaler.decision.policy import SignalName
 from scaler.documents.capacity import knows_memory, planned_replica
@@ -156,6 +157,23 @@ def model_fits(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def gpu_of_the_pool(seen: Seen) -> Iterator[Finding]:
+    """The GPU that a capacity is computed for is the slice that the pool hands out."""
+    stated = seen.spec.metadata.get("gpu")
+    if seen.inference is None or not isinstance(stated, str):
+        return
+    for name, pool in seen.configuration.pools.items():
+        profile = mig_profile(pool.resource)
+        if seen.object.key not in pool.workloads or profile == mig_profile(stated):
+            continue
+        unit = f"MIG {profile} slices" if profile else "whole GPUs"
+        yield warning(
+            f"{METADATA}gpu",
+            f"its capacity is computed for {stated}, and a unit of pool {name} is "
+            f"{pool.resource}: {unit}. State the GPU that a replica gets",
+        )
+
+
 def _planned(seen: Seen) -> Planned | None:
     """Return the replica on paper, where its model and memory are stated."""
     texts = {key: text for key, text in seen.spec.metadata.items() if isinstance(text, str)}
@@ -173,4 +191,5 @@ RULES = (
     windows_and_scrapes,
     engine_admits,
     model_fits,
+    gpu_of_the_pool,
 )

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from scaler.capacity.gpus import find_gpu, gpus
+from scaler.capacity.gpus import find_gpu, gpus, mig_profile
 from scaler.capacity.kv_cache import GpuClass
 from scaler.errors import ConfigurationError
 
@@ -54,7 +54,7 @@ def test_a_gpu_is_found(written: str, name: str, memory_gib: float) -> None:
             39.25,
             id="labels of DCGM's exporter",
         ),
-        pytest.param("nvidia.com/mig-3g.71gb", "H200-3g.71gb", 69.91, id="a resource of one card"),
+        pytest.param("nvidia.com/mig-3g.71gb", "H200-3g.71gb", 69.8, id="a resource of one card"),
         pytest.param("MIG 1g.18gb  Device  1: (UUID: MIG-be04)", "H200-1g.18gb", 16.0, id="-L"),
         pytest.param("A30 2g.12gb+me", "A30-2g.12gb", 11.69, id="with media engines"),
         pytest.param("H100 NVL 3g.47gb", "H100-NVL-3g.47gb", 46.38, id="H100 of 94 GB"),
@@ -120,3 +120,22 @@ def test_what_is_not_understood_is_refused(written: str, told: str) -> None:
 
 def test_old_cards_are_a_class_of_their_own() -> None:
     assert find_gpu("T4").generation is GpuClass.BEFORE_AMPERE
+
+
+@pytest.mark.parametrize(
+    ("resource", "profile"),
+    [
+        pytest.param("nvidia.com/gpu", None, id="whole"),
+        pytest.param("nvidia.com/gpu.shared", None, id="shared"),
+        pytest.param("nvidia.com/mig-1g.10gb", "1g.10gb", id="a slice that two cards have"),
+        pytest.param("nvidia.com/mig-1g.5gb.shared", "1g.5gb", id="a shared slice"),
+        pytest.param("huawei.com/Ascend910B4", None, id="another vendor's"),
+    ],
+)
+def test_a_pools_resource_is_read_as_a_gpus_name_is(resource: str, profile: str | None) -> None:
+    assert mig_profile(resource) == profile
+
+
+def test_a_resource_of_a_profile_that_no_card_has_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"such as 3g\.71gb"):
+        mig_profile("nvidia.com/mig-3g.41gb")

@@ -261,7 +261,7 @@ def test_every_model_of_the_table_is_understood_or_says_why() -> None:
 
     for name, record in models.items():
         assert record["source"]
-        if "compress_ratios_counts" in record:
+        if "compress_ratios_counts" in record or "ple_layer_ids" in record:
             continue
         model = load_model(name)
         assert model.parameters is not None, name

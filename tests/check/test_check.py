@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from scaler.check.files import check
 from scaler.check.findings import findings_json, findings_text
-from scaler.configuration import Configuration
+from scaler.configuration import Configuration, Pool
 from scaler.errors import ConfigurationError
 from tests.check.check_manifests import (
     ABSENT,
@@ -825,3 +826,16 @@ def test_no_manifest_is_too_strange_to_be_told(document, path, node):
         assert error.problems  # noqa: PT017 - either outcome is fine, a traceback is not
     else:
         assert all(finding.why and finding.object for finding in found.findings)
+
+
+def test_a_gpu_that_is_not_the_pools_unit_is_told():
+    sliced = Pool(units=4, workloads=("llm/chat",), resource="nvidia.com/mig-3g.40gb")
+    whole = dataclasses.replace(sliced, resource="nvidia.com/gpu")
+    asked = changed(CHAT, metadata(model="Llama-3.1-8B", gpu="H100"))
+
+    (finding,) = checked(asked, configuration=Configuration(pools={"a": sliced})).findings
+    assert "computed for H100" in finding.why
+    assert "nvidia.com/mig-3g.40gb: MIG 3g.40gb slices" in finding.why
+    assert not checked(asked, configuration=Configuration(pools={"a": whole})).findings
+    slice_ = changed(CHAT, metadata(model="Llama-3.1-8B", gpu="H100-3g.40gb"))
+    assert not checked(slice_, configuration=Configuration(pools={"a": sliced})).findings

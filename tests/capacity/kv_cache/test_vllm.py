@@ -20,7 +20,11 @@ MIB = 2**20
 
 def gated_delta_net(**more: int) -> StateCache:
     """Return the state of Qwen3.5-27B: 3,207,168 bytes in one rank, 3.1 MB of them in 32 bits."""
-    shape = {"channels": 2 * 16 * 128 + 48 * 128, "heads": 48, "per_head": 128 * 128}
+    shape: dict[str, Any] = {
+        "channels": 2 * 16 * 128 + 48 * 128,
+        "heads": 48,
+        "per_head": 128 * 128,
+    }
     return StateCache(kind="gdn", kernel=4, recurrent_bytes=4, **{**shape, **more})
 
 
