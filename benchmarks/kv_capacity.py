@@ -91,17 +91,15 @@ def compare(row: Row, models: Mapping[str, Mapping[str, Any]]) -> Outcome:
     except KvtideError as error:
         return dataclasses.replace(_not_compared(row, str(error)), refused=True)
     outcomes = [_attempt(row, architecture, setting) for setting in settings_of(row, architecture)]
-    known = [
-        dataclasses.replace(outcome, noted=_noted(row, architecture, outcome.untold))
-        for outcome in outcomes
-        if outcome.error is not None
-    ]
+    known = [outcome for outcome in outcomes if outcome.error is not None]
     if not known:
         return outcomes[0]
     if known[0].matched:
         return known[0]
     best = min(known, key=lambda outcome: (outcome.error or 0.0, outcome.untold.count(",")))
-    return dataclasses.replace(best, as_stated=known[0].error)
+    best = dataclasses.replace(best, as_stated=known[0].error)
+    noted = best.silently_wrong and _noted(row, architecture, best.untold)
+    return dataclasses.replace(best, noted=noted)
 
 
 SAID = {

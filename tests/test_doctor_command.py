@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
 
 import pytest
+import yaml
+from aiohttp.test_utils import TestServer
 
+from tests.fakes.fake_kubernetes import FakeKubernetes
 from tests.fakes.fake_prometheus import fake_prometheus
 from tests.readings.worlds import busy, row
 
@@ -170,3 +174,46 @@ async def test_a_server_that_tells_neither_kind_nor_time_is_read_all_the_same(fa
     assert "is       unknown" in out
     assert "clock    not told" in out
     assert "asked one by one: it takes exact ones only" in out
+
+
+async def alone(fake, kubeconfig, *more):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scaler", "doctor", "--prometheus", fake.url, "--watch", "0s"),
+        *more,
+        stdout=-1,
+        stderr=-1,
+        env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_without_files_or_a_cluster_the_server_alone_is_looked_at(fake, tmp_path):
+    scraped(fake, load)
+    status, out, err = await alone(fake, tmp_path / "none")
+
+    assert (status, err) == (0, "")
+    assert f"server default: {fake.url}" in out
+    assert "Prometheus 2.42.0" in out
+    assert out.rstrip().endswith("give files, or a cluster that has some")
+
+
+async def test_without_files_the_clusters_objects_are_looked_at(fake, tmp_path):
+    scraped(fake, load)
+    cluster = FakeKubernetes()
+    cluster.put("scaledobjects", yaml.safe_load(f"apiVersion: keda.sh/v1alpha1{OBJECT}"))
+    async with TestServer(cluster.application()) as server:
+        named = {"cluster": {"server": str(server.make_url("/"))}, "name": "c"}
+        context = {"context": {"cluster": "c", "user": "u"}, "name": "c"}
+        kubeconfig = {
+            "clusters": [named],
+            "users": [{"name": "u", "user": {}}],
+            "contexts": [context],
+            "current-context": "c",
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig), encoding="utf-8")
+        status, out, err = await alone(fake, tmp_path / "kubeconfig", "--json")
+
+    assert not err
+    (one,) = json.loads(out)["objects"]
+    assert (status, one["object"], one["target"]) == (0, "serve/llm", "StatefulSet/llm")

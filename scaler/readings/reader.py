@@ -262,7 +262,8 @@ class Reader:
 
     async def _texts(self, ask: Ask, label: str, round_: Round) -> list[str]:
         """Return the queries for an ask: one, or one per name that there is."""
-        metrics, where = ask.wanted.metrics, ask.wanted.where
+        metrics = ask.wanted.metrics
+        where = (*ask.wanted.where, *self.dialect.anew(ask.at_s))
         if self.dialect.native_histograms:
             metrics = with_native(metrics)
         if ask.wanted.namespaced:

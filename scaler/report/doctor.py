@@ -14,6 +14,8 @@ def doctor_text(document: Document) -> str:
     ]
     undecided = [one["object"] for one in document["objects"] if one["replicas"] is None]
     last = "a decision can be made for every object"
+    if not document["objects"]:
+        last = "no ScaledObject was looked at: give files, or a cluster that has some"
     if undecided:
         last = f"no decision can be made for {', '.join(undecided)}"
     return "\n\n".join([*blocks, last])

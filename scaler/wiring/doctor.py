@@ -25,6 +25,8 @@ from scaler.source import Role, Trigger
 from .sources import servers
 
 _POLL_S = 0.25
+_FINE_S = 600.0
+"""How far back is read where nothing says how much is needed."""
 
 
 async def examined(
@@ -36,6 +38,8 @@ async def examined(
 ) -> dict[str, Any]:
     """
     Return what there is of every trigger (by ``namespace/scaledobject``), as a document.
+
+    Without triggers it is of every server of the configuration alone.
 
     For ``watch_s`` seconds it is watched how late samples become visible.
 
@@ -59,13 +63,13 @@ async def _examined(
     clock: Callable[[], float],
 ) -> dict[str, Any]:
     workloads = [trigger.workload for trigger in triggers.values()]
-    fine_s = max(lookback_s(trigger.policy) for trigger in triggers.values())
+    fine_s = max((lookback_s(trigger.policy) for trigger in triggers.values()), default=_FINE_S)
     failed: dict[str, str] = {}
     now_s = clock()
     for name, source in sources.items():
-        own = [one for one in workloads if one.prometheus == name]
+        reads = [one for one in workloads if one.prometheus == name]
         try:
-            await source.refresh(own, fine_s, now_s)
+            await source.refresh(reads, fine_s, now_s)
         except SourceError as error:
             failed[name] = str(error)
     readings = Readings(SeveralSources(sources), triggers, now_s)
@@ -75,8 +79,9 @@ async def _examined(
     ]
     used = {trigger.workload.prometheus for trigger in triggers.values()} & sources.keys()
     told = {}
-    for name in sorted(used):
-        first = next(one for one in triggers.values() if one.workload.prometheus == name)
+    for name in sorted(used if triggers else sources):
+        own = (one for one in triggers.values() if one.workload.prometheus == name)
+        first = next(own, None)
         told[name] = {
             "url": configuration.prometheus[name].shown_url,
             "ingestion_delay_s": configuration.prometheus[name].ingestion_delay_s,
@@ -91,11 +96,16 @@ async def _examined(
 
 
 async def _server(
-    source: PrometheusSource, trigger: Trigger, watch_s: float, clock: Callable[[], float]
+    source: PrometheusSource,
+    trigger: Trigger | None,
+    watch_s: float,
+    clock: Callable[[], float],
 ) -> dict[str, Any]:
+    late_s = None
     try:
         facts = await source.about_server(clock)
-        late_s = await _lateness_s(source, trigger, watch_s, clock)
+        if trigger is not None:
+            late_s = await _lateness_s(source, trigger, watch_s, clock)
     except SourceError as error:
         return {"error": str(error)}
     return {
@@ -105,7 +115,7 @@ async def _server(
         "exact_names": facts.exact_names,
         "kube_state_metrics": facts.has_cluster,
         "dcgm_exporter": facts.has_gpus,
-        "watched_s": watch_s,
+        "watched_s": watch_s if trigger is not None else 0.0,
         "visible_after_s": late_s,
     }
 

@@ -105,6 +105,21 @@ ENGINES = (
         right=(2, 1, 0.0029),
     ),
     Peer(
+        what="SGLang in Ray",
+        version="names of 0.5.23",
+        page=rows(
+            "ray_sglang_",
+            SGLANG,
+            model_name="m",
+            engine_type="unified",
+            tp_rank="0",
+            ReplicaId="",
+            WorkerId="a1",
+        ),
+        engine="ray-sglang",
+        right=(12, 4, 0.5),
+    ),
+    Peer(
         what="Dynamo's mocker",
         version="1.6.1",
         page=captured("dynamo-mocker-1.6.1"),
@@ -208,6 +223,16 @@ GATEWAYS = (
         page=row("llm_d_epp_ready_endpoints", 0, name="big")
         + row("llm_d_epp_flow_control_queue_size", 3, inference_pool="big"),
         right=(None, 3, None),
+    ),
+    Peer(
+        what="kthena's router, asked for a model without a pod",
+        version="as its source has it",
+        gateway="kthena",
+        selector=(("model", "m"),),
+        page=row("kthena_router_active_downstream_requests", 0, model="m")
+        + row("kthena_router_requests_total", 3, model="m", status_code="404")
+        + row("kthena_router_requests_total", 5, model="unknown", status_code="404"),
+        right=(0, None, 3),
     ),
     Peer(
         what="kthena's router",

@@ -88,3 +88,12 @@ async def test_a_server_s_words_about_too_many_series_are_told_with_its_address(
         with pytest.raises(SourceError, match=f"{fake.url}: answered 422: .*timeseries exceeds 5"):
             await api.query("m{}[60s]", 100.0)
         api.close()
+
+
+def test_filters_change_where_a_server_remembers_what_they_mean():
+    remembers = dialect_of(ServerKind(name="VictoriaMetrics"))
+
+    at = [remembers.anew(1_000_000.0 + seconds) for seconds in range(30)]
+    assert len(set(at)) in (10, 11)
+    assert all(operator == "!=" for ((_, operator, _),) in at)
+    assert dialect_of(ServerKind(name="Prometheus", version="2.42.0")).anew(0.0) == ()

@@ -147,6 +147,52 @@ def test_one_recorded_load_is_judged_alike_however_often_it_is_scraped(rate, pha
     assert len({one.replicas for one in answers.values()}) == 1
 
 
+BURST = (900.0, 1200.0)
+BURST_POLLS = range(880, 1340, 20)
+
+
+def bursting(at_s, base=2.0, peak=10.0):
+    """Return the page of a replica whose load is five times its base for five minutes."""
+    since_s, (begin_s, end_s) = at_s - NOW_S, BURST
+    rate = peak if begin_s <= since_s < end_s else base
+    more = (peak - base) * min(max(since_s - begin_s, 0.0), end_s - begin_s)
+    done = base * (since_s + 10_000) + more
+    return busy(
+        running=2 * rate,
+        waiting=0,
+        generation_tokens_total=100 * done,
+        prompt_tokens_total=400 * done,
+        iteration_tokens_total_count=50 * (since_s + 10_000),
+    ) + row("vllm:request_success_total", done, engine="0", model_name="m", finished_reason="stop")
+
+
+def answers_to_a_burst(every_s, phase):
+    observer = watching(LLM, every_s=every_s)
+    phases = {"llm-0": phase * every_s}
+    pages = {"llm-0": bursting}
+    windows = told(observer, every_s, phases, BURST_POLLS, pages, until_s=1340, lookback_s=900)
+    decisions = [decide(window, inference(max_num_seqs=32)) for window in windows]
+    return [(one.load or 0.0, one.replicas) for one in decisions]
+
+
+@pytest.fixture(scope="module")
+def finely():
+    return dict(zip(BURST_POLLS, answers_to_a_burst(5.0, 0.4), strict=True))
+
+
+@pytest.mark.parametrize(("every_s", "phase"), [(15.0, 0.1), (30.0, 0.9), (60.0, 0.5)])
+def test_a_burst_is_answered_alike_but_for_what_an_interval_hides(finely, every_s, phase):
+    """A seldom scraped load is one that was scraped often, as of one of the last two intervals."""
+    seldom = dict(zip(BURST_POLLS, answers_to_a_burst(every_s, phase), strict=True))
+    for at_s, (load, replicas) in seldom.items():
+        past = [one for then_s, one in finely.items() if at_s - 2 * every_s - 20 <= then_s <= at_s]
+        loads, counts = zip(*past, strict=True)
+        assert min(loads) * 0.98 <= load <= max(loads) * 1.02, at_s
+        assert min(counts) <= replicas <= max(counts), at_s
+    assert max(load for load, _ in seldom.values()) == pytest.approx(2.0, rel=0.02)
+    assert max(count for _, count in seldom.values()) == max(count for _, count in finely.values())
+
+
 def test_a_target_that_is_gone_is_waited_for_until_its_bucket_is_over():
     observer = watching(LLM, every_s=15.0, delay_s=2.0)
     for begin_s in (0, 15, 30):

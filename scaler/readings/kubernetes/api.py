@@ -64,6 +64,12 @@ def is_in_cluster() -> bool:
     return bool(host) and pathlib.Path(TOKEN).is_file()
 
 
+def has_kubeconfig() -> bool:
+    """Return whether a kubeconfig is where one is looked for; the library complains where not."""
+    named = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    return any(pathlib.Path(one).expanduser().is_file() for one in named.split(os.pathsep) if one)
+
+
 async def connect() -> ApiClient:
     """
     Return a client of the cluster that this process stands in, else of the kubeconfig's.
@@ -201,6 +207,16 @@ async def _listed(
             else:
                 continue
             yield held
+
+
+async def everything(kinds: Kinds, kind: Kind) -> tuple[Manifest, ...]:
+    """Return every object of a kind, once; none where the cluster does not serve the kind."""
+    try:
+        resource = await kinds.find(kind.api_version, kind.kind)
+    except ResourceNotFoundError:
+        return ()
+    held, _ = await _list(kinds.client, resource, kind, as_it_is)
+    return tuple(held.values())
 
 
 async def _list(
