@@ -2,7 +2,9 @@
 Older samples, thinned: of each minute the lowest demand, the highest, and the fastest arrivals.
 
 Enough for what looks far back (forecasts, the lending latch), which ask how low and how high a
-minute was; a minute in which demand was not known leaves nothing.
+minute was; a minute in which demand was not known leaves nothing. What is older than a day tells a
+forecast what this hour is like, and keeps as much of five minutes: three days more are then no
+larger than one.
 """
 
 import itertools
@@ -10,9 +12,14 @@ import math
 from collections.abc import Iterable
 
 from .facts.bucket import came
+from .facts.record import Record
 from .sample import Sample
 
 MINUTE_S = 60.0
+HOUR_S = 3600.0
+DAY_S = 86_400.0
+COARSE_S = 300.0
+"""Of what is older than a day, so long a span keeps as much as a minute does of the last one."""
 
 
 def minute_of(at_s: float) -> int:
@@ -25,16 +32,32 @@ def minutes_over(at_s: float) -> int:
     return math.floor(at_s / MINUTE_S + 1e-9)
 
 
-def thinned(samples: Iterable[Sample], before: Sample | None = None) -> list[Sample]:
+def coarse_before_s(now_s: float) -> float:
+    """Return the instant before which five minutes count as one; it moves on once an hour."""
+    return HOUR_S * math.floor((now_s - DAY_S) / HOUR_S)
+
+
+def coarsen(record: Record, before_s: float) -> None:
+    """Thin a record of thinned samples further before an instant; twice is as good as once."""
+    record.put_before(thinned(record.take_before(before_s), span_s=COARSE_S))
+
+
+def thinned(
+    samples: Iterable[Sample], before: Sample | None = None, *, span_s: float = MINUTE_S
+) -> list[Sample]:
     """
-    Return at most four samples a minute; ``samples`` oldest first, ``before`` the one before them.
+    Return at most four samples a minute, or another span; ``samples`` oldest first.
+
+    ``before`` is the one before them.
 
     The bucket in which most arrived is kept with the sample that it begins at: arrivals are the
     difference of the two, and a burst differenced over half a minute would be no burst. Where
     requests are short, it has come and gone between two samples that both look idle.
     """
     kept: list[Sample] = []
-    for _, group in itertools.groupby(samples, key=lambda sample: minute_of(sample.at_s)):
+    for _, group in itertools.groupby(
+        samples, key=lambda sample: math.ceil(sample.at_s / span_s - 1e-9)
+    ):
         minute = list(group)
         known = [(demand, s) for s in minute if (demand := requests_open(s)) is not None]
         if known:

@@ -26,7 +26,7 @@ from .load import Series, read, read_against, wanted
 from .pace import pace_of
 from .point import Curve
 from .policy import Forecast, InferencePolicy, SignalName
-from .rise import rise, whole_minutes
+from .rise import rise, this_hour, whole_minutes
 from .waking import came_to_sleeping
 from .window import Window
 
@@ -280,7 +280,9 @@ def _for_forecast(basis: Basis, count: int) -> Step | None:
         past = whole_minutes(window, policy.forecast_lookback_s)
         if past is None:
             return None
-        outlook = rise(basis.curve_of(past), policy, lead_s, now_s=window.latest.at_s)
+        now_s = window.latest.at_s
+        alike = this_hour(past, lead_s, now_s)
+        outlook = rise(basis.curve_of(alike or past), policy, lead_s, now_s=now_s)
         return raised(outlook, count, policy, lead_s)
     curve, bucket_s = basis.long_curve(), window.interval_s
     return forecast(curve, count, policy, lead_time_s=lead_s, bucket_s=bucket_s)

@@ -184,8 +184,8 @@ class InferencePolicy:
     """The HPA's dead band; auto: 0 where the HPA read back carries ours, else 0.1."""
     forecast: Forecast = Forecast.RISE
     """Capacity for later load: the usual rise within one lead time; the trend; off."""
-    forecast_lookback_s: float = 86_400.0
-    """How far back a forecast looks for what load does here."""
+    forecast_lookback_s: float = 345_600.0
+    """How far back a forecast looks for what load does here: from three days on, at this hour."""
     forecast_quantile: Share = 0.9
     """How rarely the load may rise by more than the forecast allows for."""
     lead_time_s: Auto[float] = None

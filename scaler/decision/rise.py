@@ -65,6 +65,26 @@ def whole_minutes(window: Window, lookback_s: float) -> Window | None:
     return whole.part(begin, end) if end > begin else None
 
 
+def this_hour(past: Window, lead_time_s: float, now_s: float) -> Window | None:
+    """
+    Return of whole minutes what this hour of the day is learnt from; None: too few days are known.
+
+    The minutes alike, those that they rise from and to, and those just gone: a day and more need
+    not be gone through for the rest.
+    """
+    reach, before = math.ceil(max(1.0, lead_time_s / MINUTE_S)), max(LEVEL_MINUTES)
+    minutes = buckets_of(past.columns.instants.at_s, MINUTE_S)
+    ago = bucket_of(now_s, MINUTE_S) - minutes
+    apart = _apart(ago)
+    days = np.unique((ago + apart)[np.abs(apart) <= SAME_HOUR_MINUTES])
+    if len(days) < ENOUGH_DAYS:
+        return None
+    near = (apart >= -SAME_HOUR_MINUTES - before) & (apart <= SAME_HOUR_MINUTES + reach)
+    wanted = near | (ago <= reach + before)
+    edges = np.flatnonzero(np.diff(wanted, prepend=False, append=False))
+    return past.parts(list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)))
+
+
 def rise(
     curve: Curve, policy: InferencePolicy, lead_time_s: float, *, now_s: float | None = None
 ) -> Outlook | None:
@@ -173,11 +193,16 @@ def _rises(minutes: Minutes, levels: Array, reach: int) -> Array:
 def _like_now(minutes: Minutes, known: Mask) -> tuple[Mask, str]:
     """Keep the minutes at this hour of the day, once several days are known."""
     before = minutes.number[-1] + 1 - minutes.number
-    half = DAY_MINUTES // 2
-    apart = (half - before) % DAY_MINUTES - half
+    apart = _apart(before)
     alike = known & (np.abs(apart) <= SAME_HOUR_MINUTES)
     days = set((before + apart)[alike].tolist())
     return (alike, " at this hour") if len(days) >= ENOUGH_DAYS else (known, "")
+
+
+def _apart(ago: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return how many minutes later in the day than now each of some minutes ago was, or sooner."""
+    half = DAY_MINUTES // 2
+    return (half - ago) % DAY_MINUTES - half
 
 
 def _repeated(rises: Array, number: npt.NDArray[np.int64], reach: int) -> float:

@@ -6,6 +6,7 @@ is an error at the source and never an empty window that somebody reads as zero.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -165,6 +166,16 @@ class Window:
         return self._with(
             Recorded(self.samples[first:end], self.columns.between(first, end)), NOTHING
         )
+
+    def parts(self, spans: Sequence[tuple[int, int]]) -> "Window":
+        """
+        Return the samples from one number on, and before another, of some spans, as one window.
+
+        Spans (at least one, in order of time) know nothing of each other: each begins anew.
+        """
+        pasts = [self.columns.between(first, end) for first, end in spans]
+        samples = tuple(one for first, end in spans for one in self.samples[first:end])
+        return self._with(Recorded(samples, pasts[-1].after(*pasts[:-1])), NOTHING)
 
     def with_latest(self, sample: Sample) -> "Window":
         """Return the same window with another newest sample."""

@@ -334,7 +334,7 @@ class Assembly:
         with self.store.lock:
             workloads = self._attribution.pods.keys()
             self._samplers.keep(workloads)
-            self._assembler.forget(now_s - history_s, workloads)
+            self._assembler.forget(now_s - history_s, workloads, now_s)
 
     def _profile(self, workload: Workload) -> EngineProfile:
         return self.engines.profile(workload, self.pods_of(workload))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 
 from scaler.decision.facts.record import Record, Recorded
-from scaler.decision.history import thinned
+from scaler.decision.history import coarse_before_s, coarsen, thinned
 from scaler.decision.sample import Sample
 from scaler.source import Workload
 
@@ -64,6 +64,7 @@ class Assembler:
         self._pods_of = pods_of
         self._assembled: dict[str, Assembled] = {}
         self._history: dict[str, Record] = {}
+        self._coarse_s = -math.inf
 
     def assemble(self, workload: Workload, first: int, last: int, interval_s: float) -> Assembled:
         """Bring the samples of some buckets up to date, and return them."""
@@ -87,13 +88,20 @@ class Assembler:
         """Add thinned samples; what is known of an instant stays."""
         self._history.setdefault(workload.key, Record()).merge(samples)
 
-    def forget(self, before_s: float, workloads: Collection[str]) -> None:
-        """Drop history up to an instant, and all but some workloads, given by their keys."""
+    def forget(self, before_s: float, workloads: Collection[str], now_s: float) -> None:
+        """
+        Drop history up to an instant, and all but some workloads, given by their keys.
+
+        What has become a day old is thinned further, once an hour.
+        """
         for kept in (self._assembled, self._history):
             for key in kept.keys() - set(workloads):
                 del kept[key]
         for history in self._history.values():
             history.take_before(math.nextafter(before_s, math.inf))
+            if coarse_before_s(now_s) > self._coarse_s:
+                coarsen(history, coarse_before_s(now_s))
+        self._coarse_s = coarse_before_s(now_s)
 
     def _begun(self, workload: Workload, first: int, interval_s: float) -> Assembled:
         """Return what is assembled of a workload so far; nothing, where it has to begin anew."""

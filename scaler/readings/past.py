@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterator
 
 from scaler.decision.facts.record import Record
-from scaler.decision.history import MINUTE_S, thinned
+from scaler.decision.history import COARSE_S, MINUTE_S, coarse_before_s, thinned
 from scaler.decision.sample import Sample
 from scaler.decision.window import Window
 from scaler.errors import NoDataError
@@ -67,7 +67,10 @@ class Past:
         if spans is None:
             return
         for workload in these:
-            self._assembly.add_history(workload, thinned(spans[workload.key]))
+            kept = thinned(spans[workload.key])
+            if end_s <= coarse_before_s(until_s):
+                kept = thinned(kept, span_s=COARSE_S)
+            self._assembly.add_history(workload, kept)
         self._read_to_s.update({workload.key: begin_s for workload in these})
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from scaler.capacity.histogram import Histogram
 from scaler.decision.compose import fine_after_s
 from scaler.decision.facts.record import Record
-from scaler.decision.history import thinned
+from scaler.decision.history import coarse_before_s, coarsen, thinned
 from scaler.decision.sample import Replica as Seen
 from scaler.decision.sample import Sample
 from scaler.decision.window import Kept, Lengths, ScaleBounds, Window
@@ -49,6 +49,7 @@ class Scraper:
         self._keep_s = keep_s
         self._history = Record()
         self._history_s = history_s
+        self._coarse_s = -math.inf
         self._before: Sample | None = None
         self._busy_s: dict[str, float] = {}
 
@@ -61,6 +62,9 @@ class Scraper:
         if left and self._history_s:
             self._history.merge(thinned(left, self._before))
             self._history.take_before(newest_s - self._history_s)
+            if coarse_before_s(newest_s) > self._coarse_s:
+                self._coarse_s = coarse_before_s(newest_s)
+                coarsen(self._history, self._coarse_s)
             self._before = left[-1]
 
     def _gpu_utilization(self) -> dict[str, float]:

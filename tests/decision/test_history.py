@@ -1,12 +1,22 @@
 """Of each minute, how low and how high demand was, and when most arrived."""
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.decision.history import minute_of, requests_open, thinned
+from scaler.decision.facts.record import Record
+from scaler.decision.history import (
+    COARSE_S,
+    DAY_S,
+    coarse_before_s,
+    coarsen,
+    minute_of,
+    requests_open,
+    thinned,
+)
 from scaler.decision.sample import Sample
 from tests.builders import replica, sample, sample_of
 
@@ -121,3 +131,39 @@ def test_minute_by_minute_leaves_what_all_at_once_does():
         before = part[-1]
 
     assert kept == thinned(samples)
+
+
+@pytest.mark.parametrize(
+    ("now_s", "before_s"),
+    [
+        pytest.param(DAY_S + 7200, 7200, id="a day ago"),
+        pytest.param(DAY_S + 7200 + 3599, 7200, id="for an hour"),
+        pytest.param(DAY_S + 7200 + 3600, 10_800, id="and then the next one"),
+    ],
+)
+def test_what_is_a_day_old_is_thinned_an_hour_at_a_time(now_s, before_s):
+    assert coarse_before_s(now_s) == before_s
+
+
+@given(st.lists(st.tuples(st.integers(1, 3600), st.integers(0, 9)), unique_by=lambda s: s[0]))
+def test_five_minutes_keep_their_extremes_and_what_is_newer_stays(points):
+    fine = thinned(sample(float(at_s), running=float(load)) for at_s, load in sorted(points))
+    record = Record(fine)
+    coarsen(record, 1800.0)
+    once = list(record.samples)
+    coarsen(record, 1800.0)
+
+    assert record.samples == once
+    assert [one for one in once if one.at_s >= 1800] == [one for one in fine if one.at_s >= 1800]
+    spans = {math.ceil(one.at_s / COARSE_S) for one in fine if one.at_s < 1800}
+    assert len([one for one in once if one.at_s < 1800]) <= 4 * len(spans)
+    for span in spans:
+        before, after = (
+            [
+                requests_open(s) or 0.0
+                for s in some
+                if s.at_s < 1800 and math.ceil(s.at_s / COARSE_S) == span
+            ]
+            for some in (fine, once)
+        )
+        assert (min(before), max(before)) == (min(after), max(after))
