@@ -228,9 +228,9 @@ GATEWAYS = (
         what="kthena's router, asked for a model without a pod",
         version="as its source has it",
         gateway="kthena",
-        selector=(("model", "m"),),
-        page=row("kthena_router_active_downstream_requests", 0, model="m")
-        + row("kthena_router_requests_total", 3, model="m", status_code="404")
+        selector=(("model", "asleep"),),
+        page=row("kthena_router_active_downstream_requests", 0, model="asleep")
+        + row("kthena_router_requests_total", 3, model="asleep", status_code="404")
         + row("kthena_router_requests_total", 5, model="unknown", status_code="404"),
         right=(0, None, 3),
     ),
