@@ -1,7 +1,7 @@
 """
 What else one could do with the same replica: other lengths, KV types, layouts.
 
-Each alternative is planned like the first; those that the engine refuses are left out.
+Each alternative is planned like the first; those that are not modelled here are left out.
 """
 
 import dataclasses

@@ -34,7 +34,7 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
     Return what fits into ``available_bytes`` of token memory per GPU (the log's K and V sizes).
 
     Raises:
-        ConfigurationError: a layout or dtype that SGLang refuses or that is not known here.
+        ConfigurationError: a layout or dtype that is not modelled here.
     """
     pages.check_split(architecture, serving)
     dtype = pages.kv_dtype(architecture, serving.kv_dtype)

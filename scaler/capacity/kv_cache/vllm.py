@@ -135,7 +135,7 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
     Return what fits into ``available_bytes`` of cache per GPU.
 
     Raises:
-        ConfigurationError: a layout or dtype that vLLM refuses or that is not known here.
+        ConfigurationError: a layout or dtype that is not modelled here.
     """
     pages.check_split(architecture, serving)
     if version(serving).v0 and any(isinstance(c, StateCache) for c in architecture.caches):
