@@ -7,6 +7,7 @@ that tells whether an answer arrived at all.
 
 from grafana_foundation_sdk.builders import dashboard
 
+from . import marks
 from .panels import board, lines, listing, number
 
 
@@ -17,6 +18,7 @@ def build() -> dashboard.Dashboard:
         "kvtide-health",
         "Reading, deciding and answering, per replica of the scaler.",
     )
+    page = marks.held(page, 'namespace=~".+"')
     for row in (_now, _reading, _answering):
         page = row(page)
     return page

@@ -7,10 +7,11 @@ says, what the GPU says. Several replicas of the scaler agree, so ``max`` picks 
 
 from grafana_foundation_sdk.builders import dashboard
 
-from .panels import board, choice, lines, number, states
+from . import engines, marks
+from .engine_series import slo_share
+from .panels import board, choice, lines, number, object_page, states
 
 OBJECT = 'namespace=~"$namespace", scaledobject=~"$scaledobject"'
-ENGINE = 'namespace=~"$namespace", model_name=~"$model"'
 
 
 def build() -> dashboard.Dashboard:
@@ -34,14 +35,12 @@ def build() -> dashboard.Dashboard:
                 "scaledobject)",
             )
         )
-        .with_variable(
-            choice(
-                "model",
-                'label_values(vllm:num_requests_running{namespace=~"$namespace"}, model_name)',
-            )
-        )
     )
-    for row in (_now, _decision, _engine, _gpu):
+    for variable in (*engines.variables(), *engines.objectives()):
+        page = page.with_variable(variable)
+    for happened in (marks.scaled, marks.panicked, marks.held):
+        page = happened(page, f'{OBJECT}, role="inference"')
+    for row in (_now, _decision, _objectives, engines.row, _gpu):
         page = row(page)
     return page
 
@@ -119,7 +118,7 @@ def _decision(page: dashboard.Dashboard) -> dashboard.Dashboard:
                 (by_object("kvtide_ready_replicas"), f"ready {name}"),
                 (by_object("kvtide_load"), f"load {name}"),
                 steps=True,
-            )
+            ).data_links([object_page()])
         )
         .with_panel(
             lines(
@@ -186,71 +185,53 @@ def _decision(page: dashboard.Dashboard) -> dashboard.Dashboard:
     )
 
 
-def _engine(page: dashboard.Dashboard) -> dashboard.Dashboard:
+def _objectives(page: dashboard.Dashboard) -> dashboard.Dashboard:
     return (
-        page.with_row(dashboard.Row("Engine (vLLM)"))
+        page.with_row(dashboard.Row("Objectives"))
         .with_panel(
             lines(
-                "Requests in flight",
-                "Waiting above zero for long: replicas are full or still starting.",
-                (
-                    f"sum by (model_name) (vllm:num_requests_running{{{ENGINE}}})",
-                    "running {{model_name}}",
-                ),
-                (
-                    f"sum by (model_name) (vllm:num_requests_waiting{{{ENGINE}}})",
-                    "waiting {{model_name}}",
-                ),
-            )
-        )
-        .with_panel(
-            lines(
-                "Requests running per replica",
-                "Compare with the safe concurrency above. Lines far apart: the router is uneven.",
-                (f"sum by (namespace, pod) (vllm:num_requests_running{{{ENGINE}}})", "{{pod}}"),
-            )
-        )
-        .with_panel(
-            lines(
-                "KV cache usage",
-                "Blocks in use, per engine. At 1.0 the engine preempts requests it has begun.",
-                (
-                    f"max by (namespace, pod, engine) (vllm:kv_cache_usage_perc{{{ENGINE}}})",
-                    "{{pod}} {{engine}}",
-                ),
+                "Requests within the objectives",
+                "Share of requests whose first token, and of tokens whose gap, came within the "
+                "bucket chosen above. Below the agreed share: see what binds the safe concurrency.",
+                (slo_share("ttft", "ttft"), "first token {{namespace}}"),
+                (slo_share("itl", "gap"), "gap {{namespace}}"),
                 unit="percentunit",
                 most=1,
-                thresholds=((0.9, "red"),),
-            )
+            ).span(12)
         )
         .with_panel(
-            lines(
-                "Time to first token",
-                "Rises first when prompts queue.",
-                (_quantile("vllm:time_to_first_token_seconds", 0.5), "p50 {{model_name}}"),
-                (_quantile("vllm:time_to_first_token_seconds", 0.95), "p95 {{model_name}}"),
-                unit="s",
-            )
+            number(
+                "First token within the objective",
+                "Over the time shown, all requests of the chosen namespaces and models.",
+                (f"min({slo_share('ttft', 'ttft', over='$__range')})", ""),
+                unit="percentunit",
+            ).height(8)
         )
         .with_panel(
-            lines(
-                "Inter-token latency",
-                "Rises with requests running; its target bounds the safe concurrency.",
-                (_quantile("vllm:inter_token_latency_seconds", 0.5), "p50 {{model_name}}"),
-                (_quantile("vllm:inter_token_latency_seconds", 0.95), "p95 {{model_name}}"),
-                unit="s",
-            )
+            number(
+                "Gap between tokens within the objective",
+                "Over the time shown; vLLM counts the gap of each token.",
+                (f"min({slo_share('itl', 'gap', over='$__range')})", ""),
+                unit="percentunit",
+            ).height(8)
         )
         .with_panel(
-            lines(
-                "Tokens and preemptions per second",
-                "A preempted request is computed again: lower the safe concurrency if they last.",
-                (_rate("vllm:prompt_tokens_total"), "prompt {{model_name}}"),
-                (_rate("vllm:generation_tokens_total"), "generated {{model_name}}"),
-                (_rate("vllm:num_preemptions_total"), "preemptions {{model_name}}"),
-            )
+            number(
+                "GPU-hours served",
+                "GPUs and slices that pods of the chosen namespaces held, summed over the time "
+                "shown.",
+                (
+                    f"sum(sum_over_time(({_held_gpus()})[$__range:1m])) / 60",
+                    "",
+                ),
+                unit="h",
+            ).height(8)
         )
     )
+
+
+def _held_gpus() -> str:
+    return f"count({gpu_series('DCGM_FI_DEV_FB_USED')})"
 
 
 def _gpu(page: dashboard.Dashboard) -> dashboard.Dashboard:
@@ -279,6 +260,50 @@ def _gpu(page: dashboard.Dashboard) -> dashboard.Dashboard:
         )
         .with_panel(
             lines(
+                "Tensor cores active",
+                "Share of time in which they computed. Low while busy: decoding waits for memory, "
+                "and a larger batch is nearly free.",
+                (gpu_series("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"), name),
+                unit="percentunit",
+                most=1,
+            )
+        )
+        .with_panel(
+            lines(
+                "Temperature",
+                "Near the slowdown temperature of the model clocks fall, and so does throughput.",
+                (gpu_series("DCGM_FI_DEV_GPU_TEMP"), name),
+                unit="celsius",
+            )
+        )
+        .with_panel(
+            lines(
+                "Power",
+                "At the power limit the GPU slows down: more requests take longer, not less.",
+                (gpu_series("DCGM_FI_DEV_POWER_USAGE"), name),
+                unit="watt",
+            )
+        )
+        .with_panel(
+            lines(
+                "Clocks",
+                "Of the multiprocessors and the memory. A fall while busy is throttling.",
+                (gpu_series("DCGM_FI_DEV_SM_CLOCK"), f"SM {name}"),
+                (gpu_series("DCGM_FI_DEV_MEM_CLOCK"), f"memory {name}"),
+                unit="rotmhz",
+            )
+        )
+        .with_panel(
+            lines(
+                "GPU utilization",
+                "Share of time any kernel ran, as nvidia-smi shows it; absent on MIG slices.",
+                (gpu_series("DCGM_FI_DEV_GPU_UTIL"), name),
+                unit="percent",
+                most=100,
+            )
+        )
+        .with_panel(
+            lines(
                 "Graphics engine active",
                 "Share of time any kernel ran, per GPU or MIG slice. An engine is busy from half "
                 "load on, so this is a companion, never the measure.",
@@ -303,12 +328,3 @@ def gpu_series(metric: str) -> str:
         moved = f'label_replace({moved}, "{label}", "$1", "exported_{label}", "(.+)")'
     kept_own = f'{metric}{{namespace=~"$namespace", pod!="", exported_pod=""}}'
     return f"max by ({kept}) ({moved} or {kept_own})"
-
-
-def _quantile(histogram: str, quantile: float) -> str:
-    rates = f"rate({histogram}_bucket{{{ENGINE}}}[$__rate_interval])"
-    return f"histogram_quantile({quantile}, sum by (le, model_name) ({rates}))"
-
-
-def _rate(counter: str) -> str:
-    return f"sum by (model_name) (rate({counter}{{{ENGINE}}}[$__rate_interval]))"

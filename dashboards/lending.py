@@ -7,6 +7,7 @@ states others crosses them elsewhere.
 
 from grafana_foundation_sdk.builders import dashboard
 
+from . import marks
 from .inference import by_object, gpu_series
 from .panels import board, choice, lines, number, states
 
@@ -34,7 +35,9 @@ def build() -> dashboard.Dashboard:
             )
         )
     )
-    for row in (_now, _course, _gpu):
+    for happened in (marks.scaled, marks.reclaimed, marks.held):
+        page = happened(page, f'{TRAINING}, role="training"')
+    for row in (_now, _hours, _course, _gpu):
         page = row(page)
     return page
 
@@ -98,6 +101,60 @@ def _now(page: dashboard.Dashboard) -> dashboard.Dashboard:
             )
         )
     )
+
+
+def _hours(page: dashboard.Dashboard) -> dashboard.Dashboard:
+    served, lent = _units("serving|loading"), _units("lent|reclaiming")
+    known = f"count_over_time(({served})[$__range:1m])"
+    saved = f"max_over_time(({served})[$__range:1m]) * {known} - {_over_time(served)}"
+    return (
+        page.with_row(dashboard.Row("GPU-hours over the time shown"))
+        .with_panel(
+            number(
+                "Served",
+                "Units of the pool that inference held, times hours. Choose one of the borrowers "
+                "that share a pool, or their pool counts twice.",
+                (f"{_over_time(served)} / 60", ""),
+                unit="h",
+            )
+        )
+        .with_panel(
+            number(
+                "Lent",
+                "Units that training held, times hours: work that found room beside inference.",
+                (f"{_over_time(lent)} / 60", ""),
+                unit="h",
+            )
+        )
+        .with_panel(
+            number(
+                "Saved",
+                "What inference would have held beside this, had its highest count stood all the "
+                "time.",
+                (f"({saved}) / 60", ""),
+                unit="h",
+            )
+        )
+        .with_panel(
+            lines(
+                "Who holds the pool",
+                "Units by use. Free ones while lending is on: no workers to run, or none that fit.",
+                (_units(".+", by="use"), "{{use}}"),
+                steps=True,
+                stacked=True,
+            ).span(12)
+        )
+    )
+
+
+def _units(uses: str, by: str | None = None) -> str:
+    seen = f'max by (namespace, scaledobject, use) (kvtide_pool_units{{{TRAINING}, use=~"{uses}"}})'
+    return f"sum by ({by}) ({seen})" if by else f"sum({seen})"
+
+
+def _over_time(units: str) -> str:
+    """Return unit-minutes."""
+    return f"sum_over_time(({units})[$__range:1m])"
 
 
 def _course(page: dashboard.Dashboard) -> dashboard.Dashboard:

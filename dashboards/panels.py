@@ -16,11 +16,15 @@ from grafana_foundation_sdk.builders import (
     table,
     timeseries,
 )
+from grafana_foundation_sdk.builders import text as text_panel
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
+from grafana_foundation_sdk.models import text as text_models
+
+from scaler.settings import RUNBOOKS
 
 Query = tuple[str, str]
 """A PromQL expression and the legend of its series."""
@@ -28,8 +32,27 @@ Query = tuple[str, str]
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 
+STATUS_PAGE = "http://localhost:8080"
+"""Where ``kubectl port-forward`` brings the status page; the chart puts its own address here."""
+
+
+def links(text: str) -> text_panel.Panel:
+    """Return a line of links, in Markdown, above everything."""
+    return (
+        text_panel.Panel()
+        .title("Where to read on")
+        .description("The chain of reasons behind each number is on the status page.")
+        .datasource(SOURCE)
+        .mode(text_models.TextMode.MARKDOWN)
+        .content(text)
+        .height(2)
+        .span(24)
+    )
+
+
 def board(title: str, uid: str, description: str) -> dashboard.Dashboard:
-    """Return an empty dashboard with the data source to choose."""
+    """Return a dashboard with the data source to choose, and what to read on."""
+    runbooks = f"[Runbooks]({RUNBOOKS})"
     return (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -47,7 +70,17 @@ def board(title: str, uid: str, description: str) -> dashboard.Dashboard:
             .keep_time(True)  # noqa: FBT003
         )
         .with_variable(dashboard.DatasourceVariable("datasource").type("prometheus"))
+        .with_variable(
+            dashboard.TextBoxVariable("status_page").label("Status page").default_value(STATUS_PAGE)
+        )
+        .with_panel(links(f"[Status page](${{status_page}}) · {runbooks}"))
     )
+
+
+def object_page() -> dashboard.DashboardLink:
+    """Return a link from a line to the page of the object that it is about."""
+    labels = "${__field.labels.namespace}/${__field.labels.scaledobject}"
+    return dashboard.DashboardLink("Why this number").url(f"${{status_page}}/objects/{labels}")
 
 
 def choice(name: str, query: str, *, many: bool = True) -> dashboard.QueryVariable:
@@ -72,12 +105,13 @@ def lines(
     most: float | None = None,
     thresholds: Sequence[tuple[float, str]] = (),
     steps: bool = False,
+    stacked: bool = False,
 ) -> timeseries.Panel:
     """
     Return a panel of lines from zero.
 
     Thresholds are drawn as dashed lines; with ``steps`` a value holds until the next one, which is
-    how counts of replicas change.
+    how counts of replicas change; ``stacked`` are shares of one whole.
     """
     panel = (
         timeseries.Panel()
@@ -101,6 +135,9 @@ def lines(
     )
     if most is not None:
         panel = panel.max(most)
+    if stacked:
+        whole = common.StackingConfig().mode(common_models.StackingMode.NORMAL)
+        panel = panel.stacking(whole).fill_opacity(40)
     if steps:
         panel = panel.line_interpolation(common_models.LineInterpolation.STEP_AFTER)
     if thresholds:

@@ -38,6 +38,10 @@ class KvtideError(Exception):
         return made
 
 
+NOTHING, STATED, UNKNOWN_KEY = "nothing", "stated", "an unknown key"
+"""What is got, and what is allowed, of a key that is missing or that nobody knows."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing that is wrong with a document: the field, what was got, what is allowed."""
@@ -50,7 +54,16 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the sentence a person reads."""
-        return f"{self.field}: got {self.got}; allowed: {self.allowed}"
+        return f"{self.field}: {self.said}"
+
+    @property
+    def said(self) -> str:
+        """The sentence without the field: what is wrong, and what is right instead."""
+        if self.got == NOTHING and self.allowed.startswith(STATED):
+            return f"missing{self.allowed.removeprefix(STATED)}"
+        got = "unknown key" if self.got == UNKNOWN_KEY else f"got {self.got}"
+        right = self.allowed if self.allowed.startswith("did you mean") else ""
+        return f"{got}; {right or f'allowed: {self.allowed}'}"
 
     def renamed(self, name: Callable[[str], str]) -> "Problem":
         """Return the problem with every field that it carries called what ``name`` says."""

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
         None
     ) = None
     """Watch this namespace alone, for rights in it alone; nodes are then not known."""
+    kubernetes_events: bool = True
+    """Whether what happens to a ScaledObject (panic, lending, data lost) is told as Kubernetes
+    Events, a few a minute, where the API is watched."""
     drain_delay: Annotated[float, _duration(0, 3600)] = 5.0
     """From SIGTERM (not ready any more) until streams end: endpoints take as long to go."""
     drain_grace: Annotated[float, _duration(0, 3600)] = 5.0

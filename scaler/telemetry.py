@@ -10,7 +10,7 @@ import dataclasses
 import importlib.metadata
 import math
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import (
     GC_COLLECTOR,
@@ -70,6 +70,8 @@ class Observation:
     """Least and most replicas (None: no limit), where they are known."""
     before: Decision | None = None
     """The last answer with a count, where this one has none."""
+    units: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Training: units of the pool by what they are used for; empty: not known."""
 
     @property
     def key(self) -> str:
@@ -166,6 +168,9 @@ _OBJECT_GAUGES = (
         label_value=lambda seen: seen.reason if seen.held else "",
     ),
 )
+
+
+_UNITS = "kvtide_pool_units"
 
 
 def _of_role(
@@ -325,10 +330,11 @@ class _ObjectCollector(Collector):
         )
         for gauge in _OBJECT_GAUGES:
             yield _family(gauge, seen, now_s)
+        yield _pool_units(seen)
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Name the families without reading anything, as registration wants."""
-        names = ("kvtide_board_objects", *(gauge.name for gauge in _OBJECT_GAUGES))
+        names = ("kvtide_board_objects", _UNITS, *(gauge.name for gauge in _OBJECT_GAUGES))
         return [GaugeMetricFamily(name, "") for name in names]
 
 
@@ -343,6 +349,18 @@ def _family(gauge: _ObjectGauge, seen: Iterable[Observation], now_s: float) -> G
             labels = [one.namespace, one.scaled_object, one.role]
             labels += [gauge.label_value(one)] if gauge.label else []
             family.add_metric(labels, float(value))
+    return family
+
+
+def _pool_units(seen: Iterable[Observation]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        _UNITS,
+        "Units (GPUs, MIG slices) of the pool that training borrows from, by use.",
+        labels=["namespace", "scaledobject", "role", "use"],
+    )
+    for one in seen:
+        for use, count in one.units.items():
+            family.add_metric([one.namespace, one.scaled_object, one.role, use], float(count))
     return family
 
 

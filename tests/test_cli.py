@@ -130,7 +130,7 @@ def test_a_wrong_configuration_is_told_whole_and_without_a_traceback(manifest, t
     assert run.returncode == 2
     assert run.stdout == ""
     assert run.stderr.splitlines() == [
-        "prometheus.default.timeot: got an unknown key; allowed: did you mean timeout?",
+        "prometheus.default.timeot: unknown key; did you mean timeout?",
         "prometheus.default.url: got 'x'; allowed: an address such as http://prometheus:9090",
     ]
 

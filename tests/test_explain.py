@@ -86,8 +86,8 @@ async def test_wrong_metadata_is_named_with_its_object(prometheus, tmp_path):
 
     assert (status, out) == (2, "")
     assert err == (
-        "serve/llm: spec.triggers.metadata.maxConcurency: got an unknown key; "
-        "allowed: did you mean maxConcurrency?\n"
+        "serve/llm: spec.triggers.metadata.maxConcurency: unknown key; "
+        "did you mean maxConcurrency?\n"
     )
 
 

@@ -89,6 +89,12 @@ def test_a_training_object_is_shown(name, expected):
     assert scraped(observation(TRAINING, role="training"))[name] == [expected]
 
 
+def test_a_borrowers_pool_is_counted_by_use():
+    units = {"serving": 3, "lent": 5, "free": 0}
+    found = scraped(observation(TRAINING, role="training", units=units))["kvtide_pool_units"]
+    assert found == [(OF_TRAINING | {"use": use}, count) for use, count in units.items()]
+
+
 @pytest.mark.parametrize(
     ("seen", "role", "absent"),
     [

@@ -20,6 +20,7 @@ from scaler.source import Role, Trigger
 from . import hpa, inference, keda, scaled_job, tiers, training, zero
 from .address import misspelt_trigger, scaler_address
 from .finding import METADATA, Finding, Level, error, warning
+from .places import placed
 from .scaled_object import OURS, ScaledObject, TriggerSpec, scaled_objects_of
 from .seen import Rule, Seen
 
@@ -79,7 +80,8 @@ def check(texts: Mapping[str, str], configuration: Configuration) -> Checked:
     for group in tiers.groups_of(seen):
         findings += (_at(scaled, finding) for scaled, finding in tiers.findings(group))
     keys = dict.fromkeys([*(scaled.key for scaled in objects), *(f.object for f in findings)])
-    return Checked(objects=tuple(key for key in keys if key), findings=tuple(findings))
+    objects_seen = tuple(key for key in keys if key)
+    return Checked(objects=objects_seen, findings=placed(findings, texts))
 
 
 def _of_one(

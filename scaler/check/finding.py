@@ -29,6 +29,10 @@ class Finding:
     """``namespace/name`` of the ScaledObject; empty: all of them."""
     origin: str = ""
     """The file."""
+    line: int | None = None
+    """Where the field stands in it, or what it would stand in; None: in no one place."""
+    trigger: str = ""
+    """The trigger that it is about: its place among the object's, and its type."""
 
     @classmethod
     def of(cls, problem: Problem, key: str, origin: str, within: str = "") -> "Finding":
@@ -36,7 +40,7 @@ class Finding:
         return cls(
             level=Level.ERROR,
             field=f"{within}{problem.field}",
-            why=f"got {problem.got}; allowed: {problem.allowed}",
+            why=problem.said,
             object=key,
             origin=origin,
         )

@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 from .files import Checked
+from .finding import Finding
 
 
 def findings_text(checked: Checked) -> str:
@@ -13,7 +14,10 @@ def findings_text(checked: Checked) -> str:
         "\n".join(
             [
                 " ".join(part for part in place if part) or "all objects",
-                *(f"  {found.level:<7}  {found.field}: {found.why}" for found in findings),
+                *(
+                    f"  {found.level:<7}  {_where(found)}{found.field}: {found.why}"
+                    for found in findings
+                ),
             ]
         )
         for place, findings in itertools.groupby(ordered, key=lambda f: (f.origin, f.object))
@@ -33,12 +37,20 @@ def findings_json(checked: Checked) -> dict[str, Any]:
                 "level": str(finding.level),
                 "object": finding.object,
                 "file": finding.origin,
+                "line": finding.line,
+                "trigger": finding.trigger or None,
                 "field": finding.field,
                 "why": finding.why,
             }
             for finding in checked.findings
         ],
     }
+
+
+def _where(found: Finding) -> str:
+    """Return the place as editors and terminals take it for a link, and which trigger it is."""
+    place = "" if found.line is None else f"{found.origin}:{found.line}: "
+    return f"{place}trigger {found.trigger}: " if found.trigger else place
 
 
 def _sum(checked: Checked) -> str:

@@ -10,7 +10,7 @@ from .flags import Json, Seed, duration_s
 from .output import show
 
 
-def demo(
+def demo(  # noqa: PLR0913 -- one flag per setting
     *,
     trace: Annotated[
         pathlib.Path | None,
@@ -26,6 +26,13 @@ def demo(
         typer.Option(help="auto (where its binary is found), embedded, or a server's address."),
     ] = "auto",
     seed: Seed = 1,
+    report: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Where the HTML report of the day remains; else in a temporary folder.",
+            metavar="FILE",
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the status page.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -45,6 +52,6 @@ def demo(
         seed=seed,
         prometheus=prometheus,
     )
-    result = asyncio.run(play(options, open_page=open_page, for_json=as_json))
+    result = asyncio.run(play(options, report=report, open_page=open_page, for_json=as_json))
     if as_json:
         show(result)

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import pathlib
+import urllib.parse
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from scaler.configuration import Configuration, PrometheusServer
 from scaler.documents.configuration import load_configuration
 from scaler.documents.forms import read_instant
 from scaler.documents.keys import closest
-from scaler.errors import ConfigurationError, NoDataError, Problem
+from scaler.errors import ConfigurationError, NoDataError, Problem, SourceError
 from scaler.files import read_text
 from scaler.readings.served import served_answer
 from scaler.report.decision_json import answer_json
@@ -37,7 +38,18 @@ def told_by(
     """
     at_s = _instant(at)
     _refuse_without_file(key, prometheus=prometheus, config=config)
-    return served_answer(server, key or "", at_s)
+    try:
+        return served_answer(server, key or "", at_s)
+    except SourceError as error:
+        if error.kind != "refused":
+            raise
+        port = urllib.parse.urlsplit(server).port or 80
+        raise SourceError(
+            "refused",
+            f"{error.detail}\nIn a cluster it is brought here by: kubectl -n kvtide port-forward "
+            f"svc/kvtide {port}:8080\nWithout a server: kvtide explain --scaled-object FILE "
+            "--prometheus URL",
+        ) from error
 
 
 def decided_here(

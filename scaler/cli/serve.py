@@ -69,6 +69,10 @@ def serve(  # noqa: PLR0913 -- one flag per setting
     kubernetes_namespace: Annotated[
         str | None, typer.Option(help="Watch this namespace alone.", metavar="NAMESPACE")
     ] = None,
+    kubernetes_events: Annotated[
+        str | None,
+        typer.Option(help="Whether Events are written: true or false.", metavar="BOOL"),
+    ] = None,
     drain_delay: Annotated[
         str | None, typer.Option(help="From SIGTERM until streams end.", metavar="DURATION")
     ] = None,

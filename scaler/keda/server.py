@@ -7,7 +7,9 @@ redial ladder stays at its bottom; then the port closes.
 
 import asyncio
 import dataclasses
+import errno
 import random
+import socket
 from collections.abc import Sequence
 
 import grpc
@@ -103,6 +105,7 @@ class Server:
             ConfigurationError: the address cannot be listened on, or a TLS file is none.
         """
         options = self._options
+        _refuse_taken(options.address)
         if options.tls is not None:
             self._certificates = Certificates(options.tls, self._telemetry)
         try:
@@ -143,6 +146,35 @@ class Server:
         await asyncio.sleep(self._options.drain_delay_s)
         self._scaler.drain()
         await self._server.stop(self._options.drain_grace_s)
+
+
+def _refuse_taken(address: str) -> None:
+    """
+    Raise where gRPC would fail to listen, and would write lines of its own on standard error.
+
+    What a plain socket cannot tell (a family that this machine lacks) is left to gRPC.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        [(family, kind, _, _, where), *_] = socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        with socket.socket(family, kind) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(where)
+    except (OSError, OverflowError) as error:
+        if why := _WHY_NOT.get(getattr(error, "errno", None)):
+            got = f"{address} ({why.format(port=port, host=host)})"
+            raise ConfigurationError(
+                Problem(field="grpc_address", got=got, allowed="a free host:port")
+            ) from error
+
+
+_WHY_NOT: dict[int | None, str] = {
+    errno.EADDRINUSE: "port {port} is in use",
+    errno.EACCES: "this user may not listen on port {port}",
+    errno.EADDRNOTAVAIL: "{host} is no address of this machine",
+}
 
 
 def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:

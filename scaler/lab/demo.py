@@ -16,13 +16,16 @@ from rich.live import Live
 
 from scaler.errors import ConfigurationError, Problem
 from scaler.readings.traces import Trace, TraceRate, open_trace
+from scaler.report.demo import html
+from scaler.simulation.score import Score
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
 from scaler.telemetry import Observation
 
 from . import scene
-from .screen import events, frame, line
+from .record import Moment, follow
+from .screen import event_rows, events, frame, line
 from .stage import Play, Stage
-from .summary import Row, fixed_rows, summary_table
+from .summary import Row, fixed_rows, summary_rows, summary_table
 
 MOST_EVENTS = 40
 """What remains on the screen at the end."""
@@ -158,9 +161,22 @@ async def perform(
     *,
     links: Sequence[str],
     console: Console,
-) -> None:
-    """Run the stage with the scaler at an address, and show it."""
+) -> list[Moment]:
+    """Run the stage with the scaler at an address, and show it; return what was to be seen."""
     running = asyncio.create_task(stage.run(address, answers))
+    seen: list[Moment] = []
+    looking = asyncio.create_task(follow(stage, seen))
+    try:
+        await _show(stage, running, links=links, console=console)
+    finally:
+        looking.cancel()
+    running.result()
+    return seen
+
+
+async def _show(
+    stage: Stage, running: asyncio.Task[None], *, links: Sequence[str], console: Console
+) -> None:
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not running.done():
@@ -172,7 +188,6 @@ async def perform(
         while not running.done():
             console.print(line(stage), soft_wrap=True)
             await asyncio.wait({running}, timeout=_LINE_S)
-    running.result()
 
 
 async def curtain(stage: Stage, console: Console, notes: Sequence[str]) -> tuple[Row, ...]:
@@ -186,11 +201,26 @@ async def curtain(stage: Stage, console: Console, notes: Sequence[str]) -> tuple
         Row(name="kvtide", score=ours),
         *await asyncio.to_thread(fixed_rows, played, ours),
     )
-    title = f"{ended_s / 60:.0f} minutes, {ours.requests} requests"
-    console.print(summary_table(rows, title=title))
+    console.print(summary_table(rows, title=_title(ours, ended_s)))
     for note in notes:
         console.print(f"· {note}", soft_wrap=True, style="dim")
     return rows
+
+
+def day(stage: Stage, rows: tuple[Row, ...], seen: Sequence[Moment], notes: Sequence[str]) -> str:
+    """Return a play that has ended as an HTML page: figures, plots, everything that happened."""
+    ended_s = min(stage.play.length_s, stage.true_s)
+    return html(
+        title=_title(rows[0].score, ended_s),
+        notes=notes,
+        figures=summary_rows(rows),
+        moments=seen,
+        events=[*event_rows(stage)],
+    )
+
+
+def _title(ours: Score, ended_s: float) -> str:
+    return f"{ended_s / 60:.0f} minutes, {ours.requests} requests"
 
 
 def screen(*, for_json: bool) -> Console:

@@ -40,6 +40,7 @@ class Exporters:
 
     Attributes:
         url: base address, once started.
+        scaler: host and port of the scaler's own /metrics, which discovery then names as well.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Exporters:
         self._started_s = started_s
         self._runner: web.AppRunner | None = None
         self.url = ""
+        self.scaler: str | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """
@@ -144,6 +146,8 @@ class Exporters:
 
     async def _discovery(self, request: web.Request) -> web.Response:
         job = request.match_info["job"]
+        if job == "kvtide":
+            return web.json_response([{"targets": [self.scaler]}] if self.scaler else [])
         groups = [
             {
                 # Whoever asks reaches the pages where it reached this.

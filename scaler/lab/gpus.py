@@ -2,8 +2,9 @@
 The GPUs of the simulated nodes: which pod holds which, and what NVIDIA's DCGM exporter would say.
 
 Names, labels and units as dcgm-exporter has them (``etc/default-counters.csv``): frame buffer in
-MiB, GPU_UTIL in percent, the profiling ratios from 0 to 1. As there, a GPU that no pod holds has no
-pod labels, and utilization is an average over the collection interval.
+MiB, GPU_UTIL in percent, clocks in MHz, power in W, temperature in °C, the profiling ratios from 0
+to 1. Power and temperature follow the busy share in a straight line. As there, a GPU that no pod
+holds has no pod labels, and utilization is an average over the collection interval.
 """
 
 import dataclasses
@@ -22,6 +23,10 @@ class GpuModel:
     name: str = "NVIDIA H100 80GB HBM3"
     memory_mib: int = 81_081
     """Used and free together; what the driver reserves is outside it."""
+    idle_w: float = 70.0
+    most_w: float = 690.0
+    sm_mhz: int = 1980
+    memory_mhz: int = 2619
     weights_mib: int = 15_500
     """What a replica has loaded when it is half-way to ready."""
 
@@ -38,6 +43,8 @@ class Holder:
     used_mib: float
     busy: float
     """Share of the time that something ran, 0 to 1."""
+    tensor: float
+    """Share of its busy time in which tensor cores work: little in decoding, much in training."""
     state: str
     """Loading, Ready, Draining, Running or Leaving."""
 
@@ -76,8 +83,14 @@ class Gpus:
         """Return what the exporter shows of all nodes (one page; in a cluster, one per node)."""
         rows = [(self._labels(*place), holder) for place, holder in self.held().items()]
         memory = self._model.memory_mib
+        idle_w, rise_w = self._model.idle_w, self._model.most_w - self._model.idle_w
         families = (
             ("DCGM_FI_DEV_GPU_UTIL", lambda h: round(100 * h.busy) if h else 0),
+            ("DCGM_FI_DEV_SM_CLOCK", lambda h: self._model.sm_mhz if h and h.busy else 345),
+            ("DCGM_FI_DEV_MEM_CLOCK", lambda _: self._model.memory_mhz),
+            ("DCGM_FI_DEV_POWER_USAGE", lambda h: idle_w + rise_w * (h.busy if h else 0)),
+            ("DCGM_FI_DEV_GPU_TEMP", lambda h: round(32 + 35 * (h.busy if h else 0))),
+            ("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", lambda h: h.busy * h.tensor if h else 0.0),
             ("DCGM_FI_DEV_FB_FREE", lambda h: memory - h.used_mib if h else memory),
             ("DCGM_FI_DEV_FB_USED", lambda h: h.used_mib if h else 0),
             ("DCGM_FI_PROF_GR_ENGINE_ACTIVE", lambda h: h.busy if h else 0.0),
@@ -120,6 +133,7 @@ class Gpus:
                         busy=self._busy(
                             replica.name, replica.engine.read(self._cluster.now_s).busy_s_total
                         ),
+                        tensor=0.25,
                         state=replica.phase.value,
                     )
                 )
@@ -135,6 +149,7 @@ class Gpus:
                 units=job.config.units_per_worker,
                 used_mib=round(0.85 * self._model.memory_mib),
                 busy=0.97 if worker.computed_s(self._cluster.now_s) else 0.0,
+                tensor=0.55,
                 state=worker.phase.value,
             )
             for job in self._cluster.jobs.values()

@@ -19,6 +19,7 @@ import yaml
 from scaler.errors import ConfigurationError, Problem
 
 _JOBS = ("engines", "dcgm", "kube-state-metrics", "gateway")
+_OWN_LABELS = ("kube-state-metrics", "kvtide")
 _START_S = 20.0
 
 
@@ -31,8 +32,8 @@ def configuration(exporters_url: str, *, interval_s: float) -> dict[str, Any]:
     """
     Return Prometheus' configuration for the exporters at an address.
 
-    The cluster's state keeps its own ``namespace`` and ``pod`` labels, as its usual ServiceMonitor
-    says; the GPU exporter's become ``exported_…``, as its chart's default does.
+    The cluster's state and kvtide keep their own ``namespace`` and ``pod`` labels, as their
+    ServiceMonitors say; the GPU exporter's become ``exported_…``, as its chart's default does.
     """
     interval = f"{round(interval_s * 1000)}ms"
     return {
@@ -40,12 +41,12 @@ def configuration(exporters_url: str, *, interval_s: float) -> dict[str, Any]:
         "scrape_configs": [
             {
                 "job_name": job,
-                "honor_labels": job == "kube-state-metrics",
+                "honor_labels": job in _OWN_LABELS,
                 "http_sd_configs": [
                     {"url": f"{exporters_url}/sd/{job}", "refresh_interval": interval}
                 ],
             }
-            for job in _JOBS
+            for job in (*_JOBS, "kvtide")
         ],
     }
 

@@ -1,6 +1,6 @@
 """The demo as a person watches it: the pool, the demand, what the scaler answers and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -118,15 +118,16 @@ def _row(answer: Observation | None, one: LabObject) -> tuple[str, str, str, str
 def events(stage: Stage, *, most: int) -> Table:
     """Return the last counts that were written: when, from what to what, why and by whom."""
     table = Table.grid(padding=(0, 2))
-    for event in stage.events[-most:]:
-        table.add_row(
-            _minutes(event.at_s),
-            event.name,
-            f"{event.before} → {event.after}",
-            event.reason,
-            f"by {event.who}",
-        )
+    for *row, who in list(event_rows(stage))[-most:]:
+        table.add_row(*row, f"by {who}")
     return table
+
+
+def event_rows(stage: Stage) -> Iterator[tuple[str, ...]]:
+    """Yield every count that was written: when, whose, from what to what, why, by whom."""
+    for event in stage.events:
+        change = f"{event.before} → {event.after}"
+        yield _minutes(event.at_s), event.name, change, event.reason, event.who
 
 
 def _minutes(seconds: float) -> str:

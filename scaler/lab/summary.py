@@ -52,12 +52,18 @@ def fixed_rows(play: Play, ours: Score) -> tuple[Row, ...]:
 def summary_table(rows: tuple[Row, ...], *, title: str) -> Table:
     """Return the runs side by side, as a table for a terminal of 80 columns."""
     table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for row in rows:
-        table.add_column(row.name, justify="right")
-    for label, shown in _FIGURES.items():
-        table.add_row(label, *(shown(row.score) for row in rows))
+    head, body = summary_rows(rows)
+    for name in head:
+        table.add_column(name, justify="right" if name else "left")
+    for cells in body:
+        table.add_row(*cells)
     return table
+
+
+def summary_rows(rows: tuple[Row, ...]) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of that table as texts."""
+    body = [[label, *(shown(row.score) for row in rows)] for label, shown in _FIGURES.items()]
+    return ["", *(row.name for row in rows)], body
 
 
 _FIGURES: dict[str, Callable[[Score], str]] = {

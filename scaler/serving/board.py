@@ -26,6 +26,7 @@ from scaler.telemetry import Observation, Standing, Telemetry
 from .compose import Decide, Subject
 from .entry import Entry, Follower
 from .evaluation import Evaluation
+from .happenings import Tell
 from .rounds import Rounds, refusal
 
 logger = logging.getLogger("kvtide.board")
@@ -87,6 +88,8 @@ class Board:
             there: whether it has one; None: only KEDA's silence says that one has gone.
         """
         self._named, self._there = named, there
+        self.tell: Tell | None = None
+        """Hears what happens to objects that are admitted from now on, for people."""
         self._parse = parse
         self._clock = clock
         self._telemetry = telemetry
@@ -271,7 +274,7 @@ class Board:
             raise TooManyObjectsError(
                 f"{len(self._entries)} ScaledObjects are served, which is the limit"
             )
-        entry = Entry(namespace=namespace, name=name, drained=self.draining)
+        entry = Entry(namespace=namespace, name=name, drained=self.draining, tell=self.tell)
         entry.listed = self._is_there(entry) is True
         self._entries[entry.key] = entry
         return entry

@@ -13,6 +13,7 @@ from scaler.source import Role, Trigger
 from scaler.telemetry import decision_fields
 
 from .evaluation import Evaluation
+from .happenings import Happening, Tell, happenings
 from .pulse import Pulse
 
 logger = logging.getLogger("kvtide.decision")
@@ -53,6 +54,8 @@ class Entry:
     )
     """Answers that opened a poll (when, Unix seconds; which) and wait for its IsActive."""
     reclaiming_since_s: float | None = None
+    tell: Tell | None = None
+    """Hears what happens to the object, for people."""
 
     @property
     def key(self) -> str:
@@ -75,6 +78,7 @@ class Entry:
         newest_s: float | None = None,
         in_flight: Mapping[str, int] | None = None,
         bounds: tuple[int, int | None] | None = None,
+        units: Mapping[str, int] | None = None,
     ) -> bool:
         """Take an answer; return whether a client sees a difference, and tell who follows."""
         before = self.latest
@@ -94,14 +98,22 @@ class Entry:
             in_flight=in_flight or {},
             bounds=bounds or (before.bounds if before else None),
             before=None if before is None else before.last_count,
+            units=units or {},
         )
         if evaluation.tells_the_same_as(before):
             self.latest = dataclasses.replace(evaluation, seq=self.seq)
             return False
         self.seq, self.latest = evaluation.seq, evaluation
         logger.info("decision", extra={"fields": decision_fields(evaluation.observation)})
+        for happening in happenings(before, evaluation):
+            self.happened(happening)
         self.wake_followers()
         return True
+
+    def happened(self, happening: Happening) -> None:
+        """Pass on what happened to it."""
+        if self.tell is not None:
+            self.tell(self.namespace, self.name, happening)
 
     def end(self) -> None:
         """End every follower's wait, now and from now on."""

@@ -43,6 +43,8 @@ class Evaluation:
     """Least and most replicas (None: no limit), where they are known."""
     before: Decision | None = None
     """The last answer with a count, where this one has none: for people, never for KEDA."""
+    units: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Units of a borrower's pool by use, every use named; empty: there is no pool."""
 
     @property
     def answers(self) -> bool:
@@ -95,6 +97,7 @@ class Evaluation:
             error=self.error,
             bounds=self.bounds,
             before=self.before,
+            units=self.units,
         )
 
     def tells_the_same_as(self, other: "Evaluation | None") -> bool:

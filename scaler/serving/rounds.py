@@ -26,6 +26,8 @@ from scaler.telemetry import Telemetry
 
 from .compose import Decide, Readings, Subject, bounds_of, fingerprint, in_flight, newest_s
 from .entry import ROUTINE, Entry
+from .happenings import reclaimed
+from .units import units_by_use
 
 logger = logging.getLogger("kvtide.rounds")
 
@@ -215,6 +217,7 @@ class Rounds:
             newest_s=made.rests_on_s,
             in_flight=in_flight(made.subject),
             bounds=bounds_of(made.subject, trigger.policy),
+            units=units_by_use(made.subject, trigger.policy, made.decision),
         )
 
     async def _in_thread(self, work: Callable[[*Args], Result], *args: *Args) -> Result:
@@ -240,6 +243,7 @@ class Rounds:
             self._telemetry.observe_reclaim(
                 namespace=entry.namespace, scaled_object=entry.name, seconds=seconds
             )
+            entry.happened(reclaimed(seconds))
 
 
 def _advance(assembling: Iterator[None]) -> bool:

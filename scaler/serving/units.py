@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping, Sequence
 
 from scaler.decision.decision import Decision
-from scaler.decision.policy import LendingPolicy
+from scaler.decision.policy import LendingPolicy, Policy
 from scaler.decision.pool import Member, Node, PoolWindow
 
 
@@ -68,6 +68,14 @@ def picture(
         whole=_whole(pool, policy, wanted),
         nodes=tuple(_node(node, of_borrower, known=bool(lent_on)) for node in pool.nodes),
     )
+
+
+def units_by_use(subject: object, policy: Policy, decision: Decision) -> dict[str, int]:
+    """Return a borrower's pool as a count for every use, zero included; {}: it is no borrower."""
+    if not isinstance(subject, PoolWindow) or not isinstance(policy, LendingPolicy):
+        return {}
+    counts = dict(_whole(subject, policy, decision.replicas).uses)
+    return {use.value: counts.get(use, 0) for use in Use}
 
 
 def _whole(pool: PoolWindow, policy: LendingPolicy, wanted: int | None) -> Strip:

@@ -3,15 +3,21 @@
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 
 from scaler.errors import ConfigurationError
 from scaler.readings.kubernetes.api import connect, is_in_cluster
+from scaler.readings.kubernetes.events import write_event
 from scaler.readings.kubernetes.known import KnownCluster
 from scaler.readings.kubernetes.watch import hear
+from scaler.serving.happenings import Tell
 from scaler.settings import Settings
+
+from .telling import telling
 
 logger = logging.getLogger("kvtide.kubernetes")
 
@@ -27,6 +33,8 @@ class Hearing:
     known: KnownCluster
     standing: Callable[[], str]
     """One sentence for people: what is heard, and what is not and why."""
+    tell: Tell | None = None
+    """Takes what happens to objects, for Events; None: there is no API to write them to."""
 
 
 @contextlib.asynccontextmanager
@@ -59,7 +67,10 @@ async def hearing(settings: Settings) -> AsyncIterator[Hearing]:
                 async with asyncio.timeout(FIRST_LISTS_S):
                     await known.first_lists()
             logger.info("%s", _standing(known))
-            yield Hearing(known=known, standing=lambda: _standing(known))
+            write = functools.partial(write_event, client)
+            async with telling(known, write, time.time) as teller:
+                tell = teller.tell if settings.kubernetes_events else None
+                yield Hearing(known=known, standing=lambda: _standing(known), tell=tell)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -4,21 +4,25 @@ import asyncio
 import contextlib
 import functools
 import logging
+import pathlib
 import signal
+import tempfile
 import time
 import webbrowser
 from typing import Any
 
-from scaler.configuration import PrometheusServer, ScrapeIntervals
+from scaler.configuration import Configuration, PrometheusServer, ScrapeIntervals
 from scaler.documents.trigger import parse_trigger
+from scaler.errors import ConfigurationError, Problem
 from scaler.lab import scene
-from scaler.lab.demo import DemoOptions, curtain, perform, programme, screen
+from scaler.lab.demo import DemoOptions, curtain, day, perform, programme, screen
 from scaler.lab.mock import MockOptions
 from scaler.lab.prometheus import Prometheus, binary
 from scaler.lab.stage import Stage
 from scaler.lab.summary import summary_json
 from scaler.readings.engines.profile import shipped_profiles
 from scaler.readings.gateways.profile import shipped_gateways
+from scaler.readings.prometheus import PrometheusApi
 from scaler.readings.prometheus_source import PrometheusSource
 from scaler.readings.scrape import ScrapeSource, Target
 from scaler.readings.timing import Timing
@@ -33,14 +37,22 @@ logger = logging.getLogger("kvtide")
 
 
 async def demo(
-    options: DemoOptions, *, open_page: bool = False, for_json: bool = False
+    options: DemoOptions,
+    *,
+    report: pathlib.Path | None = None,
+    open_page: bool = False,
+    for_json: bool = False,
 ) -> dict[str, Any]:
     """
     Play the whole loop on this machine and return its summary: CTRL-C ends it early.
 
+    ``report`` is where an HTML page of it remains; None: in a temporary folder, which is told.
+
     Raises:
-        ConfigurationError: the trace cannot be played, or no port of loopback is free.
+        ConfigurationError: the trace cannot be played, no port of loopback is free, or the report
+            cannot be written.
     """
+    report = _writable(report or pathlib.Path(tempfile.mkdtemp(prefix="kvtide-demo-"), "demo.html"))
     made = programme(options)
     stage = Stage(made.play, clock=time.time)
     console = screen(for_json=for_json)
@@ -48,35 +60,58 @@ async def demo(
     async with contextlib.AsyncExitStack() as ends:
         exporters_url = await stage.open()
         ends.push_async_callback(stage.close)
-        source, read_from = await _demo_source(options.prometheus, stage, exporters_url, ends)
+        source, server = await _demo_source(options.prometheus, stage, exporters_url, ends)
         parse = functools.partial(parse_trigger, configuration=stage.objects.configuration)
         running = await ends.enter_async_context(
-            serving(_demo_settings(), source=source, parse=parse)
+            serving(
+                _demo_settings(),
+                source=source,
+                parse=parse,
+                configuration=Configuration(prometheus={"default": server} if server else {}),
+            )
         )
+        stage.exporters.scaler = f"127.0.0.1:{running.http_port}"
         page = f"http://127.0.0.1:{running.http_port}/"
         links = (
             f"status page    {page}",
             f"exporters      {exporters_url}/sd/engines",
-            f"readings       {read_from}",
+            f"readings       {_read_from(server)}",
             f"gRPC           127.0.0.1:{running.grpc_port} (KEDA and the HPA are played over it)",
         )
         if open_page:
             webbrowser.open(page)
-        await perform(
+        seen = await perform(
             stage,
             f"127.0.0.1:{running.grpc_port}",
             running.board.observations,
             links=links,
             console=console,
         )
-    return summary_json(await curtain(stage, console, made.notes), made.play)
+    rows = await curtain(stage, console, made.notes)
+    page = day(stage, rows, seen, made.notes)
+    await asyncio.to_thread(report.write_text, page, encoding="utf-8")
+    console.print(f"report         {report}", soft_wrap=True)
+    return summary_json(rows, made.play) | {"report": str(report)}
+
+
+def _writable(path: pathlib.Path) -> pathlib.Path:
+    """Return a path that can be written to, before a play whose report it is to hold."""
+    try:
+        with path.open("a", encoding="utf-8"):
+            return path
+    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
+        why = getattr(error, "strerror", None) or str(error)
+        got = f"{path} ({why})"
+        raise ConfigurationError(
+            Problem(field="--report", got=got, allowed="a file that can be written")
+        ) from error
 
 
 async def _demo_source(
     choice: str, stage: Stage, exporters_url: str, ends: contextlib.AsyncExitStack
-) -> tuple[Source, str]:
+) -> tuple[Source, PrometheusServer | None]:
     """
-    Return where readings come from, and what to say of it.
+    Return where readings come from, and the Prometheus behind it, if there is one.
 
     ``choice``: ``embedded`` scrapes the pages itself, a URL is a Prometheus that does, ``auto``
     starts one where its binary is found.
@@ -90,7 +125,7 @@ async def _demo_source(
             timing=Timing(interval_s=dict.fromkeys(Exporter, scene.SCRAPE_S)),
         )
         ends.push_async_callback(scraped.close)
-        return scraped, "the exporters, scraped directly"
+        return scraped, None
     url = choice
     if program is not None:
         prometheus = Prometheus(program)
@@ -101,9 +136,29 @@ async def _demo_source(
         **dict.fromkeys(("engine_s", "gpu_s", "cluster_s", "gateway_s"), scene.SCRAPE_S)
     )
     server = PrometheusServer(url=url, ingestion_delay_s=1.0, scrape_interval=interval)
+    if program is None:
+        await _refuse_dead(server)
     read = PrometheusSource(server, profiles=shipped_profiles(), gateways=shipped_gateways())
     ends.push_async_callback(read.close)
-    return read, f"Prometheus at {url}"
+    return read, server
+
+
+async def _refuse_dead(server: PrometheusServer) -> None:
+    """
+    Ask a Prometheus that somebody named for anything, before a play that reads from it.
+
+    Raises:
+        SourceError: it does not answer.
+    """
+    api = PrometheusApi(server)
+    try:
+        await api.query("vector(1)", time.time())
+    finally:
+        api.close()
+
+
+def _read_from(server: PrometheusServer | None) -> str:
+    return "the exporters, scraped directly" if server is None else f"Prometheus at {server.url}"
 
 
 def _demo_settings() -> Settings:

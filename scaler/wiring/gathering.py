@@ -82,20 +82,24 @@ async def _from_metrics(
     if server is None:
         return [], None
     workload, api = trigger.workload, PrometheusApi(server)
+    names = (workload.namespace, workload.scaled_object)
     try:
-        found = await recorded(
-            api,
-            workload.namespace,
-            workload.scaled_object,
-            span_s=span_s,
-            step_s=span_s / _POINTS,
-            now_s=now_s,
-        )
+        found = await _recorded(api, names, span_s, now_s)
+        if found and (short_s := now_s - found[0].at_s + span_s / _POINTS) < span_s / 4:
+            # Scraped since a moment ago: as many points of that moment.
+            found = await _recorded(api, names, short_s, now_s)
     except SourceError as error:
         return [], str(error)
     finally:
         api.close()
     return found, None
+
+
+async def _recorded(
+    api: PrometheusApi, names: tuple[str, str], span_s: float, now_s: float
+) -> list[Moment]:
+    step_s = max(1.0, span_s / _POINTS)
+    return await recorded(api, *names, span_s=span_s, step_s=step_s, now_s=now_s)
 
 
 def _server(trigger: Trigger, configuration: Configuration | None) -> PrometheusServer | None:

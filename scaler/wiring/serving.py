@@ -96,6 +96,7 @@ async def serving(
         named=None if cluster is None else cluster.known.triggers_of,
         there=None if cluster is None else cluster.known.there,
     )
+    board.tell = None if cluster is None else cluster.tell
     telemetry.show_objects(board.observations, clock)
     loop = asyncio.get_running_loop()
     telemetry.show_tasks(lambda: len(asyncio.all_tasks(loop)))

@@ -122,8 +122,12 @@ class TestPod:
         assert account["automountServiceAccountToken"] is watches
         assert environment(*switches)["KVTIDE_KUBERNETES"] == says
 
-    def test_may_read_what_it_watches_and_nothing_else(self):
+    def test_may_read_what_it_watches_write_events_and_nothing_else(self):
         granted = rights(of=SCALER)
+        events = {one for one in granted if one[1] == "events"}
+        assert {(resource, verb) for _, resource, verb in events} == {("events", "create")}
+        assert rights("--set=kubernetes.events=false", of=SCALER) == granted - events
+        granted -= events
         assert {verb for _, _, verb in granted} == {"get", "list", "watch"}
         assert {resource for _, resource, _ in granted} == {
             f"{kind.lower()}s" for kind in KnownCluster().heard

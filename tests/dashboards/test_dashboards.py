@@ -34,7 +34,8 @@ def panels(text: str) -> list[dict[str, Any]]:
 
 
 def expressions(text: str) -> list[str]:
-    return [target["expr"] for panel in panels(text) for target in panel["targets"]]
+    shown = [target["expr"] for panel in panels(text) for target in panel.get("targets", ())]
+    return shown + [mark["expr"] for mark in json.loads(text)["annotations"]["list"]]
 
 
 @pytest.mark.parametrize("name", build.rendered())
@@ -61,7 +62,7 @@ class TestEachDashboard:
         document = json.loads(build.rendered()[name])
         defined = {variable["name"] for variable in document["templating"]["list"]}
         used = set(re.findall(r"\$\{?([a-z_]+)", build.rendered()[name]))
-        assert used - {"__rate_interval", "__all"} == defined
+        assert {name for name in used if not name.startswith("__")} == defined
 
     def test_prometheus_understands_every_expression(self, name, tmp_path):
         promtool = program("promtool", get_it="install Debian's prometheus (make system)")
@@ -78,7 +79,8 @@ class TestEachDashboard:
 
 
 def as_prometheus_sees(expression: str) -> str:
-    return re.sub(r"\$[a-z]+", "x", expression.replace("$__rate_interval", "5m"))
+    durations = re.sub(r"\$__(rate_interval|interval|range)", "5m", expression)
+    return re.sub(r"\$[a-z]+", "x", durations)
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=[alert["alert"] for alert in ALERTS])
@@ -145,7 +147,30 @@ def test_the_engine_metrics_exist_on_a_page_of_the_engine():
     assert used_metrics("vllm:") - names_on(page) == set()
 
 
-def test_the_gpu_metrics_are_those_that_the_scaler_reads():
-    assert (
-        used_metrics("DCGM_") - {name for wanted in dcgm.WANTED for name in wanted.metrics} == set()
-    )
+SHOWN_ALONE = {
+    "DCGM_FI_DEV_GPU_TEMP",
+    "DCGM_FI_DEV_POWER_USAGE",
+    "DCGM_FI_DEV_SM_CLOCK",
+    "DCGM_FI_DEV_MEM_CLOCK",
+    "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
+}
+"""For people: no decision rests on them. The exporter's default counters have them all."""
+
+
+def test_the_gpu_metrics_are_those_that_the_scaler_reads_and_a_few_for_people():
+    read = {name for wanted in dcgm.WANTED for name in wanted.metrics}
+    assert used_metrics("DCGM_") - read == SHOWN_ALONE
+
+
+@pytest.mark.parametrize("name", build.rendered())
+class TestWhatToReadOn:
+    def test_every_dashboard_links_the_status_page_and_the_runbooks(self, name):
+        texts = [panel for panel in panels(build.rendered()[name]) if panel["type"] == "text"]
+        [content] = [panel["options"]["content"] for panel in texts]
+        assert "(${status_page})" in content
+        assert f"({RUNBOOKS})" in content
+
+    def test_every_dashboard_marks_holds(self, name):
+        marks = json.loads(build.rendered()[name])["annotations"]["list"]
+        held = next(mark for mark in marks if mark["name"] == "Held")
+        assert held["textFormat"] == "{{namespace}}/{{scaledobject}}: {{reason}}"

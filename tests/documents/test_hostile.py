@@ -40,8 +40,8 @@ def test_a_key_is_a_name_and_never_a_pattern(key):
     problems = told({key: "1", "metrics": "queue"})
 
     assert problems == [
-        f"{key}: got an unknown key; allowed: the keys that docs/metadata.md lists",
-        "queueTarget: got nothing; allowed: stated, since the queue signal is chosen",
+        f"{key}: unknown key; allowed: the keys that docs/metadata.md lists",
+        "queueTarget: missing, since the queue signal is chosen",
     ]
 
 

@@ -220,7 +220,7 @@ def test_training_takes_a_stated_pool():
             {"maxreplicas": "5"}, "maxreplicas", "did you mean maxReplicas?", id="wrong case"
         ),
         pytest.param(
-            {"colour": "red"}, "colour", "got an unknown key; allowed: the keys that", id="no key"
+            {"colour": "red"}, "colour", "unknown key; allowed: the keys that", id="no key"
         ),
         pytest.param(
             {"maxReplicaFromEnv": "5"},
@@ -343,7 +343,7 @@ def test_training_takes_a_stated_pool():
         pytest.param(
             {"role": "training", "poolUnits": "4"},
             "poolWorkloads",
-            "got nothing; allowed: stated",
+            "missing",
             id="a pool without online workloads",
         ),
         pytest.param(

@@ -53,7 +53,7 @@ async def test_prometheus_finds_every_page_and_gives_series_their_pods(world, ex
 def test_the_configuration_scrapes_at_the_stated_interval():
     text = yaml.safe_dump(configuration("http://127.0.0.1:9100", interval_s=1.0))
     assert "scrape_interval: 1000ms" in text
-    assert text.count("http_sd_configs") == 4
+    assert text.count("http_sd_configs") == 5
 
 
 async def test_a_prometheus_that_does_not_come_up_is_told_with_its_last_line(tmp_path):

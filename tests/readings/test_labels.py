@@ -71,7 +71,7 @@ def test_behind_a_collector_the_labels_of_its_own_scrape_are_not_the_target_s():
 
 
 def test_a_label_that_nobody_reads_cannot_be_stated():
-    with pytest.raises(ConfigurationError, match="labels.node: got an unknown key"):
+    with pytest.raises(ConfigurationError, match="labels.node: unknown key"):
         PrometheusServer(url="http://prometheus", labels=(("node", "host"),))
 
 

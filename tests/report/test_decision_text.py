@@ -58,7 +58,7 @@ def test_wrong_metadata_is_told_problem_by_problem():
 
     assert answer_text(answer_json("llm/chat", None, error=error)) == (
         "llm/chat: the trigger's metadata is wrong\n"
-        "  engine: got 'vlm'; allowed: did you mean vllm?\n"
+        "  engine: got 'vlm'; did you mean vllm?\n"
         "  maxReplicas: got 'x'; allowed: a whole number"
     )
 

@@ -49,6 +49,7 @@ class ScaledObject:
     """Its HPA never scales up, and KEDA not from zero."""
     triggers: tuple[Mapping[str, str], ...]
     """Metadata of its external triggers, as written."""
+    uid: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,7 @@ def scaled_object(manifest: Manifest) -> ScaledObject:
         scale_in_paused=is_switched(notes, PAUSED_SCALE_IN),
         scale_out_paused=is_switched(notes, PAUSED_SCALE_OUT),
         triggers=tuple(one.get("metadata") or {} for one in triggers),
+        uid=meta.get("uid") or "",
     )
 
 
