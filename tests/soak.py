@@ -145,7 +145,8 @@ async def serve(
                 fields = await _said(folder / "log", "serving")
                 yield Running(pid=process.pid, grpc_port=fields["grpc"], http_port=fields["http"])
             finally:
-                process.terminate()
+                if process.returncode is None:
+                    process.terminate()
                 await asyncio.wait_for(process.wait(), 30)
 
 

@@ -50,6 +50,12 @@ def test_every_runbook_is_there_in_both_languages():
     assert english == chinese
 
 
+def test_operations_say_what_each_alert_means():
+    alerts = re.findall(r"alert: (\w+)", (ROOT / "dashboards/alerts.yaml").read_text("utf-8"))
+    page = (ROOT / "docs/operations.md").read_text("utf-8")
+    assert [name for name in alerts if f"`{name}`" not in page] == []
+
+
 def test_both_readmes_have_the_same_commands_and_manifests():
     english, chinese = (
         (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")

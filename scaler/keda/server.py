@@ -56,6 +56,10 @@ class ServerOptions:
     """From "not ready" until streams end: the time that endpoints take to be withdrawn."""
     drain_grace_s: float = 5.0
     """From then until what still runs is cut."""
+    keepalive_s: float = 20.0
+    """After so long without a word a client is asked whether it is there."""
+    keepalive_grace_s: float = 10.0
+    """A client that does not answer by then is cut: it would hold its streams for ever."""
     look_every_s: float = 60.0
     """Between two looks at the certificate's files."""
     most_streams: int = 21_000
@@ -190,6 +194,7 @@ def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:
         ("grpc.server.max_pending_requests_hard_limit", 2 * options.most_streams),
         ("grpc.max_receive_message_length", LARGEST_REQUEST_BYTES),
         # A client whose node died never says so: ask, lest its streams count as followers.
-        ("grpc.keepalive_time_ms", 20_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_time_ms", round(1000 * options.keepalive_s)),
+        ("grpc.keepalive_timeout_ms", round(1000 * options.keepalive_grace_s)),
+        ("grpc.http2.ping_timeout_ms", round(1000 * options.keepalive_grace_s)),
     )

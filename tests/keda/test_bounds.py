@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import gc
+import struct
 
 import grpc
 import pytest
@@ -64,6 +65,50 @@ async def test_thousands_of_streams_are_served_and_leave_nothing_behind():
             gc.collect()
             while len(asyncio.all_tasks()) > before + 5:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+
+
+def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
+    """Return a frame of HTTP/2 (RFC 9113, 4.1)."""
+    return (
+        struct.pack(">I", len(body))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + body
+    )
+
+
+def literal(name: str, text: str) -> bytes:
+    """Return a header as HPACK has it without any table (RFC 7541, 6.2.2)."""
+    return b"\0" + b"".join(bytes((len(one),)) + one.encode() for one in (name, text))
+
+
+def stream_of_activity(number: int) -> bytes:
+    """Return the frames that open StreamIsActive for prod/llm."""
+    path = "/externalscaler.ExternalScaler/StreamIsActive"
+    headers = ((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"))
+    rest = (("content-type", "application/grpc"), ("te", "trailers"))
+    asked = ref().SerializeToString()
+    message = b"\0" + struct.pack(">I", len(asked)) + asked
+    opened = b"".join(literal(*one) for one in (*headers, *rest))
+    return frame(1, 4, number, opened) + frame(0, 1, number, message)
+
+
+async def test_a_client_that_never_reads_is_cut_and_its_streams_with_it():
+    options = dataclasses.replace(OPTIONS, keepalive_s=1.0, keepalive_grace_s=1.0)
+    async with serve(options=options) as bench:
+        bench.runs("prod/llm", 2)
+        assert await bench.count(ref()) == 2
+        no_window = frame(4, 0, 0, struct.pack(">HI", 4, 0))  # it will not take a byte of an answer
+        asked = b"".join(stream_of_activity(2 * number + 1) for number in range(50))
+        _, writer = await asyncio.open_connection("127.0.0.1", bench.port)
+        reading = writer.transport
+        assert isinstance(reading, asyncio.Transport)
+        reading.pause_reading()
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + no_window + asked)
+        async with asyncio.timeout(60):
+            while shown(bench.telemetry, "kvtide_open_streams") < 50:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            assert await bench.count(ref()) == 2
+            while shown(bench.telemetry, "kvtide_open_streams"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        writer.close()
 
 
 async def test_one_connection_too_many_is_refused_until_another_one_ends():

@@ -4,11 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
+from scaler.configuration import Configuration
 from scaler.decision.compose import lookback_s, reach_s, workers_of
+from scaler.decision.decide import decide
+from scaler.decision.decision import Reason
 from scaler.decision.policy import Forecast
 from scaler.decision.pool import Member, Node, PoolWindow, TierWindow
 from scaler.decision.tier_demand import LATCH_LOOKBACK_S
 from scaler.decision.window import Window
+from scaler.documents.trigger import parse_trigger
 from scaler.errors import ConfigurationError, NoDataError, Problem
 from scaler.serving.compose import Readings, fingerprint, newest_s
 from scaler.source import Trigger, Workload
@@ -191,3 +195,17 @@ def test_the_newest_sample_of_a_group_is_that_of_its_newest_member(source):
     assert newest_s(pool_of(source)) == 995
     source.windows = {}
     assert newest_s(pool_of(source)) is None
+
+
+def test_borrowers_that_name_one_another_are_lent_nothing(source):
+    configuration = Configuration()
+    stated = {"role": "training", "poolUnits": "8"}
+    known = {
+        f"prod/{name}": parse_trigger(
+            "prod", name, {**stated, "poolWorkloads": f"prod/{other}"}, configuration
+        )
+        for name, other in (("chat", "code"), ("code", "chat"))
+    }
+    for trigger in known.values():
+        decision = decide(Readings(source, known, NOW_S).subject(trigger), trigger.policy)
+        assert (decision.replicas, decision.reason) == (None, Reason.MEMBER_UNKNOWN)
