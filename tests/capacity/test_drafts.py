@@ -66,3 +66,44 @@ def test_who_drafts_is_told(more: dict[str, Any]) -> None:
         planned_capacity(asked)
     told = {"model": "Llama-3.1-8B", "available_kv_gib": 10.0, "speculative_tokens": 3, **more}
     assert planned_capacity(CapacityQuestion(**told)).capacity.num_blocks
+
+
+DFLASH = {
+    "model_type": "qwen3",
+    "num_hidden_layers": 5,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "hidden_size": 4096,
+    "num_target_layers": 64,
+    "dflash_config": {"mask_token_id": 1, "target_layer_ids": [1, 16, 31]},
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        pytest.param({}, [None] * 5, id="nothing said: full"),
+        pytest.param({"use_swa": True, "swa_window_size": 2048}, [2048] * 5, id="all windows"),
+        pytest.param({"swa_window_size": 2048}, [None] * 5, id="a window that nothing uses"),
+    ],
+)
+def test_a_dflash_drafter_has_the_windows_of_its_own_section(
+    more: dict[str, Any], kept: list[int | None]
+) -> None:
+    section = {**DFLASH["dflash_config"], **more}  # type: ignore[dict-item]
+
+    assert windows(architecture_of("drafter", {**DFLASH, "dflash_config": section}).caches) == kept
+
+
+def test_a_dflash_drafter_that_lists_its_windows_keeps_to_the_list() -> None:
+    listed = ["sliding_attention"] * 4 + ["full_attention"]
+    section = {"use_swa": True, "swa_window_size": 512}
+    drafter = {**DFLASH, "layer_types": listed, "dflash_config": section}
+
+    assert windows(architecture_of("drafter", drafter).caches) == [512] * 4 + [None]
+
+
+def test_a_drafters_keys_are_no_proof_beside_another_section() -> None:
+    with pytest.raises(ConfigurationError, match="swa_window_size"):
+        architecture_of("other", {**SLIDING, "swa_window_size": 2048})

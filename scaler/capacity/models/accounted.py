@@ -87,6 +87,9 @@ OF_QSA = frozenset(
 )
 """Read for Qwen's sparse attention and its n-gram embeddings, or of those embeddings alone."""
 
+OF_DFLASH = frozenset({"use_swa", "swa_window_size", "target_layer_ids", "num_target_layers"})
+"""Read of a DFlash drafter's own section, or of the layers of its target that it looks at."""
+
 OF_STATES = frozenset(
     {
         *("linear_attn_config", "linear_num_value_heads", "linear_num_key_heads"),
@@ -168,6 +171,7 @@ def refuse_unaccounted(
             (READ, True),
             (OF_INDEXERS, _any(layers, IndexerCache) or _any(layers, PackedCache)),
             (OF_PACKED, _any(layers, PackedCache)),
+            (OF_DFLASH, isinstance(config.get("dflash_config"), Mapping)),
             (OF_QSA, config.model_type in QSA),
             (OF_STATES, _any(layers, StateCache) or _lists_layers(config)),
             (BESIDE_A_LIST, config.get("layer_types") is not None),

@@ -172,4 +172,23 @@ def read_config(name: str, document: Mapping[str, Any]) -> Config:
     widths = inner.get("intermediate_size")
     if isinstance(widths, list) and widths and all(isinstance(one, int) for one in widths):
         inner = {**inner, "intermediate_size": max(widths)}  # Gemma 3n lists a width per layer
-    return Config(name, inner, document)
+    return Config(name, _as_drafted(inner), document)
+
+
+def _as_drafted(inner: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    Return a configuration with the windows that a DFlash drafter's own section tells.
+
+    ``use_swa`` gives every layer a window unless ``layer_types`` names some that have one. vLLM
+    0.33 ``models/qwen3_dflash.py`` (_resolve_layer_attention).
+    """
+    section, layers = inner.get("dflash_config"), inner.get("num_hidden_layers")
+    if not isinstance(section, Mapping) or not isinstance(layers, int):
+        return inner
+    kinds = inner.get("layer_types")
+    if not isinstance(kinds, list):
+        kinds = ["full_attention"] * min(max(layers, 0), MOST_LAYERS)
+    if section.get("use_swa") and "sliding_attention" not in kinds:
+        kinds = ["sliding_attention"] * len(kinds)
+    window = section.get("swa_window_size") or inner.get("sliding_window")
+    return {**inner, "layer_types": kinds, "sliding_window": window}
