@@ -9,6 +9,7 @@ Sums are kept in whole nano-units, so that an average is a function of the bucke
 nothing else: it neither drifts nor depends on where the curve begins.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,17 @@ class _Life(NamedTuple):
     """Bucket in which that life began."""
 
 
+def averages_over(
+    sizes: Sequence[int], buckets: npt.NDArray[np.int64], load: Array, gap_rule: GapRule
+) -> tuple[Averages, ...]:
+    """Return the averages over windows of several sizes, as :func:`averages` gives each."""
+    if not _is_whole(buckets, load):
+        return tuple(averages(buckets, load, size, gap_rule) for size in sizes)
+    total = np.cumsum(_nano(load, max(sizes)))  # the usual case
+    never = np.zeros(len(load), dtype=bool)
+    return tuple(Averages(_over_all(total, size), never) for size in sizes)
+
+
 def averages(buckets: npt.NDArray[np.int64], load: Array, size: int, gap_rule: GapRule) -> Averages:
     """
     Return the averages over ``size`` buckets of a load that is NaN where nothing was read.
@@ -52,8 +64,6 @@ def averages(buckets: npt.NDArray[np.int64], load: Array, size: int, gap_rule: G
     each is a part of the load (Knative's scrapes), and takes its place under ``carry``, where each
     is all of it.
     """
-    if _is_whole(buckets, load):  # the usual case
-        return Averages(_over_all(load, size), np.zeros(len(load), dtype=bool))
     known = ~np.isnan(load)
     newest = np.cumsum(known) - 1
     if not len(newest) or newest[-1] < 0:
@@ -85,12 +95,14 @@ def _is_whole(buckets: npt.NDArray[np.int64], load: Array) -> bool:
     )
 
 
-def _over_all(load: Array, size: int) -> Array:
-    """Return the averages of a load that was read in every bucket."""
-    total = np.cumsum(_nano(load, size))
-    count = np.minimum(np.arange(1, len(load) + 1), size)
-    total[size:] -= total[:-size].copy()
-    mean: Array = (total / (count * NANO)).astype(np.float64)
+def _over_all(total: npt.NDArray[Any], size: int) -> Array:
+    """Return the averages of what was read in every bucket, ``total`` up to each."""
+    summed = total.copy()
+    summed[size:] -= total[:-size]
+    count = np.full(len(total), size * NANO)
+    young = min(size, len(total))
+    count[:young] = NANO * np.arange(1, young + 1)
+    mean: Array = (summed / count).astype(np.float64)
     return mean
 
 

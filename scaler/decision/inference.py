@@ -15,18 +15,18 @@ from scaler.capacity.concurrency.result import SafeConcurrency
 
 from . import demand, guards, kpa
 from .concurrency.live import safe_concurrency
+from .curve import curve_of
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
 from .facts.bucket import reporting
-from .facts.columns import Array
 from .forecast import forecast, lead_time_s, raised
+from .foresight import expected, looks_at_minutes
 from .kpa import KpaAnswer
 from .limits import bounds, past_dead_band, reported_value, within_bounds
-from .load import Series, read, read_against, wanted
+from .load import Series, read, read_against
 from .pace import pace_of
 from .point import Curve
 from .policy import Forecast, InferencePolicy, SignalName
-from .rise import rise, this_hour, whole_minutes
 from .waking import came_to_sleeping
 from .window import Window
 
@@ -70,31 +70,16 @@ class Basis:
     def curve(self, fill: Fill = Fill.EMPTY) -> Curve:
         """Return the load over time, in replicas at the target utilisation, as KPA reads it."""
         if fill is Fill.EMPTY:
-            return self._curve(self.window, self.series)
-        return self._curve(self.window, read_against(self.safe, self.window, self.policy, fill))
+            return curve_of(self.window, self.series, self.policy)
+        series = read_against(self.safe, self.window, self.policy, fill)
+        return curve_of(self.window, series, self.policy)
 
     def long_curve(self) -> Curve:
         """Return the load from the thinned history on: what a forecast looks back over."""
         if not self.window.history:
             return self.curve()
-        return self.curve_of(self.window.whole)
-
-    def curve_of(self, window: Window) -> Curve:
-        """Return the load of another window of this workload, as it shows by itself."""
-        return self._curve(window, read(window, self.policy))
-
-    def _curve(self, window: Window, series: tuple[Series, ...]) -> Curve:
-        now = window.columns.instants
-        load = wanted(series) if series else np.full(len(now.at_s), np.nan)
-        return Curve(
-            at_s=now.at_s,
-            load=self._above_activation(load * self.policy.target_utilization),
-            ready=now.ready,
-            loading=now.loading,
-        )
-
-    def _above_activation(self, load: Array) -> Array:
-        return np.where(load <= self.policy.activation_load, 0.0, load)
+        whole = self.window.whole
+        return curve_of(whole, read(whole, self.policy), self.policy)
 
     def recommend(self, fill: Fill = Fill.EMPTY) -> KpaAnswer:
         """Return what Knative's rules make of the load."""
@@ -276,14 +261,8 @@ def _for_forecast(basis: Basis, count: int) -> Step | None:
     window, policy, lead_s = basis.window, basis.policy, basis.lead_time_s
     if not lead_s:
         return None  # nothing to be ahead of: a day is not gone through for that
-    if window.history and policy.forecast is Forecast.RISE:
-        past = whole_minutes(window, policy.forecast_lookback_s)
-        if past is None:
-            return None
-        now_s = window.latest.at_s
-        alike = this_hour(past, lead_s, now_s)
-        outlook = rise(basis.curve_of(alike or past), policy, lead_s, now_s=now_s)
-        return raised(outlook, count, policy, lead_s)
+    if looks_at_minutes(window, policy):
+        return raised(expected(window, policy, lead_s), count, policy, lead_s)
     curve, bucket_s = basis.long_curve(), window.interval_s
     return forecast(curve, count, policy, lead_time_s=lead_s, bucket_s=bucket_s)
 

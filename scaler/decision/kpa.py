@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .average import Averages, averages
+from .average import Averages, averages_over
 from .decision import Reason, Step
 from .facts.columns import Array, Mask
 from .pace import Pace, pace_of
@@ -111,8 +111,8 @@ def over(curve: Curve, pace: Pace) -> KpaAnswer:
     if not len(curve.at_s):
         return _holds("there are no points")
     buckets = buckets_of(curve.at_s, pace.bucket_s)
-    over_stable = averages(buckets, curve.load, pace.stable_buckets, pace.gap_rule)
-    over_panic = averages(buckets, curve.load, pace.panic_buckets, pace.gap_rule)
+    sizes = (pace.stable_buckets, pace.panic_buckets)
+    over_stable, over_panic = averages_over(sizes, buckets, curve.load, pace.gap_rule)
     # Knative decides on what is left of the window; here a reading that went missing is no news.
     known = ~np.isnan(curve.load)
     if pace.gap_rule is not GapRule.CARRY:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,14 @@ class Outlook:
     """What it rises from."""
     rise: float
     why: str
+
+
+class Foreseen(NamedTuple):
+    """An outlook, and all that it was made of but the readings themselves."""
+
+    about: object
+    outlook: Outlook | None
+    """None: too little was known."""
 
 
 def quantile(values: Sequence[float] | Array, share: float) -> float:

@@ -58,11 +58,11 @@ def whole_minutes(window: Window, lookback_s: float) -> Window | None:
     """Return the minutes before the present one that begin within the lookback; None: none."""
     present = bucket_of(window.latest.at_s, MINUTE_S)
     oldest = bucket_of(window.latest.at_s - lookback_s, MINUTE_S) + 1
-    first = np.searchsorted(buckets_of(window.past.instants.at_s, MINUTE_S), oldest)
-    whole = window.without_history_before(int(first)).whole
-    minutes = buckets_of(whole.columns.instants.at_s, MINUTE_S)
-    begin, end = np.searchsorted(minutes, (oldest, present)).tolist()
-    return whole.part(begin, end) if end > begin else None
+    older, fine = (
+        np.searchsorted(buckets_of(past.instants.at_s, MINUTE_S), (oldest, present)).tolist()
+        for past in (window.past, window.columns)
+    )
+    return window.part_with_history((older[0], older[1]), (fine[0], fine[1]))
 
 
 def this_hour(past: Window, lead_time_s: float, now_s: float) -> Window | None:
@@ -98,13 +98,34 @@ def rise(
     minutes = _minutes(curve, now_s, policy.forecast_lookback_s)
     if minutes is None:
         return None
+    seen = _Seen.of(minutes)
     reach = max(1.0, lead_time_s / MINUTE_S)
-    near = _within(minutes, math.floor(reach), policy.forecast_quantile)
+    near = _within(seen, math.floor(reach), policy.forecast_quantile)
     part = reach % 1
     if near is None or not part:
         return near
-    far = _within(minutes, math.ceil(reach), policy.forecast_quantile)
+    far = _within(seen, math.ceil(reach), policy.forecast_quantile)
     return far and _between(near, far, part)
+
+
+class _Seen(NamedTuple):
+    """Minutes, and what every look at them needs of them."""
+
+    minutes: Minutes
+    is_known: Mask
+    levels: tuple[Array, ...]
+    """The mean load of each of LEVEL_MINUTES up to the end of each minute."""
+    at_this_hour: Mask
+    day: npt.NDArray[np.int64]
+    """Which day's, for those at this hour."""
+
+    @classmethod
+    def of(cls, minutes: Minutes) -> "_Seen":
+        before = minutes.number[-1] + 1 - minutes.number
+        apart = _apart(before)
+        levels = tuple(_levels(minutes.mean, length) for length in LEVEL_MINUTES)
+        at_this_hour = np.abs(apart) <= SAME_HOUR_MINUTES
+        return cls(minutes, ~np.isnan(minutes.mean), levels, at_this_hour, before + apart)
 
 
 def _between(near: Outlook, far: Outlook, part: float) -> Outlook:
@@ -115,34 +136,41 @@ def _between(near: Outlook, far: Outlook, part: float) -> Outlook:
     )
 
 
-def _within(minutes: Minutes, reach: int, share: float) -> Outlook | None:
+def _within(seen: _Seen, reach: int, share: float) -> Outlook | None:
     """Return the outlook on the next ``reach`` minutes from the level that has foretold best."""
-    each = (_from_level(minutes, reach, share, length) for length in LEVEL_MINUTES)
+    ahead = _ahead(seen.minutes.highest, reach)
+    each = (
+        _from_level(seen, levels, ahead, share, (reach, length))
+        for levels, length in zip(seen.levels, LEVEL_MINUTES, strict=True)
+    )
     known = [foretold for foretold in each if foretold is not None]
     return min(known, key=lambda one: one.loss).outlook if known else None
 
 
-def _from_level(minutes: Minutes, reach: int, share: float, length: int) -> Foretold | None:
+def _from_level(
+    seen: _Seen, levels: Array, ahead: Array, share: float, over: tuple[int, int]
+) -> Foretold | None:
     """
-    Return the outlook from the level of ``length`` minutes; None: too little is known.
+    Return the outlook of a reach from a level, both in minutes; None: too little is known.
 
     What was foreseen is held for a lead time by taking the highest level within it.
     """
-    levels = _levels(minutes.mean, length)
+    reach, length = over
     held = levels[-reach:][~np.isnan(levels[-reach:])]
-    rises = _rises(minutes, levels, reach)
-    alike, when = _like_now(minutes, ~np.isnan(rises))
-    seen = rises[alike]
-    if not len(seen) or not len(held):
+    rises = ahead - levels
+    # Below 0 where it fell; a minute that is not known, or after which nothing is, says nothing.
+    alike, when = _like_now(seen, seen.is_known & ~np.isnan(rises))
+    risen = rises[alike]
+    if not len(risen) or not len(held):
         return None
-    usual = quantile(seen, share)
+    usual = quantile(risen, share)
     outlook = Outlook(
         load=float(held.max()),
-        rise=max(0.0, min(usual, _repeated(seen, minutes.number[alike], reach))),
-        why=f"{100 * share:g} % of {len(seen)} minutes{when} rose no more"
+        rise=max(0.0, min(usual, _repeated(risen, seen.minutes.number[alike], reach))),
+        why=f"{100 * share:g} % of {len(risen)} minutes{when} rose no more"
         f" above the mean of {length} min",
     )
-    return Foretold(outlook=outlook, loss=pinball(seen, usual, share))
+    return Foretold(outlook=outlook, loss=pinball(risen, usual, share))
 
 
 def _minutes(curve: Curve, now_s: float, lookback_s: float) -> Minutes | None:
@@ -170,32 +198,29 @@ def _minutes(curve: Curve, now_s: float, lookback_s: float) -> Minutes | None:
 
 def _levels(mean: Array, length: int) -> Array:
     """Return the mean load of ``length`` minutes up to the end of each, where any is known."""
+    if length == 1:
+        return mean
     known = ~np.isnan(mean)
+    told = np.where(known, mean, 0.0)
     total, count = np.zeros(len(mean)), np.zeros(len(mean))
     for back in range(min(length, len(mean)) - 1, -1, -1):
-        total[back:] += np.where(known, mean, 0.0)[: len(mean) - back]
+        total[back:] += told[: len(mean) - back]
         count[back:] += known[: len(mean) - back]
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _rises(minutes: Minutes, levels: Array, reach: int) -> Array:
-    """
-    Return how much load rose above the level of each minute within the next ``reach`` minutes.
-
-    Below 0 where it fell; NaN for a minute that is not known, or after which nothing is.
-    """
-    ahead = np.full(len(levels), np.nan)
-    for minute in range(1, min(reach, len(levels) - 1) + 1):
-        ahead[:-minute] = np.fmax(ahead[:-minute], minutes.highest[minute:])
-    return np.where(np.isnan(minutes.mean), np.nan, ahead - levels)
+def _ahead(highest: Array, reach: int) -> Array:
+    """Return the highest load within the ``reach`` minutes after each; NaN: none is known."""
+    ahead = np.full(len(highest), np.nan)
+    for minute in range(1, min(reach, len(highest) - 1) + 1):
+        ahead[:-minute] = np.fmax(ahead[:-minute], highest[minute:])
+    return ahead
 
 
-def _like_now(minutes: Minutes, known: Mask) -> tuple[Mask, str]:
+def _like_now(seen: _Seen, known: Mask) -> tuple[Mask, str]:
     """Keep the minutes at this hour of the day, once several days are known."""
-    before = minutes.number[-1] + 1 - minutes.number
-    apart = _apart(before)
-    alike = known & (np.abs(apart) <= SAME_HOUR_MINUTES)
-    days = set((before + apart)[alike].tolist())
+    alike = known & seen.at_this_hour
+    days = set(seen.day[alike].tolist())
     return (alike, " at this hour") if len(days) >= ENOUGH_DAYS else (known, "")
 
 

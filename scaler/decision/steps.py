@@ -13,7 +13,6 @@ tell the terms apart as far as they are used.
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -31,6 +30,8 @@ HUBER_DEVIATIONS = 1.5
 """Residuals past this many deviations count less (Huber's weights, 95 % efficient)."""
 
 HUBER_ROUNDS = 5
+LEAST_PIVOT = 1e-9
+"""Of columns scaled to one: below it two of them are the same, but for their errors."""
 _TINY = 1e-300
 
 
@@ -100,90 +101,108 @@ def _fit_requests(tokens: Array, target: Array, weights: Array, mix: Mix) -> Ste
 
 def _robust(columns: Array, target: Array, weights: Array) -> tuple[float, ...] | None:
     """
-    Return Huber-weighted least squares of a target by columns, the first all ones.
+    Return Huber-weighted least squares of a target by two or three columns, the first all ones.
 
     None where a coefficient is not positive with a relative standard error of at most
     LARGEST_ERROR.
     """
     trusted, solved, spread = weights, None, 0.0
-    size = len(columns)
-    products = (columns[:, None, :] * np.concatenate((columns, target[None]))).reshape(
-        size * (size + 1), -1
-    )
+    products = _products(columns, target)
+    weighted = np.empty_like(products)
     for _ in range(HUBER_ROUNDS):
-        solved = _least_squares((products * trusted).sum(axis=1).tolist(), size)
+        np.multiply(products, trusted, out=weighted)
+        solved = _least_squares(*np.add.reduce(weighted, axis=1).tolist())
         if solved is None:
             return None
-        # Row after row: the sum is that of the columns in their order.
-        distances = np.abs(target - (np.array(solved[0])[:, None] * columns).sum(axis=0))
+        expected = solved.coefficients[0] + solved.coefficients[1] * columns[1]
+        if len(columns) > 2:
+            expected += solved.coefficients[2] * columns[2]
+        distances = np.abs(target - expected)
         # 1.4826 makes the median absolute deviation a standard deviation for normal errors.
         spread = 1.4826 * median(distances)
-        # A distance of exactly zero is trusted whatever the limit; no division says so.
-        limit = HUBER_DEVIATIONS * spread
-        trusted = weights * np.where(distances <= limit, 1.0, limit / np.maximum(distances, _TINY))
-    if solved is None or not _determined(solved, spread, weights):
+        # A distance of exactly zero is trusted whatever the limit.
+        limit = HUBER_DEVIATIONS * spread + _TINY
+        trusted = weights * np.minimum(1.0, limit / np.maximum(distances, _TINY))
+    if solved is None or not _determined(solved, len(columns), spread, weights):
         return None
-    return solved[0]
+    return solved.coefficients[: len(columns)]
+
+
+def _products(columns: Array, target: Array) -> Array:
+    """Return each two columns multiplied, and each with the target; the first is all ones."""
+    ones, first, *second = columns
+    if not second:
+        return np.stack((ones, first, first * first, target, first * target))
+    (last,) = second
+    squares = (ones, first, first * first, target, first * target)
+    return np.stack((*squares, last, first * last, last * last, last * target))
 
 
 def median(values: Array) -> float:
     """Return the median, the mean of the middle two of an even number; at least one."""
     half = len(values) // 2
+    ordered = values.copy()
     if len(values) % 2:
-        return float(np.partition(values, half)[half])
-    low, high = np.partition(values, (half - 1, half))[half - 1 : half + 1].tolist()
+        ordered.partition(half)
+        return float(ordered[half])
+    ordered.partition((half - 1, half))
+    low, high = ordered[half - 1 : half + 1].tolist()
     return float((low + high) / 2)
 
 
-def _determined(
-    solved: tuple[tuple[float, ...], list[list[float]]], spread: float, weights: Array
-) -> bool:
-    coefficients, inverse = solved
+class _Solved(NamedTuple):
+    """Least squares in three unknowns; the last is 0 where there are but two."""
+
+    coefficients: tuple[float, float, float]
+    inverse: tuple[float, float, float]
+    """The diagonal of the inverse of the normal matrix: what a coefficient's variance goes by."""
+
+
+def _determined(solved: _Solved, size: int, spread: float, weights: Array) -> bool:
     # Residuals have variance ``spread²`` at the mean weight; the weights only share it out.
     variance = spread**2 * float(weights.sum()) / len(weights)
+    each = tuple(zip(solved.coefficients, solved.inverse, strict=True))[:size]
     return all(
-        value > 0 and math.sqrt(max(0.0, variance * inverse[i][i])) <= LARGEST_ERROR * value
-        for i, value in enumerate(coefficients)
+        value > 0 and math.sqrt(max(0.0, variance * inverse)) <= LARGEST_ERROR * value
+        for value, inverse in each
     )
 
 
-def _least_squares(
-    products: Sequence[float], size: int
-) -> tuple[tuple[float, ...], list[list[float]]] | None:
+def _least_squares(  # noqa: PLR0913, PLR0917 -- a symmetric matrix and a vector, number by number
+    s00: float,
+    s01: float,
+    s11: float,
+    t0: float,
+    t1: float,
+    s02: float = 0.0,
+    s12: float = 0.0,
+    s22: float = 1.0,
+    t2: float = 0.0,
+) -> _Solved | None:
     """
-    Return weighted least squares and the inverse normal matrix; None where it is singular.
+    Solve normal equations, ``s`` times the coefficients are ``t``; None where they are singular.
 
-    ``products`` are, column by column, its weighted ones with each column and with the target.
+    By elimination, on columns that are scaled to one, so that the pivots say how well a term is
+    determined. The defaults stand for a third column that is not there.
     """
-    rows = [products[at * (size + 1) : (at + 1) * (size + 1)] for at in range(size)]
-    summed, aimed = [row[:size] for row in rows], [row[size] for row in rows]
-    # Columns are scaled to one, so that the pivots say how well a term is determined.
-    scale = [math.sqrt(summed[i][i]) for i in range(size)]
-    if not all(scale):
+    if not (s00 > 0 and s11 > 0 and s22 > 0):
         return None
-    normal = [[summed[i][j] / scale[i] / scale[j] for j in range(size)] for i in range(size)]
-    inverse = _inverse(normal)
-    if inverse is None:
+    r0, r1, r2 = math.sqrt(s00), math.sqrt(s11), math.sqrt(s22)
+    n01, n02, n12 = s01 / r0 / r1, s02 / r0 / r2, s12 / r1 / r2
+    pivot1 = 1 - n01 * n01
+    if not pivot1 > LEAST_PIVOT:
         return None
-    scaled = [aimed[i] / scale[i] for i in range(size)]
-    unscaled = [[inverse[i][j] / scale[i] / scale[j] for j in range(size)] for i in range(size)]
-    solution = tuple(
-        sum(inverse[i][j] * scaled[j] for j in range(size)) / scale[i] for i in range(size)
+    rest = n12 - n01 * n02
+    pivot2 = 1 - n02 * n02 - rest * rest / pivot1
+    if not pivot2 > LEAST_PIVOT:
+        return None
+    y0 = t0 / r0
+    y1 = t1 / r1 - n01 * y0
+    x2 = (t2 / r2 - n02 * y0 - rest / pivot1 * y1) / pivot2
+    x1 = (y1 - rest * x2) / pivot1
+    x0 = y0 - n01 * x1 - n02 * x2
+    whole = pivot1 * pivot2
+    return _Solved(
+        (x0 / r0, x1 / r1, x2 / r2),
+        ((1 - n12 * n12) / whole / s00, (1 - n02 * n02) / whole / s11, 1 / pivot2 / s22),
     )
-    return solution, unscaled
-
-
-def _inverse(matrix: list[list[float]]) -> list[list[float]] | None:
-    """Return the inverse of a small symmetric positive matrix; None where near singular."""
-    size = len(matrix)
-    work = [[*row, *(1.0 if i == j else 0.0 for j in range(size))] for i, row in enumerate(matrix)]
-    for i in range(size):
-        pivot = work[i][i]
-        if not pivot > 1e-9:
-            return None
-        work[i] = [value / pivot for value in work[i]]
-        for j in range(size):
-            if j != i:
-                factor = work[j][i]
-                work[j] = [v - factor * p for v, p in zip(work[j], work[i], strict=True)]
-    return [row[size:] for row in work]

@@ -13,9 +13,10 @@ import numpy as np
 
 from scaler.capacity.histogram import Histogram
 
-from .facts.bucket import Instant, bucket
-from .facts.columns import MOST_BEFORE, Columns
+from .facts.bucket import MOST_BEFORE, Instant
+from .facts.columns import Columns
 from .facts.record import NOTHING, Recorded
+from .outlook import Foreseen
 from .sample import Sample
 
 
@@ -74,6 +75,8 @@ class Window:
         read_s: the time of the newest reading in the newest sample, whose bucket may not be over;
             None: the bucket's end.
         kept: the columns of samples and history where they are at hand; else they are made here.
+        foreseen: what the forecast makes of the whole minutes before the present one, by whoever
+            keeps it; else it is made here.
         columns: of the samples.
         past: of the history.
     """
@@ -91,6 +94,7 @@ class Window:
     silent_s: float = 0.0
     read_s: float | None = None
     kept: Kept | None = dataclasses.field(default=None, repr=False, compare=False)
+    foreseen: Foreseen | None = dataclasses.field(default=None, repr=False, compare=False)
     columns: Columns = dataclasses.field(init=False, repr=False, compare=False)
     past: Columns = dataclasses.field(init=False, repr=False, compare=False)
 
@@ -103,9 +107,21 @@ class Window:
         columns, past = self._columns()
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "past", past)
-        times = np.concatenate((past.instants.at_s, columns.instants.at_s))
-        if not (times[1:] > times[:-1]).all():
+        if not self._is_in_order():
             raise ValueError("samples must be in strictly increasing order of at_s")
+
+    def _is_in_order(self) -> bool:
+        """Whether time goes on from sample to sample; in what is kept as columns it does."""
+        times = (self.past.instants.at_s, self.columns.instants.at_s)
+        kept = self.kept
+        known = (None, None) if kept is None else (kept.history.columns, kept.samples.columns)
+        anew = [
+            each
+            for each, now, before in zip(times, (self.past, self.columns), known, strict=True)
+            if now is not before
+        ]
+        within = all(bool((each[1:] > each[:-1]).all()) for each in anew)
+        return within and (not len(times[0]) or bool(times[0][-1] < times[1][0]))
 
     def _columns(self) -> tuple[Columns, Columns]:
         """Return the columns of samples and history: those kept, where they are of these."""
@@ -152,7 +168,7 @@ class Window:
         """The window with its thinned history as samples: what long looks back read."""
         if not self.history:
             return self
-        first = bucket(self.history[-MOST_BEFORE:], self.samples[0])
+        first = Columns.of(self.samples[:1], self.history[-MOST_BEFORE:])
         columns = self.columns.joined_to(self.past, first)
         return self._with(Recorded((*self.history, *self.samples), columns), NOTHING)
 
@@ -161,11 +177,19 @@ class Window:
         history = Recorded(self.history[first:], self.past.between(first))
         return self._with(Recorded(self.samples, self.columns), history)
 
-    def part(self, first: int, end: int) -> "Window":
-        """Return the samples from one number on, and before another, as a window of their own."""
-        return self._with(
-            Recorded(self.samples[first:end], self.columns.between(first, end)), NOTHING
-        )
+    def part_with_history(self, older: tuple[int, int], fine: tuple[int, int]) -> "Window | None":
+        """Return a part of the history and one of the samples behind it as samples; None: none."""
+        first, last = older
+        history = Recorded(self.history[first:last], self.past.between(first, last))
+        begin, end = fine
+        if begin >= end:
+            return self._with(history, NOTHING) if history.samples else None
+        samples, columns = self.samples[begin:end], self.columns.between(begin, end)
+        if history.samples:
+            joined = Columns.of(samples[:1], history.samples[-MOST_BEFORE:])
+            samples = (*history.samples, *samples)
+            columns = columns.joined_to(history.columns, joined)
+        return self._with(Recorded(samples, columns), NOTHING)
 
     def parts(self, spans: Sequence[tuple[int, int]]) -> "Window":
         """
@@ -179,7 +203,7 @@ class Window:
 
     def with_latest(self, sample: Sample) -> "Window":
         """Return the same window with another newest sample."""
-        newest = Columns.made([bucket(self.samples[-1 - MOST_BEFORE : -1], sample)])
+        newest = Columns.of((sample,), self.samples[-1 - MOST_BEFORE : -1])
         columns = newest.after(self.columns.between(0, len(self.columns) - 1))
         return self._with(Recorded((*self.samples[:-1], sample), columns), self._history)
 

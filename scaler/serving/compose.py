@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from scaler.decision.compose import held_s, lookback_s, workers_of
 from scaler.decision.decision import Decision
+from scaler.decision.foresight import Foresight
 from scaler.decision.limits import bounds
 from scaler.decision.policy import InferencePolicy, LendingPolicy, Policy
 from scaler.decision.pool import Member, PoolWindow, TierWindow
@@ -41,13 +42,21 @@ class Readings:
     """
     The windows of one instant, each built once however many objects are composed of it.
 
-    ``triggers`` are all known ones by ``namespace/scaledobject``.
+    ``triggers`` are all known ones by ``namespace/scaledobject``; ``foresight`` is kept by whoever
+    composes again and again.
     """
 
-    def __init__(self, source: Source, triggers: Mapping[str, Trigger], now_s: float) -> None:
+    def __init__(
+        self,
+        source: Source,
+        triggers: Mapping[str, Trigger],
+        now_s: float,
+        foresight: Foresight | None = None,
+    ) -> None:
         self._source = source
         self._triggers = triggers
         self._now_s = now_s
+        self._foresight = foresight or Foresight()
         self._windows: dict[str, Window | _Silence] = {}
 
     def assembling(self, trigger: Trigger) -> Iterator[None]:
@@ -145,15 +154,19 @@ class Readings:
         key = trigger.workload.key
         if key not in self._windows:
             try:
-                self._windows[key] = self._source.window(
-                    trigger.workload,
-                    lookback_s(trigger.policy),
-                    self._now_s,
-                    silent_s=held_s(trigger.policy),
-                )
+                self._windows[key] = self._read(trigger)
             except KvtideError as error:
                 self._windows[key] = _Silence(error.again())
         return self._windows[key]
+
+    def _read(self, trigger: Trigger) -> Window:
+        policy = trigger.policy
+        window = self._source.window(
+            trigger.workload, lookback_s(policy), self._now_s, silent_s=held_s(policy)
+        )
+        if isinstance(policy, InferencePolicy):
+            return self._foresight.given(trigger.workload.key, window, policy)
+        return window
 
 
 def _heard(member: Member) -> Member:

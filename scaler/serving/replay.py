@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decision import Decision
+from scaler.decision.foresight import Foresight
 from scaler.errors import NoDataError
 from scaler.source import Source, Trigger
 
@@ -63,7 +64,7 @@ async def replay(
     policies = [trigger.policy for trigger in triggers.values()]
     workloads = [trigger.workload for trigger in triggers.values()]
     fine_s, far_s = max(map(lookback_s, policies)), max(map(reach_s, policies))
-    times = rounds(far_s - fine_s)
+    times, foresight = rounds(far_s - fine_s), Foresight()
     read_s, at_s = span.since_s, span.since_s + span.every_s
     while at_s <= span.until_s:
         if at_s > read_s:
@@ -73,7 +74,7 @@ async def replay(
                 if source.is_complete:
                     break
             times = 1
-        readings = Readings(source, triggers, at_s)
+        readings = Readings(source, triggers, at_s, foresight)
         for key, trigger in triggers.items():
             yield _answer(key, trigger, readings, decide, at_s)
         at_s += span.every_s

@@ -19,6 +19,7 @@ from typing import TypeVar, TypeVarTuple
 
 from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decision import Decision, Reason
+from scaler.decision.foresight import Foresight
 from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
 from scaler.source import Source, Trigger
@@ -73,6 +74,7 @@ class Rounds:
         self._telemetry = telemetry
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="decide")
         self._deciding = asyncio.Lock()
+        self._foresight = Foresight()
         self._reads = 0
         self._refused = 0
         self._stirred = asyncio.Event()
@@ -188,7 +190,8 @@ class Rounds:
     def readings(self) -> Readings:
         """Return what is held of every object now."""
         triggers = {key: entry.trigger for key, entry in self._entries.items() if entry.trigger}
-        return Readings(self._source, triggers, self._clock())
+        self._foresight.keep_only(triggers)
+        return Readings(self._source, triggers, self._clock(), self._foresight)
 
     async def _evaluate(self, entry: Entry, readings: Readings, *, lets_in: bool = False) -> None:
         """Decide on one object if its readings changed."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decide import decide
+from scaler.decision.foresight import Foresight
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.window import Window
 
@@ -112,9 +113,10 @@ def kvtide(
 
     The HPA is as every example ships it: no window and no tolerance of its own.
     """
+    foresight = Foresight()
 
     def read(window: Window) -> float | None:
-        wanted = decide(window, policy).replicas
+        wanted = decide(foresight.given(name, window, policy), policy).replicas
         return None if wanted is None else float(wanted)
 
     return KedaScaled(

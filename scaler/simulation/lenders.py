@@ -12,6 +12,7 @@ import dataclasses
 from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
+from scaler.decision.foresight import Foresight
 from scaler.decision.online import OnlinePoint, online_load
 from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.decision.pool import Member, PoolWindow, Units
@@ -35,6 +36,7 @@ class Kvtide:
     ) -> None:
         self._lending, self._inference = lending, inference
         self._units = Units(per_replica=units_per_replica)
+        self._foresight = Foresight()
         self._workers = 0
         self._workers_since_s: float | None = None
         self._silent_since_s: float | None = None
@@ -67,6 +69,8 @@ class Kvtide:
     def _pool(self, now_s: float, window: Window | None, workers: int) -> PoolWindow:
         """Return what the server would compose; the time is that of the readings."""
         at_s = now_s if window is None else window.now_s
+        if window is not None:
+            window = self._foresight.given(_NAME, window, self._inference)
         if workers != self._workers:
             self._workers, self._workers_since_s = workers, at_s
         if window is not None:

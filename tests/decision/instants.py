@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from scaler.decision.facts.bucket import Instant, bucket
+from scaler.decision.facts.bucket import Instant
 from scaler.decision.facts.columns import Array, Columns
 from scaler.decision.sample import Sample
 from scaler.decision.steps import Busy
@@ -12,7 +12,7 @@ from scaler.decision.steps import Busy
 
 def instant(sample: Sample, *before: Sample) -> Instant:
     """Return the instant of a sample, after others."""
-    return bucket(before, sample).instant
+    return Columns.of([sample], before).newest
 
 
 def waiting(sample: Sample) -> float:

@@ -5,9 +5,10 @@ import random
 
 import pytest
 
+from scaler.decision.curve import curve_of
 from scaler.decision.decide import decide
 from scaler.decision.decision import Reason
-from scaler.decision.inference import Basis
+from scaler.decision.load import read
 from scaler.decision.rise import rise, this_hour, whole_minutes
 from scaler.decision.sample import Sample
 from scaler.decision.window import Window
@@ -42,9 +43,9 @@ def test_its_own_minutes_foretell_what_all_of_them_do(lead_s, busy_now):
     assert past is not None
     few = this_hour(past, lead_s, NOW_S)
     assert few is not None
-    basis = Basis.of(past, POLICY)
+    curves = (curve_of(one, read(one, POLICY), POLICY) for one in (few, past))
 
-    told, all_told = (rise(basis.curve_of(one), POLICY, lead_s, now_s=NOW_S) for one in (few, past))
+    told, all_told = (rise(curve, POLICY, lead_s, now_s=NOW_S) for curve in curves)
 
     assert told == all_told
     assert told is not None

@@ -16,6 +16,8 @@ GROUPS = 16
 """Groups of readings with about the same x, each told by its medians."""
 LEAST_GROUPS = 4
 LEAST_IN_GROUP = 5
+_PAIRS = {count: np.triu_indices(count, 1) for count in range(LEAST_GROUPS, GROUPS + 1)}
+"""Each two of so many groups."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ def robust_line(x: Array, y: Array, *, least_ratio: float) -> Line | None:
         return None
     at, of = _medians(x, y, count)
     lowest, highest = float(at[0]), float(at[-1])
-    left, right = np.triu_indices(count, 1)
+    left, right = _PAIRS[count]
     apart = at[right] - at[left]
     slopes = (of[right] - of[left])[apart > 0] / apart[apart > 0]
     if highest < least_ratio * lowest or not len(slopes):

@@ -3,7 +3,8 @@ One bucket of the grid: all that the later steps read of an instant and of the t
 
 A bucket is a function of its sample and of the few before it (what counters rose by is the
 difference to the sample before). It is made once, when the sample is known, and again only where a
-sample came late; decisions read columns of buckets and no sample but the newest.
+sample came late; decisions read columns of buckets and no sample but the newest. :mod:`.rows` makes
+many at once, and the same to the bit.
 
 A replica that is ready and does not report is neither idle nor full, and is not added to anything:
 ``missing`` says how many there are. NaN stands for "not known" and never for zero.
@@ -22,6 +23,8 @@ LEAST_WAITING = 2.0
 """A single request that waits may just have come between two steps."""
 LEAST_QUEUE_S = 15.0
 """A queue that lasts shorter than this says nothing about a rate."""
+MOST_BEFORE = 32
+"""Samples before one that its bucket looks at, at most."""
 
 
 class Instant(NamedTuple):
@@ -114,7 +117,7 @@ def bucket(before: Sequence[Sample], sample: Sample) -> Bucket:
     """Return the bucket of a sample; ``before`` are the samples before it, oldest first."""
     last = before[-1] if before else None
     then = {} if last is None else {replica.name: replica for replica in last.replicas}
-    queued = tuple(_queued(before, sample))
+    queued = tuple(queues_of(before, sample))
     readings = tuple(_reading(then.get(one.name), one) for one in sample.replicas)
     return Bucket(_instant(last, sample, then, len(queued)), readings, queued)
 
@@ -399,7 +402,7 @@ def _mean(total: float | None, count: float | None) -> float:
     return UNKNOWN if total is None or not count else total / count
 
 
-def _queued(before: Sequence[Sample], sample: Sample) -> Iterator[Queued]:
+def queues_of(before: Sequence[Sample], sample: Sample) -> Iterator[Queued]:
     """Yield, of each replica with a queue, what it has completed since the queue was this old."""
     for replica in sample.replicas:
         if (replica.requests_waiting or 0.0) < LEAST_WAITING:  # the usual case

@@ -18,13 +18,14 @@ import numpy.typing as npt
 
 from scaler.decision.sample import Sample
 
-from .bucket import Bucket, Instant, Queued, Reading, bucket
+from .bucket import MOST_BEFORE, Bucket, Instant, Queued, Reading, bucket
+from .rows import made
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-MOST_BEFORE = 32
-"""Samples before one that its bucket looks at, at most."""
+FEW = 8
+"""Buckets that are made one by one: for so few, arrays are not worth their time."""
 
 
 class Instants(NamedTuple):
@@ -101,10 +102,17 @@ class Columns:
         object.__setattr__(self, "readings", Readings(*self.by_reading))
 
     @classmethod
-    def of(cls, samples: Sequence[Sample]) -> "Columns":
-        """Return the columns of samples, oldest first, of which none is before the first."""
+    def of(cls, samples: Sequence[Sample], before: Sequence[Sample] = ()) -> "Columns":
+        """Return the columns of samples, oldest first; ``before`` are those before the first."""
+        if len(samples) > FEW:
+            return cls(*made(samples, before))
+        known = (*before[-MOST_BEFORE:], *samples)
+        first = len(known) - len(samples)
         return cls.made(
-            [bucket(samples[max(0, at - MOST_BEFORE) : at], one) for at, one in enumerate(samples)]
+            [
+                bucket(known[max(0, at - MOST_BEFORE) : at], known[at])
+                for at in range(first, len(known))
+            ]
         )
 
     @classmethod
@@ -138,15 +146,18 @@ class Columns:
 
     def between(self, first: int, end: int | None = None) -> "Columns":
         """Return the buckets from one number on, and before another, as a past of their own."""
-        counts = self.by_instant[[_REPLICAS, _QUEUES]]
-        reading, queue = counts[:, :first].sum(axis=1).astype(np.int64)
-        rest, last = (0, 0) if end is None else counts[:, end:].sum(axis=1).astype(np.int64)
+        reading, queue = self._rows(slice(first)) if first else (0, 0)
+        rest, last = (0, 0) if end is None else self._rows(slice(end, None))
         cut = Columns(
             self.by_instant[:, first:end],
             self.by_reading[:, reading : self.by_reading.shape[1] - rest],
             self.by_queue[:, queue : self.by_queue.shape[1] - last],
         )
         return _begun(cut) if first and len(cut) else cut
+
+    def _rows(self, part: slice) -> tuple[int, int]:
+        """Return how many readings and queues some buckets have."""
+        return int(self.instants.replicas[part].sum()), int(self.instants.queues[part].sum())
 
     def after(self, *earlier: "Columns") -> "Columns":
         """Return these columns after others, in order of time, whose buckets these know of."""
@@ -157,11 +168,11 @@ class Columns:
             np.concatenate([one.by_queue for one in pasts], axis=1),
         )
 
-    def joined_to(self, earlier: "Columns", first: Bucket) -> "Columns":
+    def joined_to(self, earlier: "Columns", first: "Columns") -> "Columns":
         """Return these columns after earlier ones, which the first bucket, made anew, knows."""
         own = int(self.by_instant[_REPLICAS, 0])
         rest = Columns(self.by_instant[:, 1:], self.by_reading[:, own:], self.by_queue)
-        return rest.after(earlier, Columns.made([first]))
+        return rest.after(earlier, first)
 
 
 def _begun(cut: Columns) -> Columns:

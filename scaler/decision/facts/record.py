@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from scaler.decision.sample import Sample
+from scaler.decision.sliding import bucket_of
 
-from .bucket import bucket
-from .columns import MOST_BEFORE, Columns
+from .bucket import MOST_BEFORE
+from .columns import Columns
 
+MINUTE_S = 60.0
 _NONE = Columns.of(())
 
 
@@ -22,6 +24,9 @@ class Recorded(NamedTuple):
 
     samples: tuple[Sample, ...]
     columns: Columns
+    edition: object = None
+    """The same in two of one record: between them samples came and went at the ends alone, or in
+    the newest minute. None: not known."""
 
     def of(self, samples: tuple[Sample, ...]) -> Columns:
         """Return the columns of samples: these, where they are the very same."""
@@ -35,21 +40,21 @@ NOTHING = Recorded((), _NONE)
 class Record:
     """Samples, oldest first, and their columns."""
 
-    __slots__ = ("_columns", "samples")
+    __slots__ = ("_columns", "_edition", "samples")
 
     def __init__(self, samples: Iterable[Sample] = ()) -> None:
         self.samples = list(samples)
         """Not to be changed but by the methods here."""
         self._columns = _NONE
+        self._edition = object()
 
     @property
     def columns(self) -> Columns:
         """The columns of all samples."""
         known, samples = len(self._columns), self.samples
         if known < len(samples):
-            new = range(known, len(samples))
-            made = [bucket(samples[max(0, at - MOST_BEFORE) : at], samples[at]) for at in new]
-            self._columns = Columns.made(made).after(self._columns)
+            new = Columns.of(samples[known:], samples[max(0, known - MOST_BEFORE) : known])
+            self._columns = new.after(self._columns)
         return self._columns
 
     def until(self, at_s: float) -> Recorded:
@@ -57,7 +62,7 @@ class Record:
         end = bisect.bisect_left(self.samples, at_s, key=_at_s)
         whole = end == len(self.samples)
         columns = self.columns if whole else self.columns.between(0, end)
-        return Recorded(tuple(self.samples[:end]), columns)
+        return Recorded(tuple(self.samples[:end]), columns, self._edition)
 
     def last_from(self, at_s: float) -> Sample | None:
         """Return the newest sample if it is not older than an instant."""
@@ -78,14 +83,18 @@ class Record:
         elif samples[-1].at_s < own[0].at_s:
             self.put_before(samples)
         else:
+            self._edition = object()
             known = {sample.at_s: sample for sample in (*samples, *own)}
             self.samples, self._columns = [known[at_s] for at_s in sorted(known)], _NONE
 
     def put_before(self, earlier: Sequence[Sample]) -> None:
         """Add samples that are earlier than those there are."""
-        if earlier and len(self._columns):
+        if not earlier:
+            return
+        self._edition = object()
+        if len(self._columns):
             older = Record(earlier).columns
-            first = bucket(earlier[-MOST_BEFORE:], self.samples[0])
+            first = Columns.of(self.samples[:1], earlier[-MOST_BEFORE:])
             self._columns = self._columns.joined_to(older, first)
         self.samples[:0] = earlier
 
@@ -93,6 +102,8 @@ class Record:
         """Drop the samples at and after an instant: they are to be made anew."""
         end = bisect.bisect_left(self.samples, at_s, key=_at_s)
         if end < len(self.samples):
+            if minute_of(self.samples[end].at_s) < minute_of(self.samples[-1].at_s):
+                self._edition = object()
             del self.samples[end:]
             self._columns = self._columns.between(0, min(end, len(self._columns)))
 
@@ -105,6 +116,11 @@ class Record:
         known = len(self._columns)
         self._columns = self._columns.between(first) if known > first else _NONE
         return taken
+
+
+def minute_of(at_s: float) -> int:
+    """Return the whole minute that an instant is in, as forecasts count them."""
+    return bucket_of(at_s, MINUTE_S)
 
 
 def _at_s(sample: Sample) -> float:

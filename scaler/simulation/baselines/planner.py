@@ -11,7 +11,7 @@ What must stay true: nothing is predicted of an interval in which nothing was fi
 import math
 from collections.abc import Sequence
 
-from scaler.decision.facts.bucket import bucket
+from scaler.decision.facts.columns import Columns
 from scaler.decision.policy import StepCost
 from scaler.decision.sample import Replica, Sample
 from scaler.simulation.baselines.counted import mean_prompt_tokens, total_increase
@@ -59,7 +59,7 @@ class ThroughputPlanner:
         output = total_increase(samples, "generation_tokens_total")
         if not finished or not span_s or prompt is None or output is None:
             return None
-        ends = (bucket((), one).instant for one in (samples[0], samples[-1]))
+        ends = (Columns.of([one]).newest for one in (samples[0], samples[-1]))
         open_by = [end.running + end.backlog for end in ends]
         came = max(0.0, finished + open_by[1] - open_by[0])
         work_s = (prompt * self._cost.c_s + output * self._cost.b_s) / finished
