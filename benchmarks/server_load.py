@@ -1,186 +1,83 @@
 """
-How fast the server answers while it decides: RPCs per second and latencies.
+How many objects one core holds: RPCs, latencies, memory and processor time while it decides.
 
-    python benchmarks/server_load.py --objects 100 1000
+    python -m benchmarks.server_load --objects 1000 --beside ../other
 
-A whole process (real gRPC, parser and decision; readings made up, a new sample every five seconds
-for every object) is asked in two ways: as KEDA asks that many ScaledObjects (GetMetricSpec,
-GetMetrics, IsActive in turn, six RPCs per object and 15 s), and as fast as one connection goes.
+A whole process (real gRPC, parser and decision; readings made up, a new sample every fifteen
+seconds for every object) is asked in two ways: as KEDA asks that many ScaledObjects (GetMetricSpec,
+GetMetrics, IsActive in turn, 18 RPCs a minute and object), and as fast as one connection goes. The
+first row is the default policy, with counters, latencies, token histograms and a gateway's queue;
+the second a lighter one, ``metrics: concurrency``. Beside them, in the same run: another checkout,
+and a bare grpc.aio server that answers a constant. Objects to a core are told by the processor time
+that one of them costs, which a busy machine changes less than it changes latencies.
 """
 
 import argparse
 import asyncio
-import collections
-import functools
-import math
-import multiprocessing
+import contextlib
 import os
 import pathlib
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import grpc
 
-from scaler.configuration import Configuration
-from scaler.decision.pool import Node, Units
-from scaler.decision.sample import Replica, Sample
-from scaler.decision.window import Window
-from scaler.documents.trigger import parse_trigger
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
-from scaler.settings import settings
-from scaler.source import Workload
-from scaler.wiring.serving import serving
 
-INTERVAL_S = 5.0
-METADATA = {
-    "scalerAddress": "kvtide:6000",
-    "metrics": "concurrency",
-    "maxConcurrency": "12",
-    "engine": "vllm",
-    "targetUtilization": "0.7",
+HERE = pathlib.Path(__file__).parent.parent
+INTERVAL_S = 15.0
+DEFAULT = {"scalerAddress": "kvtide:6000", "engine": "vllm"}
+POLICIES: Mapping[str, Mapping[str, str]] = {
+    "default": DEFAULT,
+    "concurrency": {**DEFAULT, "metrics": "concurrency", "maxConcurrency": "12"},
 }
-KEDA_RPCS_PER_OBJECT_S = 6 / 15
+KEDA_RPCS_PER_OBJECT_S = 18 / 60
 """Measured on a real KEDA with poll and HPA at 15 s each."""
 
 Call = Callable[[ExternalScalerStub, int], Awaitable[Any]]
 
 
-class MovingSource:
-    """
-    Two replicas per workload whose load moves.
+class Asker:
+    """Asks about objects with one policy."""
 
-    Replicas are made once and shared; samples are each workload's own, as what is worked out from
-    a sample is kept with it.
-    """
+    def __init__(self, metadata: Mapping[str, str]) -> None:
+        self._metadata = dict(metadata)
 
-    def __init__(self) -> None:
-        self._replicas: dict[int, tuple[Replica, ...]] = {}
-        self._samples: dict[Workload, collections.deque[Sample]] = {}
-
-    @property
-    def is_complete(self) -> bool:
-        return True
-
-    @property
-    def refused(self) -> int:
-        return 0
-
-    async def refresh(
-        self,
-        workloads: Collection[Workload],
-        lookback_s: float,
-        now_s: float,
-        *,
-        history_s: float = 0.0,
-    ) -> None:
-        """Read nothing: samples are a function of the time."""
-
-    def assembling(
-        self,
-        workload: Workload,  # noqa: ARG002
-        lookback_s: float,  # noqa: ARG002
-        now_s: float,  # noqa: ARG002
-    ) -> Iterator[None]:
-        return iter(())
-
-    def window(
-        self,
-        workload: Workload,
-        lookback_s: float,
-        now_s: float,
-        *,
-        silent_s: float = 0.0,  # noqa: ARG002
-    ) -> Window:
-        newest = math.floor(now_s / INTERVAL_S)
-        count = math.ceil(lookback_s / INTERVAL_S)
-        kept = self._samples.setdefault(workload, collections.deque(maxlen=count))
-        done = round(kept[-1].at_s / INTERVAL_S) if kept else newest - count
-        kept.extend(self._sample(number) for number in range(done + 1, newest + 1))
-        return Window(samples=tuple(kept), interval_s=INTERVAL_S)
-
-    def nodes(
-        self,
-        resource: str,  # noqa: ARG002
-        online: Collection[Workload],  # noqa: ARG002
-        now_s: float,  # noqa: ARG002
-    ) -> tuple[Node, ...]:
-        return ()
-
-    def units(
-        self,
-        resource: str | None,  # noqa: ARG002
-        workload: Workload,  # noqa: ARG002
-        now_s: float,  # noqa: ARG002
-    ) -> Units:
-        return Units(per_replica=1)
-
-    def _sample(self, number: int) -> Sample:
-        if number not in self._replicas:
-            running = 8 + 6 * math.sin(number / 40)
-            self._replicas[number] = tuple(
-                Replica(name=f"llm-{k}", requests_running=running, requests_waiting=0.0)
-                for k in range(2)
-            )
-        return Sample(
-            at_s=number * INTERVAL_S,
-            replicas=self._replicas[number],
-            ready_replicas=2,
-            spec_replicas=2,
+    def ref(self, number: int) -> keda.ScaledObjectRef:
+        return keda.ScaledObjectRef(
+            namespace="llm", name=f"chat-{number}", scalerMetadata=self._metadata
         )
 
+    async def get_spec(self, stub: ExternalScalerStub, number: int) -> None:
+        await stub.GetMetricSpec(self.ref(number))
 
-def serve(pipe: Connection) -> None:
-    """Run the server in a process of its own until told to stop."""
-    asyncio.run(_serve(pipe))
+    async def get_metrics(self, stub: ExternalScalerStub, number: int) -> None:
+        asked = keda.GetMetricsRequest(
+            scaledObjectRef=self.ref(number), metricName="desired-replicas"
+        )
+        (value,) = (await stub.GetMetrics(asked)).metricValues
+        if value.metricValueFloat < 1:
+            raise ValueError(f"got {value}")
 
+    async def is_active(self, stub: ExternalScalerStub, number: int) -> None:
+        if not (await stub.IsActive(self.ref(number))).result:
+            raise ValueError("got inactive")
 
-async def _serve(pipe: Connection) -> None:
-    made = settings(
-        flags={"grpc_address": "127.0.0.1:0", "http_address": "127.0.0.1:0"},
-        file={"drainDelay": "0s"},
-    )
-    parse = functools.partial(parse_trigger, configuration=Configuration())
-    async with serving(made, source=MovingSource(), parse=parse) as served:
-        pipe.send(served.grpc_port)
-        await asyncio.to_thread(pipe.recv)
-
-
-def ref(number: int) -> keda.ScaledObjectRef:
-    return keda.ScaledObjectRef(
-        namespace="llm",
-        name=f"chat-{number}",
-        scalerMetadata=METADATA,
-    )
-
-
-async def get_spec(stub: ExternalScalerStub, number: int) -> None:
-    await stub.GetMetricSpec(ref(number))
+    @property
+    def calls(self) -> dict[str, Call]:
+        return {
+            "GetMetricSpec": self.get_spec,
+            "GetMetrics": self.get_metrics,
+            "IsActive": self.is_active,
+        }
 
 
-async def get_metrics(stub: ExternalScalerStub, number: int) -> None:
-    asked = keda.GetMetricsRequest(scaledObjectRef=ref(number), metricName="desired-replicas")
-    (value,) = (await stub.GetMetrics(asked)).metricValues
-    if value.metricValueFloat < 1:
-        raise ValueError(f"got {value}")
-
-
-async def is_active(stub: ExternalScalerStub, number: int) -> None:
-    if not (await stub.IsActive(ref(number))).result:
-        raise ValueError("got inactive")
-
-
-CALLS: dict[str, Call] = {
-    "GetMetricSpec": get_spec,
-    "GetMetrics": get_metrics,
-    "IsActive": is_active,
-}
-
-
-async def register(stub: ExternalScalerStub, objects: int) -> float:
+async def register(stub: ExternalScalerStub, objects: int, get_metrics: Call) -> float:
     """Ask for every object until it has its first answer; return how long that took, seconds."""
     started = time.perf_counter()
 
@@ -200,14 +97,14 @@ async def register(stub: ExternalScalerStub, objects: int) -> float:
 
 
 async def as_keda_does(
-    stub: ExternalScalerStub, objects: int, seconds: float
+    stub: ExternalScalerStub, objects: int, seconds: float, calls: Mapping[str, Call]
 ) -> dict[str, list[float]]:
     """Poll each object at KEDA's pace, spread evenly; return latencies by method, seconds."""
-    took: dict[str, list[float]] = {name: [] for name in CALLS}
-    gap_s = len(CALLS) / (KEDA_RPCS_PER_OBJECT_S * objects)
+    took: dict[str, list[float]] = {name: [] for name in calls}
+    gap_s = len(calls) / (KEDA_RPCS_PER_OBJECT_S * objects)
 
     async def poll(number: int) -> None:
-        for name, call in CALLS.items():
+        for name, call in calls.items():
             started = time.perf_counter()
             await call(stub, number)
             took[name].append(time.perf_counter() - started)
@@ -246,47 +143,108 @@ def told(took: list[float]) -> str:
     return f"p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   max {most:6.1f} ms"
 
 
-def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has used, seconds."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def measure(port: int, pid: int, objects: int, seconds: float) -> None:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+async def measure(server: "Server", asker: Asker, objects: int, seconds: float) -> None:
+    """Print what a server makes of so many objects."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub = ExternalScalerStub(channel)  # type: ignore[no-untyped-call]
-        first_s = await register(stub, objects)
-        print(f"\n{objects} objects; all answered {first_s:.1f} s after the first call")
-        before, started = cpu_s(pid), time.perf_counter()
-        took = await as_keda_does(stub, objects, seconds)
-        share = (cpu_s(pid) - before) / (time.perf_counter() - started)
-        rate = KEDA_RPCS_PER_OBJECT_S * objects
-        print(f"  at KEDA's pace, {rate:.0f} RPC/s; the server uses {share:.0%} of a core")
+        calls, empty_kib = asker.calls, server.rss_kib
+        first_s = await register(stub, objects, asker.get_metrics)
+        before_s, started = server.cpu_s, time.perf_counter()
+        took = await as_keda_does(stub, objects, seconds, calls)
+        spent_s, lasted_s = server.cpu_s - before_s, time.perf_counter() - started
+        each_s = spent_s / lasted_s / objects
+        print(
+            f"  {objects} objects: all answered {first_s:.1f} s after the first call; "
+            f"{(server.rss_kib - empty_kib) / objects:.0f} KiB each\n"
+            f"  at KEDA's pace ({KEDA_RPCS_PER_OBJECT_S * objects:.0f} RPC/s): "
+            f"{1000 * each_s:.2f} ms of CPU a second and object, {1 / each_s:.0f} to a core"
+        )
         for name, latencies in took.items():
             print(f"    {name:14}{told(latencies)}")
-        print("  flat out, 16 calls open on one connection")
-        for name in ("GetMetrics", "IsActive"):
-            per_s, latencies = await flat_out(stub, objects, seconds / 2, CALLS[name])
-            print(f"    {name:14}{told(latencies)}   {per_s:5.0f} RPC/s")
+        await flat_out_told(stub, objects, seconds / 4, calls)
+
+
+async def flat_out_told(
+    stub: ExternalScalerStub, objects: int, seconds: float, calls: Mapping[str, Call]
+) -> None:
+    """Print how fast one connection goes."""
+    for name in ("GetMetrics", "IsActive"):
+        per_s, latencies = await flat_out(stub, objects, seconds, calls[name])
+        print(f"    {name:14}{told(latencies)}   {per_s:5.0f} RPC/s flat out, 16 open", flush=True)
+
+
+async def measure_bare(server: "Server", seconds: float) -> None:
+    """Print what gRPC alone reaches."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub = ExternalScalerStub(channel)  # type: ignore[no-untyped-call]
+        await flat_out_told(stub, 1, seconds / 4, Asker(DEFAULT).calls)
+
+
+class Server:
+    """A server in a process of its own."""
+
+    def __init__(self, path: pathlib.Path, what: str) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 -- our own
+            [sys.executable, str(HERE / "benchmarks" / "server_load_of.py"), what],
+            env={**os.environ, "PYTHONPATH": str(path)},
+            cwd=path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None  # noqa: S101
+        self.port = int(self._process.stdout.readline())
+
+    @property
+    def cpu_s(self) -> float:
+        """The processor time that it has used, seconds."""
+        text = pathlib.Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def rss_kib(self) -> int:
+        """Its memory, KiB."""
+        text = pathlib.Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        return next(int(line.split()[1]) for line in text.splitlines() if "VmRSS" in line)
+
+    def end(self) -> None:
+        """Let it drain."""
+        self._process.communicate()
+
+
+@contextlib.contextmanager
+def served(path: pathlib.Path, what: str) -> Iterator[Server]:
+    """Serve for a while."""
+    server = Server(path, what)
+    try:
+        yield server
+    finally:
+        server.end()
 
 
 def main() -> None:
-    """Measure each number of objects on a server of its own."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure each policy and number of objects on a server of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--objects", type=int, nargs="+", default=[100, 1000])
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--beside", type=pathlib.Path, help="another checkout of kvtide")
+    parser.add_argument("--policies", nargs="+", default=list(POLICIES), choices=list(POLICIES))
     arguments = parser.parse_args()
+    paths = {"here": HERE}
+    if arguments.beside:
+        paths["beside"] = arguments.beside.resolve()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    for objects in arguments.objects:
-        here, there = multiprocessing.Pipe()
-        server = multiprocessing.get_context("spawn").Process(target=serve, args=(there,))
-        server.start()
-        try:
-            port = here.recv()
-            asyncio.run(measure(port, server.pid or 0, objects, arguments.seconds))
-        finally:
-            here.send("stop")
-            server.join(20)
+    for policy in arguments.policies:
+        for objects in arguments.objects:
+            for name, path in paths.items():
+                print(f"{policy}, {name}", flush=True)
+                with served(path, str(INTERVAL_S)) as server:
+                    asked = measure(server, Asker(POLICIES[policy]), objects, arguments.seconds)
+                    asyncio.run(asked)
+    print("gRPC alone")
+    with served(HERE, "bare") as server:
+        asyncio.run(measure_bare(server, arguments.seconds))
 
 
 if __name__ == "__main__":
