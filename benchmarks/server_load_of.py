@@ -29,7 +29,7 @@ from scaler.wiring.serving import serving
 def found(*names: str) -> Any:  # noqa: ANN401 -- whatever a checkout has there
     """Return the first of some names that this checkout has; None: it has none of them."""
     for module, _, name in (one.rpartition(".") for one in names):
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(ImportError, AttributeError):
             return getattr(importlib.import_module(module), name)
     return None
 

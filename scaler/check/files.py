@@ -17,7 +17,7 @@ from scaler.documents.yaml_text import documents_of
 from scaler.errors import ConfigurationError, Problem
 from scaler.source import Role, Trigger
 
-from . import hpa, inference, keda, scaled_job, tiers, training, zero
+from . import hpa, inference, keda, scaled_job, shards, tiers, training, zero
 from .address import misspelt_trigger, scaler_address
 from .finding import METADATA, Finding, Level, error, warning
 from .places import placed
@@ -78,7 +78,9 @@ def check(texts: Mapping[str, str], configuration: Configuration) -> Checked:
         findings += (_at(scaled, finding) for finding in found_of_it)
     findings += _of_all(objects)
     for group in tiers.groups_of(seen):
-        findings += (_at(scaled, finding) for scaled, finding in tiers.findings(group))
+        found_of_group = (*tiers.findings(group), *shards.of_tiers(group))
+        findings += (_at(scaled, finding) for scaled, finding in found_of_group)
+    findings += (_at(scaled, finding) for scaled, finding in shards.of_pools(seen))
     keys = dict.fromkeys([*(scaled.key for scaled in objects), *(f.object for f in findings)])
     objects_seen = tuple(key for key in keys if key)
     return Checked(objects=objects_seen, findings=placed(findings, texts))

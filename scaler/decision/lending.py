@@ -16,7 +16,7 @@ from .inference import decide_replicas
 from .latch import Latch, latch
 from .online import OnlinePoint, held_replicas, most_needed, online_load
 from .policy import LendingPolicy, LoadBase
-from .pool import Member, PoolWindow
+from .pool import Member, PoolWindow, unheard
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolic
     least = points[-1].least if points else 0.0
     if least > policy.reclaim_above:
         return _reclaimed(least, policy, "at least ")
-    unheard = [member.name for member in pool.members if member.policy is None]
+    unknown = [member for member in pool.members if member.policy is None]
     silent = [member for member in pool.members if member.policy and member.window is None]
     names = ", ".join(member.name for member in silent) or "the pool's workloads"
     stopped = [m.silent_since_s for m in silent if m.silent_since_s is not None]
@@ -66,8 +66,8 @@ def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolic
     if stopped and pool.at_s - min(stopped) >= policy.blind_reclaim_after_s:
         detail = f"no reading of {names} for {pool.at_s - min(stopped):.0f} s"
         return Step(0, Reason.BLIND_RECLAIM, detail)
-    if unheard:
-        return Step(None, Reason.MEMBER_UNKNOWN, f"{', '.join(unheard)}: not heard of so far")
+    if unknown:
+        return Step(None, Reason.MEMBER_UNKNOWN, f"{unheard(unknown)}: not heard of so far")
     return Step(None, Reason.BLIND_HOLD, f"the load of {names} is not known")
 
 

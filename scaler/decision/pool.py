@@ -1,6 +1,7 @@
 """A pool of GPUs, MIG slices or shares, and the workloads that live on it, at one instant."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from .policy import InferencePolicy
 from .window import Window
@@ -33,6 +34,8 @@ class Member:
     silent_since_s: float | None = None
     """Since when its readings have been missing, Unix seconds; None: they are fresh, or it was
     never heard of."""
+    asked_at: str | None = None
+    """The address of another scaler that KEDA asks about it, where the cluster tells."""
     units: Units = Units()
     """What the cluster tells of its pods."""
 
@@ -51,6 +54,14 @@ class Member:
             return None
         shared = min(each, self.units.shared)
         return shared + replicas * (each - shared)
+
+
+def unheard(members: Iterable[Member]) -> str:
+    """Return the names of members nobody is asked about, and whom KEDA asks about them instead."""
+    return ", ".join(
+        member.name if member.asked_at is None else f"{member.name} (KEDA asks {member.asked_at})"
+        for member in members
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from .decision import Decision, Reason, Step
 from .inference import RULES_OF_A_TIER, Basis, conclude
 from .limits import bounds
 from .policy import InferencePolicy
-from .pool import Member, TierWindow
+from .pool import Member, TierWindow, unheard
 from .shared_gateway import count_held_once
 from .tier_demand import Tier
 from .tiers import share
@@ -24,9 +24,9 @@ def decide_tier(group: TierWindow, policy: InferencePolicy) -> Decision:
     if own.window is None:
         return _silent(group, own)
     basis = Basis.of(own.window, policy)
-    unknown = [one.name for one in group.members if one.policy is None or one.window is None]
+    unknown = [one for one in group.members if one.policy is None or one.window is None]
     if unknown:
-        step = Step(None, Reason.MEMBER_UNKNOWN, f"nothing is known of {', '.join(unknown)}")
+        step = Step(None, Reason.MEMBER_UNKNOWN, f"nothing is known of {unheard(unknown)}")
         return conclude(basis, (step,), panic=False)
     tiers = [
         tier

@@ -23,7 +23,7 @@ from scaler.errors import (
 from scaler.source import Source, Trigger
 from scaler.telemetry import Observation, Standing, Telemetry
 
-from .compose import Decide, Subject
+from .compose import Decide, Elsewhere, Subject
 from .entry import Entry, Follower
 from .evaluation import Evaluation
 from .happenings import Tell
@@ -62,7 +62,7 @@ class Limits:
 class Board:
     """The objects that KEDA asked about, each with its latest answer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the seams of a server, each by its name
         self,
         *,
         source: Source,
@@ -73,6 +73,7 @@ class Board:
         limits: Limits | None = None,
         named: Named | None = None,
         there: There | None = None,
+        others: Named | None = None,
     ) -> None:
         """
         Begin with no object.
@@ -86,8 +87,9 @@ class Board:
             limits: times and bounds.
             named: the ScaledObjects that the cluster has; None: only KEDA says.
             there: whether it has one; None: only KEDA's silence says that one has gone.
+            others: the ScaledObjects that name none of some addresses; None: nobody says.
         """
-        self._named, self._there = named, there
+        self._named, self._there, self._others = named, there, others
         self.tell: Tell | None = None
         """Hears what happens to objects that are admitted from now on, for people."""
         self._parse = parse
@@ -316,6 +318,14 @@ class Board:
                 self._take(entry, dict(metadata))
             if entry is not None:
                 entry.pulse.keep(self._clock())
+        if self._others is not None and addresses:
+            self._rounds.elsewhere = {
+                f"{namespace}/{name}": Elsewhere(
+                    metadata["scalerAddress"], metadata.get("tierGroup")
+                )
+                for namespace, name, metadata in self._others(addresses)
+                if f"{namespace}/{name}" not in self._entries
+            }
 
     def _evict(self) -> None:
         """Drop what the cluster had and has no more, and what nobody asks about any more."""

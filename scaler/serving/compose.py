@@ -38,12 +38,20 @@ class _Silence:
         return self.error.newest_s if isinstance(self.error, NoDataError) else None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An object of the cluster about which KEDA asks another scaler."""
+
+    address: str
+    tier_group: str | None
+
+
 class Readings:
     """
     The windows of one instant, each built once however many objects are composed of it.
 
     ``triggers`` are all known ones by ``namespace/scaledobject``; ``foresight`` is kept by whoever
-    composes again and again.
+    composes again and again. ``elsewhere`` are the objects that another scaler is asked about.
     """
 
     def __init__(
@@ -52,11 +60,13 @@ class Readings:
         triggers: Mapping[str, Trigger],
         now_s: float,
         foresight: Foresight | None = None,
+        elsewhere: Mapping[str, Elsewhere] | None = None,
     ) -> None:
         self._source = source
         self._triggers = triggers
         self._now_s = now_s
         self._foresight = foresight or Foresight()
+        self._elsewhere = elsewhere or {}
         self._windows: dict[str, Window | _Silence] = {}
 
     def assembling(self, trigger: Trigger) -> Iterator[None]:
@@ -114,14 +124,24 @@ class Readings:
         return TierWindow(member=workload.key, members=members)
 
     def _names_of_group(self, workload: Workload, group: str) -> list[str]:
-        """Return the group: every tier of that name in the namespace that KEDA asked about."""
-        return sorted(
+        """
+        Return the group: every tier of that name in the namespace that KEDA asked about.
+
+        Those that it asks another scaler about belong to it as well, and nothing is known of them.
+        """
+        asked = (
             key
             for key, other in self._triggers.items()
             if other.workload.namespace == workload.namespace
             and isinstance(other.policy, InferencePolicy)
             and other.policy.tier_group == group
         )
+        apart = (
+            key
+            for key, other in self._elsewhere.items()
+            if other.tier_group == group and key.startswith(f"{workload.namespace}/")
+        )
+        return sorted({*asked, *apart})
 
     def _concerned(self, trigger: Trigger) -> Iterator[Trigger]:
         """Return the triggers whose windows a subject is composed of."""
@@ -134,7 +154,9 @@ class Readings:
     def _member(self, name: str) -> Member:
         trigger = self._triggers.get(name)
         if trigger is None or not isinstance(trigger.policy, InferencePolicy):
-            return Member(name=name, policy=None, window=None)
+            apart = None if trigger else self._elsewhere.get(name)
+            address = None if apart is None else apart.address
+            return Member(name=name, policy=None, window=None, asked_at=address)
         window = self._window(trigger)
         if isinstance(window, _Silence):
             return Member(

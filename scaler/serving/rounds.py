@@ -25,7 +25,16 @@ from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
 from scaler.source import Source, Trigger
 from scaler.telemetry import Telemetry
 
-from .compose import Decide, Readings, Subject, bounds_of, fingerprint, in_flight, newest_s
+from .compose import (
+    Decide,
+    Elsewhere,
+    Readings,
+    Subject,
+    bounds_of,
+    fingerprint,
+    in_flight,
+    newest_s,
+)
 from .entry import ROUTINE, Entry
 from .happenings import reclaimed
 from .units import units_by_use
@@ -75,6 +84,8 @@ class Rounds:
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="decide")
         self._deciding = asyncio.Lock()
         self._foresight = Foresight()
+        self.elsewhere: Mapping[str, Elsewhere] = {}
+        """Objects of the cluster that another scaler is asked about."""
         self._reads = 0
         self._refused = 0
         self._stirred = asyncio.Event()
@@ -191,7 +202,9 @@ class Rounds:
         """Return what is held of every object now."""
         triggers = {key: entry.trigger for key, entry in self._entries.items() if entry.trigger}
         self._foresight.keep_only(triggers)
-        return Readings(self._source, triggers, self._clock(), self._foresight)
+        return Readings(
+            self._source, triggers, self._clock(), self._foresight, elsewhere=self.elsewhere
+        )
 
     async def _evaluate(self, entry: Entry, readings: Readings, *, lets_in: bool = False) -> None:
         """Decide on one object if its readings changed."""

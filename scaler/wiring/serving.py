@@ -95,6 +95,7 @@ async def serving(
         limits=_limits(settings),
         named=None if cluster is None else cluster.known.triggers_of,
         there=None if cluster is None else cluster.known.there,
+        others=None if cluster is None else cluster.known.triggers_elsewhere,
     )
     board.tell = None if cluster is None else cluster.tell
     telemetry.show_objects(board.observations, clock)

@@ -519,3 +519,50 @@ def test_a_frozen_process_is_failed_within_twenty_seconds_and_not_waited_for():
     assert probe["terminationGracePeriodSeconds"] <= 1
     start = scaler()["startupProbe"]
     assert start["failureThreshold"] * start["periodSeconds"] >= 120
+
+
+class TestShards:
+    TWO = ("--set=scaler.shards=2", "--set=networkPolicy.enabled=true", *BY_CERT_MANAGER)
+
+    @pytest.mark.parametrize("kind", ["Deployment", "Service", "PodDisruptionBudget"])
+    def test_each_has_its_own(self, kind):
+        names = {one["metadata"]["name"] for one in of_kind(rendered(CHART, *self.TWO), kind)}
+        assert names - {CONTROLLER} == {SCALER, f"{SCALER}-1"}
+
+    @pytest.mark.parametrize("name", [SCALER, f"{SCALER}-1"])
+    def test_a_service_selects_the_pods_of_its_own_deployment_alone(self, name):
+        manifests = rendered(CHART, *self.TWO)
+        selector = named(manifests, "Service", name)["spec"]["selector"].items()
+        chosen = [
+            one["metadata"]["name"]
+            for one in of_kind(manifests, "Deployment")
+            if selector <= one["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        assert chosen == [name]
+
+    def test_a_deployment_selects_its_own_pods_alone(self):
+        deployments = of_kind(rendered(CHART, *self.TWO), "Deployment")
+        for one in deployments:
+            labels = one["spec"]["selector"]["matchLabels"].items()
+            assert [
+                other["metadata"]["name"]
+                for other in deployments
+                if labels <= other["spec"]["template"]["metadata"]["labels"].items()
+            ] == [one["metadata"]["name"]]
+
+    def test_rules_of_the_network_and_the_certificate_hold_for_each(self):
+        manifests = rendered(CHART, *self.TWO)
+        policy = named(manifests, "NetworkPolicy", SCALER)["spec"]["podSelector"]
+        assert policy["matchExpressions"][0]["values"] == ["scaler", "scaler-1"]
+        names = named(manifests, "Certificate", f"{SCALER}-server")["spec"]["dnsNames"]
+        assert {SCALER, f"{SCALER}.kvtide", f"{SCALER}-1", f"{SCALER}-1.kvtide"} <= set(names)
+
+    def test_metrics_of_each_are_scraped(self):
+        manifests = rendered(CHART, *self.TWO, apis=WITH_OPERATOR)
+        selector = named(manifests, "ServiceMonitor", SCALER)["spec"]["selector"]
+        assert selector["matchExpressions"][0]["values"] == ["scaler", "scaler-1"]
+
+    @pytest.mark.parametrize("shards", ["0", "65"])
+    def test_there_is_at_least_one(self, shards):
+        with pytest.raises(RefusedError, match="shards"):
+            rendered(CHART, f"--set=scaler.shards={shards}")

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.check.check_manifests import CHAT, HOUSE, changed, checked, metadata
+from tests.check.check_manifests import CHAT, HOUSE, TRAIN, changed, checked, metadata
 
 CHEAP = {"tierGroup": "chat", "tierCost": "0.35"}
 FAST = {"tierGroup": "chat", "tierCost": "1.1", "tierPreference": "1"}
@@ -62,3 +62,34 @@ def test_tiers_of_one_demand_measure_it_alike(cheap, fast, found):
     ]
     for finding, (_, _, why) in zip(findings, found, strict=True):
         assert why in finding.why
+
+
+def at(document, address):
+    return changed(document, metadata(scalerAddress=address))
+
+
+@pytest.mark.parametrize(
+    ("cheap", "fast", "is_found"),
+    [
+        ("kvtide.kvtide:6000", "kvtide.kvtide:6000", False),
+        ("kvtide.kvtide:6000", "kvtide.kvtide.svc.cluster.local:6000", False),
+        ("kvtide.kvtide:6000", "kvtide-1.kvtide:6000", True),
+    ],
+    ids=["one scaler", "its other names", "two shards"],
+)
+def test_tiers_of_a_group_share_a_scaler(cheap, fast, is_found):
+    findings = checked(
+        *tiers({"scalerAddress": cheap}, {"scalerAddress": fast}), configuration=HOUSE
+    ).findings
+
+    assert ["both hold" in one.why for one in findings] == [True] * is_found
+
+
+@pytest.mark.parametrize(("address", "is_found"), [("kvtide:6000", False), ("kvtide-1:6000", True)])
+def test_members_of_a_pool_share_its_scaler(address, is_found):
+    findings = checked(at(CHAT, address), TRAIN, configuration=HOUSE).findings
+    found = [one for one in findings if "nothing is lent" in one.why]
+
+    assert [(one.object, one.field) for one in found] == [
+        ("llm/train", "spec.triggers.metadata.scalerAddress")
+    ] * is_found

@@ -14,7 +14,7 @@ from scaler.decision.tier_demand import LATCH_LOOKBACK_S
 from scaler.decision.window import Window
 from scaler.documents.trigger import parse_trigger
 from scaler.errors import ConfigurationError, NoDataError, Problem
-from scaler.serving.compose import Readings, fingerprint, newest_s
+from scaler.serving.compose import Elsewhere, Readings, fingerprint, newest_s
 from scaler.source import Trigger, Workload
 from tests.builders import inference, lending, sample, window
 from tests.fakes.fake_rules import parse
@@ -135,6 +135,33 @@ def test_a_tier_sees_every_tier_of_its_group_in_its_namespace(source):
     assert isinstance(group, TierWindow)
     assert group.member == "prod/fast"
     assert [member.name for member in group.members] == ["prod/cheap", "prod/fast"]
+
+
+ELSEWHERE = {
+    "prod/code": Elsewhere("kvtide-1:6000", None),
+    "prod/slow": Elsewhere("kvtide-1:6000", "chat"),
+    "else/far": Elsewhere("kvtide-1:6000", "chat"),
+}
+
+
+def test_a_member_of_a_pool_that_another_scaler_is_asked_about_is_named(source):
+    known = triggers(chat={}, train=POOL)
+    pool = Readings(source, known, NOW_S, elsewhere=ELSEWHERE).subject(known["prod/train"])
+    assert isinstance(pool, PoolWindow)
+    decision = decide(pool, known["prod/train"].policy)
+    assert (decision.replicas, decision.reason) == (None, Reason.MEMBER_UNKNOWN)
+    assert "prod/code (KEDA asks kvtide-1:6000)" in decision.detail
+
+
+def test_a_tier_that_another_scaler_is_asked_about_holds_its_group(source):
+    known = triggers(fast={"tierGroup": "chat"})
+    source.windows["prod/fast"] = window(sample(995, running=1))
+    group = Readings(source, known, NOW_S, elsewhere=ELSEWHERE).subject(known["prod/fast"])
+    assert isinstance(group, TierWindow)
+    decision = decide(group, known["prod/fast"].policy)
+    assert (decision.replicas, decision.reason) == (None, Reason.MEMBER_UNKNOWN)
+    assert "prod/slow (KEDA asks kvtide-1:6000)" in decision.detail
+    assert "far" not in decision.detail
 
 
 def test_to_a_pool_a_window_that_is_held_is_silence(source):

@@ -13,10 +13,39 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* A shard's own end of names: the first has none, so that one shard is named as ever. */ -}}
+{{- define "kvtide.ofShard" -}}
+{{- with .shard }}-{{ . }}{{ end -}}
+{{- end -}}
+
+{{- define "kvtide.scalerName" -}}
+{{- include "kvtide.fullname" . }}{{ include "kvtide.ofShard" . -}}
+{{- end -}}
+
+{{- /* Of one shard's pods; without a shard in the context, of the first's. */ -}}
 {{- define "kvtide.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "kvtide.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: scaler
+app.kubernetes.io/component: scaler{{ include "kvtide.ofShard" . }}
+{{- end -}}
+
+{{- /* Selector of what belongs to any shard. */ -}}
+{{- define "kvtide.everyShard" -}}
+{{- if gt (int .Values.scaler.shards) 1 -}}
+matchLabels:
+  app.kubernetes.io/name: {{ include "kvtide.name" . }}
+  app.kubernetes.io/instance: {{ .Release.Name }}
+matchExpressions:
+  - key: app.kubernetes.io/component
+    operator: In
+    values:
+      - scaler
+      {{- range untilStep 1 (int .Values.scaler.shards) 1 }}
+      - scaler-{{ . }}
+      {{- end }}
+{{- else -}}
+matchLabels: {{- include "kvtide.selectorLabels" . | nindent 2 }}
+{{- end -}}
 {{- end -}}
 
 {{- define "kvtide.controllerSelectorLabels" -}}

@@ -136,6 +136,15 @@ class KnownCluster:
             if len(ours) == 1 and not any(key.endswith("FromEnv") for key in ours[0]):
                 yield namespace, name, ours[0]
 
+    def triggers_elsewhere(
+        self, addresses: Collection[str]
+    ) -> Iterable[tuple[str, str, Mapping[str, str]]]:
+        """Yield namespace, name and metadata of the ScaledObjects that name other scalers alone."""
+        for (namespace, name), known in self.scaled_objects.listed.items():
+            named = [one for one in known.triggers if "scalerAddress" in one]
+            if named and not any(one["scalerAddress"] in addresses for one in named):
+                yield namespace, name, named[0]
+
     def there(self, namespace: str, name: str) -> bool | None:
         """Return whether a ScaledObject is listed; None: the list is not current."""
         if not self.scaled_objects.is_current:
