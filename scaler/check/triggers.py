@@ -16,12 +16,18 @@ from .scaled_object import ScaledObject, TriggerSpec, scaled_objects_of
 TARGET = "spec.scaleTargetRef"
 
 
-def triggers_in(texts: Mapping[str, str], configuration: Configuration) -> dict[str, Trigger]:
+def triggers_in(
+    texts: Mapping[str, str],
+    configuration: Configuration,
+    *,
+    changes: Mapping[str, str] | None = None,
+) -> dict[str, Trigger]:
     """
     Return the triggers of every ScaledObject of ``texts`` (by file name), by ``namespace/name``.
 
     Objects without a trigger of ours are passed by. Without ``workload`` the target is the
-    object's own, as the Kubernetes API would tell a server.
+    object's own, as the Kubernetes API would tell a server. ``changes`` are metadata to read in the
+    place of what the objects state.
 
     Raises:
         ConfigurationError: with every problem of every object, or because there is none.
@@ -35,7 +41,7 @@ def triggers_in(texts: Mapping[str, str], configuration: Configuration) -> dict[
             for key, problem in misshapen
         )
         for scaled in found:
-            triggers |= _trigger(scaled, configuration, problems)
+            triggers |= _trigger(scaled, configuration, problems, changes or {})
     if not triggers and not problems:
         problems.append(
             Problem(
@@ -48,11 +54,15 @@ def triggers_in(texts: Mapping[str, str], configuration: Configuration) -> dict[
 
 
 def _trigger(
-    scaled: ScaledObject, configuration: Configuration, problems: list[Problem]
+    scaled: ScaledObject,
+    configuration: Configuration,
+    problems: list[Problem],
+    changes: Mapping[str, str],
 ) -> dict[str, Trigger]:
     if not scaled.our_triggers:
         return {}
     spec = _with_target(scaled)
+    spec = dataclasses.replace(spec, metadata={**spec.metadata, **changes})
     trigger, wrong = parsed(scaled, spec, configuration)
     wrong += tuple(
         Problem(field=key, got="a value that only the cluster knows", allowed="the value itself")

@@ -14,7 +14,19 @@ import typer
 
 from scaler.errors import ConfigurationError, KvtideError
 
-from . import backtest, capacity, check, controller, demo, doctor, explain, mock, serve, simulate
+from . import (
+    backtest,
+    capacity,
+    check,
+    controller,
+    demo,
+    doctor,
+    explain,
+    mock,
+    serve,
+    simulate,
+    tune,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +43,7 @@ for command in (
     controller.controller,
     mock.mock,
     simulate.simulate,
+    tune.tune,
     backtest.backtest,
 ):
     app.command()(command)

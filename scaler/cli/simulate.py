@@ -73,7 +73,8 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
     """
     from rich.console import Console
 
-    from .simulation import Asked, played
+    from .simulation import played
+    from .staging import Asked
 
     asked = Asked(
         trace=trace,

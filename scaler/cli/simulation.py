@@ -17,57 +17,25 @@ from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.documents.configuration import load_configuration
 from scaler.errors import ConfigurationError, Problem
 from scaler.files import read_text
-from scaler.readings.latency import measured_steps
-from scaler.readings.traces import Trace, TraceRate, open_trace
+from scaler.readings.traces import open_trace
 from scaler.report.simulation import html, moments_csv
 from scaler.simulation.baselines.catalog import SAFE_RHO, named, own_defaults, terms_of
 from scaler.simulation.baselines.oracle import ROUNDS, oracle
-from scaler.simulation.engine import EngineConfig
 from scaler.simulation.keda import kvtide
 from scaler.simulation.lenders import Kvtide
-from scaler.simulation.presets import one_fleet, preset
 from scaler.simulation.score import Score
-from scaler.simulation.simulate import Autoscaler, Run, Setup, repeated, simulate
+from scaler.simulation.simulate import Autoscaler, Run, Setup, simulate
 from scaler.simulation.traffic import (
     Arrival,
-    Lengths,
-    Rate,
-    sampled,
-    scaled,
-    sliced,
-    sped_up,
 )
 from scaler.simulation.training import TrainingConfig
 
 from .flags import output_folder
 from .spooled import Spooled
+from .staging import Asked, arrivals_of, engine_of, setup_of, warmed_up
 
-_PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211, sigma=0.9)
-"""Lengths of requests sampled from rates, where the file does not say."""
 _MINUTE_S = 60.0
 _DEFAULT = ("kvtide", "keda-queue", "knative", "hpa-gpu")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a person asked for; the names are those of the flags."""
-
-    trace: pathlib.Path
-    policies: tuple[str, ...]
-    training: pathlib.Path | None
-    seed: int
-    speed_up: float
-    scale: float
-    slice: str | None
-    warm_up_s: float
-    gpus: int
-    cold_start_s: float
-    engine: str
-    latency: pathlib.Path | None
-    kv_tokens: int | None
-    max_num_seqs: int | None
-    config: pathlib.Path | None
-    clairvoyant: bool
 
 
 def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any], Group]:
@@ -81,22 +49,18 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
     lending = _lending(asked.training, asked.config) if asked.training else None
     gpus = lending.pool_units if lending else asked.gpus
     opened = open_trace(asked.trace)
-    arrivals = _arrivals(opened, asked)
-    length_s = float(math.ceil(arrivals.last_s + 1e-9) or 1)
-    engine, fitted = _engine(asked)
-    setup = Setup(
-        cluster=dataclasses.replace(
-            one_fleet(gpus=gpus, cold_start_s=asked.cold_start_s, engine=engine, seed=asked.seed),
-            jobs=(_job(lending),) if lending else (),
-        ),
-        length_s=length_s,
-        warm_up_s=min(asked.warm_up_s, length_s),
-        max_replicas=gpus,
-    )
+    arrivals = arrivals_of(opened, asked)
+    engine, fitted = engine_of(asked)
+    setup = setup_of(asked, engine, arrivals, gpus=gpus)
+    length_s = setup.length_s
+    if lending:
+        setup = dataclasses.replace(
+            setup, cluster=dataclasses.replace(setup.cluster, jobs=(_job(lending),))
+        )
     autoscalers = list(_policies(asked.policies or _DEFAULT, setup, arrivals, asked.config))
     runs, fewest = _run(
         setup,
-        _warmed_up(arrivals, length_s, setup.warm_up_s),
+        warmed_up(arrivals, length_s, setup.warm_up_s),
         autoscalers,
         lending=lending,
         clairvoyant=asked.clairvoyant,
@@ -119,79 +83,6 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
         _write(output, result, runs, _demand(arrivals, setup))
     table = _table(runs, fewest, f"{asked.trace.name}, {len(arrivals)} requests")
     return result, Group(table, *((_lent(runs),) if lending else ()))
-
-
-def _engine(asked: Asked) -> tuple[EngineConfig, dict[str, Any] | None]:
-    """Return the replica that was asked for, and how well measured steps fit, where there are."""
-    engine, fitted = preset(asked.engine), None
-    if asked.latency is not None:
-        measured = measured_steps(asked.latency)
-        engine = dataclasses.replace(engine, step_cost=measured.cost)
-        fitted = {
-            "rows": measured.rows,
-            "median_error": measured.median_error,
-            "largest_error": measured.largest_error,
-        }
-    if asked.kv_tokens is not None:  # no request can be longer than what the cache holds
-        engine = dataclasses.replace(
-            engine,
-            num_blocks=asked.kv_tokens // engine.block_tokens + 2,  # and the null block
-            max_model_len=min(engine.max_model_len, asked.kv_tokens),
-        )
-    if asked.max_num_seqs is not None:
-        engine = dataclasses.replace(engine, max_num_seqs=asked.max_num_seqs)
-    return engine, fitted
-
-
-def _slice(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    start, _, end = text.partition(":")
-    try:
-        part = (float(start or 0), float(end or "inf"))
-    except ValueError:
-        part = (0.0, 0.0)
-    if not 0 <= part[0] < part[1]:
-        problem = Problem(field="--slice", got=repr(text), allowed="A:B, seconds, 0 <= A < B")
-        raise ConfigurationError(problem)
-    return part
-
-
-def _warmed_up(arrivals: Spooled, length_s: float, warm_up_s: float) -> Spooled:
-    return Spooled(repeated(arrivals, length_s, warm_up_s)) if warm_up_s else arrivals
-
-
-def _arrivals(trace: Trace, asked: Asked) -> Spooled:
-    rows: Iterable[Arrival] = (
-        sampled(_rates(trace.rates()), asked.seed)
-        if trace.is_rates
-        else (Arrival(*row) for row in trace.requests())
-    )
-    if (part := _slice(asked.slice)) is not None:
-        rows = sliced(rows, *part)
-    if asked.scale != 1:
-        rows = scaled(rows, asked.scale, asked.seed)
-    if asked.speed_up != 1:
-        rows = sped_up(rows, asked.speed_up)
-    arrivals = Spooled(rows)
-    if not arrivals:
-        allowed = "a trace with requests in the slice that is played"
-        raise ConfigurationError(Problem(field="--trace", got=str(trace.path), allowed=allowed))
-    return arrivals
-
-
-def _rates(rates: Iterable[TraceRate]) -> Iterator[Rate]:
-    def lengths(mean: float | None, otherwise: Lengths) -> Lengths:
-        return dataclasses.replace(otherwise, mean_tokens=mean) if mean else otherwise
-
-    for rate in rates:
-        yield Rate(
-            start_s=rate.start_s,
-            end_s=rate.end_s,
-            per_s=rate.per_s,
-            prompt=lengths(rate.prompt_tokens_mean, _PROMPT),
-            output=lengths(rate.output_tokens_mean, _OUTPUT),
-        )
 
 
 def _policies(

@@ -1,0 +1,53 @@
+"""What a grid of settings came to, as one self-contained HTML page."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .page import heading, number, page, paragraph, table
+
+
+def html(result: Mapping[str, Any]) -> str:
+    """Return a page with the front, every setting, and what each would have cost a day."""
+    return page(
+        f"kvtide tune: {result['trace']}",
+        f"{result['requests']:,} requests against {len(result['settings'])} settings, simulated "
+        f"with seed {result['seed']}.",
+        _parts(result),
+    )
+
+
+def _parts(result: Mapping[str, Any]) -> Iterator[str]:
+    rows = sorted(result["settings"].values(), key=lambda one: one["gpu_hours"])
+    share = f"{100 * result['slo']:g} %"
+    if result["paste"] is None:
+        yield paragraph(f"None of these serves {share} in time.")
+    else:
+        stated = ", ".join(f"{key}: {value}" for key, value in result["paste"].items())
+        yield paragraph(f"The cheapest that serves {share} in time: {stated or 'as today'}.")
+    yield heading("Nothing is better in both")
+    yield _table([row for row in rows if row["front"]])
+    yield heading("Every setting")
+    yield _table(rows)
+    yield heading("GPU-hours by day")
+    days = max(len(row["gpu_hours_by_day"]) for row in rows)
+    head = ["settings", *(f"day {day + 1}" for day in range(days))]
+    yield table(head, ([row["name"], *map(number, row["gpu_hours_by_day"])] for row in rows))
+
+
+def _table(rows: list[Mapping[str, Any]]) -> str:
+    head = ("settings", "in SLO", "GPU-hours", "TTFT p99 s", "ITL p99 s", "changes", "most")
+    return table(
+        head,
+        (
+            (
+                row["name"],
+                "–" if row["slo_attainment"] is None else f"{100 * row['slo_attainment']:.2f} %",
+                number(row["gpu_hours"]),
+                number(row["ttft_p99_s"]),
+                number(row["itl_p99_s"]),
+                number(row["scale_events"]),
+                number(row["max_replicas"]),
+            )
+            for row in rows
+        ),
+    )
