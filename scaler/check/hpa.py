@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
+from scaler.autoscaling import MAX_REPLICAS
+
 from .finding import Finding, warning
-from .scaled_object import MAX_REPLICAS, ScalingRules
+from .scaled_object import ScalingRules
 from .seen import Seen
 
 BEHAVIOR = "spec.advanced.horizontalPodAutoscalerConfig.behavior"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scaler.autoscaling import MAX_REPLICAS
 from scaler.capacity.gpus import mig_profile
 from scaler.capacity.planned import Planned
 from scaler.decision.policy import SignalName
@@ -14,7 +15,6 @@ from scaler.documents.metadata import KEYS
 from scaler.source import Role
 
 from .finding import METADATA, Finding, error, warning
-from .scaled_object import MAX_REPLICAS
 from .seen import Seen
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scaler.autoscaling import MAX_REPLICAS
 from scaler.documents.names import INFERENCE_KINDS, ScaleTarget
 from scaler.readings.kubernetes.objects import (
     PAUSED,
@@ -12,7 +13,7 @@ from scaler.readings.kubernetes.objects import (
 )
 
 from .finding import METADATA, Finding, error, warning
-from .scaled_object import APPS, MAX_REPLICAS
+from .scaled_object import APPS
 from .seen import Seen
 
 HOMES = {

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
+from scaler.autoscaling import COOLDOWN_S, POLLING_INTERVAL_S
 from scaler.documents.forms import Form
 from scaler.documents.keys import shown
 from scaler.documents.names import OBJECT, ScaleTarget
@@ -22,10 +23,6 @@ from . import kserve
 
 APPS = "apps/v1"
 KEDA = "keda.sh/v1alpha1"
-POLLING_INTERVAL_S = 30
-COOLDOWN_S = 300
-MAX_REPLICAS = 100
-"""KEDA's defaults (apis/keda/v1alpha1/scaledobject_types.go, withtriggers_types.go, gvkr.go)."""
 ANYTHING = Form(read=str, write=str, noun="text", allowed="text", pattern=".*")
 """What an annotation may hold: the empty text, too, which KEDA takes for a yes."""
 OURS = ("external", "external-push")

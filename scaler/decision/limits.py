@@ -2,12 +2,11 @@
 
 import math
 
+from scaler.autoscaling import TOLERANCE
+
 from .decision import Reason, Step
 from .policy import InferencePolicy
 from .window import Window
-
-DEFAULT_TOLERANCE = 0.1
-"""``--horizontal-pod-autoscaler-tolerance``: the HPA keeps a count whose ratio is within it."""
 
 MILLI = 0.001
 """KEDA passes three decimals on."""
@@ -55,7 +54,7 @@ def tolerance(window: Window, policy: InferencePolicy) -> float:
     """Return the HPA's dead band: stated, read back, else Kubernetes' default."""
     if policy.hpa_tolerance is not None:
         return policy.hpa_tolerance
-    return DEFAULT_TOLERANCE if window.bounds.tolerance is None else window.bounds.tolerance
+    return TOLERANCE if window.bounds.tolerance is None else window.bounds.tolerance
 
 
 def past_dead_band(count: int, window: Window, policy: InferencePolicy) -> Step | None:

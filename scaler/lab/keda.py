@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import grpc
 
+from scaler.autoscaling import SYNC_PERIOD_S
 from scaler.keda._pb import externalscaler_pb2 as pb
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.simulation.hpa import ExternalMetric, HorizontalPodAutoscaler
@@ -63,8 +64,7 @@ class LabObject:
 class Pace:
     """Durations that are KEDA's and the controller manager's rather than an object's."""
 
-    sync_period_s: float = 15.0
-    """``--horizontal-pod-autoscaler-sync-period``."""
+    sync_period_s: float = SYNC_PERIOD_S
     redial_first_s: float = 2.0
     redial_longest_s: float = 60.0
     """The ladder of a push stream that ends badly; a clean end takes it back to the first."""

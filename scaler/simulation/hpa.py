@@ -15,6 +15,7 @@ import enum
 import math
 from collections.abc import Sequence
 
+from scaler.autoscaling import STABILIZATION_S, SYNC_PERIOD_S, TOLERANCE
 from scaler.errors import ConfigurationError, Problem
 
 
@@ -61,7 +62,7 @@ DEFAULT_SCALE_UP = ScalingRules(
     ),
 )
 DEFAULT_SCALE_DOWN = ScalingRules(
-    stabilization_s=300,
+    stabilization_s=STABILIZATION_S,
     policies=(ScalingPolicy(kind=PolicyKind.PERCENT, value=100, period_s=15),),
 )
 
@@ -94,9 +95,9 @@ class HpaConfig:
     min_replicas: int = 1
     max_replicas: int
     behavior: Behavior | None = None
-    sync_period_s: float = 15.0
-    tolerance: float = 0.1
-    downscale_stabilization_s: float = 300.0
+    sync_period_s: float = SYNC_PERIOD_S
+    tolerance: float = TOLERANCE
+    downscale_stabilization_s: float = STABILIZATION_S
     """Window of an HPA without ``behavior``."""
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ What must stay true: a trigger without data is an error to KEDA and the HPA, nev
 import dataclasses
 from collections.abc import Callable
 
+from scaler.autoscaling import SYNC_PERIOD_S
 from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decide import decide
 from scaler.decision.foresight import Foresight
@@ -45,7 +46,7 @@ class KedaScaled:
         trigger: Trigger,
         config: ScaledObjectConfig,
         *,
-        sync_period_s: float = 15.0,
+        sync_period_s: float = SYNC_PERIOD_S,
     ) -> None:
         self.name = name
         self._trigger = trigger

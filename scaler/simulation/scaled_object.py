@@ -11,6 +11,14 @@ What must stay true: an error without a fallback changes nothing, and only a pol
 import dataclasses
 import math
 
+from scaler.autoscaling import (
+    COOLDOWN_S,
+    MAX_REPLICAS,
+    POLLING_INTERVAL_S,
+    SYNC_PERIOD_S,
+    TOLERANCE,
+)
+
 from .hpa import Behavior, HpaConfig
 
 
@@ -26,16 +34,18 @@ class Fallback:
 class ScaledObjectConfig:
     """A ScaledObject's ``spec``; KEDA's defaults."""
 
-    polling_interval_s: float = 30.0
-    cooldown_period_s: float = 300.0
+    polling_interval_s: float = POLLING_INTERVAL_S
+    cooldown_period_s: float = COOLDOWN_S
     initial_cooldown_period_s: float = 0.0
     min_replica_count: int = 0
-    max_replica_count: int = 100
+    max_replica_count: int = MAX_REPLICAS
     idle_replica_count: int | None = None
     fallback: Fallback | None = None
     behavior: Behavior | None = None
 
-    def hpa(self, *, sync_period_s: float = 15.0, tolerance: float = 0.1) -> HpaConfig:
+    def hpa(
+        self, *, sync_period_s: float = SYNC_PERIOD_S, tolerance: float = TOLERANCE
+    ) -> HpaConfig:
         """Return the HPA that KEDA makes: it cannot go below one."""
         return HpaConfig(
             min_replicas=max(1, self.min_replica_count),

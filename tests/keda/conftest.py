@@ -93,6 +93,7 @@ async def serve(
     decide: Decide = decide,
     named: Named | None = None,
     there: There | None = None,
+    others: Named | None = None,
 ) -> AsyncIterator[Bench]:
     source, clock, telemetry = FakeSource(), clock or Clock(), Telemetry()
     board = Board(
@@ -104,6 +105,7 @@ async def serve(
         limits=limits,
         named=named,
         there=there,
+        others=others,
     )
     telemetry.show_objects(board.observations, clock)
     server = Server(board, telemetry, rng=random.Random(1), options=options)

@@ -14,6 +14,7 @@ import pytest
 
 from scaler.decision.decision import Decision
 from scaler.decision.policy import Policy
+from scaler.decision.pool import PoolWindow
 from scaler.errors import NoDataError, SourceError
 from scaler.log import JsonLines
 from scaler.serving.board import UNLISTED_IDLE_S, Limits
@@ -376,6 +377,20 @@ async def test_members_of_a_pool_are_known_before_keda_asks_about_them():
         training = ref("train", scalerAddress="kvtide:6000", **TRAINING)
         assert await bench.count(training) == 5
         assert set(bench.board.triggers()) == {"prod/train", "prod/llm"}
+
+
+async def test_a_member_that_another_shard_is_asked_about_is_named_with_its_address():
+    def others(addresses):
+        return [("prod", "llm", {"scalerAddress": "kvtide-1:6000"})] if addresses else []
+
+    async with serve(named=cluster_with(), others=others) as bench:
+        training = ref("train", scalerAddress="kvtide:6000", **TRAINING)
+        with refused(grpc.StatusCode.UNAVAILABLE, "prod/llm"):
+            await bench.metrics(training)
+        await bench.tick()
+        pool = await bench.board.held("prod/train")
+        assert isinstance(pool, PoolWindow)
+        assert [one.asked_at for one in pool.members] == ["kvtide-1:6000"]
 
 
 async def test_what_keda_says_of_an_object_counts_before_what_the_cluster_does():

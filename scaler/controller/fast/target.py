@@ -8,12 +8,12 @@ HPA arrive at another count than the scaler's forbids the fast path.
 import dataclasses
 from collections.abc import Iterator
 
+from scaler.autoscaling import MAX_REPLICAS
 from scaler.controller.seen import Json
 from scaler.readings.kubernetes.manifest import Manifest, at_path
 from scaler.readings.kubernetes.objects import (
     EXTERNAL,
     FALSE,
-    KEDA_MAX_REPLICAS,
     PAUSED,
     PAUSED_REPLICAS,
     PAUSED_SCALE_OUT,
@@ -49,7 +49,7 @@ def target(scaled_object: Json) -> Target | None:
         kind=scaled.get("kind") or "Deployment",
         name=scaled["name"],
         min_replicas=spec.get("minReplicaCount") or 0,
-        max_replicas=spec.get("maxReplicaCount", KEDA_MAX_REPLICAS),
+        max_replicas=spec.get("maxReplicaCount", MAX_REPLICAS),
         hindrance=next(_hindrances(scaled_object, trigger), None),
     )
 

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from scaler.autoscaling import MAX_REPLICAS, TOLERANCE
 from scaler.readings.attribution import Owner
 from scaler.readings.nodes import LEAVING_TAINTS
 
@@ -24,10 +25,6 @@ PAUSED_SCALE_OUT = f"{KEDA}/paused-scale-out"
 FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 """What Go's strconv.ParseBool reads as false; KEDA takes anything else for a pause."""
 EXTERNAL = frozenset({"external", "external-push"})
-KEDA_MAX_REPLICAS = 100
-"""KEDA's, where maxReplicaCount is not stated."""
-HPA_TOLERANCE = 0.1
-"""The HPA's, for a direction whose behavior states none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +115,7 @@ def scaled_object(manifest: Manifest) -> ScaledObject:
         name=target["name"],
         hpa=config.get("name") or f"keda-hpa-{meta['name']}",
         min_replicas=spec.get("minReplicaCount") or 0,
-        max_replicas=spec.get("maxReplicaCount") or KEDA_MAX_REPLICAS,
+        max_replicas=spec.get("maxReplicaCount") or MAX_REPLICAS,
         paused=PAUSED_REPLICAS in notes or is_switched(notes, PAUSED),
         scale_in_paused=is_switched(notes, PAUSED_SCALE_IN),
         scale_out_paused=is_switched(notes, PAUSED_SCALE_OUT),
@@ -139,7 +136,7 @@ def autoscaler(manifest: Manifest) -> Autoscaler:
         for direction in ("scaleUp", "scaleDown")
     )
     return Autoscaler(
-        tolerance=max(HPA_TOLERANCE if one is None else quantity(one) for one in stated),
+        tolerance=max(TOLERANCE if one is None else quantity(one) for one in stated),
         owner=_owner(manifest["metadata"]),
     )
 

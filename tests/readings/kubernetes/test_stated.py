@@ -214,6 +214,23 @@ def test_scaled_objects_that_name_this_scaler(metadata, named):
     assert found == ([("serve", "chat", metadata)] if named else [])
 
 
+@pytest.mark.parametrize(
+    ("metadata", "apart"),
+    [
+        ({"scalerAddress": "kvtide:6000"}, False),
+        ({"scalerAddress": "kvtide-1:6000"}, True),
+        ({}, False),
+    ],
+    ids=["names this scaler", "names another", "names none"],
+)
+def test_scaled_objects_that_name_another_scaler(metadata, apart):
+    known = known_cluster()
+    (key, one) = next(iter(known.scaled_objects.listed.items()))
+    known.scaled_objects.take({key: dataclasses.replace(one, triggers=(metadata,))})
+    found = list(known.triggers_elsewhere({"kvtide:6000"}))
+    assert found == ([("serve", "chat", metadata)] if apart else [])
+
+
 DEVICES = {"devices": {"results": [
     {"driver": "gpu.nvidia.com", "pool": "fake-0", "device": f"gpu-{number}", "request": "gpus"}
     for number in range(3)
