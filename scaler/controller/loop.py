@@ -74,6 +74,8 @@ class Controller:
         self._drivers: dict[Key, str] | None = None
         """The ScaledObject of each ReclaimableJob; None: they were not listed yet."""
         self._due: dict[Key, float] = {}
+        self._told: dict[Key, frozenset[str]] = {}
+        """Of what is owed, the identities that were told."""
         self._wake = asyncio.Event()
 
     def _on_word(self, namespace: str, scaled_object: str, differs: bool) -> None:  # noqa: FBT001
@@ -101,6 +103,7 @@ class Controller:
                 self._look_at(key)
         self._borrowers = dict(listed)
         self._due = {key: due for key, due in self._due.items() if key in listed}
+        self._told = {key: told for key, told in self._told.items() if key in listed}
 
     def _on_scaled_objects(self, listed: Mapping[Key, Manifest]) -> None:
         self._drivers = {
@@ -216,11 +219,20 @@ class Controller:
             namespace, name = key_of(manifest)
             driver = (self._drivers or {}).get((namespace, name), name)
             self._rules.on_reclaimed(namespace, driver, plan.reclaim_s)
-        for event in plan.events:
-            if not _is_known(manifest, event):
-                await self._say(manifest, event)
+        await self._tell_all(manifest, plan)
         if ZeroReplicas() in plan.actions:
             await carry_out(self._kube, written, behind, ZeroReplicas(), now_s=self._clock())
+
+    async def _tell_all(self, manifest: Manifest, plan: Plan) -> None:
+        """Tell what happened at this look, and what is owed from one before."""
+        key = key_of(manifest)
+        told = set(self._told.get(key, ()))
+        for event in (*plan.events, *plan.owed):
+            if event.identity in told or _is_known(manifest, event):
+                continue
+            if await self._say(manifest, event) and event.identity:
+                told.add(event.identity)
+        self._told[key] = frozenset(told & {one.identity for one in plan.owed})
 
     async def _write_status(self, manifest: Manifest, status: Status) -> Manifest:
         """
@@ -250,8 +262,8 @@ class Controller:
             )
         return dated
 
-    async def _say(self, manifest: Manifest, event: Event) -> None:
-        await tell(self._kube, manifest, event, now_s=self._clock())
+    async def _say(self, manifest: Manifest, event: Event) -> bool:
+        return await tell(self._kube, manifest, event, now_s=self._clock())
 
 
 def _is_known(manifest: Manifest, event: Event) -> bool:

@@ -64,6 +64,10 @@ class Event:
     reason: str
     message: str
     warning: bool = False
+    identity: str = ""
+    """What it is of, where it happens once: told again under it, it is still one Event."""
+    at_s: float | None = None
+    """When it happened, Unix seconds; None: as it is told."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,8 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     events: tuple[Event, ...] = ()
+    owed: tuple[Event, ...] = ()
+    """What must have been told by now, by this controller or one before it."""
     status: Mapping[str, Any]
     """The whole status, without conditions' transition times."""
     again_s: float | None = None

@@ -21,7 +21,7 @@ from .plan import (
     Suspend,
     ZeroReplicas,
 )
-from .reclaim import advance, is_stopped
+from .reclaim import advance, is_stopped, owed
 from .seen import Job, Reclaim, Resize, Seen, parse_time
 from .status import status
 from .wanted import Wanted, wanted
@@ -57,6 +57,7 @@ def reconcile(seen: Seen, blind_reclaim_after_s: float) -> Plan:
     return Plan(
         actions=step.actions,
         events=(*progress.events, *step.events),
+        owed=owed(progress.reclaim, seen.now_s),
         status=status(
             seen,
             want,

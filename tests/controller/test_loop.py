@@ -89,6 +89,11 @@ def condition_reasons(api):
     return [one["reason"] for one in status(api).get("conditions", ())]
 
 
+def told(api):
+    """Return how often an Event was offered, taken or not."""
+    return sum(path.endswith("/events") for _, path, _ in api.writes)
+
+
 def event_reasons(api):
     return [one["reason"] for one in api.of("events")]
 
@@ -153,6 +158,31 @@ async def test_an_end_that_was_written_too_late_is_told_once(api, bench):
 
     assert not api.interfere
     assert event_reasons(api).count("Reclaimed") == len(bench.reclaimed) == 1
+
+
+async def test_what_could_not_be_told_is_made_good_by_whoever_follows_next(api):
+    """An Event is lost with the Lease, or to a busy API server; the status says that it is owed."""
+    install(api, replicas=3, suspend=False, parallelism=3)
+    api.put("pods", pod(0))
+    api.refuse["/events"] = 500
+    async with running(api) as bench:
+        bench.speaker.say(0, "Reclaimed")
+        await bench.until(lambda: status(api).get("phase") == "Reclaiming")
+        api.drop("pods", NAMESPACE, "pretrain-0")
+        await bench.until(lambda: "freedTime" in status(api).get("lastReclaim", {}))
+    assert not event_reasons(api)
+    before = told(api)
+
+    api.refuse.clear()
+    for tries in (before + 2, before + 4):
+        async with running(api) as bench:
+            bench.speaker.say(0, "Reclaimed")
+            await bench.until(lambda n=tries: told(api) >= n)
+
+    assert event_reasons(api) == ["Reclaiming", "Reclaimed"]
+    first, second = api.of("events")
+    assert first["eventTime"] == status(api)["lastReclaim"]["startTime"]
+    assert second["eventTime"] == status(api)["lastReclaim"]["freedTime"]
 
 
 async def test_a_count_is_nobodys_before_it_is_known_who_drives_it(api):

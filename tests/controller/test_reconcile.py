@@ -226,6 +226,25 @@ def test_a_reclaim_is_told_once():
     assert rest.reclaim_s is None
 
 
+@pytest.mark.parametrize(
+    ("ago_s", "freed_ago_s", "owed"),
+    [
+        pytest.param(5, None, ["Reclaiming"], id="under way"),
+        pytest.param(5, 2, ["Reclaiming", "Reclaimed"], id="over"),
+        pytest.param(700, 2, ["Reclaimed"], id="begun long ago"),
+        pytest.param(5_000, 4_000, [], id="long over"),
+    ],
+)
+def test_what_a_reclaim_owes_is_in_its_status(ago_s, freed_ago_s, owed):
+    freed_s = None if freed_ago_s is None else NOW_S - freed_ago_s
+    last = dataclasses.replace(RECLAIM, started_s=NOW_S - ago_s, freed_s=freed_s)
+    pods = PODS if freed_s is None else ()
+    plan = reconcile(seen(SUSPENDED, pods=pods, lent=0, replicas=0, last=last), BLIND_S)
+
+    assert [event.reason for event in plan.owed] == owed
+    assert all(event.identity for event in plan.owed)
+
+
 def test_zero_seen_makes_later_counts_newer_than_the_reclaim():
     rest = reconcile(
         seen(SUSPENDED, pods=(), lent=0, replicas=0, generation=9, last=RECLAIM), BLIND_S

@@ -190,6 +190,9 @@ class FakeKubernetes:
         if request.method == "POST":
             meta = body["metadata"]
             meta.setdefault("name", f"{meta.get('generateName', '')}{self.version}")
+            if (plural, namespace, meta["name"]) in self.objects:
+                self._wake()
+                return _status(409, f"{plural} {meta['name']} exists")
             return web.json_response(self.put(plural, body), status=201)
         self.asked.append(request.path_qs)
         self._wake()
