@@ -1,6 +1,7 @@
 """``kvtide doctor`` and ``check --live``, as processes of their own."""
 
 import asyncio
+import itertools
 import json
 import os
 import sys
@@ -104,6 +105,21 @@ async def test_labels_that_nobody_knows_are_shown(fake, tmp_path):
     status, out = await run(fake, tmp_path)
     assert status == 1
     assert "pod_of=llm-0" in out
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(60, "kvtide   60 ScaledObjects served"), (61, "Raise the operator's --kube-api-qps")],
+)
+async def test_more_objects_than_keda_keeps_up_with_are_told(fake, tmp_path, count, said):
+    scraped(fake, load)
+    for number, replica in itertools.product(range(count), "ab"):
+        labels = f'namespace="serve",scaledobject="chat-{number}",reason=""'
+        own = f"# TYPE kvtide_held gauge\nkvtide_held{{{labels}}} 0\n"
+        fake.scrape(time.time() - 5, own, instance=replica)  # noqa: TID251 -- as the command does
+    status, out = await run(fake, tmp_path)
+    assert status == 0
+    assert said in out
 
 
 async def test_copies_of_two_replicas_of_a_prometheus_are_told(fake, tmp_path):

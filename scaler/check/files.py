@@ -20,6 +20,7 @@ from scaler.source import Role, Trigger
 from . import hpa, inference, keda, scaled_job, shards, tiers, training, zero
 from .address import misspelt_trigger, scaler_address
 from .finding import METADATA, Finding, Level, error, warning
+from .many import too_many
 from .places import placed
 from .scaled_object import OURS, ScaledObject, TriggerSpec, scaled_objects_of
 from .seen import Rule, Seen
@@ -31,8 +32,6 @@ RULES: tuple[Rule, ...] = (
     *inference.RULES,
     *training.RULES,
 )
-MANY_OBJECTS = 60
-"""Active ScaledObjects from which KEDA's and the HPA's default API rates begin to matter."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,14 +166,8 @@ def _of_all(objects: Iterable[ScaledObject]) -> Iterator[Finding]:
         if len(same) > 1:
             why = f"this object is there {len(same)} times: the last one applied wins"
             yield _at(same[-1], error("metadata.name", why))
-    if len(by_key) > MANY_OBJECTS:
-        yield warning(
-            "",
-            f"{len(by_key)} ScaledObjects: at default API rates KEDA makes the HPAs of about "
-            f"{MANY_OBJECTS} in the first minute after a start, the others slower, and is behind "
-            "in silence from about 300 on. Raise the operator's --kube-api-qps and "
-            "--kube-api-burst, and the controller manager's likewise",
-        )
+    if (many := too_many(len(by_key))) is not None:
+        yield warning("", many)
 
 
 def _at(scaled: ScaledObject, finding: Finding) -> Finding:

@@ -57,6 +57,8 @@ class ServerFacts:
     """kube-state-metrics is there."""
     has_gpus: bool
     """NVIDIA's DCGM exporter is there."""
+    objects_served: int | None
+    """ScaledObjects that any kvtide tells of in its own metrics; None: none of them is there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -282,6 +282,7 @@ class PrometheusSource:
             exact_names=self._reader.asks_exact_names,
             has_cluster=self._reader.has(Exporter.CLUSTER),
             has_gpus=self._reader.has(Exporter.GPU),
+            objects_served=await self._reader.objects_served(clock()),
         )
 
     async def newest_s(self, workload: Workload, now_s: float) -> float | None:

@@ -31,6 +31,12 @@ from .round import Round
 from .server_kind import ServerKind
 from .wanted import Exporter
 
+_OWN = "kvtide_held"
+"""A metric of kvtide itself that each object has, whatever is answered for it."""
+_OWN_S = 120.0
+"""How far back it is looked for: a scrape a minute, and one that failed."""
+_OBJECT = ("namespace", "exported_namespace", "scaledobject")
+"""Labels that say which object it is of."""
 _SHOWN = 50
 """Series that are looked at of what is elsewhere."""
 
@@ -127,6 +133,19 @@ class Reader:
                 rows = await self._api.query(promql.raw(chosen, back_s), now_s)
                 found += [points[-1][0] for _, points in rows if points]
         return max(found, default=None)
+
+    async def objects_served(self, now_s: float) -> int | None:
+        """
+        Return how many ScaledObjects the metrics of kvtide itself tell of; None: there are none.
+
+        Raises:
+            SourceError: the server did not answer.
+        """
+        own = promql.last(promql.selector([_OWN]), _OWN_S)
+        rows = await self._api.query(own, now_s)
+        # Replicas tell the same; scraped without honorLabels, the object's namespace moves.
+        told = {tuple(labels.get(one) for one in _OBJECT) for labels, _ in rows}
+        return len(told) or None
 
     @property
     def found_all(self) -> bool:

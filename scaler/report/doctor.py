@@ -32,6 +32,8 @@ def _server(name: str, one: Document) -> str:
         ("cluster", _there(one["kube_state_metrics"], "kube-state-metrics", _NO_CLUSTER)),
         ("GPUs", _there(one["dcgm_exporter"], "DCGM's exporter", _NO_GPUS)),
     ]
+    if one["objects_served"] is not None:
+        rows.append(("kvtide", one["warning"] or f"{one['objects_served']} ScaledObjects served"))
     if one["exact_names"]:
         rows.append(("names", "asked one by one: it takes exact ones only"))
     return "\n".join([head, *_columns(rows)])

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from scaler.check.many import too_many
 from scaler.configuration import Configuration
 from scaler.decision.compose import lookback_s
 from scaler.decision.decide import decide
@@ -115,6 +116,8 @@ async def _server(
         "exact_names": facts.exact_names,
         "kube_state_metrics": facts.has_cluster,
         "dcgm_exporter": facts.has_gpus,
+        "objects_served": facts.objects_served,
+        "warning": too_many(facts.objects_served or 0),
         "watched_s": watch_s if trigger is not None else 0.0,
         "visible_after_s": late_s,
     }
