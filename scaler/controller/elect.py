@@ -71,6 +71,8 @@ class Elector:
         self._clock = clock
         self._retry_s = retry_s
         self._observed: Observed | None = None
+        self._mine: Manifest | None = None
+        """The Lease as this replica wrote it last: renewing it takes one call, not two."""
 
     async def lead(self, work: Work) -> None:
         """
@@ -124,6 +126,7 @@ class Elector:
 
     async def _give_back(self) -> bool:
         """Leave the Lease to whoever asks next, if it is still this replica's."""
+        self._mine = None
         lease = await self._kube.get(API_VERSION, "Lease", self._namespace, LEASE)
         if lease is None or lease["spec"].get("holderIdentity") != self._identity:
             return False
@@ -133,14 +136,19 @@ class Elector:
         return True
 
     async def _take(self) -> bool:
-        lease = await self._kube.get(API_VERSION, "Lease", self._namespace, LEASE)
+        # Written by another since, it is refused, and read at the next attempt.
+        lease, self._mine = self._mine, None
+        if lease is None:
+            lease = await self._kube.get(API_VERSION, "Lease", self._namespace, LEASE)
         if lease is None:
             await self._kube.create(self._lease())
             return True
         held = lease["spec"].get("holderIdentity")
         if held != self._identity and held and not self._is_expired(lease):
             return False
-        await self._kube.patch(lease, self._renewal(lease, taken=held != self._identity))
+        self._mine = await self._kube.patch(
+            lease, self._renewal(lease, taken=held != self._identity)
+        )
         return True
 
     def _is_expired(self, lease: Manifest) -> bool:
