@@ -10,8 +10,10 @@ from .zero import SAFE_COOLDOWN_S
 
 SLOW_RECLAIM_S = 15
 """pollingInterval + cooldownPeriod beyond which lent units come back noticeably late."""
-SLOW_BACKUP_S = 90
+SLOW_BACKUP_S = 330
 """The same for a ReclaimableJob, which the controller takes back at once, without KEDA."""
+OUTLASTS_BLINDNESS_S = 300
+"""A cooldownPeriod as long as blindReclaimAfter is by default: no error lasts longer than it."""
 
 
 def reclaim_time(seen: Seen) -> Iterator[Finding]:
@@ -23,7 +25,7 @@ def reclaim_time(seen: Seen) -> Iterator[Finding]:
     if polling + cooldown <= (SLOW_BACKUP_S if followed else SLOW_RECLAIM_S):
         return
     state = (
-        f"cooldownPeriod: {SAFE_COOLDOWN_S}"
+        f"cooldownPeriod: {OUTLASTS_BLINDNESS_S}"
         if followed
         else "cooldownPeriod: 0 with useCachedMetrics: true"
     )
@@ -33,6 +35,21 @@ def reclaim_time(seen: Seen) -> Iterator[Finding]:
         f"cooldownPeriod {cooldown}) to reach zero, since it ignores a pushed false. State "
         f"pollingInterval: 5 and {state}",
     )
+
+
+def outlasted_wait(seen: Seen) -> Iterator[Finding]:
+    """Yield a wait that an outage outlasts where KEDA's way to zero is not needed for a reclaim."""
+    if seen.trigger is None or not isinstance(seen.trigger.policy, LendingPolicy):
+        return
+    cooldown, blind_s = seen.object.cooldown_s, seen.trigger.policy.blind_reclaim_after_s
+    followed = seen.object.spec.scale_target_ref.kind == "ReclaimableJob"
+    if followed and SAFE_COOLDOWN_S <= cooldown < blind_s:
+        yield warning(
+            "spec.cooldownPeriod",
+            f"{cooldown}: without readings kvtide has no answer for up to {blind_s:g} s "
+            "(blindReclaimAfter), and once errors outlast the cooldown KEDA 2.20 may stop what "
+            f"runs. The controller takes back without KEDA. State cooldownPeriod: {blind_s:.0f}",
+        )
 
 
 def training_reaches_zero(seen: Seen) -> Iterator[Finding]:
@@ -67,6 +84,7 @@ def pool_of_itself(seen: Seen) -> Iterator[Finding]:
 
 RULES = (
     reclaim_time,
+    outlasted_wait,
     training_reaches_zero,
     whole_gang,
     pool_of_itself,

@@ -33,7 +33,11 @@ CHAT: dict[str, Any] = {
         "triggers": [
             {
                 "type": "external-push",
-                "metadata": {"scalerAddress": "kvtide:6000", "maxConcurrency": "16"},
+                "metadata": {
+                    "scalerAddress": "kvtide:6000",
+                    "maxConcurrency": "16",
+                    "holdFor": "30m",
+                },
             }
         ],
     },
@@ -49,7 +53,7 @@ TRAIN: dict[str, Any] = {
             "name": "train",
         },
         "pollingInterval": 5,
-        "cooldownPeriod": 60,
+        "cooldownPeriod": 300,
         "minReplicaCount": 0,
         "maxReplicaCount": 4,
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": OPEN}},

@@ -196,11 +196,19 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             TRAIN,
-            {"cooldownPeriod": ABSENT},
+            {"cooldownPeriod": 600},
             "warning",
             "spec.cooldownPeriod",
-            "up to 305 s",
-            id="KEDA's default cooldown before GPUs come back",
+            "up to 605 s",
+            id="a long wait before GPUs come back",
+        ),
+        pytest.param(
+            TRAIN,
+            {"cooldownPeriod": 60},
+            "warning",
+            "spec.cooldownPeriod",
+            "without readings kvtide has no answer for up to 300 s (blindReclaimAfter)",
+            id="a wait that an outage outlasts while the controller reclaims",
         ),
         pytest.param(
             TRAIN,
@@ -240,12 +248,20 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
             id="a wait before zero that an outage outlasts",
         ),
         pytest.param(
+            CHAT,
+            {"minReplicaCount": 0, **metadata(gateway="istio", holdFor="5m")},
+            "warning",
+            "spec.triggers.metadata.holdFor",
+            "300 s: once readings are gone for that long and cooldownPeriod (300) besides",
+            id="an error while there is something to lose",
+        ),
+        pytest.param(
             TRAIN,
             {"scaleTargetRef": {"name": "train"}, **metadata(workload="Deployment/train")},
             "warning",
             "spec.cooldownPeriod",
-            "up to 65 s (pollingInterval 5 + cooldownPeriod 60) to reach zero, since it ignores a "
-            "pushed false. State pollingInterval: 5 and cooldownPeriod: 0 with useCachedMetrics",
+            "up to 305 s (pollingInterval 5 + cooldownPeriod 300) to reach zero, since it ignores "
+            "a pushed false. State pollingInterval: 5 and cooldownPeriod: 0 with useCachedMetrics",
             id="a wait before zero that no controller shortens",
         ),
         pytest.param(
