@@ -24,6 +24,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import ConflictError, ResourceNotFoundError
 
 from tests.e2e.stage import (
+    EVERY_SECOND,
     HOST,
     PATIENCE_S,
     Load,
@@ -82,6 +83,10 @@ class Cluster:
             namespace=self.namespace,
             content_type="application/merge-patch+json",
         )
+
+    async def delete(self, api_version: str, kind: str, name: str) -> None:
+        resource = await self.kube.resources.get(api_version=api_version, kind=kind)
+        await self.kube.delete(resource, name=name, namespace=self.namespace)
 
     async def _resource(self, manifest: Manifest) -> Any:
         return await self.kube.resources.get(
@@ -157,7 +162,12 @@ class Cluster:
             return bool((await response.json())["data"]["result"])
 
     async def scale(self, name: str, *, target: Manifest | None = None, **more: Any) -> None:
-        """Install a ScaledObject; ``more`` is its spec, or ``metadata`` of its trigger."""
+        """
+        Install a ScaledObject; ``more`` is its spec, or of its trigger.
+
+        ``metadata``, ``trigger`` (its type) and ``cached`` (useCachedMetrics) are the trigger's;
+        ``others`` are triggers in place of kvtide's.
+        """
         metadata = {
             "scalerAddress": f"{HOST}:{self.grpc_port}",
             "stableWindow": "6s",
@@ -170,6 +180,8 @@ class Cluster:
             for key in ("scaleDownDelay", "hpaTolerance", "metrics"):
                 metadata.pop(key)
         trigger = {"type": more.pop("trigger", "external-push"), "metadata": metadata}
+        if more.pop("cached", False):
+            trigger["useCachedMetrics"] = True
         spec = {
             "scaleTargetRef": target or {"name": name},
             "minReplicaCount": 0,
@@ -181,7 +193,7 @@ class Cluster:
                     "behavior": {"scaleUp": WIDE_OPEN, "scaleDown": WIDE_OPEN}
                 }
             },
-            "triggers": [trigger],
+            "triggers": more.pop("others", [trigger]),
             **more,
         }
         await self.create(
@@ -233,8 +245,8 @@ async def cluster(
     record_property: Callable[[str, object], None],
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[Cluster]:
-    """A namespace, and the programs beside it; a parameter says how often its state is scraped."""
-    interval = getattr(request, "param", "1s")
+    """A namespace, and the programs beside it; a parameter says how often what is scraped."""
+    intervals = getattr(request, "param", EVERY_SECOND)
     namespace = f"kvtide-e2e-{secrets.token_hex(3)}"
     spaces = await kube.resources.get(api_version="v1", kind="Namespace")
     await kube.create(
@@ -245,7 +257,7 @@ async def cluster(
     async with contextlib.AsyncExitStack() as ends:
         ends.push_async_callback(kube.delete, spaces, name=namespace)
         await ends.enter_async_context(stage.serving())
-        watcher = prometheus(tmp_path, stage, ports[0], cluster_interval=interval)
+        watcher = prometheus(tmp_path, stage, ports[0], intervals)
         await watcher.start(f"http://127.0.0.1:{ports[0]}/-/ready")
         ends.push_async_callback(watcher.stop)
         serving = scaler(
@@ -253,7 +265,7 @@ async def cluster(
             grpc_port=ports[1],
             http_port=ports[2],
             prometheus_port=ports[0],
-            cluster_interval=interval,
+            intervals=intervals,
         )
         await serving.start(f"http://127.0.0.1:{ports[2]}/healthz")
         ends.push_async_callback(serving.stop)

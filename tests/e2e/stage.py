@@ -12,6 +12,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import signal
 import socket
 import sys
 import time
@@ -30,6 +31,18 @@ Manifest = dict[str, Any]
 PATIENCE_S = 90.0
 HOST = os.environ.get("KVTIDE_E2E_HOST", "127.0.0.1")
 """Where the cluster reaches this machine."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Intervals:
+    """How often each kind of page is scraped."""
+
+    engine: str = "1s"
+    cluster: str = "1s"
+    gateway: str = "1s"
+
+
+EVERY_SECOND = Intervals()
 
 
 @dataclasses.dataclass(slots=True)
@@ -76,6 +89,7 @@ class Stage:
         app.router.add_get("/sd/engines", self._discovery)
         app.router.add_get("/engine/{pod}", self._engine)
         app.router.add_get("/cluster", self._cluster)
+        app.router.add_get("/gateway", self._gateway)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -149,6 +163,10 @@ class Stage:
             _deployments(page, self._objects["Deployment"])
             _pods(page, self._objects["Pod"])
             _owners(page, "kube_replicaset_owner", "replicaset", self._objects["ReplicaSet"])
+        return _text(page)
+
+    async def _gateway(self, _: web.Request) -> web.Response:
+        page = Page()
         page.family(
             "e2e_gateway_in_flight",
             "gauge",
@@ -259,9 +277,15 @@ class Process:
         self._log = folder / f"{name}.log"
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
+        self._probe = ""
+
+    async def start_again(self) -> None:
+        """Start as before."""
+        await self.start(self._probe)
 
     async def start(self, probe: str) -> None:
         """Start, and wait until ``probe`` (a URL) answers 200."""
+        self._probe = probe
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -285,6 +309,11 @@ class Process:
         else:
             self._process.terminate()
         await self._process.wait()
+
+    def freeze(self) -> None:
+        """Let it stand still, its connections open."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
 
     @property
     def output(self) -> str:
@@ -316,25 +345,21 @@ async def relay(port: int, ports: list[int]) -> AsyncIterator[None]:
 
 
 def prometheus(
-    folder: pathlib.Path, stage: Stage, port: int, *, cluster_interval: str = "1s"
+    folder: pathlib.Path, stage: Stage, port: int, intervals: Intervals = EVERY_SECOND
 ) -> Process:
-    """Return a Prometheus that scrapes engines every second, and the cluster's state as told."""
+    """Return a Prometheus that scrapes the stage, each kind of page as often as told."""
     config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "900ms"},
+        "global": {"scrape_timeout": "900ms"},
         "scrape_configs": [
             {
                 "job_name": "engines",
+                "scrape_interval": intervals.engine,
                 "http_sd_configs": [
                     {"url": f"http://{stage.url}/sd/engines", "refresh_interval": "1s"}
                 ],
             },
-            {
-                "job_name": "kube-state-metrics",
-                "metrics_path": "/cluster",
-                "scrape_interval": cluster_interval,
-                "honor_labels": True,
-                "static_configs": [{"targets": [stage.url]}],
-            },
+            _one_page(stage, "kube-state-metrics", "/cluster", intervals.cluster),
+            _one_page(stage, "gateway", "/gateway", intervals.gateway),
         ],
     }
     path = folder / "prometheus.yml"
@@ -349,13 +374,24 @@ def prometheus(
     )
 
 
+def _one_page(stage: Stage, job: str, path: str, interval: str) -> Manifest:
+    return {
+        "job_name": job,
+        "metrics_path": path,
+        "scrape_interval": interval,
+        "honor_labels": True,
+        "static_configs": [{"targets": [stage.url]}],
+    }
+
+
 def scaler(
     folder: pathlib.Path,
     *,
     grpc_port: int,
     http_port: int,
     prometheus_port: int,
-    cluster_interval: str = "1s",
+    intervals: Intervals = EVERY_SECOND,
+    host: str = HOST,
 ) -> Process:
     """Return ``kvtide serve`` over that Prometheus."""
     config = {
@@ -364,7 +400,7 @@ def scaler(
                 "url": f"http://127.0.0.1:{prometheus_port}",
                 "ingestionDelay": "0s",
                 "timeout": "2s",
-                "scrapeInterval": {"engine": "1s", "cluster": cluster_interval},
+                "scrapeInterval": dataclasses.asdict(intervals),
             }
         },
         "gateways": {
@@ -375,10 +411,10 @@ def scaler(
     path.write_text(json.dumps(config))
     return Process(
         folder,
-        f"scaler-{grpc_port}",
+        f"scaler-{http_port}",
         sys.executable,
         *("-m", "scaler", "serve", "--config", str(path), "--tick", "0.5s"),
-        *("--grpc-address", f"{HOST}:{grpc_port}", "--http-address", f"127.0.0.1:{http_port}"),
+        *("--grpc-address", f"{host}:{grpc_port}", "--http-address", f"127.0.0.1:{http_port}"),
         *("--drain-delay", "0.5s", "--drain-grace", "0.5s"),
     )
 

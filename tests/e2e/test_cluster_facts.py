@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.e2e.stage import Intervals
+
 pytestmark = pytest.mark.cluster
 
 TEN = {"maxConcurrency": "10", "targetUtilization": "1"}
@@ -22,7 +24,7 @@ async def test_without_kube_state_metrics_zero_is_known_and_left(cluster, record
     record_property("to_zero_s", await cluster.until_replicas("chat", 0))
 
 
-@pytest.mark.parametrize("cluster", ["30s"], indirect=True)
+@pytest.mark.parametrize("cluster", [Intervals(cluster="30s")], indirect=True)
 async def test_a_ready_replica_counts_before_kube_state_metrics_tells(cluster, record_property):
     load = await cluster.serve("chat", replicas=1)
     load.running = 28

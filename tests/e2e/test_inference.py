@@ -50,12 +50,18 @@ async def test_replicas_hold_while_the_scaler_is_away(cluster, record_property):
 async def test_replicas_hold_while_prometheus_is_away(cluster, record_property):
     load = await cluster.serve("chat", replicas=1)
     load.running = 28
-    await cluster.scale("chat", metadata=TEN)
+    await cluster.scale("chat", metadata={**TEN, "holdFor": "15s"})
     await cluster.until_replicas("chat", 3)
 
     before = set(await cluster.events("chat"))
     await cluster.prometheus.stop()
     load.running = 0
+
+    async def held():
+        return (await cluster.decision("chat"))["decision"]["reason"] == "Held"
+
+    record_property("held_s", await cluster.until(held))
+    assert not any("hold: " in text for text in await said_since(cluster, before))
 
     async def said():
         new = await said_since(cluster, before)
@@ -92,3 +98,22 @@ async def test_a_paused_object_stays(cluster):
     load.running = 45
     with pytest.raises(TimeoutError):
         await cluster.until_replicas("chat", 5, 25)
+
+
+async def test_an_object_made_anew_under_another_name_takes_over(cluster, record_property):
+    load = await cluster.serve("chat", replicas=1)
+    load.running = 28
+    await cluster.scale("chat", metadata=TEN, minReplicaCount=1)
+    await cluster.until_replicas("chat", 3)
+
+    await cluster.delete("keda.sh/v1alpha1", "ScaledObject", "chat")
+    load.running = 58
+    await cluster.scale("talk", target={"name": "chat"}, metadata=TEN, minReplicaCount=1)
+    record_property("taken_over_s", await cluster.until_replicas("chat", 6))
+
+    assert not [text for text in await cluster.events("talk") if "claims" in text]
+
+    async def forgotten():
+        return not await cluster.decision("chat")
+
+    record_property("forgotten_s", await cluster.until(forgotten))

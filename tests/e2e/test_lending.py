@@ -4,8 +4,22 @@ import asyncio
 
 import pytest
 
+from scaler.check.zero import SAFE_COOLDOWN_S
+from tests.e2e import recommended
+
 pytestmark = pytest.mark.cluster
 
+BOUND_S = 10.0
+"""Seconds from the load, or from when a new controller answers its probe, to the Job's suspend."""
+OWN = ("trigger", "metadata")
+"""Of what is recommended, what the tests state themselves."""
+SERVICE = {
+    "maxConcurrency": "10",
+    "targetUtilization": "1",
+    "unitsPerReplica": "1",
+    # One burst after another is what a forecast learns: it would keep units for the next one.
+    "forecast": "off",
+}
 POOL = {
     "role": "training",
     "poolUnits": "10",
@@ -51,13 +65,13 @@ def reclaimable(name, grace_s=10):
     }
 
 
-async def start(cluster, late_s=2):
+async def start(cluster, late_s=2, **spec):
     """Install a service with a small load, and a Job whose pods take a while to end."""
     load = await cluster.serve("chat", replicas=1)
     load.running = 5
     await cluster.scale(
         "chat",
-        metadata={"maxConcurrency": "10", "targetUtilization": "1", "unitsPerReplica": "1"},
+        metadata=SERVICE,
         minReplicaCount=1,
     )
     await cluster.create(job("train", late_s))
@@ -68,6 +82,7 @@ async def start(cluster, late_s=2):
         target=target,
         trigger="external",
         metadata={**POOL, "poolWorkloads": f"{cluster.namespace}/chat"},
+        **spec,
     )
     return load
 
@@ -126,6 +141,35 @@ async def test_three_reclaims_in_a_row_of_pods_that_end_late(cluster, follower, 
         # The grace, and a look or two (or more, on a busy machine): the pods would have taken 25 s.
         assert 10 <= last["seconds"] < 20
         assert len(await of_reason(cluster, "Reclaiming")) == number
+
+
+async def test_the_controller_takes_back_at_once_where_keda_would_wait(
+    cluster, follower, record_property
+):
+    """With what is recommended KEDA alone needs a minute, and here it has not that long."""
+    kind, spec = recommended.training()["readme"]
+    assert kind == "ReclaimableJob"
+    assert spec["cooldownPeriod"] >= SAFE_COOLDOWN_S
+    load = await start(cluster, **{key: one for key, one in spec.items() if key not in OWN})
+    await cluster.until(workers(cluster, 8))
+
+    load.running = 90
+    record_property("suspended_s", seconds := await cluster.until(suspended(cluster, wanted=True)))
+    record_property("freed_s", await cluster.until(workers(cluster, 0)))
+    assert seconds < BOUND_S
+
+
+async def test_a_controller_that_was_killed_before_a_reclaim_is_back_in_time(
+    cluster, follower, record_property
+):
+    """The old one's Lease runs out, the new one reads the cluster and hears the scaler."""
+    load = await start(cluster)
+    await cluster.until(workers(cluster, 8))
+    await follower.stop(kill=True)
+    load.running = 90
+    await follower.start_again()
+    record_property("suspended_s", seconds := await cluster.until(suspended(cluster, wanted=True)))
+    assert seconds < BOUND_S
 
 
 async def last_reclaim(cluster):

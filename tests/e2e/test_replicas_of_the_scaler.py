@@ -1,6 +1,8 @@
 """Two replicas of the scaler behind one address: one is killed, nobody notices."""
 
 import asyncio
+import contextlib
+import socket
 
 import pytest
 
@@ -9,6 +11,11 @@ from tests.e2e.stage import HOST, free_port, relay, scaler
 
 pytestmark = pytest.mark.cluster
 
+HEADLESS = "kvtide-headless.test"
+"""A name of two addresses, as a headless Service's: two lines of /etc/hosts."""
+ADDRESSES = ("127.0.0.2", "127.0.0.3")
+PROBE_S = 18.0
+"""What the chart's liveness probe takes to fail a frozen process, at most."""
 TEN = {"maxConcurrency": "10", "targetUtilization": "1"}
 
 
@@ -38,6 +45,52 @@ async def test_the_second_replica_takes_over_in_mid_poll(cluster, tmp_path, reco
             await count_rpcs(ports[1], record_property)
     finally:
         await second.stop()
+
+
+async def test_one_of_two_behind_a_headless_name_stands_still(cluster, tmp_path, record_property):
+    """KEDA's calls have no deadline: they hang until the probe's kill ends their connection."""
+    if not resolves():
+        lines = " and ".join(f"{one} {HEADLESS}" for one in ADDRESSES)
+        pytest.skip(f"add to /etc/hosts where KEDA runs: {lines}")
+    port = free_port()
+    async with contextlib.AsyncExitStack() as ends:
+        both = []
+        for host in ADDRESSES:
+            http = free_port()
+            one = scaler(
+                tmp_path,
+                grpc_port=port,
+                http_port=http,
+                prometheus_port=cluster.prometheus_port,
+                host=host,
+            )
+            await one.start(f"http://127.0.0.1:{http}/healthz")
+            ends.push_async_callback(one.stop, kill=True)
+            both.append(one)
+        load = await cluster.serve("chat", replicas=1)
+        load.running = 28
+        address = {"scalerAddress": f"{HEADLESS}:{port}"}
+        await cluster.scale("chat", metadata={**TEN, **address}, minReplicaCount=1)
+        await cluster.until_replicas("chat", 3)
+
+        both[0].freeze()
+        load.running = 58
+        clock = asyncio.get_running_loop().time
+        frozen_s = clock()
+        with contextlib.suppress(TimeoutError):
+            await cluster.until_replicas("chat", 6, PROBE_S)
+        await both[0].stop(kill=True)
+        await cluster.until_replicas("chat", 6)
+        record_property("gap_s", clock() - frozen_s)
+        # The next sync of the HPA, after the pause with which KEDA dials anew.
+        assert clock() - frozen_s < PROBE_S + 30
+
+
+def resolves():
+    with contextlib.suppress(OSError):
+        found = socket.getaddrinfo(HEADLESS, None, type=socket.SOCK_STREAM)
+        return {one[4][0] for one in found} == set(ADDRESSES)
+    return False
 
 
 async def fewest_of(cluster):
