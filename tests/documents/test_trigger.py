@@ -343,7 +343,7 @@ def test_training_takes_a_stated_pool():
         pytest.param(
             {"role": "training", "poolUnits": "4"},
             "poolWorkloads",
-            "missing",
+            "got nothing; allowed: stated, or pool",
             id="a pool without online workloads",
         ),
         pytest.param(
