@@ -142,7 +142,7 @@ async def serve(
                 stderr=log,
             )
             try:
-                fields = await _said(folder / "log", "serving")
+                fields = await _said(process, folder / "log", "serving")
                 yield Running(pid=process.pid, grpc_port=fields["grpc"], http_port=fields["http"])
             finally:
                 if process.returncode is None:
@@ -150,8 +150,10 @@ async def serve(
                 await asyncio.wait_for(process.wait(), 30)
 
 
-async def _said(log: pathlib.Path, message: str) -> dict[str, int]:
-    """Return the fields of the first line of a log with a message."""
+async def _said(
+    process: asyncio.subprocess.Process, log: pathlib.Path, message: str
+) -> dict[str, int]:
+    """Return the fields of the first line of a process' log with a message."""
     async with asyncio.timeout(180):  # beside other processes it takes its time
         while True:
             text = await asyncio.to_thread(log.read_text)
@@ -159,6 +161,7 @@ async def _said(log: pathlib.Path, message: str) -> dict[str, int]:
                 if line.endswith("}") and (fields := json.loads(line))["message"] == message:
                     found: dict[str, int] = fields
                     return found
+            assert process.returncode is None, text
             await asyncio.sleep(0.1)
 
 
