@@ -429,6 +429,13 @@ class TestMonitoring:
         built = {path.name: path.read_text() for path in (ROOT / "dashboards").glob("*.json")}
         assert shipped == built
 
+    def test_dashboards_link_the_status_page_where_people_reach_it(self):
+        switch = "--set=monitoring.dashboards.statusPage=https://kvtide.example"
+        maps = of_kind(rendered(CHART, switch, apis=WITH_OPERATOR), "ConfigMap")
+        texts = "".join(text for one in maps for text in one["data"].values())
+        assert texts.count('"https://kvtide.example"') == 3
+        assert "http://localhost:8080" not in texts
+
     def test_dashboards_can_be_left_out(self):
         manifests = rendered(CHART, "--set=monitoring.dashboards.enabled=false", apis=WITH_OPERATOR)
         assert len(of_kind(manifests, "ConfigMap")) == 1
