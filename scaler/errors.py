@@ -59,8 +59,9 @@ class Problem:
     @property
     def said(self) -> str:
         """The sentence without the field: what is wrong, and what is right instead."""
-        if self.got == NOTHING and self.allowed.startswith(STATED):
-            return f"missing{self.allowed.removeprefix(STATED)}"
+        why = self.allowed.removeprefix(STATED)
+        if self.got == NOTHING and why != self.allowed and not why.startswith(", or"):
+            return f"missing{why}"
         got = "unknown key" if self.got == UNKNOWN_KEY else f"got {self.got}"
         right = self.allowed if self.allowed.startswith("did you mean") else ""
         return f"{got}; {right or f'allowed: {self.allowed}'}"

@@ -789,8 +789,11 @@ def test_findings_read_as_a_list_under_their_object():
     lines = findings_text(found).splitlines()
 
     assert lines[0] == "objects.yaml llm/chat"
-    assert lines[1].startswith("  error    spec.triggers.metricType: Value: ")
-    assert lines[2].startswith("  warning  spec.maxReplicaCount: not stated: ")
+    error, warning = (line.split(": ", 1) for line in lines[1:3])
+    assert error[0].startswith("  error    objects.yaml:")
+    assert error[1].startswith("trigger 1 (external-push): spec.triggers.metricType: Value: ")
+    assert warning[0].startswith("  warning  objects.yaml:")
+    assert warning[1].startswith("spec.maxReplicaCount: not stated: ")
     assert lines[3:] == ["", "1 error, 1 warning in 2 ScaledObjects"]
 
 
