@@ -8,7 +8,7 @@ after a restart, agree.
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from .history import MINUTE_S, minute_of, minutes_over
 from .online import OnlinePoint, averages
@@ -25,20 +25,24 @@ class Latch:
     """Online load averaged over the newest panic window; None: not known."""
 
 
-def latch(points: Sequence[OnlinePoint], policy: LendingPolicy) -> Latch:
+def latch(
+    points: Sequence[OnlinePoint], policy: LendingPolicy, *, imagined: Collection[float] = ()
+) -> Latch:
     """
     Fold the online load into the latch.
 
     On from the first instant that ends a stable window of quiet (and ``lend_delay_s`` after the
     last reclaim), off at the first later instant whose panic window averages above
-    ``reclaim_above``. An unknown instant ends the quiet, and nothing else.
+    ``reclaim_above``. An unknown instant ends the quiet, and nothing else. At ``imagined`` instants
+    that average is no evidence.
     """
     state = Latch(on=False, reclaimed_s=None, panic_load=None)
     steady, calm = _steady_s(points, policy.lend_below), _calm_minutes(points, policy.lend_below)
     panics = averages(points, policy.panic_window_s)
     for point, panic, steady_s in zip(points, panics, steady, strict=True):
         state = dataclasses.replace(state, panic_load=panic)
-        if panic is not None and panic > policy.reclaim_above:
+        crossed = panic is not None and panic > policy.reclaim_above
+        if crossed and point.at_s not in imagined:
             state = dataclasses.replace(state, on=False, reclaimed_s=point.at_s)
         elif not state.on:
             quiet_s = max(steady_s, _calm_s(point.at_s, calm, state.reclaimed_s))

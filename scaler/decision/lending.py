@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from .decision import Decision, Reason, Signal, Step
 from .headroom import headroom_units
+from .hindsight import latch_as_seen
 from .inference import decide_replicas
-from .latch import Latch, latch
+from .latch import Latch
 from .online import OnlinePoint, held_replicas, most_needed, online_load
 from .policy import LendingPolicy, LoadBase
 from .pool import Member, PoolWindow, unheard
@@ -33,7 +34,7 @@ class Need:
 def decide_workers(pool: PoolWindow, policy: LendingPolicy) -> Decision:
     """Return the training workers that may run on the pool now."""
     points = online_load(pool, policy)
-    state = latch(points, policy)
+    state = latch_as_seen(pool, points, policy)
     need = _need(pool, points, policy)
     step = _unknown_units(pool) or _blind(pool, points, policy) or _off(pool, points, state, policy)
     steps = (step,) if step else _lent(pool, points, need, policy)
