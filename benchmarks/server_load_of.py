@@ -70,6 +70,10 @@ class MovingSource:
     def is_complete(self) -> bool:
         return True
 
+    @property
+    def refused(self) -> int:
+        return 0
+
     async def refresh(self, *_: object, **__: object) -> None:
         """Read nothing: samples are a function of the time."""
 
