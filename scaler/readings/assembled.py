@@ -47,6 +47,15 @@ class Assembled:
         self.left = out[-1] if out else self.left
         return kept
 
+    def make_next(self) -> None:
+        """Make the sample of the next bucket, where there is one."""
+        if self.sampler is not None:
+            before = self.record.last_from(self.ends_s(self.next - 1))
+            sample = self.sampler.at(self.next * self.interval_s, before)
+            if sample is not None:
+                self.record.add(sample)
+        self.next += 1
+
     def ends_s(self, bucket: int) -> float:
         """Return an instant just before the end of a bucket, and after that of the one before."""
         return (bucket - 0.5) * self.interval_s
@@ -120,28 +129,38 @@ class Assembler:
     def _going_on(
         self, workload: Workload, known: Assembled, first: int, last: int
     ) -> Iterator[None]:
-        """Bring the samples up to date; what comes in between two buckets counts next time."""
+        """
+        Bring the samples up to date; what comes in between two buckets counts next time.
+
+        Several may be at it at once (a pool reads the workloads that live on it): between two
+        buckets what is known is whole up to :attr:`Assembled.next`, whoever goes on from there.
+        """
         with self._store.lock:
-            pods, round_ = self._pods_of(workload), self._store.round
-            sampler = self._samplers.of(workload)
-            start = self._changed_from(workload, known, first, last)
-            if sampler is not known.sampler:
-                # A counter that is new was 0 until then, as long before as a reading stands.
-                exporters = (Exporter.ENGINE, Exporter.GATEWAY)
-                stale_after_s = max(map(self._intervals.stale_after_s, exporters))
-                start = max(first, start - math.ceil(stale_after_s / known.interval_s))
-            known.record.drop_from(known.ends_s(start))
-        for bucket in range(start, last + 1):
+            self._begin_at(self._start(workload, known, first, last), workload, known)
+        while True:
             with self._store.lock:
-                before = known.record.last_from(known.ends_s(bucket - 1))
-                sample = sampler.at(bucket * known.interval_s, before)
-                if sample is not None:
-                    known.record.add(sample)
+                if known.next > last:
+                    self.add_history(workload, known.leave(first))
+                    return
+                known.make_next()
             yield
-        with self._store.lock:
-            self.add_history(workload, known.leave(first))
-            known.pods, known.next, known.round = pods, last + 1, round_
-            known.sampler = sampler
+
+    def _start(self, workload: Workload, known: Assembled, first: int, last: int) -> int:
+        """Return the first bucket to make anew."""
+        start = self._changed_from(workload, known, first, last)
+        if self._samplers.of(workload) is known.sampler:
+            return start
+        # A counter that is new was 0 until then, as long before as a reading stands.
+        exporters = (Exporter.ENGINE, Exporter.GATEWAY)
+        stale_after_s = max(map(self._intervals.stale_after_s, exporters))
+        return max(first, start - math.ceil(stale_after_s / known.interval_s))
+
+    def _begin_at(self, start: int, workload: Workload, known: Assembled) -> None:
+        """Drop what is made anew; what is left has all of the newest round in it."""
+        known.record.drop_from(known.ends_s(start))
+        known.next = start
+        known.pods, known.round = self._pods_of(workload), self._store.round
+        known.sampler = self._samplers.of(workload)
 
     def _changed_from(self, workload: Workload, known: Assembled, first: int, last: int) -> int:
         """Return the first bucket whose sample may differ from what is known."""

@@ -1,6 +1,8 @@
 """The grid: what a bucket holds, for how long, and that asking early or often changes nothing."""
 
+import itertools
 import threading
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -181,6 +183,32 @@ def test_readings_that_come_in_while_a_window_is_assembled_change_nothing(steps,
         for _ in assembling:
             pass
     assert meanwhile.window(NOW_S).samples == whole.window(NOW_S).samples
+
+
+@settings(max_examples=30)
+@given(
+    turns=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=4, max_size=20),
+    values=st.lists(st.integers(0, 9), min_size=8, max_size=8),
+)
+def test_several_may_assemble_one_workload_at_once_or_give_up_midway(turns, values):
+    alone, shared = Observer(), Observer()
+    for k, value in enumerate(values):
+        for observer in (alone, shared):
+            observer.round(NOW_S - STEP_S * (len(values) - k), {"llm-0": busy(running=value)})
+    under_way: dict[int, Iterator[None]] = {}
+    for who, steps in turns:
+        if who == 3:  # readings of late make the newest buckets anew
+            for observer in (alone, shared):
+                observer.round(NOW_S - steps * STEP_S, {"llm-0": busy(running=steps)})
+            continue
+        at_s = NOW_S - who * STEP_S
+        assembling = under_way.setdefault(who, shared.assembly.assembling(LLM, 60.0, at_s))
+        if sum(1 for _ in itertools.islice(assembling, steps)) < steps:
+            del under_way[who]
+    assert _ignoring_silence(shared, NOW_S) == _ignoring_silence(alone, NOW_S)
+    for assembling in under_way.values():
+        list(assembling)
+    assert _ignoring_silence(shared, NOW_S) == _ignoring_silence(alone, NOW_S)
 
 
 def test_windows_are_read_off_while_another_thread_takes_readings_in():
