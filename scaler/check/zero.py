@@ -29,17 +29,20 @@ def zero_by_accident(seen: Seen) -> Iterator[Finding]:
     low = f"minReplicaCount {spec.min_replica_count or 0}"
     if spec.idle_replica_count is not None:
         low = f"idleReplicaCount {spec.idle_replica_count}"
+    state = f"State cooldownPeriod: {SAFE_COOLDOWN_S} or more"
+    if seen.is_training:  # a borrowing Deployment comes back by KEDA alone: fewer errors, at least
+        state += ", or useCachedMetrics: true in the trigger, which makes it rarer"
     why = (
         f"{cooldown} with {low}: KEDA 2.20 may read one answer without data as inactive, and then "
-        f"scales down at once. State cooldownPeriod: {SAFE_COOLDOWN_S} or more, or "
-        "useCachedMetrics: true in the trigger"
+        f"scales down at once. {state}"
     )
     yield (error if cooldown == 0 else warning)("spec.cooldownPeriod", why)
 
 
 def short_hold(seen: Seen) -> Iterator[Finding]:
     """Yield inference that KEDA may take to zero once an outage outlasts what guards it."""
-    if seen.inference is None or not seen.object.can_fall or seen.object.cooldown_s == 0:
+    unguarded = seen.object.cooldown_s == 0 and not seen.spec.use_cached_metrics
+    if seen.inference is None or not seen.object.can_fall or unguarded:
         return
     policy, _ = seen.inference
     if policy.hold_for_s < LONG_HOLD_S:

@@ -223,8 +223,21 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
             {"minReplicaCount": 0, "cooldownPeriod": 0, **metadata(gateway="istio")},
             "error",
             "spec.cooldownPeriod",
-            "State cooldownPeriod: 60 or more, or useCachedMetrics: true",
+            "at once. State cooldownPeriod: 60 or more",
             id="no wait before zero on inference",
+        ),
+        pytest.param(
+            CHAT,
+            {
+                "minReplicaCount": 0,
+                "cooldownPeriod": 0,
+                "triggers.0.useCachedMetrics": True,
+                **metadata(gateway="istio", holdFor="2m"),
+            },
+            "warning",
+            "spec.triggers.metadata.holdFor",
+            "State holdFor: 30m, or minReplicaCount: 1",
+            id="a cache alone before zero on inference",
         ),
         pytest.param(
             TRAIN,
