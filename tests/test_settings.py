@@ -67,7 +67,7 @@ def test_every_problem_comes_at_once_under_the_name_that_was_written(monkeypatch
         env={"KVTIDE_LOG_LEVEL": "loud"},
         file={"mostObjects": 0, "grpcAdress": ":1"},
     )
-    starts = sorted(problem.partition(" got")[0] for problem in found)
+    starts = sorted(problem.partition(" ")[0] for problem in found)
     assert starts == [
         "--http-address:",
         "KVTIDE_LOG_LEVEL:",

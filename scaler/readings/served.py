@@ -9,7 +9,7 @@ from typing import Any
 
 from scaler.errors import ConfigurationError, NotServedError, Problem, SourceError
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 
 
 def served_answer(server: str, key: str, at_s: float | None = None) -> Mapping[str, Any]:

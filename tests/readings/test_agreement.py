@@ -71,7 +71,7 @@ def test_whenever_each_has_read_both_decide_alike(found, chunks, rng: random.Ran
 
 
 @settings(max_examples=settings().max_examples // 8)
-@given(loads, st.integers(1, 20))
+@given(loads, st.integers(1, SCRAPES - 1))
 def test_what_was_decided_is_decided_again_once_more_is_known(found, later):
     """An instant of the past, asked about after what came next was read, gives what it gave."""
     then, since = Observer(), Observer()

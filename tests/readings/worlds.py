@@ -11,6 +11,8 @@ NOW_S = 1_000_020.0
 """On the minute, and on the grid of five seconds."""
 STEP_S = 5.0
 LLM = Workload(namespace="serve", scaled_object="llm", kind="StatefulSet", name="llm")
+PROFILES = shipped_profiles()
+"""Read once: properties make many observers."""
 HONEST = {"namespace": "gpu", "pod": "dcgm-x"}
 """Labels that a scrape gives an exporter which reports on pods other than its own."""
 
@@ -32,7 +34,7 @@ class Observer:
     def __init__(self, *workloads, timing=None, assembly=None):
         self.workloads = workloads or (LLM,)
         self.assembly = assembly or Assembly(
-            profiles=shipped_profiles(),
+            profiles=PROFILES,
             timing=timing or Timing(interval_s={Exporter.ENGINE: STEP_S}),
         )
 

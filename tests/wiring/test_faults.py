@@ -49,8 +49,8 @@ CHAT = keda.ScaledObjectRef(
 
 
 @contextlib.asynccontextmanager
-async def world() -> AsyncIterator[IllServer]:
-    """Run a Prometheus that scrapes two pods every second, behind a server that can be ill."""
+async def world(interval_s: float = 1.0) -> AsyncIterator[IllServer]:
+    """Run a Prometheus that scrapes two pods every so often, behind a server that can be ill."""
     pages: dict[str, str | None] = {f"/sd/{job}": "[]" for job in ("dcgm", "gateway")}
     async with exporter(pages) as pods:
         address = pods.url.removeprefix("http://")
@@ -71,7 +71,7 @@ async def world() -> AsyncIterator[IllServer]:
         ksm = {"targets": [address], "labels": {"__metrics_path__": "/ksm"}}
         pages["/sd/kube-state-metrics"] = json.dumps([ksm])
         async with (
-            real_prometheus(pods.url, interval_s=1.0) as url,
+            real_prometheus(pods.url, interval_s=interval_s) as url,
             IllServer(url).running() as ill,
         ):
             yield ill
