@@ -18,6 +18,31 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 
+# What a trace is played on: the same flags to `simulate` and `tune`.
+SpeedUp = Annotated[float, typer.Option(help="Times as fast.", min=0.01, max=1000)]
+Scale = Annotated[float, typer.Option(help="Times as many.", min=0.001, max=10_000)]
+Part = Annotated[str | None, typer.Option("--slice", help="Seconds of the trace.", metavar="A:B")]
+WarmUp = Annotated[
+    float,
+    typer.Option(help="Seconds of the trace's end that precede it, not scored.", min=0),
+]
+Gpus = Annotated[int, typer.Option(help="Most replicas.", min=1, max=1000)]
+ColdStart = Annotated[float, typer.Option(help="Seconds.", min=0, max=7200)]
+Engine = Annotated[
+    str, typer.Option(help="Model and GPU of a replica, such as 8b-l40s.", metavar="NAME")
+]
+Latency = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        help="Measured steps of a replica: CSV of batch, prompt_tokens, latency_s.",
+        metavar="FILE",
+    ),
+]
+KvTokens = Annotated[int | None, typer.Option(help="KV cache of a replica, in tokens.", min=16)]
+MaxNumSeqs = Annotated[
+    int | None, typer.Option(help="Most requests that a replica runs at once.", min=1)
+]
+
 
 def duration_s(flag: str, text: str, *, least_s: float = 0.0, most_s: float = math.inf) -> float:
     """

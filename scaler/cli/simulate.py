@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from .flags import Config, Json, Seed
+from .flags import (
+    ColdStart,
+    Config,
+    Engine,
+    Gpus,
+    Json,
+    KvTokens,
+    Latency,
+    MaxNumSeqs,
+    Part,
+    Scale,
+    Seed,
+    SpeedUp,
+    WarmUp,
+)
 from .output import show
 
 
@@ -31,33 +45,16 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
         typer.Option(help="Folder for report.html, result.json, moments.csv.", metavar="DIR"),
     ] = None,
     seed: Seed = 1,
-    speed_up: Annotated[float, typer.Option(help="Times as fast.", min=0.01, max=1000)] = 1.0,
-    scale: Annotated[float, typer.Option(help="Times as many.", min=0.001, max=10_000)] = 1.0,
-    part: Annotated[
-        str | None, typer.Option("--slice", help="Seconds of the trace.", metavar="A:B")
-    ] = None,
-    warm_up: Annotated[
-        float,
-        typer.Option(help="Seconds of the trace's end that precede it, not scored.", min=0),
-    ] = 0.0,
-    gpus: Annotated[int, typer.Option(help="Most replicas.", min=1, max=1000)] = 40,
-    cold_start: Annotated[float, typer.Option(help="Seconds.", min=0, max=7200)] = 60.0,
-    engine: Annotated[
-        str, typer.Option(help="Model and GPU of a replica, such as 8b-l40s.", metavar="NAME")
-    ] = "8b-h100",
-    latency: Annotated[
-        pathlib.Path | None,
-        typer.Option(
-            help="Measured steps of a replica: CSV of batch, prompt_tokens, latency_s.",
-            metavar="FILE",
-        ),
-    ] = None,
-    kv_tokens: Annotated[
-        int | None, typer.Option(help="KV cache of a replica, in tokens.", min=16)
-    ] = None,
-    max_num_seqs: Annotated[
-        int | None, typer.Option(help="Most requests that a replica runs at once.", min=1)
-    ] = None,
+    speed_up: SpeedUp = 1.0,
+    scale: Scale = 1.0,
+    part: Part = None,
+    warm_up: WarmUp = 0.0,
+    gpus: Gpus = 40,
+    cold_start: ColdStart = 60.0,
+    engine: Engine = "8b-h100",
+    latency: Latency = None,
+    kv_tokens: KvTokens = None,
+    max_num_seqs: MaxNumSeqs = None,
     clairvoyant: Annotated[
         bool, typer.Option("--oracle/--no-oracle", help="Find oracle_gpu_hours.")
     ] = True,
