@@ -9,6 +9,7 @@ keeps its ``suspend``; there it is the Workload's ``active``); ``spec.replicas``
 
 import dataclasses
 
+from .answers import answers, turned
 from .plan import (
     Action,
     Activate,
@@ -54,14 +55,16 @@ def reconcile(seen: Seen, blind_reclaim_after_s: float) -> Plan:
     want = wanted(seen, blind_reclaim_after_s) if trouble is None else trouble
     progress = advance(seen, want)
     step = _step(seen, want, progress.reclaim)
+    answered = answers(seen, blind_reclaim_after_s)
     return Plan(
         actions=step.actions,
-        events=(*progress.events, *step.events),
+        events=(*progress.events, *step.events, *turned(seen, answered)),
         owed=owed(progress.reclaim, seen.now_s),
         status=status(
             seen,
             want,
             progress.reclaim,
+            answered,
             resumes=step.resumes,
             resized_s=seen.now_s if step.resizes else seen.borrower.resized_s,
         ),

@@ -19,6 +19,8 @@ Json = Mapping[str, Any]
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 CHECKPOINT_REQUESTED = "kvtide.io/checkpoint-requested"
 CHECKPOINT_DONE = "kvtide.io/checkpoint-done"
+ANSWERED = "Answered"
+"""The condition that says whether the scaler has an answer."""
 DEFAULT_TERMINATION_GRACE_S = 30.0
 """Kubernetes' default of terminationGracePeriodSeconds."""
 
@@ -79,6 +81,8 @@ class Borrower:
     last_reclaim: Reclaim | None = None
     resized_s: float | None = None
     """When the Job was last given another size, Unix seconds."""
+    answered: bool | None = None
+    """Whether the scaler had an answer when the status was written; None: it says nothing of it."""
 
     @property
     def kind(self) -> JobKind | None:
@@ -171,7 +175,14 @@ def borrower(rjob: Json) -> Borrower:
         signal=spec.get("checkpointSignal"),
         last_reclaim=None if reclaim is None else _reclaim(reclaim),
         resized_s=parse_time(status.get("lastResizeTime")),
+        answered=_answered(status),
     )
+
+
+def _answered(status: Json) -> bool | None:
+    conditions = status.get("conditions") or ()
+    told = (one["status"] == "True" for one in conditions if one["type"] == ANSWERED)
+    return next(told, None)
 
 
 def _reclaim(reclaim: Json) -> Reclaim:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .answers import Answers
 from .reclaim import is_stopped
-from .seen import Phase, Reclaim, Seen, format_time
+from .seen import ANSWERED, Phase, Reclaim, Seen, format_time
 from .wanted import Wanted
 
 Status = Mapping[str, Any]
@@ -14,6 +15,7 @@ def status(
     seen: Seen,
     want: Wanted,
     reclaim: Reclaim | None,
+    answered: Answers | None = None,
     *,
     resumes: bool = False,
     resized_s: float | None = None,
@@ -25,6 +27,7 @@ def status(
         seen: what the look rests on.
         want: the workers that may run, or why the Job cannot follow.
         reclaim: the last one as it stands after this look.
+        answered: whether the scaler has an answer; None: as was said before.
         resumes: whether this look lets the Job run again.
         resized_s: when it was last given another size, Unix seconds; None: never.
     """
@@ -38,7 +41,7 @@ def status(
         "observedGeneration": one.generation,
         **({} if reclaim is None else {"lastReclaim": _last(reclaim)}),
         **({} if resized_s is None else {"lastResizeTime": format_time(resized_s)}),
-        "conditions": _conditions(seen, want),
+        "conditions": [*_conditions(seen, want), *_answered(seen, answered)],
     }
 
 
@@ -104,6 +107,16 @@ def _conditions(seen: Seen, want: Wanted) -> list[dict[str, Any]]:
         message = "Kueue admits this Job: its Workload's spec.active follows the lent workers"
         conditions.append(_condition("ManagedByKueue", "QueueName", message, holds=True))
     return conditions
+
+
+def _answered(seen: Seen, now: Answers | None) -> list[dict[str, Any]]:
+    """Return whether the scaler has an answer; what a new controller has not heard yet stands."""
+    before = seen.borrower.answered
+    if now is not None:
+        return [_condition(ANSWERED, now.reason, now.detail, holds=now.there)]
+    if before is None or not seen.scaled:
+        return []
+    return [_condition(ANSWERED, "NotHeard", "the scaler has said nothing yet", holds=before)]
 
 
 def _condition(name: str, reason: str, message: str, *, holds: bool) -> dict[str, Any]:

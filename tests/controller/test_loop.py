@@ -185,6 +185,19 @@ async def test_what_could_not_be_told_is_made_good_by_whoever_follows_next(api):
     assert second["eventTime"] == status(api)["lastReclaim"]["freedTime"]
 
 
+async def test_an_answer_that_is_lost_and_back_is_told_once_each(api, bench):
+    install(api, replicas=3)
+    bench.speaker.say(3)
+    await bench.until(lambda: "Answered" in condition_reasons(api))
+
+    bench.speaker.say(None, "BlindHold")
+    await bench.until(lambda: "BlindHold" in condition_reasons(api))
+    bench.speaker.say(3)
+    await bench.until(lambda: "DataBack" in event_reasons(api))
+
+    assert event_reasons(api) == ["Resuming", "DataLost", "DataBack"]
+
+
 async def test_a_count_is_nobodys_before_it_is_known_who_drives_it(api):
     """KEDA's count would pass for a person's, and resume what the scaler has taken back."""
     install(api, replicas=3)

@@ -306,3 +306,45 @@ def test_the_selector_is_never_empty():
 
 def test_trouble_is_an_event():
     assert reconcile(seen(None), BLIND_S).events[0].warning
+
+
+@pytest.mark.parametrize(
+    ("before", "one", "told"),
+    [
+        (True, seen(lent=word(None, reason="BlindHold")), ["DataLost"]),
+        (True, seen(lent=word(3, age_s=301)), ["DataLost"]),
+        (True, seen(lent=word(0, reason="BlindReclaim")), ["DataLost"]),
+        (False, seen(lent=word(None, reason="BlindHold")), []),
+        (False, seen(lent=3), ["DataBack"]),
+        (False, seen(lent=word(0, reason="NotLending")), ["DataBack"]),
+        (True, seen(lent=3), []),
+        (None, seen(lent=word(None, reason="NoData")), []),
+        (True, seen(lent=None), []),
+    ],
+    ids=[
+        "no answer",
+        "silent for too long",
+        "blind for too long",
+        "still none",
+        "one again",
+        "an answer that lends nothing",
+        "still one",
+        "nothing was said before",
+        "a new controller that heard nothing yet",
+    ],
+)
+def test_an_answer_that_is_lost_or_back_is_told_where_it_turns(before, one, told):
+    turned = dataclasses.replace(one, borrower=dataclasses.replace(one.borrower, answered=before))
+
+    events = reconcile(turned, BLIND_S).events
+
+    assert [event.reason for event in events if event.reason.startswith("Data")] == told
+
+
+def test_what_a_new_controller_has_not_heard_yet_stands_as_it_was_said():
+    one = seen(lent=None)
+    known = dataclasses.replace(one, borrower=dataclasses.replace(one.borrower, answered=False))
+
+    for before, expected in ((known, ["False"]), (one, [])):
+        conditions = reconcile(before, BLIND_S).status["conditions"]
+        assert [c["status"] for c in conditions if c["type"] == "Answered"] == expected

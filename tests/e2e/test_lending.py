@@ -203,3 +203,35 @@ async def test_a_person_cannot_resume_what_is_reclaimed(cluster, follower):
     await cluster.patch("batch/v1", "Job", "train", {"spec": {"suspend": False}})
 
     await cluster.until(suspended(cluster, wanted=True))
+
+
+async def test_an_owner_reads_in_events_what_happened(cluster, follower):
+    """What ``kubectl describe`` shows of the Job, and of the ScaledObject that drives it."""
+    load = await start(cluster)
+    await cluster.until(workers(cluster, 8))
+    load.running = 90
+    await cluster.until(workers(cluster, 0))
+    await cluster.until(told(cluster, "ReclaimableJob", "Reclaimed"))
+    assert "seconds" in await notes(cluster, "ReclaimableJob", "Reclaimed")
+    for reason in ("LendingBegan", "Reclaiming"):
+        await cluster.until(told(cluster, "ScaledObject", reason))
+
+    cluster.stage.silent = True
+    for kind in ("ReclaimableJob", "ScaledObject"):
+        await cluster.until(told(cluster, kind, "DataLost"))
+    cluster.stage.silent = False
+    for kind in ("ReclaimableJob", "ScaledObject"):
+        await cluster.until(told(cluster, kind, "DataBack"))
+
+
+def told(cluster, kind, reason):
+    async def holds():
+        return bool(await notes(cluster, kind, reason))
+
+    return holds
+
+
+async def notes(cluster, kind, reason):
+    """Return what the Events of a reason say of the training workload's objects."""
+    found = [one for one in await of_reason(cluster, reason) if one["regarding"]["kind"] == kind]
+    return " ".join(one["note"] for one in found if one["regarding"]["name"] == "train")
