@@ -23,6 +23,7 @@ from .outlook import Outlook, quantile
 from .point import Curve, LoadPoint
 from .policy import Forecast, InferencePolicy
 from .rise import rise
+from .said import Said
 from .trend import trend
 
 
@@ -68,8 +69,14 @@ def raised(
     needed = whole((outlook.load + outlook.rise) * lead_time_s / (lead_time_s + wait_s))
     if needed <= count:
         return None
-    detail = f"load {outlook.load:.2f} may rise by {outlook.rise:.2f} within {lead_time_s:g} s: "
-    return Step(needed, Reason.FORECAST, detail + outlook.why)
+    detail = Said(
+        "load {load:.2f} may rise by {rise:.2f} within {lead_s:g} s: {why}",
+        load=outlook.load,
+        rise=outlook.rise,
+        lead_s=lead_time_s,
+        why=outlook.why,
+    )
+    return Step(needed, Reason.FORECAST, detail)
 
 
 def expect(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from .decision import Reason, Signal, Step
 from .load import Series
 from .policy import InferencePolicy, SignalName
+from .said import Said
 from .sample import Replica
 from .window import Window
 
@@ -31,14 +32,20 @@ def gpu_memory(window: Window, policy: InferencePolicy) -> Signal:
     }
     target = policy.gpu_memory_threshold
     if not shares or window.allocates_up_front:
-        why = "the engine allocates its memory up front" if shares else "no GPU memory is reported"
+        why = Said("no GPU memory is reported")
+        if shares:
+            why = Said("the engine allocates its memory up front")
         return Signal(name=SignalName.GPU_MEMORY, load=None, target=target, detail=why)
     fullest = max(shares, key=lambda name: shares[name])
     return Signal(
         name=SignalName.GPU_MEMORY,
         load=shares[fullest],
         target=target,
-        detail=f"{fullest} has used {100 * shares[fullest]:.0f} % of what it may",
+        detail=Said(
+            "{fullest} has used {share:.0f} % of what it may",
+            fullest=fullest,
+            share=100 * shares[fullest],
+        ),
     )
 
 
@@ -71,9 +78,14 @@ def gpu_utilization(window: Window, policy: InferencePolicy) -> Signal:
     ]
     name, target = SignalName.GPU_UTILIZATION, policy.gpu_utilization_target
     if not busy:
-        return Signal(name=name, load=None, target=target, detail="no GPU utilisation is reported")
+        why = Said("no GPU utilisation is reported")
+        return Signal(name=name, load=None, target=target, detail=why)
     mean = sum(busy) / len(busy)
-    detail = f"{100 * mean:.0f} % busy on average over {policy.stable_window_s:g} s"
+    detail = Said(
+        "{share:.0f} % busy on average over {window_s:g} s",
+        share=100 * mean,
+        window_s=policy.stable_window_s,
+    )
     return Signal(name=name, load=mean, target=target, detail=detail)
 
 
@@ -87,7 +99,12 @@ def hold_for_memory(signal: Signal, count: int, ready: int) -> Step | None:
     """Ask for one more than is ready, and for none less, while GPU memory is past its threshold."""
     if signal.load is None or signal.load <= signal.target or count > ready:
         return None
-    detail = f"{signal.detail}, past {100 * signal.target:.0f} %: one more than the {ready} ready"
+    detail = Said(
+        "{told}, past {target:.0f} %: one more than the {ready} ready",
+        told=signal.detail,
+        target=100 * signal.target,
+        ready=ready,
+    )
     return Step(ready + 1, Reason.GPU_MEMORY, detail)
 
 
@@ -104,5 +121,7 @@ def raise_for_utilization(
     wanted = math.ceil(ready * signal.load / signal.target)
     if wanted <= count:
         return None
-    companion = "another signal is at its target" if at_target else "requests wait"
-    return Step(wanted, Reason.GPU_UTILIZATION, f"{signal.detail}, and {companion}")
+    detail = Said("{told}, and requests wait", told=signal.detail)
+    if at_target:
+        detail = Said("{told}, and another signal is at its target", told=signal.detail)
+    return Step(wanted, Reason.GPU_UTILIZATION, detail)

@@ -19,6 +19,7 @@ from .facts.bucket import says_load
 from .inference import decide_replicas
 from .policy import InferencePolicy
 from .pool import Member, TierWindow
+from .said import Said, joined
 from .sample import Sample
 from .tiered import decide_tier
 from .window import Window
@@ -54,9 +55,9 @@ def decide_member(group: TierWindow, policy: InferencePolicy) -> Decision:
 
 
 def _silent(window: Window) -> Decision:
-    detail = f"no fresh readings; the newest ended {window.silent_s:.0f} s ago"
+    detail = Said("no fresh readings; the newest ended {ago_s:.0f} s ago", ago_s=window.silent_s)
     if window.instead is not None:
-        detail = f"{detail}; {window.instead}"
+        detail = joined("; ", (detail, window.instead))
     return Decision(at_s=window.now_s, steps=(Step(None, Reason.NO_DATA, detail),))
 
 
@@ -135,9 +136,12 @@ def _may_stand(then: Decision, sample: Sample, window: Window) -> bool:
 
 
 def _held(now: Decision, then: Decision, age_s: float, policy: InferencePolicy) -> Decision:
-    detail = (
-        f"{now.detail}; decided on the readings of {age_s:.0f} s ago, which stand for"
-        f" {policy.hold_for_s:g} s (holdFor)"
+    detail = Said(
+        "{why}; decided on the readings of {age_s:.0f} s ago, which stand for {hold_s:g} s"
+        " (holdFor)",
+        why=now.detail,
+        age_s=age_s,
+        hold_s=policy.hold_for_s,
     )
     blind = Step(None, now.reason, now.detail)
     return dataclasses.replace(

@@ -7,7 +7,7 @@ dead band, and last the bounds.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from .load import Series, read, read_against
 from .pace import pace_of
 from .point import Curve
 from .policy import Forecast, InferencePolicy, SignalName
+from .said import Said, joined
 from .waking import came_to_sleeping
 from .window import Window
 
@@ -133,32 +134,44 @@ def _at_zero(basis: Basis) -> Step:
     """
     least = bounds(basis.window, basis.policy)[0]
     if basis.window.gateway_silent is not None and not least:
-        detail = (
-            f"at zero replicas, and nobody would tell of a request: {basis.window.gateway_silent}"
+        detail = Said(
+            "at zero replicas, and nobody would tell of a request: {why}",
+            why=basis.window.gateway_silent,
         )
         return Step(None, Reason.NO_DATA, detail)
     waiting = basis.window.now.backlog
     since_s = basis.window.now_s - basis.policy.stable_window_s
     came = came_to_sleeping(basis.window.last(basis.policy.lookback_s), since_s)
     if not waiting and not came:
-        return Step(0, Reason.KNOWN_ZERO, "at zero replicas, and nothing asks for one")
+        detail = Said("at zero replicas, and nothing asks for one")
+        return Step(0, Reason.KNOWN_ZERO, detail)
     asked = float(np.nan_to_num(basis.curve().load[-1]))
     needed = kpa.whole(asked / basis.policy.target_utilization)
     count = max(basis.policy.activation_scale, needed)
-    what = f"{waiting:g} requests wait" if waiting else f"{came:g} requests arrived"
-    return Step(count, Reason.WOKEN, f"at zero replicas, and {what} at the gateway")
+    if waiting:
+        detail = Said("at zero replicas, and {n:g} requests wait at the gateway", n=waiting)
+    else:
+        detail = Said("at zero replicas, and {n:g} requests arrived at the gateway", n=came)
+    return Step(count, Reason.WOKEN, detail)
 
 
 def _silence(basis: Basis) -> Step:
     """Hold: no chosen signal says anything now."""
-    why = "; ".join(f"{one.name}: {one.as_signal().detail}" for one in basis.series)
+    why = _each((one.name, one.as_signal().detail) for one in basis.series)
     if not basis.series:
-        return Step(None, Reason.NO_DATA, "only GPU readings are chosen, and they set no count")
+        detail = Said("only GPU readings are chosen, and they set no count")
+        return Step(None, Reason.NO_DATA, detail)
     if basis.window.instead is not None:
-        return Step(None, Reason.NO_DATA, f"{basis.window.instead} ({why})")
+        detail = Said("{instead} ({why})", instead=basis.window.instead, why=why)
+        return Step(None, Reason.NO_DATA, detail)
     if any(one.abstention and one.abstention.missing for one in basis.series):
         return Step(None, Reason.NO_DATA, why)
     return Step(None, Reason.NO_CAPACITY, why)
+
+
+def _each(told: Iterable[tuple[str, str]]) -> Said:
+    """Return what each of some signals says."""
+    return joined("; ", (Said("{name}: {why}", name=name, why=why) for name, why in told))
 
 
 def _of_the_few(basis: Basis) -> Decision:
@@ -175,7 +188,12 @@ def _of_the_few(basis: Basis) -> Decision:
         answer = few.recommend()
         count = answer.steps[-1].replicas
         if count is not None and count > demand.current(now):
-            detail = f"{answering} of {now.ready} ready replicas report and alone ask for {count}"
+            detail = Said(
+                "{answering} of {ready} ready replicas report and alone ask for {count}",
+                answering=answering,
+                ready=now.ready,
+                count=count,
+            )
             step = Step(count, Reason.PARTIAL_DATA, detail)
             return conclude(few, (*answer.steps, step), panic=answer.panic)
     return conclude(basis, (_silence(basis),), panic=False)
@@ -197,9 +215,13 @@ def _partial(basis: Basis, empty: KpaAnswer) -> tuple[tuple[Step, ...], bool]:
     if high <= current:
         return full.steps, full.panic
     missing = int(basis.window.now.missing)
-    detail = (
-        f"{missing} of {now.ready} ready replicas do not report: between {low} (they are idle) "
-        f"and {high} (they are full) are needed"
+    detail = Said(
+        "{missing} of {ready} ready replicas do not report: between {low} (they are idle) and"
+        " {high} (they are full) are needed",
+        missing=missing,
+        ready=now.ready,
+        low=low,
+        high=high,
     )
     return (*empty.steps, Step(current, Reason.PARTIAL_DATA, detail)), empty.panic
 
@@ -210,10 +232,16 @@ def _with_history(basis: Basis, count: int) -> Step | None:
     spec = basis.window.latest.spec_replicas
     if seen_s >= needed_s or basis.window.latest.is_known_zero:
         return None
-    detail = f"{seen_s:g} s of the {needed_s:g} s stable window were seen so far"
+    detail = Said(
+        "{seen_s:g} s of the {needed_s:g} s stable window were seen so far",
+        seen_s=seen_s,
+        needed_s=needed_s,
+    )
     if spec is None:
         return Step(None, Reason.NO_HISTORY, detail)
-    return Step(spec, Reason.NO_HISTORY, f"{detail}: no fewer than now") if spec > count else None
+    if spec <= count:
+        return None
+    return Step(spec, Reason.NO_HISTORY, Said("{told}: no fewer than now", told=detail))
 
 
 def _with_every_signal(basis: Basis, count: int) -> Step | None:
@@ -223,8 +251,9 @@ def _with_every_signal(basis: Basis, count: int) -> Step | None:
     silent = [one for one in basis.series if one.abstention and one.abstention.missing]
     if not silent or count >= current:
         return None
-    why = "; ".join(f"{one.name}: {one.abstention.why}" for one in silent if one.abstention)
-    return Step(current, Reason.SIGNAL_MISSING, f"no fewer than now without every signal ({why})")
+    why = _each((one.name, one.abstention.why) for one in silent if one.abstention)
+    detail = Said("no fewer than now without every signal ({why})", why=why)
+    return Step(current, Reason.SIGNAL_MISSING, detail)
 
 
 def _for_memory(basis: Basis, count: int) -> Step | None:
@@ -246,11 +275,12 @@ def _with_proof_of_zero(basis: Basis, count: int) -> Step | None:
     if count > 0:
         return None
     if basis.window.gateway_silent is not None:
-        detail = f"nobody would tell of a request at zero replicas: {basis.window.gateway_silent}"
+        why = basis.window.gateway_silent
+        detail = Said("nobody would tell of a request at zero replicas: {why}", why=why)
         return Step(1, Reason.ZERO_UNPROVEN, detail)
     if now.spec_replicas is not None or now.has_gateway:
         return None
-    detail = "neither the scale target nor a gateway would tell zero from silence"
+    detail = Said("neither the scale target nor a gateway would tell zero from silence")
     return Step(1, Reason.ZERO_UNPROVEN, detail)
 
 
@@ -314,16 +344,25 @@ def _decision(basis: Basis, steps: tuple[Step, ...], *, panic: bool) -> Decision
 def _notes(basis: Basis) -> tuple[str, ...]:
     """Return what rests for want of what."""
     now = basis.window.latest
-    notes = [f"{one.name} abstains: {one.abstention.why}" for one in basis.series if one.abstention]
+    notes: list[str] = [
+        Said("{name} abstains: {why}", name=one.name, why=one.abstention.why)
+        for one in basis.series
+        if one.abstention
+    ]
     if now.spec_replicas is None:
         notes.append(
-            "The scale target is not known (neither kube-state-metrics nor the API): "
-            "ready replicas are those with a live engine series."
+            Said(
+                "The scale target is not known (neither kube-state-metrics nor the API): "
+                "ready replicas are those with a live engine series."
+            )
         )
     if basis.window.gateway_silent is not None:
-        notes.append(f"Nobody would tell of a request: {basis.window.gateway_silent}.")
+        why = basis.window.gateway_silent
+        notes.append(Said("Nobody would tell of a request: {why}.", why=why))
     if basis.policy.forecast is not Forecast.OFF and basis.lead_time_s is None:
-        notes.append("No cold start was seen and leadTime is not stated: the forecast rests.")
+        notes.append(Said("No cold start was seen and leadTime is not stated: the forecast rests."))
     if bounds(basis.window, basis.policy)[1] is None:
-        notes.append("maxReplicas is not known: the count has no bound here, KEDA's still holds.")
+        notes.append(
+            Said("maxReplicas is not known: the count has no bound here, KEDA's still holds.")
+        )
     return (*notes, *(basis.safe.notes if basis.safe else ()))

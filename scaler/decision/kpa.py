@@ -23,6 +23,7 @@ from .facts.columns import Array, Mask
 from .pace import Pace, pace_of
 from .point import Curve, LoadPoint
 from .policy import InferencePolicy
+from .said import Said
 from .sliding import GapRule, buckets_of
 
 Counts = npt.NDArray[np.int64]
@@ -109,7 +110,7 @@ def over(curve: Curve, pace: Pace) -> KpaAnswer:
     nor delay: an error keeps what was wanted, it is never zero.
     """
     if not len(curve.at_s):
-        return _holds("there are no points")
+        return _holds(Said("there are no points"))
     buckets = buckets_of(curve.at_s, pace.bucket_s)
     sizes = (pace.stable_buckets, pace.panic_buckets)
     over_stable, over_panic = averages_over(sizes, buckets, curve.load, pace.gap_rule)
@@ -119,12 +120,13 @@ def over(curve: Curve, pace: Pace) -> KpaAnswer:
         known |= ~over_stable.is_empty
     told = known & ~np.isnan(curve.ready)
     if not told[-1]:
-        what = "the number of ready replicas" if known[-1] else "the load"
-        return _holds(f"{what} is not known")
+        if known[-1]:
+            return _holds(Said("the number of ready replicas is not known"))
+        return _holds(Said("the load is not known"))
     return answer(propose(_moments(curve, buckets, told, (over_stable, over_panic)), pace), pace)
 
 
-def _holds(why: str) -> KpaAnswer:
+def _holds(why: Said) -> KpaAnswer:
     return KpaAnswer(steps=(Step(None, Reason.NO_DATA, why),))
 
 
@@ -255,8 +257,12 @@ def _steps(proposal: Proposal, pace: Pace) -> collections.abc.Iterator[Step]:
     yield Step(
         proposal.stable_desired,
         Reason.DEMAND,
-        f"load {proposal.stable_load:.2f} over {pace.stable_buckets * pace.bucket_s:g} s, "
-        f"{pace.target:g} per replica",
+        Said(
+            "load {load:.2f} over {window_s:g} s, {target:g} per replica",
+            load=proposal.stable_load,
+            window_s=pace.stable_buckets * pace.bucket_s,
+            target=pace.target,
+        ),
     )
     if proposal.panic_age is not None:
         yield Step(proposal.demanded, Reason.PANIC, _panic_detail(proposal, pace))
@@ -264,43 +270,67 @@ def _steps(proposal: Proposal, pace: Pace) -> collections.abc.Iterator[Step]:
         yield Step(
             proposal.limited,
             Reason.SCALE_UP_LIMIT,
-            f"at most {pace.max_scale_up_rate:g} times the {proposal.replicas} there are",
+            Said(
+                "at most {rate:g} times the {replicas} there are",
+                rate=pace.max_scale_up_rate,
+                replicas=proposal.replicas,
+            ),
         )
     if proposal.limited > proposal.demanded:
         yield Step(
             proposal.limited,
             Reason.SCALE_DOWN_LIMIT,
-            f"at least 1/{pace.max_scale_down_rate:g} of the {proposal.replicas} there are",
+            Said(
+                "at least 1/{rate:g} of the {replicas} there are",
+                rate=pace.max_scale_down_rate,
+                replicas=proposal.replicas,
+            ),
         )
     if proposal.activated != proposal.limited:
-        detail = f"any demand is met with at least {pace.activation_scale}"
+        detail = Said("any demand is met with at least {least}", least=pace.activation_scale)
         yield Step(proposal.activated, Reason.ACTIVATION_SCALE, detail)
     if proposal.panicked != proposal.activated:
         yield Step(
             proposal.panicked,
             Reason.PANIC,
-            f"panic takes nothing away: {proposal.panicked} were wanted in its last "
-            f"{pace.horizon_buckets * pace.bucket_s:g} s",
+            Said(
+                "panic takes nothing away: {wanted} were wanted in its last {horizon_s:g} s",
+                wanted=proposal.panicked,
+                horizon_s=pace.horizon_buckets * pace.bucket_s,
+            ),
         )
     if proposal.stabilized != proposal.panicked:
         yield Step(
             proposal.stabilized,
             Reason.SCALE_DOWN_STABILIZED,
-            f"{proposal.stabilized} were wanted within the last "
-            f"{pace.delay_buckets * pace.bucket_s:g} s",
+            Said(
+                "{wanted} were wanted within the last {delay_s:g} s",
+                wanted=proposal.stabilized,
+                delay_s=pace.delay_buckets * pace.bucket_s,
+            ),
         )
 
 
-def _panic_detail(proposal: Proposal, pace: Pace) -> str:
-    asks = (
-        f"load {proposal.panic_load:.2f} over {pace.panic_buckets * pace.bucket_s:g} s asks for "
-        f"{proposal.panic_desired}"
+def _panic_detail(proposal: Proposal, pace: Pace) -> Said:
+    asks = Said(
+        "load {load:.2f} over {window_s:g} s asks for {wanted}",
+        load=proposal.panic_load,
+        window_s=pace.panic_buckets * pace.bucket_s,
+        wanted=proposal.panic_desired,
     )
-    if proposal.surging:
-        share = 100 * proposal.panic_desired / proposal.met
-        there = "there are" if proposal.met == proposal.replicas else "there were before"
-        limit = 100 * pace.panic_threshold
-        return f"{asks}, {share:.0f} % of the {proposal.met} {there} (from {limit:g} %)"
-    age_s = (proposal.panic_age or 0) * pace.bucket_s
-    lasts_s = pace.latch_buckets * pace.bucket_s
-    return f"{asks}; began or last surged {age_s:g} s ago, lasts {lasts_s:g} s"
+    if not proposal.surging:
+        return Said(
+            "{asks}; began or last surged {age_s:g} s ago, lasts {lasts_s:g} s",
+            asks=asks,
+            age_s=(proposal.panic_age or 0) * pace.bucket_s,
+            lasts_s=pace.latch_buckets * pace.bucket_s,
+        )
+    there = {
+        "asks": asks,
+        "share": 100 * proposal.panic_desired / proposal.met,
+        "met": proposal.met,
+        "limit": 100 * pace.panic_threshold,
+    }
+    if proposal.met == proposal.replicas:
+        return Said("{asks}, {share:.0f} % of the {met} there are (from {limit:g} %)", **there)
+    return Said("{asks}, {share:.0f} % of the {met} there were before (from {limit:g} %)", **there)

@@ -18,6 +18,7 @@ from .latch import Latch
 from .online import OnlinePoint, held_replicas, most_needed, online_load
 from .policy import LendingPolicy, LoadBase
 from .pool import Member, PoolWindow, unheard
+from .said import Said, joined
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,16 @@ def _unknown_units(pool: PoolWindow) -> Step | None:
     unknown = [member for member in pool.members if _member_units(member) is None]
     if not unknown:
         return None
-    told = "; ".join(f"{member.name}: {member.units.why or 'nothing tells'}" for member in unknown)
-    detail = f"the units of a replica are not known ({told}); unitsPerReplica states them"
+    told = joined(
+        "; ",
+        (
+            Said("{name}: {why}", name=one.name, why=one.units.why or Said("nothing tells"))
+            for one in unknown
+        ),
+    )
+    detail = Said(
+        "the units of a replica are not known ({told}); unitsPerReplica states them", told=told
+    )
     return Step(0, Reason.UNITS_UNKNOWN, detail)
 
 
@@ -57,24 +66,30 @@ def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolic
         return None
     least = points[-1].least if points else 0.0
     if least > policy.reclaim_above:
-        return _reclaimed(least, policy, "at least ")
+        return Step(
+            0,
+            Reason.RECLAIMED,
+            Said("online load is at least {load:.0f} %, over {limit:g} %", **_past(least, policy)),
+        )
     unknown = [member for member in pool.members if member.policy is None]
     silent = [member for member in pool.members if member.policy and member.window is None]
-    names = ", ".join(member.name for member in silent) or "the pool's workloads"
+    names = joined(", ", (one.name for one in silent)) or Said("the pool's workloads")
     stopped = [m.silent_since_s for m in silent if m.silent_since_s is not None]
     # Ready replicas that do not report are silence as well, since the last instant that was known.
     stopped += [point.at_s for point in points if point.load is not None][-1:]
     if stopped and pool.at_s - min(stopped) >= policy.blind_reclaim_after_s:
-        detail = f"no reading of {names} for {pool.at_s - min(stopped):.0f} s"
+        silent_s = pool.at_s - min(stopped)
+        detail = Said("no reading of {names} for {silent_s:.0f} s", names=names, silent_s=silent_s)
         return Step(0, Reason.BLIND_RECLAIM, detail)
     if unknown:
-        return Step(None, Reason.MEMBER_UNKNOWN, f"{unheard(unknown)}: not heard of so far")
-    return Step(None, Reason.BLIND_HOLD, f"the load of {names} is not known")
+        detail = Said("{names}: not heard of so far", names=unheard(unknown))
+        return Step(None, Reason.MEMBER_UNKNOWN, detail)
+    return Step(None, Reason.BLIND_HOLD, Said("the load of {names} is not known", names=names))
 
 
-def _reclaimed(load: float, policy: LendingPolicy, qualifier: str = "") -> Step:
-    detail = f"online load is {qualifier}{100 * load:.0f} %, over {100 * policy.reclaim_above:g} %"
-    return Step(0, Reason.RECLAIMED, detail)
+def _past(load: float, policy: LendingPolicy) -> dict[str, float]:
+    """Return the online load and the line that it is over, in percent."""
+    return {"load": 100 * load, "limit": 100 * policy.reclaim_above}
 
 
 def _off(
@@ -82,19 +97,24 @@ def _off(
 ) -> Step | None:
     """Say why the latch is off; None: it is on."""
     if state.panic_load is not None and state.panic_load > policy.reclaim_above:
-        return _reclaimed(state.panic_load, policy)
+        past = _past(state.panic_load, policy)
+        detail = Said("online load is {load:.0f} %, over {limit:g} %", **past)
+        return Step(0, Reason.RECLAIMED, detail)
     if state.on:
         return None
     load = points[-1].load or 0.0
     if state.reclaimed_s is not None and pool.at_s - state.reclaimed_s < policy.lend_delay_s:
-        detail = (
-            f"{pool.at_s - state.reclaimed_s:.0f} s of the {policy.lend_delay_s:g} s after a "
-            "reclaim have passed"
+        detail = Said(
+            "{passed_s:.0f} s of the {delay_s:g} s after a reclaim have passed",
+            passed_s=pool.at_s - state.reclaimed_s,
+            delay_s=policy.lend_delay_s,
         )
         return Step(0, Reason.LEND_DELAY, detail)
-    detail = (
-        f"online load is {100 * load:.0f} %: lending begins after {policy.stable_window_s:g} s "
-        f"below {100 * policy.lend_below:g} %"
+    detail = Said(
+        "online load is {load:.0f} %: lending begins after {window_s:g} s below {limit:g} %",
+        load=100 * load,
+        window_s=policy.stable_window_s,
+        limit=100 * policy.lend_below,
     )
     return Step(0, Reason.NOT_LENDING, detail)
 
@@ -104,9 +124,15 @@ def _lent(
 ) -> tuple[Step, ...]:
     """Return the steps from free units to a count that the borrower can take."""
     free = max(0, _free_workers(pool, need.kept, policy))
-    detail = (
-        f"{policy.pool_units} units − {need.kept} kept (reserved {policy.reserved_units}, "
-        f"inference {need.units} + headroom {need.headroom}), {policy.units_per_worker} per worker"
+    detail = Said(
+        "{units} units − {kept} kept (reserved {reserved}, inference {needed} + headroom"
+        " {headroom}), {each} per worker",
+        units=policy.pool_units,
+        kept=need.kept,
+        reserved=policy.reserved_units,
+        needed=need.units,
+        headroom=need.headroom,
+        each=policy.units_per_worker,
     )
     steps: tuple[Step, ...] = (Step(free, Reason.LENT if free else Reason.NO_ROOM, detail),)
     for rule in (
@@ -144,7 +170,11 @@ def _in_band(
     load, workers = points[-1].load or 0.0, pool.workers
     if load < policy.lend_below or workers is None or count <= workers:
         return None
-    detail = f"online load is {100 * load:.0f} %: no more than the {workers} workers there are"
+    detail = Said(
+        "online load is {load:.0f} %: no more than the {workers} workers there are",
+        load=100 * load,
+        workers=workers,
+    )
     return Step(workers, Reason.BAND, detail)
 
 
@@ -164,14 +194,21 @@ def _free_for_long(
     there = pool.workers or 0
     if count <= there:
         return None
-    since = f"within the last {policy.min_runtime_s:g} s"
     lately = most_needed(points, pool.at_s - policy.min_runtime_s)
     if lately is None:
-        detail = f"what inference needed {since} is not known: no further worker yet"
+        detail = Said(
+            "what inference needed within the last {runtime_s:g} s is not known: no further worker"
+            " yet",
+            runtime_s=policy.min_runtime_s,
+        )
         return Step(there, Reason.MIN_RUNTIME, detail)
     kept = max(policy.reserved_units, max(lately, need.units) + need.headroom)
     steady = max(there, _free_workers(pool, kept, policy))
-    detail = f"inference needed {lately} units {since}: no further worker yet"
+    detail = Said(
+        "inference needed {lately} units within the last {runtime_s:g} s: no further worker yet",
+        lately=lately,
+        runtime_s=policy.min_runtime_s,
+    )
     return Step(steady, Reason.MIN_RUNTIME, detail) if steady < count else None
 
 
@@ -185,7 +222,12 @@ def _min_runtime(pool: PoolWindow, need: Need, count: int, policy: LendingPolicy
         return None
     if workers > _free_workers(pool, max(policy.reserved_units, need.units), policy):
         return None
-    detail = f"the {workers} workers have run {ran_s:.0f} s of at least {policy.min_runtime_s:g} s"
+    detail = Said(
+        "the {workers} workers have run {ran_s:.0f} s of at least {runtime_s:g} s",
+        workers=workers,
+        ran_s=ran_s,
+        runtime_s=policy.min_runtime_s,
+    )
     return Step(workers, Reason.MIN_RUNTIME, detail)
 
 
@@ -196,8 +238,10 @@ def _whole(count: int, policy: LendingPolicy) -> Step | None:
     taken = 0 if count < least else min(count, most)
     if taken == count:
         return None
-    takes = f"{least} to {most}" if policy.resizable else f"{most}"
-    return Step(taken, Reason.WHOLE_GANG, f"the borrower takes 0 or {takes} workers")
+    detail = Said("the borrower takes 0 or {most} workers", most=most)
+    if policy.resizable:
+        detail = Said("the borrower takes 0 or {least} to {most} workers", least=least, most=most)
+    return Step(taken, Reason.WHOLE_GANG, detail)
 
 
 def _need(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Need:
@@ -232,12 +276,14 @@ def _decision(
     policy: LendingPolicy,
 ) -> Decision:
     load = points[-1].load if points else None
-    base = "of what is ready" if policy.load_base is LoadBase.SERVICE else "of the pool"
+    share = Said("share of the pool that the online workloads would fill")
+    if policy.load_base is LoadBase.SERVICE:
+        share = Said("share of what is ready that the online workloads would fill")
     signal = Signal(
         name="online-load",
         load=load,
         target=policy.reclaim_above,
-        detail=f"share {base} that the online workloads would fill",
+        detail=share,
     )
     return Decision(
         at_s=pool.at_s if pool.read_s is None else pool.read_s,
@@ -258,9 +304,10 @@ def _notes(
     idle = policy.pool_units - need.kept
     idle -= (steps[-1].replicas or 0) * policy.units_per_worker
     if idle > 0 and steps[-1].replicas is not None:
-        notes.append(f"{idle} of {policy.pool_units} units are idle: {steps[-1].detail}.")
+        told = {"idle": idle, "units": policy.pool_units, "why": steps[-1].detail}
+        notes.append(Said("{idle} of {units} units are idle: {why}.", **told))
     if not pool.nodes:
-        notes.append("The pool's nodes are not known: its units count as one heap.")
+        notes.append(Said("The pool's nodes are not known: its units count as one heap."))
     if pool.workers is None:
-        notes.append("The borrower's workers are not known: the band and minRuntime rest.")
+        notes.append(Said("The borrower's workers are not known: the band and minRuntime rest."))
     return tuple(notes)

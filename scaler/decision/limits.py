@@ -6,6 +6,7 @@ from scaler.autoscaling import TOLERANCE
 
 from .decision import Reason, Step
 from .policy import InferencePolicy
+from .said import Said
 from .window import Window
 
 MILLI = 0.001
@@ -38,16 +39,20 @@ def within_bounds(count: int, window: Window, policy: InferencePolicy) -> Step |
     """Clamp to the bounds; with crossed ones (stated in two places) the maximum wins."""
     (least, most), seen = bounds(window, policy), window.bounds
     if most is not None and count > most:
-        why = "scale-out is paused: the" if seen.scale_out_paused else "the"
-        return Step(most, Reason.TOO_MANY_REPLICAS, f"{_it(window, why)} maximum is {most}")
+        detail = Said("the maximum is {most}", most=most)
+        if seen.paused:
+            detail = Said("the object is paused: its maximum is {most}", most=most)
+        elif seen.scale_out_paused:
+            detail = Said("scale-out is paused: the maximum is {most}", most=most)
+        return Step(most, Reason.TOO_MANY_REPLICAS, detail)
     if count < least and (most is None or least <= most):
-        why = "scale-in is paused: the" if seen.scale_in_paused else "the"
-        return Step(least, Reason.TOO_FEW_REPLICAS, f"{_it(window, why)} minimum is {least}")
+        detail = Said("the minimum is {least}", least=least)
+        if seen.paused:
+            detail = Said("the object is paused: its minimum is {least}", least=least)
+        elif seen.scale_in_paused:
+            detail = Said("scale-in is paused: the minimum is {least}", least=least)
+        return Step(least, Reason.TOO_FEW_REPLICAS, detail)
     return None
-
-
-def _it(window: Window, otherwise: str) -> str:
-    return "the object is paused: its" if window.bounds.paused else otherwise
 
 
 def tolerance(window: Window, policy: InferencePolicy) -> float:
@@ -68,7 +73,12 @@ def past_dead_band(count: int, window: Window, policy: InferencePolicy) -> Step 
     if not current or count <= current or count > current * (1 + dead_band):
         return None
     acted_on = math.floor(current * (1 + dead_band)) + 1
-    detail = f"an HPA with {100 * dead_band:g} % tolerance keeps {current} for less than {acted_on}"
+    detail = Said(
+        "an HPA with {tolerance:g} % tolerance keeps {current} for less than {acted_on}",
+        tolerance=100 * dead_band,
+        current=current,
+        acted_on=acted_on,
+    )
     return Step(acted_on, Reason.TOLERANCE, detail)
 
 

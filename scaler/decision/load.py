@@ -27,6 +27,7 @@ from .facts.bucket import reporting
 from .facts.columns import Array, Columns, Readings
 from .policy import InferencePolicy, Phase, SignalName
 from .reported import WORK, lacking, why_silent
+from .said import Said, joined
 from .throughput import queued_completions_per_s
 from .window import Window
 
@@ -141,9 +142,9 @@ def read_against(
 def _silent(window: Window) -> Abstention:
     now, ready = window.now, window.latest.ready
     if ready is None:
-        return Abstention(missing=True, why="no replica reports")
+        return Abstention(missing=True, why=Said("no replica reports"))
     if now.speaks:
-        return Abstention(missing=True, why="the readings it needs are missing now")
+        return Abstention(missing=True, why=Said("the readings it needs are missing now"))
     answering = reporting(window.latest)
     return Abstention(missing=True, why=why_silent(window.latest, answering))
 
@@ -170,15 +171,18 @@ def _concurrency(reader: Reader) -> Series:
     if reader.policy.phase is Phase.PREFILL:
         return _prefill(reader)
     if reader.safe is None:
-        return _not_applicable(reader, name, target, "no safe concurrency is known")
+        return _not_applicable(reader, name, target, Said("no safe concurrency is known"))
     safe, weight = reader.safe.requests, reader.drain_weight
     per_waiting = max(weight / safe, reader.drain_load)
     now, newest = reader.columns.instants, reader.window.now
     loads = reader.filled(now.running / safe + per_waiting * now.backlog)
-    detail = (
-        f"{newest.running:g} running + {newest.backlog:g} waiting × "
-        f"{per_waiting * safe:.2f}, "
-        f"{safe} per replica ({reader.safe.binding})"
+    detail = Said(
+        "{running:g} running + {waiting:g} waiting × {weight:.2f}, {safe} per replica ({binding})",
+        running=newest.running,
+        waiting=newest.backlog,
+        weight=per_waiting * safe,
+        safe=safe,
+        binding=reader.safe.binding,
     )
     return _series(reader, name, loads, target=target, detail=detail)
 
@@ -195,10 +199,15 @@ def _prefill(reader: Reader) -> Series:
     rates = reader.earlier.instants.prefilled_per_s
     rate = float(np.fmax.reduce(rates)) if len(rates) else 0.0
     if tokens is None or not rate > 0:
-        return _not_applicable(reader, name, 1.0, "no prompt was seen to be prefilled yet")
+        return _not_applicable(reader, name, 1.0, Said("no prompt was seen to be prefilled yet"))
     now = reader.columns.instants
     loads = reader.filled((now.running + now.backlog) * tokens / (rate * ttft_s))
-    detail = f"{tokens:.0f} prompt tokens a request, {rate:.0f} tokens/s, TTFT {ttft_s:g} s"
+    detail = Said(
+        "{tokens:.0f} prompt tokens a request, {rate:.0f} tokens/s, TTFT {ttft_s:g} s",
+        tokens=tokens,
+        rate=rate,
+        ttft_s=ttft_s,
+    )
     return _series(reader, name, loads, target=1.0, detail=detail)
 
 
@@ -207,9 +216,10 @@ def _kv_cache(reader: Reader) -> Series:
     name, target = SignalName.KV_CACHE, reader.policy.target_utilization
     now = reader.columns.instants
     if np.isnan(reader.columns.readings.kv_usage).all():
-        return _not_applicable(reader, name, target, "the engine does not report KV-cache usage")
+        why = Said("the engine does not report KV-cache usage")
+        return _not_applicable(reader, name, target, why)
     per_waiting = _blocks_share_per_waiting(reader)
-    detail = f"{100 * per_waiting:.2f} % of a replica's blocks per waiting prompt"
+    detail = Said("{share:.2f} % of a replica's blocks per waiting prompt", share=100 * per_waiting)
     loads = reader.filled(now.kv_usage + per_waiting * now.backlog)
     return _series(reader, name, loads, target=target, detail=detail)
 
@@ -235,10 +245,11 @@ def _batch(reader: Reader) -> Series:
     exported = [r.max_running for r in reader.window.latest.replicas if r.max_running]
     limit = reader.policy.max_num_seqs or min(exported, default=None)
     if limit is None:
-        why = "max_num_seqs is not stated, and the engine does not export it"
+        why = Said("max_num_seqs is not stated, and the engine does not export it")
         return _not_applicable(reader, name, target, why)
     loads = reader.filled(reader.columns.instants.running / limit)
-    return _series(reader, name, loads, target=target, detail=f"max_num_seqs {limit:g}")
+    detail = Said("max_num_seqs {limit:g}", limit=limit)
+    return _series(reader, name, loads, target=target, detail=detail)
 
 
 def _queue(reader: Reader) -> Series:
@@ -256,7 +267,11 @@ def _queue(reader: Reader) -> Series:
     share = np.minimum(1.0, each.running / most) if most else (each.running > 0).astype(np.float64)
     busy = reader.summed(np.where(awake, share, 0.0))
     loads = reader.filled(busy + reader.columns.instants.backlog / queue_target)
-    detail = f"a replica runs up to {most:g}; {queue_target:g} waiting are worth one more"
+    detail = Said(
+        "a replica runs up to {most:g}; {waiting:g} waiting are worth one more",
+        most=most,
+        waiting=queue_target,
+    )
     return _series(reader, SignalName.QUEUE, loads, target=1.0, detail=detail)
 
 
@@ -274,9 +289,9 @@ def _rps(reader: Reader) -> Series:
     rates = np.where(now.zero > 0, 0.0, now.finished / now.seconds)
     rates[0] = np.nan
     if np.isnan(rates).all():
-        return _not_applicable(reader, name, 1.0, "no completions were counted yet")
+        return _not_applicable(reader, name, 1.0, Said("no completions were counted yet"))
     loads = reader.filled(rates / per_replica)
-    detail = f"{per_replica:g} completions/s per replica"
+    detail = Said("{each:g} completions/s per replica", each=per_replica)
     return _series(reader, name, loads, target=1.0, detail=detail)
 
 
@@ -285,14 +300,19 @@ def _work(reader: Reader) -> Series:
     name, target = SignalName.WORK, reader.policy.target_utilization
     law = work.learn(reader.earlier, reader.policy, reader.safe)
     if law is None:
-        why = "its fit needs busy buckets of different load (steps, tokens) to tell the costs apart"
+        why = Said(
+            "its fit needs busy buckets of different load (steps, tokens) to tell the costs apart"
+        )
         if lacks := lacking(reader.window, WORK):
-            why = f"the engine reports no {', no '.join(lacks)}, to which it is fitted"
+            told = joined(", no ", map(Said, lacks))
+            why = Said("the engine reports no {lacks}, to which it is fitted", lacks=told)
         return _not_applicable(reader, name, target, why)
     loads = reader.filled(work.loads(reader.columns, law, reader.policy))
-    detail = (
-        f"{1000 * law.request_s:.1f} ms of a replica per request, safe at {law.safe_rho:.2f} "
-        f"({law.why})"
+    detail = Said(
+        "{each_ms:.1f} ms of a replica per request, safe at {rho:.2f} ({why})",
+        each_ms=1000 * law.request_s,
+        rho=law.safe_rho,
+        why=law.why,
     )
     return _series(reader, name, loads, target=target, detail=detail)
 

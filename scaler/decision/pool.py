@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from .policy import InferencePolicy
+from .said import Said, joined
 from .window import Window
 
 
@@ -56,11 +57,16 @@ class Member:
         return shared + replicas * (each - shared)
 
 
-def unheard(members: Iterable[Member]) -> str:
+def unheard(members: Iterable[Member]) -> Said:
     """Return the names of members nobody is asked about, and whom KEDA asks about them instead."""
-    return ", ".join(
-        member.name if member.asked_at is None else f"{member.name} (KEDA asks {member.asked_at})"
-        for member in members
+    return joined(
+        ", ",
+        (
+            one.name
+            if one.asked_at is None
+            else Said("{name} (KEDA asks {address})", name=one.name, address=one.asked_at)
+            for one in members
+        ),
     )
 
 

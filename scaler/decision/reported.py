@@ -6,6 +6,7 @@ What the engines of a window report at all: a signal that rests says which readi
 
 from collections.abc import Mapping, Sequence
 
+from .said import Said
 from .sample import Sample
 from .window import Window
 
@@ -34,17 +35,28 @@ def lacking(window: Window, needed: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def why_silent(sample: Sample, answering: int) -> str:
+def why_silent(sample: Sample, answering: int) -> Said:
     """Say of how many ready replicas an engine is heard, and what is there of the others."""
-    told = f"{answering} of {sample.ready} ready replicas report"
+    told = {"answering": answering, "ready": sample.ready}
     asleep = sum(replica.sleeping for replica in sample.replicas)
     if asleep:
-        return f"{told}, {asleep} sleep: requests that they hold show in no gauge"
-    if answering:
-        return told
-    if sample.targets_up:
-        return (
-            f"{told}: of {sample.targets_up} the page is scraped and shows no fresh series of the"
-            " engine (another engine, other names, frozen?)"
+        return Said(
+            "{answering} of {ready} ready replicas report, {asleep} sleep: requests that they hold"
+            " show in no gauge",
+            asleep=asleep,
+            **told,
         )
-    return f"{told}: no page of their pods is seen scraped (labels that name them, a scrape job?)"
+    if answering:
+        return Said("{answering} of {ready} ready replicas report", **told)
+    if sample.targets_up:
+        return Said(
+            "{answering} of {ready} ready replicas report: of {up} the page is scraped and shows"
+            " no fresh series of the engine (another engine, other names, frozen?)",
+            up=sample.targets_up,
+            **told,
+        )
+    return Said(
+        "{answering} of {ready} ready replicas report: no page of their pods is seen scraped"
+        " (labels that name them, a scrape job?)",
+        **told,
+    )

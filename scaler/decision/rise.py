@@ -17,6 +17,7 @@ from .facts.columns import Array, Mask
 from .outlook import MINUTE_S, Outlook, pinball, quantile
 from .point import Curve
 from .policy import InferencePolicy
+from .said import Said
 from .sliding import bucket_of, buckets_of
 from .window import Window
 
@@ -159,7 +160,7 @@ def _from_level(
     held = levels[-reach:][~np.isnan(levels[-reach:])]
     rises = ahead - levels
     # Below 0 where it fell; a minute that is not known, or after which nothing is, says nothing.
-    alike, when = _like_now(seen, seen.is_known & ~np.isnan(rises))
+    alike, at_this_hour = _like_now(seen, seen.is_known & ~np.isnan(rises))
     risen = rises[alike]
     if not len(risen) or not len(held):
         return None
@@ -167,10 +168,21 @@ def _from_level(
     outlook = Outlook(
         load=float(held.max()),
         rise=max(0.0, min(usual, _repeated(risen, seen.minutes.number[alike], reach))),
-        why=f"{100 * share:g} % of {len(risen)} minutes{when} rose no more"
-        f" above the mean of {length} min",
+        why=_why(at_this_hour=at_this_hour, share=100 * share, count=len(risen), length=length),
     )
     return Foretold(outlook=outlook, loss=pinball(risen, usual, share))
+
+
+def _why(*, at_this_hour: bool, **told: float) -> Said:
+    if at_this_hour:
+        return Said(
+            "{share:g} % of {count} minutes at this hour rose no more above the mean of {length}"
+            " min",
+            **told,
+        )
+    return Said(
+        "{share:g} % of {count} minutes rose no more above the mean of {length} min", **told
+    )
 
 
 def _minutes(curve: Curve, now_s: float, lookback_s: float) -> Minutes | None:
@@ -217,11 +229,11 @@ def _ahead(highest: Array, reach: int) -> Array:
     return ahead
 
 
-def _like_now(seen: _Seen, known: Mask) -> tuple[Mask, str]:
-    """Keep the minutes at this hour of the day, once several days are known."""
+def _like_now(seen: _Seen, known: Mask) -> tuple[Mask, bool]:
+    """Keep the minutes at this hour of the day, once several days are known; say whether."""
     alike = known & seen.at_this_hour
     days = set(seen.day[alike].tolist())
-    return (alike, " at this hour") if len(days) >= ENOUGH_DAYS else (known, "")
+    return (alike, True) if len(days) >= ENOUGH_DAYS else (known, False)
 
 
 def _apart(ago: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

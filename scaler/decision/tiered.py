@@ -11,6 +11,7 @@ from .inference import RULES_OF_A_TIER, Basis, conclude
 from .limits import bounds
 from .policy import InferencePolicy
 from .pool import Member, TierWindow, unheard
+from .said import Said
 from .shared_gateway import count_held_once
 from .tier_demand import Tier
 from .tiers import share
@@ -26,7 +27,8 @@ def decide_tier(group: TierWindow, policy: InferencePolicy) -> Decision:
     basis = Basis.of(own.window, policy)
     unknown = [one for one in group.members if one.policy is None or one.window is None]
     if unknown:
-        step = Step(None, Reason.MEMBER_UNKNOWN, f"nothing is known of {unheard(unknown)}")
+        detail = Said("nothing is known of {names}", names=unheard(unknown))
+        step = Step(None, Reason.MEMBER_UNKNOWN, detail)
         return conclude(basis, (step,), panic=False)
     tiers = [
         tier
@@ -38,7 +40,8 @@ def decide_tier(group: TierWindow, policy: InferencePolicy) -> Decision:
     if len(tiers) < len(group.members):
         known = {tier.name for tier in tiers}
         blind = ", ".join(one.name for one in group.members if one.name not in known)
-        step = Step(None, Reason.NO_CAPACITY, f"{blind}: no safe concurrency is known")
+        detail = Said("{names}: no safe concurrency is known", names=blind)
+        step = Step(None, Reason.NO_CAPACITY, detail)
         return conclude(basis, (step,), panic=False)
     answer = share(tiers, own.name, bucket_s=own.window.interval_s)
     return conclude(basis, answer.steps, panic=answer.panic, rules=RULES_OF_A_TIER)
@@ -46,7 +49,7 @@ def decide_tier(group: TierWindow, policy: InferencePolicy) -> Decision:
 
 def _silent(group: TierWindow, own: Member) -> Decision:
     newest = [member.window.now_s for member in group.members if member.window is not None]
-    step = Step(None, Reason.NO_DATA, f"no fresh readings of {own.name}")
+    step = Step(None, Reason.NO_DATA, Said("no fresh readings of {name}", name=own.name))
     return Decision(at_s=max(newest, default=own.silent_since_s or 0.0), steps=(step,))
 
 

@@ -15,6 +15,7 @@ from .forecast import forecast
 from .kpa import recommend
 from .pace import pace_of
 from .policy import InferencePolicy
+from .said import Said
 from .tier_demand import UNITS, Group, Tier, is_peak, past_of, points_of
 
 
@@ -67,10 +68,11 @@ def share(tiers: Sequence[Tier], name: str, *, bucket_s: float) -> TierAnswer:
 def _unknown(group: Group, own: Tier) -> Step | None:
     """Hold while the tier itself is silent, or another's replicas are not known."""
     if own.is_silent:
-        return Step(None, Reason.NO_DATA, "the load of this tier is not known")
+        return Step(None, Reason.NO_DATA, Said("the load of this tier is not known"))
     unknown = ", ".join(tier.name for tier in group.tiers if tier.ready is None)
     if unknown:
-        return Step(None, Reason.NO_DATA, f"the ready replicas of {unknown} are not known")
+        detail = Said("the ready replicas of {names} are not known", names=unknown)
+        return Step(None, Reason.NO_DATA, detail)
     return None
 
 
@@ -192,22 +194,37 @@ def _keep(group: Group, tier: Tier, counts: dict[str, int], *, held: int, units:
 def _steps(group: Group, own: Tier, demand: Demand, dealt: Deal) -> tuple[Step, ...]:
     """Return the tier's share, what it keeps for the others, and its probe."""
     name = own.name
-    first = "the preferred" if demand.peak else "the cheapest"
-    shares = ", ".join(f"{tier.name} {dealt.planned[tier.name]}" for tier in group.tiers)
-    detail = (
-        f"the group needs {demand.units / UNITS:.2f} of its smallest replicas ({demand.reason}), "
-        f"{first} first: {shares}"
+    told = {
+        "needed": demand.units / UNITS,
+        "reason": demand.reason,
+        "shares": ", ".join(f"{tier.name} {dealt.planned[tier.name]}" for tier in group.tiers),
+    }
+    detail = Said(
+        "the group needs {needed:.2f} of its smallest replicas ({reason}), the cheapest first:"
+        " {shares}",
+        **told,
     )
+    if demand.peak:
+        detail = Said(
+            "the group needs {needed:.2f} of its smallest replicas ({reason}), the preferred"
+            " first: {shares}",
+            **told,
+        )
     steps = [Step(dealt.planned[name], Reason.TIER_SHARE, detail)]
     if dealt.kept[name] > dealt.planned[name]:
         silent = ", ".join(tier.name for tier in group.tiers if tier.is_silent)
-        until = f"{silent} reports" if silent else "the others have their shares ready"
-        detail = f"{dealt.kept[name]} stay until {until}"
+        kept = dealt.kept[name]
+        detail = Said("{kept} stay until the others have their shares ready", kept=kept)
+        if silent:
+            detail = Said("{kept} stay until {silent} reports", kept=kept, silent=silent)
         steps.append(Step(dealt.kept[name], Reason.TIER_SHARE, detail))
     if dealt.missed.get(name, 0) > dealt.kept[name]:
-        detail = (
-            f"a pod has found no node for {own.unschedulable_s:.0f} s, longer than the lead time: "
-            f"{dealt.kept[name]} and one that probes, of {dealt.missed[name]}"
+        detail = Said(
+            "a pod has found no node for {waited_s:.0f} s, longer than the lead time: {kept} and"
+            " one that probes, of {missed}",
+            waited_s=own.unschedulable_s,
+            kept=dealt.kept[name],
+            missed=dealt.missed[name],
         )
         steps.append(Step(dealt.kept[name] + 1, Reason.TIER_PROBE, detail))
     return tuple(steps)

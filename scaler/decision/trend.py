@@ -8,6 +8,7 @@ from .outlook import MINUTE_S, Outlook
 from .pace import pace_of
 from .point import LoadPoint
 from .policy import InferencePolicy
+from .said import Said
 from .sliding import GapRule, SlidingAverage, bucket_of
 
 TREND_LEAD_TIMES = 3
@@ -68,7 +69,11 @@ def along(points: Sequence[LoadPoint], load: float, lead_time_s: float) -> Outlo
     return Outlook(
         load=load,
         rise=min(max(0.0, slope * lead_time_s), max(before) - min(before)),
-        why=f"{slope * MINUTE_S:+.2f} a minute over the last {window_s:g} s",
+        why=Said(
+            "{slope:+.2f} a minute over the last {window_s:g} s",
+            slope=slope * MINUTE_S,
+            window_s=window_s,
+        ),
     )
 
 

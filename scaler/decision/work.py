@@ -19,6 +19,7 @@ from scaler.capacity.concurrency.result import SafeConcurrency
 from . import demand
 from .facts.columns import Array, Columns
 from .policy import InferencePolicy, StepCost
+from .said import Said
 from .steps import Busy, Mix, fit
 from .throughput import queued_completions_per_s
 
@@ -70,7 +71,7 @@ def _at_the_limit(past: Columns) -> Work | None:
         request_s=1 / rate,
         service_s=demand.service_time_s(past) or 1 / rate,
         safe_rho=LARGEST_RHO,
-        why=f"a replica with a queue completes {rate:.2g} a second",
+        why=Said("a replica with a queue completes {rate:.2g} a second", rate=rate),
     )
 
 
@@ -87,15 +88,16 @@ def _safe_rho(
     cost: StepCost, mix: Mix, policy: InferencePolicy, safe: SafeConcurrency | None
 ) -> tuple[float, str]:
     """Return the least of: rho at the ITL target, rho at the safe concurrency, 0.95."""
-    limits = [(LARGEST_RHO, f"{LARGEST_RHO:g} at most")]
+    limits = [(LARGEST_RHO, Said("{rho:g} at most", rho=LARGEST_RHO))]
     alone_s = mix.alone_s(cost)
     if policy.itl_target_s is not None and mix.output_tokens:
         rho = 1 - alone_s / mix.output_tokens / policy.itl_target_s
-        limits.append((max(0.01, rho), f"inter-token latency {1000 * policy.itl_target_s:g} ms"))
+        told = Said("inter-token latency {target_ms:g} ms", target_ms=1000 * policy.itl_target_s)
+        limits.append((max(0.01, rho), told))
     if safe is not None:
         work_s = safe.requests * mix.work_s(cost)
         rho = work_s / (alone_s + work_s)
-        limits.append((rho, f"{safe.requests} requests at once"))
+        limits.append((rho, Said("{requests} requests at once", requests=safe.requests)))
     return min(limits)
 
 

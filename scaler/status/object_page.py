@@ -46,7 +46,7 @@ def values(
         "steps": [] if decision is None else _steps(decision, words),
         "signals": [] if decision is None else _signals(decision, words),
         "safe": "" if decision is None else _safe(decision, words),
-        "notes": () if decision is None else decision.notes,
+        "notes": () if decision is None else tuple(map(words.sentence, decision.notes)),
         "error": "" if one.error is None else str(one.error),
         "spans": [
             {"title": words(f"last_{name}"), "link": _link(words, name), "chosen": name == span}
@@ -75,7 +75,7 @@ def _steps(decision: Decision, words: Words) -> list[dict[str, str]]:
             "replicas": number(step.replicas),
             "reason": step.reason.value,
             "gloss": words.reason(step.reason.value),
-            "detail": step.detail,
+            "detail": words.sentence(step.detail),
         }
         for step in decision.steps
     ]
@@ -87,7 +87,7 @@ def _signals(decision: Decision, words: Words) -> list[dict[str, str]]:
             "name": signal.name,
             "load": words("abstains") if signal.load is None else f"{signal.load:.2f}",
             "target": f"{signal.target:g}",
-            "detail": signal.detail,
+            "detail": words.sentence(signal.detail),
         }
         for signal in decision.signals
     ]

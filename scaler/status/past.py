@@ -153,7 +153,7 @@ def _event(one: Event, words: Words) -> dict[str, str]:
         "at": f"{dt.datetime.fromtimestamp(one.at_s, dt.UTC):%m-%d %H:%M:%S}",
         "change": ", ".join(part for part in (count, turned) if part),
         "reason": one.reason,
-        "detail": one.detail or gloss,
+        "detail": words.sentence(one.detail) or gloss,
     }
 
 

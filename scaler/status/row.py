@@ -57,7 +57,7 @@ def row(one: Observation, words: Words, *, now_s: float) -> Row:
         safe=_safe(decision),
         reason=one.reason,
         gloss=words.reason(one.reason),
-        detail=one.detail,
+        detail=words.sentence(one.detail),
         kept=_kept(one, words) if one.held else "",
         panic=bool(decision and decision.panic),
         age=words("none_yet") if age_s is None else words.ago(age_s),

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import yaml
 
+from scaler.decision.said import Said
+
 LANGUAGES = {"en": "English", "zh": "中文"}
 """Code to the language's own name; the first is the one where nothing else is asked for."""
 
@@ -16,6 +18,14 @@ LANGUAGES = {"en": "English", "zh": "中文"}
 def catalogue() -> Mapping[str, Mapping[str, str]]:
     """Return every sentence by key and language; ``{name}`` in one is filled in."""
     text = importlib.resources.files(__package__).joinpath("words.yaml").read_text("utf-8")
+    made: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
+    return made
+
+
+@functools.cache
+def sentences() -> Mapping[str, Mapping[str, str]]:
+    """Return what decisions say, by the English sentence with its gaps, in other languages."""
+    text = importlib.resources.files(__package__).joinpath("sentences.yaml").read_text("utf-8")
     made: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
     return made
 
@@ -31,6 +41,17 @@ class Words:
         """Return a sentence; a KeyError for a key that the catalogue lacks."""
         text = catalogue()[key][self.language]
         return text.format(**filled) if filled else text
+
+    def sentence(self, text: str) -> str:
+        """Return what a decision says; text of others (a database, a library) stays as it is."""
+        if not isinstance(text, Said):
+            return text
+        told = sentences().get(text.sentence, {}).get(self.language, text.sentence)
+        parts = {
+            name: self.sentence(part) if isinstance(part, Said) else part
+            for name, part in text.parts.items()
+        }
+        return told.format(**parts) if parts else told
 
     def reason(self, reason: str) -> str:
         """Return what a Reason means; empty for one that the catalogue does not have."""

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from scaler.decision.decision import Decision, Reason
+from scaler.decision.said import Said
 from scaler.errors import NoDataError
 from scaler.report.moments import Moment
 from scaler.serving.history import History, Origin
@@ -253,6 +254,17 @@ async def test_every_page_speaks_chinese():
     assert "3 个对象中有 1 个没有答案" in overview
     assert "objects/prod/chat?lang=zh" in overview
     assert "为什么是这个数" in chat
+
+
+async def test_the_reasons_of_an_answer_are_said_in_the_readers_language():
+    most = Said("the maximum is {most}", most=4)
+    step = dataclasses.replace(DECIDED.steps[0], detail=most)
+    decision = dataclasses.replace(DECIDED, steps=(step,), notes=(Said("no replica reports"),))
+    async with site(dataclasses.replace(ANSWERED, decision=decision, detail=most)) as session:
+        for path in ("/", "/objects/prod/chat"):
+            assert "最大副本数为 4" in await text_of(session, f"{path}?lang=zh")
+            assert "the maximum is 4" in await text_of(session, f"{path}?lang=en")
+        assert "没有副本上报" in await text_of(session, "/objects/prod/chat?lang=zh")
 
 
 def test_every_sentence_is_there_in_every_language_with_the_same_gaps():

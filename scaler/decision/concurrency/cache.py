@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from scaler.capacity.kv_cache import KvLayout
 from scaler.decision.policy import InferencePolicy
+from scaler.decision.said import Said
 from scaler.decision.sample import Replica, Sample
 
 NULL_BLOCKS = 1
@@ -74,9 +75,12 @@ def difference_note(sample: Sample, policy: InferencePolicy) -> str | None:
     computed = capacity.num_blocks * capacity.data_parallel
     if not reported or abs(computed / reported - 1) <= LARGEST_DIFFERENCE:
         return None
-    return (
-        f"The engine reports {reported:,.0f} blocks of KV cache, and {computed:,} were computed "
-        f"({computed / reported - 1:+.0%}): another process on the GPU, or a wrong model or flag."
+    return Said(
+        "The engine reports {reported:,.0f} blocks of KV cache, and {computed:,} were computed"
+        " ({off:+.0%}): another process on the GPU, or a wrong model or flag.",
+        reported=reported,
+        computed=computed,
+        off=computed / reported - 1,
     )
 
 
