@@ -27,6 +27,7 @@ from prometheus_client.registry import Collector
 
 from scaler.decision.decision import Decision
 from scaler.errors import KvtideError
+from scaler.tracing import NO_TRACER, Tracer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """What :meth:`Telemetry.exposition` returns, for the HTTP header."""
@@ -182,7 +183,8 @@ def _of_role(
 class Telemetry:
     """Counters and histograms of one process, and the registry they are scraped from."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: Tracer = NO_TRACER) -> None:
+        self.span = tracer.span
         self.registry = CollectorRegistry()
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
             self.registry.register(collector)

@@ -29,6 +29,7 @@ from scaler.errors import (
 )
 from scaler.serving.board import Board
 from scaler.telemetry import Telemetry
+from scaler.tracing import failed
 
 from ._pb import externalscaler_pb2 as keda
 from ._pb.externalscaler_pb2_grpc import ExternalScalerServicer
@@ -40,6 +41,7 @@ Response = TypeVar("Response")
 logger = logging.getLogger("kvtide.rpc")
 
 METRIC = "desired-replicas"
+_SERVICE = keda.DESCRIPTOR.services_by_name["ExternalScaler"].full_name
 
 SPEC = keda.GetMetricSpecResponse(
     metricSpecs=[keda.MetricSpec(metricName=METRIC, targetSize=1, targetSizeFloat=1.0)]
@@ -139,13 +141,15 @@ class ExternalScaler(ExternalScalerServicer):
         self, request: keda.GetMetricsRequest, context: Context
     ) -> keda.GetMetricsResponse:
         """Return the count as exactly one value: KEDA adds up what it gets."""
-        return await self._answer("GetMetrics", context, lambda: self._metrics(request))
+        return await self._answer(
+            "GetMetrics", request.scaledObjectRef, context, lambda: self._metrics(request)
+        )
 
     async def IsActive(
         self, request: keda.ScaledObjectRef, context: Context
     ) -> keda.IsActiveResponse:
         """Return whether more than zero is wanted, from the evaluation GetMetrics gave."""
-        return await self._answer("IsActive", context, lambda: self._activity(request))
+        return await self._answer("IsActive", request, context, lambda: self._activity(request))
 
     async def StreamIsActive(
         self, request: keda.ScaledObjectRef, context: Context
@@ -194,18 +198,31 @@ class ExternalScaler(ExternalScalerServicer):
     async def _answer(
         self,
         method: str,
+        about: keda.ScaledObjectRef,
         context: Context,
         make: Callable[[], Awaitable[Response]],
     ) -> Response:
         """Answer a unary RPC, or end it with a status; measure it either way."""
-        started = asyncio.get_running_loop().time()
-        try:
-            response = await make()
-        except Exception as error:  # noqa: BLE001 -- every fault has its row in the table
-            code, message = status(error)
-            self._measure(method, code, started)
+        started, response = asyncio.get_running_loop().time(), None
+        code, message = grpc.StatusCode.OK, ""
+        with self._telemetry.span(
+            f"{_SERVICE}/{method}",
+            kind="SERVER",
+            parent=_headers(context),
+            rpc__system="grpc",
+            rpc__service=_SERVICE,
+            rpc__method=method,
+            kvtide__object=f"{about.namespace}/{about.name}",
+        ) as told:
+            try:
+                response = await make()
+            except Exception as error:  # noqa: BLE001 -- every fault has its row in the table
+                code, message = status(error)
+                told.update(failed(code.name, message))
+            told["rpc.grpc.status_code"] = code.value[0]
+        self._measure(method, code, started)
+        if response is None:
             await context.abort(code, message)
-        self._measure(method, grpc.StatusCode.OK, started)
         return response
 
     def _measure(self, method: str, code: grpc.StatusCode, started: float) -> None:
@@ -214,6 +231,12 @@ class ExternalScaler(ExternalScalerServicer):
 
     def _draw_life_s(self) -> float:
         return self._rng.uniform(self._life.shortest_s, self._life.longest_s)
+
+
+def _headers(context: Context) -> dict[str, str]:
+    """Return the headers of a call, those that are text."""
+    sent = context.invocation_metadata() or ()
+    return {key: value for key, value in sent if isinstance(value, str)}
 
 
 def _ref(request: keda.ScaledObjectRef) -> tuple[str, str, dict[str, str]]:

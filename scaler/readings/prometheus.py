@@ -12,6 +12,7 @@ import contextlib
 import functools
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from requests.adapters import HTTPAdapter, Retry
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
+from scaler.tracing import NO_TRACER, Tracer
 
 from .clouds import Sign, signer_of
 from .credentials import Credentials
@@ -50,6 +52,8 @@ _THREADS = 32
 _CHUNK = 65_536
 _NO_PAGE = ("http", "format")
 """Kinds of error that a page which a server does not have is told by."""
+_LONGEST_QUERY_TOLD = 2000
+"""Characters of it in a span: those for all workloads have thousands."""
 _LONGEST_TOLD = 300
 """Characters of what others said."""
 
@@ -57,8 +61,9 @@ _LONGEST_TOLD = 300
 class PrometheusApi:
     """Asks a server; safe to use from one event loop."""
 
-    def __init__(self, server: PrometheusServer) -> None:
+    def __init__(self, server: PrometheusServer, tracer: Tracer = NO_TRACER) -> None:
         self._server = server
+        self._tracer = tracer
         self._credentials = Credentials(server)
         self._session = _Session(server)
         sign = signer_of(server, self._credentials.secret)
@@ -95,7 +100,18 @@ class PrometheusApi:
         Raises:
             SourceError: no full answer in time.
         """
-        return await self._in_thread(self._ask, promql, at_s)
+        address = urllib.parse.urlsplit(self._server.shown_url)
+        with self._tracer.span(
+            "query",
+            kind="CLIENT",
+            db__system__name="prometheus",
+            db__query__text=promql[:_LONGEST_QUERY_TOLD],
+            server__address=address.hostname,
+            server__port=address.port,
+        ) as told:
+            rows = await self._in_thread(self._ask, promql, at_s)
+            told["db.response.returned_rows"] = len(rows)
+            return rows
 
     async def kind(self) -> ServerKind:
         """

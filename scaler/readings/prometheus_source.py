@@ -17,6 +17,7 @@ from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, SourceError
 from scaler.source import Workload
+from scaler.tracing import NO_TRACER, Tracer
 
 from .arrivals import ArrivalQueries
 from .asks import MINUTE_S, Plan
@@ -65,6 +66,7 @@ class PrometheusSource:
         queries: Mapping[str, str] | None = None,
         known: KnownCluster | None = None,
         clock: Clock | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """
         Read a server; nothing is asked of it before the first refresh.
@@ -76,9 +78,10 @@ class PrometheusSource:
             queries: named queries that count arrivals.
             known: what the Kubernetes API says, the fresher word on the cluster.
             clock: whose seconds :meth:`refresh` is given; None: no clock's, of a past.
+            tracer: measures each query.
         """
         self._url = server.shown_url
-        self._reader = Reader(server)
+        self._reader = Reader(server, tracer)
         self._clocks = Clocks(clock, self._reader.ahead_s)
         self._timing = timing_of(server)
         self._known = known or KnownCluster()

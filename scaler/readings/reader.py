@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
+from scaler.tracing import NO_TRACER, Tracer
 
 from . import promql
 from .asks import Ask, Plan, cut
@@ -44,8 +45,8 @@ _SHOWN = 50
 class Reader:
     """Reads from one server."""
 
-    def __init__(self, server: PrometheusServer) -> None:
-        self._api = PrometheusApi(server)
+    def __init__(self, server: PrometheusServer, tracer: Tracer = NO_TRACER) -> None:
+        self._api = PrometheusApi(server, tracer)
         self._chosen = Chosen(server)
         self._probe = Probe(self._api, self._chosen)
         self._identified = False

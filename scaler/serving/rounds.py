@@ -24,6 +24,7 @@ from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
 from scaler.source import Source, Trigger
 from scaler.telemetry import Telemetry
+from scaler.tracing import failed
 
 from .compose import (
     Decide,
@@ -114,7 +115,10 @@ class Rounds:
     async def read(self) -> None:
         """Read the source for every object; what goes wrong is kept as the reason to give."""
         started = asyncio.get_running_loop().time()
-        await self._read()
+        with self._telemetry.span("read", kvtide__objects=len(self._entries)) as told:
+            await self._read()
+            if self.failure is not None:
+                told.update(failed(self.failure.kind, str(self.failure)))
         self._reads += 1
         self._refused, before = self._source.refused, self._refused
         self._telemetry.count_refused(self._refused - before)
@@ -127,10 +131,11 @@ class Rounds:
         async with self._deciding:
             started = asyncio.get_running_loop().time()
             self._stirred.clear()
-            readings = self.readings()
-            for entry in self._due():
-                readings = await self._urgent_first(readings)
-                await self._evaluate(entry, readings, lets_in=True)
+            readings, due = self.readings(), self._due()
+            with self._telemetry.span("decide", kvtide__objects=len(due)):
+                for entry in due:
+                    readings = await self._urgent_first(readings)
+                    await self._evaluate(entry, readings, lets_in=True)
             seconds = asyncio.get_running_loop().time() - started
             self._telemetry.observe_tick(phase="decide", seconds=seconds)
 

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import os
 import random
 import resource
 import sys
@@ -29,6 +30,7 @@ from scaler.source import Source, Trigger
 from scaler.status.app import View, application
 from scaler.status.banner import Links
 from scaler.telemetry import Telemetry, version
+from scaler.tracing import NO_TRACER, Tracer, tracer
 
 from . import lag
 from .cluster import Hearing, hearing
@@ -75,17 +77,18 @@ async def serving(
     past: Past | None = None,
     cluster: Hearing | None = None,
     configuration: Configuration | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[Serving]:
     """
     Serve gRPC and HTTP over ``source`` until left, then drain; ``past`` answers for other times.
 
     ``cluster`` is what the Kubernetes API says, where it is asked; ``configuration`` names the
-    Prometheus servers that may hold kvtide's own metrics.
+    Prometheus servers that may hold kvtide's own metrics; ``tracer`` measures rounds and RPCs.
 
     Raises:
         ConfigurationError: an address is taken, or a TLS file cannot be read.
     """
-    telemetry = Telemetry()
+    telemetry = Telemetry(tracer)
     board = Board(
         source=source,
         parse=parse,
@@ -147,14 +150,16 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
 
     Raises:
         ConfigurationError: no server is named, an engine is described wrongly, an address is
-            taken, or a TLS file cannot be read.
+            taken, a TLS file cannot be read, or traces are asked for that cannot be made.
     """
     _allow_more_files()
     parse = functools.partial(parse_trigger, configuration=configuration)
     past = functools.partial(explain, configuration=configuration)
+    traces = tracer(os.environ, version())
     async with (
+        _ended(traces),
         hearing(settings) as cluster,
-        prometheus(configuration, cluster.known, time.time) as source,
+        prometheus(configuration, cluster.known, time.time, traces) as source,
     ):
         server = serving(
             settings,
@@ -163,8 +168,18 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
             past=past,
             cluster=cluster,
             configuration=configuration,
+            tracer=traces,
         )
         await _until_told(server, settings)
+
+
+@contextlib.asynccontextmanager
+async def _ended(traces: Tracer) -> AsyncIterator[None]:
+    """Send what spans are left after the body."""
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(traces.end)
 
 
 async def _until_told(

@@ -14,6 +14,7 @@ from scaler.readings.kubernetes.known import KnownCluster
 from scaler.readings.prometheus_source import PrometheusSource
 from scaler.readings.several import SeveralSources
 from scaler.source import Source
+from scaler.tracing import NO_TRACER, Tracer
 
 from .apart import Apart
 
@@ -23,6 +24,7 @@ async def prometheus(
     configuration: Configuration,
     known: KnownCluster | None = None,
     clock: Clock | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[Source]:
     """
     Yield the servers of a configuration as one source; their connections close after.
@@ -36,7 +38,7 @@ async def prometheus(
         ConfigurationError: no server is named, an engine is described wrongly, or a file of
             credentials holds none.
     """
-    read = servers(configuration, known, clock)
+    read = servers(configuration, known, clock, tracer)
     async with contextlib.AsyncExitStack() as ends:
         for server in read.values():
             ends.push_async_callback(server.close)
@@ -49,6 +51,7 @@ def servers(
     configuration: Configuration,
     known: KnownCluster | None = None,
     clock: Clock | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> dict[str, PrometheusSource]:
     """
     Return the servers of a configuration by name; whoever asks for them closes them.
@@ -69,6 +72,7 @@ def servers(
             queries=configuration.queries,
             known=known,
             clock=clock,
+            tracer=tracer,
         )
         for name, server in configuration.prometheus.items()
     }
