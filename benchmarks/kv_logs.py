@@ -100,13 +100,15 @@ MISTOLD = {
         "notes": "needed_gib=7.89;est_max_len=530432;engine refusal message;no prefix caching",
     },
     "g177": {"notes": "MTP2;no GiB"},
+    "g163": {"gpu": "Radeon 8060S", "engine_version": "0.11.1"},
 }
 """
 Rows whose source says otherwise than the row, and what it says.
 
 g199's refusal is of moonshotai/Kimi-Linear-48B-A3B-Instruct (27 layers, 7 of them latent) in 16
 bits and without prefix caching: "Kimi-K3" is how vLLM's code calls the family. g177's machine
-drafts two tokens at a time, by the same author's notes.
+drafts two tokens at a time, by the same author's notes. g163 ran on the GPU of an AMD processor
+(Ryzen AI MAX+ 395), whose memory is the system's.
 """
 
 

@@ -168,6 +168,9 @@ def _too_poor(row: Row, true: float, told: float) -> str | None:
         return "the model is not named"
     if "exl3" in row.text["model"]:
         return "exl3: bits per weight are not told"
+    if "Radeon" in row.text["gpu"]:
+        # Until 0.20 vllm/platforms/rocm.py told all memory in use on the device as that of weights.
+        return "what it prints is all memory in use of a system that shares it"
     if true < FEWER_BITS * told and not row.text["quantization"]:
         return f"weights are {true / told:.0%} of what the row's words mean"
     return None

@@ -125,6 +125,9 @@ class Parameters:
     """Of ``mixer``: what every tensor-parallel rank holds whole (latent projections, routers)."""
     draft: int = 0
     """A multi-token-prediction layer, loaded only when asked to speculate."""
+    rotation: int = 0
+    """Entries of the tables of rotary embeddings, in 16 bits and whole on every GPU: no weights,
+    but held beside them."""
     stated: bool = False
     """Whether the total was stated and the split guessed, for want of shapes."""
 

@@ -17,6 +17,8 @@ from .kv_cache.serving import Serving
 GIB = 2**30
 ABSORBED = 0.04
 """Share of a latent model's weights that engines may hold again: two logs had 3.7 and 6 %."""
+TOLD_GIB = 0.2
+"""Rotary tables smaller than this go without saying."""
 TYPICAL_VOCABULARY = 150_000
 """Where a record does not tell: between Llama 3's 128 k and Qwen's 152 k."""
 
@@ -138,7 +140,8 @@ def weights_on_gpu(
     mixer_bits = storage.bits if storage.mixer_bits is None else storage.mixer_bits
     whole = counted.replicated * (mixer_bits / 8 if storage.mixers else 2)
     whole *= (1 - 1 / ranks) / serving.pipeline_parallel
-    on_gpu = math.ceil(total * share + whole) + _drafter_bytes(architecture, serving)
+    rotation = 2 * counted.rotation
+    on_gpu = math.ceil(total * share + whole) + rotation + _drafter_bytes(architecture, serving)
     slack = on_gpu * (storage.slack + (0.05 if counted.stated else 0.0))
     slack += share * _untold_mixers(architecture, counted, storage)
     if any(isinstance(cache, LatentCache) for cache in architecture.caches):
@@ -150,8 +153,14 @@ def weights_on_gpu(
         gpu_bytes=on_gpu,
         slack_bytes=math.ceil(slack),
         why=f"{counted.total / 1e9:,.2f} billion parameters, {words}: {total / GIB:,.2f} GiB in "
-        f"all, {share:.1%} of it on the fullest of {serving.gpus} GPU(s)",
+        f"all, {share:.1%} of it on the fullest of {serving.gpus} GPU(s)" + _rotary_words(rotation),
     )
+
+
+def _rotary_words(table_bytes: int) -> str:
+    if table_bytes < TOLD_GIB * GIB:
+        return ""
+    return f", beside {table_bytes / GIB:.2f} GiB of rotary tables on each"
 
 
 def _drafter_bytes(architecture: ModelArchitecture, serving: Serving) -> int:

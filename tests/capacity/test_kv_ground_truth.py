@@ -80,6 +80,13 @@ def test_the_stated_interval_holds_the_truth_and_is_not_wide(told: list[Told]) -
     assert statistics.median(one.high_gib - one.low_gib for one in both) <= 10.0
 
 
+def test_the_interval_of_weights_holds_the_truth(told: list[Told]) -> None:
+    weights = [one for one in told if one.part == "weights"]
+
+    assert len(weights) >= 45
+    assert sum(one.held for one in weights) >= COVERED * len(weights)
+
+
 def test_the_interval_is_as_wide_as_new_logs_ask_for(told: list[Told]) -> None:
     both = [one for one in told if one.part == "both"]
     now = calibration([one for one in both if not is_first_engine(one)])

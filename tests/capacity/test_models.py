@@ -231,6 +231,30 @@ def test_a_checkpoint_declares_its_numbers(
 
 
 @pytest.mark.parametrize(
+    ("more", "entries"),
+    [
+        pytest.param({}, 8192 * 128, id="a head's width for each position"),
+        pytest.param({"partial_rotary_factor": 0.25}, 8192 * 32, id="a part of a head"),
+        pytest.param(
+            {"rope_parameters": {"partial_rotary_factor": 0.5}}, 8192 * 64, id="as newer files say"
+        ),
+        pytest.param({"rope_local_base_freq": 1e4}, 2 * 8192 * 128, id="windows have their own"),
+        pytest.param({"position_embedding_type": "nope"}, 0, id="no positions"),
+        pytest.param({"model_type": "opt"}, 0, id="learned positions"),
+        pytest.param({"max_position_embeddings": None}, 0, id="not told"),
+        pytest.param({**MLA, "num_key_value_heads": None}, 8192 * 64, id="a latent's part"),
+    ],
+)
+def test_tables_of_a_rotation_are_as_long_as_the_longest_context(
+    more: dict[str, Any], entries: int
+) -> None:
+    counted = architecture_of("model", {**LLAMA, **more}).parameters
+
+    assert counted is not None
+    assert counted.rotation == entries
+
+
+@pytest.mark.parametrize(
     ("name", "billions", "weights", "kv"),
     [
         pytest.param("meta-llama/Llama-3.1-8B-Instruct", 8.03, None, None, id="Llama"),

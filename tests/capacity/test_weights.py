@@ -100,6 +100,17 @@ def test_a_kind_of_a_format_is_the_checkpoints_own() -> None:
     )
 
 
+def test_tables_of_a_long_rotation_are_whole_on_every_gpu() -> None:
+    long = dataclasses.replace(DENSE, rotation=BILLION)
+
+    told = weights_on_gpu(
+        architecture(parameters=long, quantization="fp8"), Serving(tensor_parallel=4)
+    )
+
+    assert told.gpu_bytes == pytest.approx(8e9 / 4 + 2e9, rel=1e-6)
+    assert told.why.endswith(", beside 1.86 GiB of rotary tables on each")
+
+
 @pytest.mark.parametrize("pipeline", [1, 2])
 def test_one_table_for_input_and_output_is_held_by_either_end(pipeline: int) -> None:
     tied = dataclasses.replace(DENSE, tables=1)

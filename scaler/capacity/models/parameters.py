@@ -19,7 +19,7 @@ from scaler.capacity.architecture import (
 )
 from scaler.capacity.weights import TYPICAL_VOCABULARY
 
-from .fields import INTERMEDIATE, Config
+from .fields import INTERMEDIATE, POSITIONS, Config
 
 UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}
 TYPICAL_TOWER = 430_000_000
@@ -38,6 +38,9 @@ UNGATED = (
 """Families whose MLP has two matrices, not three."""
 TIED = ("gemma", "opt", "gpt2", "cohere", "granitemoehybrid")
 """Families whose input and output share a table unless they say otherwise."""
+
+UNROTATED = ("opt", "gpt2", "gpt_bigcode", "bloom", "mpt", "nemotron_h", "jamba")
+"""Families whose attention knows positions otherwise, or not at all."""
 
 
 def is_multimodal(config: Config) -> bool:
@@ -75,6 +78,7 @@ def count_parameters(config: Config, layers: tuple[tuple[Cache, ...], ...]) -> P
             expert=0,
             embedding=held // tables,
             tables=tables,
+            rotation=_rotation(config, layers),
             stated=True,
         )
     expert = [_expert_weights(config, hidden, layer) for layer in range(len(layers))]
@@ -91,7 +95,34 @@ def count_parameters(config: Config, layers: tuple[tuple[Cache, ...], ...]) -> P
             _whole_weights(config, hidden, layer, caches) for layer, caches in enumerate(layers)
         ),
         draft=(mixer[-1] + beside[-1] + expert[-1]) if _drafts(config) else 0,
+        rotation=_rotation(config, layers),
     )
+
+
+def _rotation(config: Config, layers: tuple[tuple[Cache, ...], ...]) -> int:
+    """
+    Return the entries of the tables of sines and cosines: positions × a head's rotated part.
+
+    One table for each width (vLLM ``rotary_embedding/base.py``, kept in the model's type), and a
+    second one where windowed layers have a base of their own. Llama 4 Scout's for ten million
+    positions is 2.5 GiB.
+    """
+    positions = config.whole(*POSITIONS)
+    unrotated = any(config.model_type.startswith(family) for family in UNROTATED)
+    if positions is None or unrotated or config.get("position_embedding_type") in ("nope", "alibi"):
+        return 0
+    caches = {cache for layer in layers for cache in layer}
+    widths = {int(c.head_dim * _rotated(config)) for c in caches if isinstance(c, AttentionCache)}
+    widths |= {cache.rope_dim for cache in caches if isinstance(cache, LatentCache)}
+    return positions * sum(widths) * (2 if config.get("rope_local_base_freq") else 1)
+
+
+def _rotated(config: Config) -> float:
+    """Return the share of a head that is rotated."""
+    nested = config.get("rope_parameters")
+    inside = nested.get("partial_rotary_factor") if isinstance(nested, Mapping) else None
+    stated = config.get("partial_rotary_factor", "rotary_pct", "rope_pct") or inside
+    return stated if isinstance(stated, int | float) and 0 < stated <= 1 else 1.0
 
 
 def inner_width(config: Config) -> int | None:
