@@ -1,8 +1,9 @@
 """
 The history of workloads before the fine lookback, read once and thinned as it comes.
 
-An hour at a time, one hour a round, newest first: a day of raw samples is never held at once, and
-reading what is new never waits for what is old.
+An hour at a time, newest first, or several where an hour holds little: a day of many pods' raw
+samples is never held at once. While a server runs it is one such span a round, so that reading what
+is new never waits for what is old; whoever asks about a past waits for all of it.
 """
 
 import asyncio
@@ -24,6 +25,12 @@ from .round import Round
 from .wanted import Exporter, Wanted
 
 CHUNK_S = 3600.0
+_MOST_CHUNKS = 6
+"""Hours read at once where they hold little."""
+_LITTLE = 20_000
+"""Samples of replicas that are held at once without a thought: some megabytes."""
+_TRIES = 3
+"""So often a span is asked for that cannot be read, by who waits for it."""
 
 
 class Past:
@@ -37,11 +44,25 @@ class Past:
         """By workload: from which instant on its past was read."""
         self.is_complete = False
         """Whether there is nothing left to read."""
+        self._chunks = 1
+        """Hours to read at once."""
+
+    async def read_all(
+        self, workloads: Collection[Workload], *, until_s: float, since_s: float
+    ) -> None:
+        """Read all that is missing between two instants; what cannot be read, and is older, not."""
+        left = _TRIES
+        while left:
+            round_ = self._reader.begin()
+            await self.read_some(workloads, round_, until_s=until_s, since_s=since_s)
+            if self.is_complete:
+                return
+            left = left - 1 if round_.failed else _TRIES
 
     async def read_some(
         self, workloads: Collection[Workload], round_: Round, *, until_s: float, since_s: float
     ) -> None:
-        """Read one more hour, if any is missing between two instants, of those that lack it."""
+        """Read one more span, if any is missing between two instants, of those that lack it."""
         known = {workload.key: workload for workload in workloads}
         self._read_to_s = {key: at for key, at in self._read_to_s.items() if key in known}
         lacking = {
@@ -53,7 +74,7 @@ class Past:
         if not lacking:
             return
         end_s = max(lacking.values())
-        begin_s = max(_minute(since_s), end_s - CHUNK_S)
+        begin_s = max(_minute(since_s), end_s - self._chunks * CHUNK_S)
         these = [known[key] for key, at_s in lacking.items() if at_s == end_s]
         spans = await read_span(
             self._reader,
@@ -66,6 +87,10 @@ class Past:
         )
         if spans is None:
             return
+        held = sum(len(sample.replicas) for span in spans.values() for sample in span)
+        chunk_holds = held / max(1.0, (end_s - begin_s) / CHUNK_S)
+        fit = int(_LITTLE / chunk_holds) if chunk_holds else _MOST_CHUNKS
+        self._chunks = max(1, min(fit, 2 * self._chunks, _MOST_CHUNKS))
         for workload in these:
             kept = thinned(spans[workload.key])
             if end_s <= coarse_before_s(until_s):

@@ -77,12 +77,14 @@ class PrometheusSource:
             gateways: gateways by name.
             queries: named queries that count arrivals.
             known: what the Kubernetes API says, the fresher word on the cluster.
-            clock: whose seconds :meth:`refresh` is given; None: no clock's, of a past.
+            clock: whose seconds :meth:`refresh` is given; None: no clock's, of a past, which is
+                read in whole before a refresh ends.
             tracer: measures each query.
         """
         self._url = server.shown_url
         self._reader = Reader(server, tracer)
         self._clocks = Clocks(clock, self._reader.ahead_s)
+        self._of_a_past = clock is None
         self._timing = timing_of(server)
         self._known = known or KnownCluster()
         self._assembly = Assembly(
@@ -155,6 +157,9 @@ class PrometheusSource:
         self, workloads: Sequence[Workload], now_s: float, *, until_s: float, since_s: float
     ) -> None:
         """Read what changes slowly; the next readings wait for it no longer than a budget."""
+        if self._of_a_past:
+            await self._read_slowly(workloads, now_s, until_s=until_s, since_s=since_s)
+            return
         if self._beside is None:
             self._beside = asyncio.create_task(
                 self._read_slowly(workloads, now_s, until_s=until_s, since_s=since_s)
@@ -175,7 +180,10 @@ class PrometheusSource:
         if now_s - self._measured_s >= MINUTE_S:
             await self._read_lengths(workloads, round_, now_s)
         await self._lookout.look(workloads, round_, now_s)
-        await self._past.read_some(workloads, round_, until_s=until_s, since_s=since_s)
+        if self._of_a_past:
+            await self._past.read_all(workloads, until_s=until_s, since_s=since_s)
+        else:
+            await self._past.read_some(workloads, round_, until_s=until_s, since_s=since_s)
 
     @property
     def is_complete(self) -> bool:

@@ -27,9 +27,9 @@ from .native import with_native
 from .probe import Probe
 from .prometheus import PrometheusApi
 from .promql import Matcher
-from .replies import TooManySeriesError
 from .round import Round
 from .server_kind import ServerKind
+from .together import Grouping, Together
 from .wanted import Exporter
 
 _OWN = "kvtide_held"
@@ -49,6 +49,7 @@ class Reader:
         self._api = PrometheusApi(server, tracer)
         self._chosen = Chosen(server)
         self._probe = Probe(self._api, self._chosen)
+        self._grouping = Grouping()
         self._identified = False
 
     @property
@@ -159,8 +160,9 @@ class Reader:
         """Perform asks, several at a time; return whether all were answered, and note the rest."""
         asks = tuple(asks)
         await self._learn_targets(asks, round_)
+        put = self._grouping.put(ask for ask in asks if self._labels_of(ask))
         answered = await asyncio.gather(
-            *(self._perform(ask, assembly, round_, plan) for ask in asks if self._labels_of(ask))
+            *(self._perform(together, assembly, round_, plan) for together in put)
         )
         return all(answered)
 
@@ -234,40 +236,47 @@ class Reader:
         rows = [await round_.query(promql.some(one, _SHOWN), now_s) for one in chosen]
         return tuple(labels for found in rows for labels, _ in found)
 
-    async def _perform(self, ask: Ask, assembly: Assembly, round_: Round, plan: Plan) -> bool:
-        """Ask; where the reply is too large, ask for half of the namespaces at a time."""
-        places = [(ask.wanted.exporter, namespace) for namespace in ask.namespaces]
+    async def _perform(
+        self, together: Together, assembly: Assembly, round_: Round, plan: Plan
+    ) -> bool:
+        """Ask; where that is refused or too large, for fewer readings or namespaces at a time."""
+        places = together.places
         round_.asked.update(places)
         try:
-            await self._take(ask, assembly, round_, plan)
+            await self._take(together, assembly, round_, plan)
         except SourceError as error:
-            halves = ask.halves_of_namespaces() if error.kind == "limit" else None
-            if halves is None:
+            if error.kind == "limit":
+                self._grouping.too_large(together)
+            parts = together.parts(error)
+            if not parts:
                 round_.failed.update(dict.fromkeys(places, error))
                 return False
-            plan.too_large(ask)
-            return all([await self._perform(half, assembly, round_, plan) for half in halves])
+            if len(parts[0].asks) == len(together.asks):
+                plan.too_large(together.first)
+            return all([await self._perform(part, assembly, round_, plan) for part in parts])
         round_.answered.update(places)
-        plan.answered(ask)
+        for ask in together.asks:
+            plan.answered(ask)
         return True
 
-    async def _take(self, ask: Ask, assembly: Assembly, round_: Round, plan: Plan) -> None:
+    async def _take(
+        self, together: Together, assembly: Assembly, round_: Round, plan: Plan
+    ) -> None:
         """
-        Ask and hand over the rows; where the reply is too large, half of the time at a time.
+        Ask and hand over the rows; where one reading's are too large, half of the time at a time.
 
         Raises:
             SourceError: some of it could not be read.
         """
         try:
-            for label in self._labels_of(ask):
-                for text in await self._texts(ask, label, round_):
-                    rows = await whole(ask, text, assembly, round_)
+            for label in self._labels_of(together.first):
+                for text in await self._texts(together, label, round_):
+                    rows = await whole(together, text, assembly, round_)
+                    self._grouping.weigh(together, rows)
                     read = [(self._chosen.read(label, labels), points) for labels, points in rows]
-                    await merge(ask, read, assembly, plan)
-        except TooManySeriesError:
-            raise
+                    await merge(together, read, assembly, plan)
         except SourceError as error:
-            halves = ask.halves_of_time() if error.kind == "limit" else None
+            halves = together.halves_of_time(error)
             if halves is None:
                 raise
             for half in halves:
@@ -280,9 +289,9 @@ class Reader:
         labels = self._probe.labels.get(ask.wanted.exporter, ())
         return labels if ask.wanted.namespaced else labels[:1]
 
-    async def _texts(self, ask: Ask, label: str, round_: Round) -> list[str]:
-        """Return the queries for an ask: one, or one per name that there is."""
-        metrics = ask.wanted.metrics
+    async def _texts(self, together: Together, label: str, round_: Round) -> list[str]:
+        """Return the queries for some asks: one, or one per name that there is."""
+        ask, metrics = together.first, together.metrics
         where = (*ask.wanted.where, *self.dialect.anew(ask.at_s))
         if self.dialect.native_histograms:
             metrics = with_native(metrics)

@@ -17,7 +17,6 @@ from scaler.errors import NoDataError
 from scaler.source import Source, Trigger
 
 from .compose import Decide, Readings, Subject
-from .once import rounds
 
 CHUNK_S = 300.0
 """Read at once. What changes only with its pod is read with a lookback of just this much, so that a
@@ -64,16 +63,12 @@ async def replay(
     policies = [trigger.policy for trigger in triggers.values()]
     workloads = [trigger.workload for trigger in triggers.values()]
     fine_s, far_s = max(map(lookback_s, policies)), max(map(reach_s, policies))
-    times, foresight = rounds(far_s - fine_s), Foresight()
+    foresight = Foresight()
     read_s, at_s = span.since_s, span.since_s + span.every_s
     while at_s <= span.until_s:
         if at_s > read_s:
             read_s = max(at_s, min(_chunk_end_s(at_s), span.until_s))
-            for _ in range(times):
-                await source.refresh(workloads, fine_s + CHUNK_S, read_s, history_s=far_s + CHUNK_S)
-                if source.is_complete:
-                    break
-            times = 1
+            await source.refresh(workloads, fine_s + CHUNK_S, read_s, history_s=far_s + CHUNK_S)
         readings = Readings(source, triggers, at_s, foresight)
         for key, trigger in triggers.items():
             yield _answer(key, trigger, readings, decide, at_s)

@@ -21,13 +21,13 @@ async def fake():
         yield running
 
 
-def source_of(fake, **more):
+def source_of(fake, clock=None, **more):
     server = PrometheusServer(
         url=fake.url,
         scrape_interval=ScrapeIntervals(engine_s=STEP_S),
         **{"ingestion_delay_s": 0.0, "timeout_s": 5.0, **more},
     )
-    return PrometheusSource(server, profiles=shipped_profiles())
+    return PrometheusSource(server, profiles=shipped_profiles(), clock=clock)
 
 
 def workload(name, namespace="serve"):
@@ -92,20 +92,43 @@ async def test_two_sources_that_began_at_different_times_agree(fake):
     assert old.window(LLM, 300, NOW_S) == new.window(LLM, 300, NOW_S)
 
 
-async def test_history_comes_an_hour_a_round_thinned(fake):
-    source = source_of(fake)
-    history(fake, 9000, lambda age_s: age_s)
-    await source.refresh([LLM], 300, NOW_S, history_s=7200)
+async def test_a_server_that_runs_reads_history_a_span_a_round_thinned(fake):
+    fake.tells_time = False
+    source = source_of(fake, clock=lambda: NOW_S)
+    history(fake, 16_000, lambda age_s: age_s)
+    await source.refresh([LLM], 300, NOW_S, history_s=14_400)
     assert not source.is_complete
     first = source.window(LLM, 300, NOW_S).history
-    assert NOW_S - first[0].at_s == 3895
-    await source.refresh([LLM], 300, NOW_S, history_s=7200)
+    assert NOW_S - first[0].at_s == 3895  # an hour
+    await source.refresh([LLM], 300, NOW_S, history_s=14_400)
     assert not source.is_complete
-    await source.refresh([LLM], 300, NOW_S, history_s=7200)
+    second = source.window(LLM, 300, NOW_S).history
+    assert NOW_S - second[0].at_s == 3895 + 7200  # it held little: two
+    for _ in range(2):
+        await source.refresh([LLM], 300, NOW_S, history_s=14_400)
     assert source.is_complete
     whole = source.window(LLM, 300, NOW_S).history
-    assert NOW_S - whole[0].at_s == pytest.approx(7200, abs=10)
-    assert len(whole) == pytest.approx(2 * 115, abs=3)
+    assert NOW_S - whole[0].at_s == pytest.approx(14_400, abs=10)
+    assert len(whole) == pytest.approx(2 * 235, abs=3)
+
+
+async def test_of_a_past_all_the_history_is_read_before_a_refresh_ends(fake):
+    source = source_of(fake)
+    history(fake, 9000, lambda age_s: age_s)
+    await source.refresh([LLM], 300, NOW_S, history_s=96 * 3600)
+    assert source.is_complete
+    whole = source.window(LLM, 300, NOW_S).history
+    assert NOW_S - whole[0].at_s == pytest.approx(9000, abs=10)
+    assert len(fake.queries) < 300  # four days, of which most hold nothing
+
+
+async def test_a_past_that_cannot_be_read_is_given_up_after_a_few_tries(fake):
+    source = source_of(fake)
+    history(fake, 4000, lambda age_s: age_s)
+    fake.longest_s = 500.0  # of the newest readings nothing is longer, of what is older all is
+    await source.refresh([LLM], 300, NOW_S, history_s=7200)
+    assert not source.is_complete
+    assert source.window(LLM, 300, NOW_S).history == ()
 
 
 async def test_an_outage_is_filled_from_what_the_server_kept(fake):
@@ -181,7 +204,7 @@ async def test_the_number_of_queries_does_not_depend_on_the_number_of_workloads(
     await source.refresh(workloads, 60, NOW_S)
     fake.queries.clear()
     await source.refresh(workloads, 60, NOW_S + 5)
-    assert len(fake.queries) == 16  # vLLM's readings and up; neither GPUs nor a cluster are there
+    assert len(fake.queries) == 1  # of an engine; neither GPUs nor a cluster are there
 
 
 async def test_exporters_that_are_there_are_read_by_the_label_that_names_the_pod(fake):
@@ -532,8 +555,8 @@ async def test_a_slow_server_is_asked_many_things_at_once_and_named_as_slow(fake
     await source.refresh([LLM], 60, NOW_S)
     assert source.window(LLM, 60, NOW_S).instead is None
     fake.delay_s = SLOW_S + 0.1
-    fake.most_at_once = 0
     await source.refresh([LLM], 60, NOW_S + 2)
+    await source_of(fake).refresh([LLM], 60, NOW_S + 2)  # which asks for one reading at a time
     assert fake.most_at_once > 4
     held = source.window(LLM, 60, NOW_S + 40, silent_s=60)
     assert held.silent_s > 0
@@ -545,7 +568,8 @@ async def test_a_slow_server_is_asked_many_things_at_once_and_named_as_slow(fake
 
 
 async def test_the_next_readings_do_not_wait_for_a_slow_history(fake):
-    source = source_of(fake, timeout_s=30.0)
+    fake.tells_time = False
+    source = source_of(fake, clock=lambda: NOW_S, timeout_s=30.0)
     fake.delay_s = BESIDE_S / 2 + 0.2  # two queries, one after the other, are past the budget
     history(fake, 60, lambda age_s: 1)
     await source.refresh([LLM], 60, NOW_S, history_s=86_400)

@@ -78,17 +78,6 @@ async def test_every_trigger_is_read_as_far_back_as_any_needs(source):
     }
 
 
-async def test_a_source_is_asked_until_it_has_read_hours_of_history(source):
-    source.is_complete = False
-    await decide_once("batch/train", TRIGGERS, source=source, decide=rules, at_s=NOW_S)
-    asked = len(source.reads)
-    assert asked >= 1 + 6  # the latch looks six hours back
-
-    source.is_complete = True
-    await decide_once("batch/train", TRIGGERS, source=source, decide=rules, at_s=NOW_S)
-    assert len(source.reads) == asked + 1
-
-
 async def test_silence_is_no_decision(source):
     del source.windows["llm/chat"]
 
