@@ -24,7 +24,7 @@ from . import kserve
 APPS = "apps/v1"
 KEDA = "keda.sh/v1alpha1"
 ANYTHING = Form(read=str, write=str, noun="text", allowed="text", pattern=".*")
-"""What an annotation may hold: the empty text, too, which KEDA takes for a yes."""
+"""The empty text, too: an annotation with it is a yes to KEDA, a name no name."""
 OURS = ("external", "external-push")
 """Types of triggers that an external scaler answers."""
 
@@ -61,7 +61,8 @@ class Behavior:
 class HorizontalPodAutoscalerConfig:
     """Settings that KEDA copies into the HPA."""
 
-    name: str | None = None
+    name: Annotated[str | None, ANYTHING] = None
+    """Empty: KEDA's own; KServe wants it stated so."""
     behavior: Behavior | None = None
 
 

@@ -4,11 +4,11 @@ One controller at a time: leader election by a Lease, with client-go's rules and
 A replica that waits follows nothing and writes nothing. A leader renews every RETRY_S; when it
 could not for RENEW_S since it last asked with success, it stops, before another may begin (LEASE_S
 after that renewal, by the other's own clock). A leader that ends gives the Lease back, so that the
-next begins within RETRY_S; one that is killed is followed after LEASE_S + RETRY_S at most. Short,
-because inference waits for what a reclaim takes back. Every write carries the resourceVersion that
-was read: of two that reach for the Lease at once, one gets a conflict. (The Kubernetes client's own
-elector, in 37.0, cannot create a Lease: it passes ``pretty`` as a boolean where its model wants a
-string.)
+next begins within RETRY_S; one that is killed is followed as its Lease runs out, LEASE_S after the
+other first saw it as it is. Short, because inference waits for what a reclaim takes back. Every
+write carries the resourceVersion that was read: of two that reach for the Lease at once, one gets a
+conflict. (The Kubernetes client's own elector, in 37.0, cannot create a Lease: it passes ``pretty``
+as a boolean where its model wants a string.)
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from .seen import format_time
 logger = logging.getLogger("kvtide.controller")
 
 LEASE = "kvtide-controller"
-LEASE_S = 7.0
-RENEW_S = 5.0
+LEASE_S = 6.0
+RENEW_S = 4.5
 RETRY_S = 1.0
 ATTEMPT_S = 2.0
 """An attempt that takes longer has failed; half of what a leader may go without renewing."""
@@ -41,6 +41,12 @@ class Observed:
 
     version: str
     at_s: float
+    duration_s: float
+
+    @property
+    def ends_s(self) -> float:
+        """When it runs out, if it does not change until then."""
+        return self.at_s + self.duration_s
 
 
 class Elector:
@@ -84,7 +90,13 @@ class Elector:
         while True:
             if await self._attempt():
                 await self._term(work)
-            await asyncio.sleep(self._retry_s)
+            await asyncio.sleep(min(self._retry_s, self._left_s()))
+
+    def _left_s(self) -> float:
+        """Return the seconds until the Lease that was seen runs out, if nobody renews it."""
+        if self._observed is None or self._clock() >= self._observed.ends_s:
+            return self._retry_s
+        return self._observed.ends_s - self._clock()
 
     async def _term(self, work: Work) -> None:
         """Work until the Lease is lost."""
@@ -155,9 +167,9 @@ class Elector:
         """Whether the Lease has not changed for its duration, by this replica's clock alone."""
         version = str(lease["metadata"]["resourceVersion"])
         if self._observed is None or self._observed.version != version:
-            self._observed = Observed(version=version, at_s=self._clock())
-        duration_s = float(lease["spec"].get("leaseDurationSeconds", LEASE_S))
-        return self._clock() - self._observed.at_s >= duration_s
+            duration_s = float(lease["spec"].get("leaseDurationSeconds", LEASE_S))
+            self._observed = Observed(version=version, at_s=self._clock(), duration_s=duration_s)
+        return self._clock() >= self._observed.ends_s
 
     def _lease(self) -> Manifest:
         now = format_time(self._clock())

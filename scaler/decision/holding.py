@@ -17,6 +17,7 @@ from . import demand
 from .decision import Decision, Reason, Step
 from .facts.bucket import says_load
 from .inference import decide_replicas
+from .limits import reported_value
 from .policy import InferencePolicy
 from .pool import Member, TierWindow
 from .said import Said, joined
@@ -44,14 +45,72 @@ def decide_workload(window: Window, policy: InferencePolicy) -> Decision:
 def decide_member(group: TierWindow, policy: InferencePolicy) -> Decision:
     """Return the replicas of a tier of a group; where they cannot be told now, what stands."""
     own = next(member.window for member in group.members if member.name == group.member)
-    now = decide_tier(_heard(group, _of_now), policy)
+    heard = _heard(group, _of_now)
+    now = decide_tier(heard, policy)
     if own is None:
         return now
 
     def at(at_s: float) -> Decision:
         return decide_tier(_heard(group, lambda window: _as_of(window, at_s)), policy)
 
-    return _now_or_then(now, own, policy, at)
+    if now.holds:
+        return _now_or_then(now, own, policy, at)
+    return _not_for_silence(heard, own, now, policy, at)
+
+
+def _not_for_silence(
+    group: TierWindow,
+    own: Window,
+    now: Decision,
+    policy: InferencePolicy,
+    decide_at: Callable[[float], Decision],
+) -> Decision:
+    """
+    Return ``now``, or less of it where that is more only because another tier does not report.
+
+    A tier that serves and does not say what takes no more in the deal, so that its share would go
+    to the next one, which wakes. While ``holdFor`` lasts the deal as of the newest instant at which
+    it spoke stands instead; what is there stays, and what the tier's own requests need it gets.
+    """
+    mute = [one for one in group.members if one.name != group.member and _is_mute(one)]
+    spoke = [_spoke_s(one, policy.hold_for_s) for one in mute]
+    known = [at_s for at_s in spoke if at_s is not None]
+    if not mute or len(known) < len(mute):
+        return now
+    then = decide_at(min(known))
+    if then.replicas is None or now.replicas is None:
+        return now
+    ready = own.latest.ready or 0
+    needed = (decide_replicas(own, policy).replicas or 0) if ready else 0
+    count = max(then.replicas, ready, needed)
+    if now.replicas <= count:
+        return now
+    detail = Said(
+        "{names} does not report: what was dealt on the readings of {age_s:.0f} s ago stands for"
+        " {hold_s:g} s (holdFor)",
+        names=", ".join(one.name for one in mute),
+        age_s=own.asked_s - min(known),
+        hold_s=policy.hold_for_s,
+    )
+    steps = (*now.steps, Step(count, Reason.HELD, detail))
+    reported = reported_value(count, own, policy)
+    return dataclasses.replace(now, steps=steps, panic=False, woken=False, reported=reported)
+
+
+def _is_mute(member: Member) -> bool:
+    """Whether a tier has replicas ready that do not say what they run."""
+    return (
+        member.window is not None
+        and bool(member.window.latest.ready)
+        and not says_load(member.window.latest)
+    )
+
+
+def _spoke_s(member: Member, hold_for_s: float) -> float | None:
+    """Return when a tier last said something about load; None: not within ``hold_for_s``."""
+    if member.window is None:
+        return None
+    return next((one.at_s for one in _readable(member.window, hold_for_s)), None)
 
 
 def _silent(window: Window) -> Decision:

@@ -61,7 +61,7 @@ def _unknown_units(pool: PoolWindow) -> Step | None:
 
 
 def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Step | None:
-    """Hold while some workload's load is unknown; take everything back when that lasts."""
+    """Keep what is lent while a load is unknown; take everything back when that lasts."""
     if points and points[-1].load is not None:
         return None
     least = points[-1].least if points else 0.0
@@ -83,8 +83,29 @@ def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolic
         return Step(0, Reason.BLIND_RECLAIM, detail)
     if unknown:
         detail = Said("{names}: not heard of so far", names=unheard(unknown))
-        return Step(None, Reason.MEMBER_UNKNOWN, detail)
-    return Step(None, Reason.BLIND_HOLD, Said("the load of {names} is not known", names=names))
+        return _kept(pool, Step(None, Reason.MEMBER_UNKNOWN, detail), policy)
+    detail = Said("the load of {names} is not known", names=names)
+    step = Step(None, Reason.BLIND_HOLD, detail)
+    return _kept(pool, step, policy) if stopped else step
+
+
+def _kept(pool: PoolWindow, unknown: Step, policy: LendingPolicy) -> Step:
+    """
+    Say in a count what an error says: what is asked for stays, and none stays none.
+
+    KEDA may take an error that meets another one for "inactive", and a borrower that it drives
+    alone is at zero then. So where the count is known it is the answer, until everything is taken
+    back; nothing is ever lent by it.
+    """
+    if not pool.asked:
+        return unknown
+    detail = Said(
+        "{why}: the {asked} that are asked for stay, and no more",
+        why=unknown.detail,
+        asked=pool.asked,
+    )
+    kept = min(pool.asked, policy.most_workers)
+    return dataclasses.replace(unknown, replicas=kept, detail=detail)
 
 
 def _past(load: float, policy: LendingPolicy) -> dict[str, float]:

@@ -94,6 +94,8 @@ class PoolWindow:
     """Empty: the cluster does not tell; units then count as one heap."""
     workers: int | None = None
     """Workers of the borrower that exist now; None: not known."""
+    asked: int | None = None
+    """Workers that the borrower's target asks for now (``spec.replicas``); None: not known."""
     workers_since_s: float | None = None
     """Since when the borrower has run at its present size, Unix seconds."""
     read_s: float | None = None

@@ -104,7 +104,8 @@ class Readings:
         )
         fresh = [member.window for member in members if member.window is not None]
         borrower = self._window(trigger)
-        workers, since_s = (None, None) if isinstance(borrower, _Silence) else workers_of(borrower)
+        known = None if isinstance(borrower, _Silence) else borrower
+        workers, since_s = (None, None) if known is None else workers_of(known)
         resource = trigger.pool_resource
         online = [
             self._triggers[name].workload for name in trigger.pool_members if name in self._triggers
@@ -116,6 +117,7 @@ class Readings:
             members=members,
             nodes=() if resource is None else self._source.nodes(resource, online, self._now_s),
             workers=workers,
+            asked=None if known is None else known.latest.spec_replicas,
             workers_since_s=since_s,
         )
 
@@ -249,4 +251,5 @@ def fingerprint(subject: Subject) -> object:
     )
     if isinstance(subject, TierWindow):
         return (subject.member, members)
-    return (subject.at_s, members, subject.nodes, subject.workers, subject.workers_since_s)
+    workers = (subject.workers, subject.asked, subject.workers_since_s)
+    return (subject.at_s, members, subject.nodes, workers)

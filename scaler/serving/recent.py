@@ -67,6 +67,7 @@ def _until(subject: Subject, at_s: float) -> Subject | None:
             at_s=at_s,
             members=members,
             workers=subject.workers if now else None,
+            asked=subject.asked if now else None,
             workers_since_s=subject.workers_since_s if now else None,
         )
     own = next((one for one in members if one.name == subject.member), None)

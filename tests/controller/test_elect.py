@@ -71,6 +71,20 @@ async def test_a_renewal_starts_the_wait_anew(api):
         assert not await second._attempt()
 
 
+async def test_a_candidate_asks_again_as_the_lease_runs_out(api):
+    """Between two attempts it waits as long as ever, and no longer than the Lease lasts."""
+    async with candidates(api, "a", "b") as (clock, (first, second)):
+        await first._attempt()
+        assert second._left_s() == elect.RETRY_S
+        await second._attempt()
+        assert second._left_s() == LEASE_S
+        clock.now_s += LEASE_S - 0.25
+        assert second._left_s() == 0.25
+        clock.now_s += 0.25
+        assert second._left_s() == elect.RETRY_S
+        assert await second._attempt()
+
+
 async def test_an_api_that_is_away_elects_nobody(api):
     api.refuse["/leases/kvtide-controller"] = 500
     async with candidates(api, "a") as (_, (first,)):

@@ -100,6 +100,97 @@ def test_a_tier_stands_while_one_of_its_group_is_silent():
     assert decide(dataclasses.replace(group, members=(old, blind)), policy).holds
 
 
+DEAR = inference(
+    max_concurrency=10,
+    target_utilization=1.0,
+    hold_for_s=120.0,
+    tier_group="llm",
+    tier_cost=1.0,
+    max_replicas=4,
+    scale_down_delay_s=0.0,
+    hpa_tolerance=0.0,
+)
+CHEAP = dataclasses.replace(DEAR, tier_cost=0.4, max_replicas=3)
+ASLEEP = window(
+    *(
+        Sample(at_s=one.at_s, ready_replicas=0, spec_replicas=0, loading_replicas=0)
+        for one in BUSY.samples
+    )
+)
+
+
+def of_dear(cheap, dear=ASLEEP, *, hold_for_s=120.0):
+    """Decide on the dear tier beside a cheap one of at most three replicas of ten requests."""
+    policy = dataclasses.replace(DEAR, hold_for_s=hold_for_s)
+    members = (
+        Member(name="prod/cheap", policy=CHEAP, window=cheap),
+        Member(name="prod/dear", policy=policy, window=dear),
+    )
+    return decide(TierWindow(member="prod/dear", members=members), policy)
+
+
+def unheard_for(cheap, buckets):
+    """Return the window with its newest readings of load gone; the cluster speaks."""
+    mute = tuple(
+        dataclasses.replace(one, replicas=(), ready_replicas=one.ready)
+        for one in cheap.samples[-buckets:]
+    )
+    return dataclasses.replace(cheap, samples=(*cheap.samples[:-buckets], *mute))
+
+
+def grown(running, *, ready):
+    """Return a tier whose load was served, and then rose to what its replicas cannot serve."""
+    small = steady(1200, running=5, replicas=ready, spec_replicas=ready)
+    risen = tuple(
+        sample(one.at_s, running=running / ready, replicas=ready, spec_replicas=ready)
+        for one in small.samples[-24:]
+    )
+    return dataclasses.replace(small, samples=(*small.samples[:-24], *risen))
+
+
+def test_a_gap_in_the_cheap_tiers_readings_wakes_no_dear_one():
+    cheap = grown(25, ready=1)
+    assert of_dear(cheap).replicas == 0
+    held = of_dear(unheard_for(cheap, 1))
+    assert (held.replicas, held.reason, held.panic) == (0, Reason.HELD, False)
+    assert "prod/cheap does not report" in held.detail
+    assert "readings of 5 s ago stands for 120 s (holdFor)" in held.detail
+
+
+def test_a_gap_that_outlasts_holdfor_wakes_it():
+    """What the cheap one then needs nobody knows: in doubt inference wins."""
+    blind = unheard_for(grown(25, ready=1), 4)
+    assert of_dear(blind, hold_for_s=30.0).replicas == 0
+    assert (of_dear(blind, hold_for_s=10.0).replicas or 0) > 0
+
+
+def test_what_the_dear_tier_itself_needs_it_gets_in_a_gap():
+    serving = grown(25, ready=1)
+    held = of_dear(unheard_for(grown(25, ready=1), 1), serving)
+    assert (held.replicas or 0) >= 3
+
+
+@given(
+    st.integers(1, 3),
+    st.integers(0, 60),
+    st.integers(1, 30),
+    st.sampled_from([10.0, 60.0, 120.0]),
+)
+def test_silence_of_one_tier_makes_no_other_grow_while_holdfor_lasts(
+    ready, running, buckets, hold_for_s
+):
+    cheap = grown(running, ready=ready)
+    blind = unheard_for(cheap, buckets)
+    spoke_s = cheap.samples[-buckets - 1].at_s
+    then = of_dear(cheap.until(spoke_s), ASLEEP.until(spoke_s), hold_for_s=hold_for_s)
+    found = of_dear(blind, hold_for_s=hold_for_s)
+    if buckets * INTERVAL_S <= hold_for_s:
+        assert found.replicas is not None
+        assert found.replicas <= (then.replicas or 0)
+    else:
+        assert found.reason is not Reason.HELD
+
+
 @given(
     windows(least=15),
     policies(),

@@ -465,6 +465,58 @@ def test_an_unknown_online_load(members, count, reason):
     assert (decision.replicas, decision.reason) == (count, reason)
 
 
+@pytest.mark.parametrize(
+    ("members", "asked", "count", "reason"),
+    [
+        pytest.param([silent(9_900.0)], 3, 3, Reason.BLIND_HOLD, id="what is asked for stays"),
+        pytest.param([silent(9_900.0)], 0, None, Reason.BLIND_HOLD, id="and none is none"),
+        pytest.param([silent(9_700.0)], 3, 0, Reason.BLIND_RECLAIM, id="not for too long"),
+        pytest.param([silent(None)], 3, None, Reason.BLIND_HOLD, id="since when is not known"),
+        pytest.param([silent(9_900.0)], 30, 8, Reason.BLIND_HOLD, id="no more than the pool has"),
+        pytest.param(
+            [Member(name="prod/new", policy=None, window=None)],
+            3,
+            3,
+            Reason.MEMBER_UNKNOWN,
+            id="nor is anything lost before one is heard of",
+        ),
+        pytest.param(
+            [member([6.0] * 40, replicas=8), silent(9_900.0)],
+            3,
+            0,
+            Reason.RECLAIMED,
+            id="what is known is past the threshold",
+        ),
+    ],
+)
+def test_a_blind_pool_keeps_what_is_asked_for_in_a_count(members, asked, count, reason):
+    decision = decide(pool(*members, asked=asked, workers=asked), lending())
+
+    assert (decision.replicas, decision.reason) == (count, reason)
+    if count:
+        assert decision.detail.endswith("that are asked for stay, and no more")
+
+
+@given(
+    st.lists(st.sampled_from([0.8, 3.0, 6.0, None]), min_size=20, max_size=40),
+    st.integers(0, 12),
+    st.floats(0, 400),
+    st.booleans(),
+)
+def test_silence_alone_neither_lends_nor_ends_in_none(loads, asked, age_s, second):
+    """Until blindReclaimAfter, whatever was before: an error, or what is asked for."""
+    gone = member([*loads, *[None] * round(age_s / 5)], name="prod/gone")
+    members = (gone, member(QUIET)) if second else (gone,)
+    before = decide(pool(*members, workers=asked), lending())
+    decision = decide(pool(*members, workers=asked, asked=asked), lending())
+
+    if before.replicas is not None:
+        assert decision == before
+    else:
+        assert decision.replicas in {None, min(asked, 8)}
+        assert decision.replicas != 0
+
+
 UNKNOWN_NODES = "The pool's nodes are not known: its units count as one heap."
 UNKNOWN_WORKERS = "The borrower's workers are not known: the band and minRuntime rest."
 

@@ -98,6 +98,11 @@ class Cluster:
         found = await self.get("apps/v1", "Deployment", name)
         return int(found["spec"]["replicas"])
 
+    async def counts(self) -> dict[str, int]:
+        """Return spec.replicas of every Deployment."""
+        listed = await self.stage.objects("apps/v1", "Deployment")
+        return {one["metadata"]["name"]: int(one["spec"]["replicas"]) for one in listed}
+
     async def events(self, about: str) -> list[str]:
         """Return the messages of the Events about an object."""
         return [
@@ -239,23 +244,29 @@ async def kube() -> AsyncIterator[DynamicClient]:
 
 
 @pytest.fixture
+async def namespace(kube: DynamicClient) -> AsyncIterator[str]:
+    """A namespace that ends with the test."""
+    name = f"kvtide-e2e-{secrets.token_hex(3)}"
+    spaces = await kube.resources.get(api_version="v1", kind="Namespace")
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    await kube.create(spaces, body=manifest)
+    yield name
+    await kube.delete(spaces, name=name)
+
+
+@pytest.fixture
 async def cluster(
     kube: DynamicClient,
+    namespace: str,
     tmp_path: pathlib.Path,
     record_property: Callable[[str, object], None],
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[Cluster]:
-    """A namespace, and the programs beside it; a parameter says how often what is scraped."""
+    """The programs beside a namespace; a parameter says how often what is scraped."""
     intervals = getattr(request, "param", EVERY_SECOND)
-    namespace = f"kvtide-e2e-{secrets.token_hex(3)}"
-    spaces = await kube.resources.get(api_version="v1", kind="Namespace")
-    await kube.create(
-        spaces, body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    )
     stage = Stage(kube, namespace)
     ports = [free_port() for _ in range(3)]
     async with contextlib.AsyncExitStack() as ends:
-        ends.push_async_callback(kube.delete, spaces, name=namespace)
         await ends.enter_async_context(stage.serving())
         watcher = prometheus(tmp_path, stage, ports[0], intervals)
         await watcher.start(f"http://127.0.0.1:{ports[0]}/-/ready")

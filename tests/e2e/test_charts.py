@@ -79,36 +79,36 @@ TARGETS: tuple[Manifest, ...] = (
 
 
 @pytest.mark.parametrize(("chart", "switches"), CHARTS)
-async def test_a_server_side_dry_run_takes_it(cluster, chart, switches, record_property):
-    await offer(cluster, rendered(chart, *switches, apis=APIS), record_property)
+async def test_a_server_side_dry_run_takes_it(kube, namespace, chart, switches, record_property):
+    await offer(kube, namespace, rendered(chart, *switches, apis=APIS), record_property)
 
 
-@pytest.mark.parametrize("name", ["inference", "training"])
-async def test_a_server_side_dry_run_takes_the_example(cluster, name, record_property):
-    text = (FOLDER / f"kvtide/examples/{name}.yaml").read_text()
-    await offer(cluster, tuple(yaml.safe_load_all(text)), record_property)
+@pytest.mark.parametrize(
+    "path", sorted((FOLDER / "kvtide/examples").rglob("*.yaml")), ids=lambda path: path.stem
+)
+async def test_a_server_side_dry_run_takes_the_example(kube, namespace, path, record_property):
+    manifests = tuple(yaml.safe_load_all(path.read_text()))
+    await offer(kube, namespace, manifests, record_property)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda one: one["kind"])
-async def test_a_server_side_dry_run_takes_what_is_scaled(cluster, target, record_property):
+async def test_a_server_side_dry_run_takes_what_is_scaled(kube, namespace, target, record_property):
     try:
-        resource = await cluster.kube.resources.get(
-            api_version=target["apiVersion"], kind=target["kind"]
-        )
+        resource = await kube.resources.get(api_version=target["apiVersion"], kind=target["kind"])
     except ResourceNotFoundError:
         pytest.skip(f"the cluster has no {target['kind']}: install its CRD (docs/e2e.md)")
-    await offer(cluster, (target,), record_property)
+    await offer(kube, namespace, (target,), record_property)
     assert "scale" in resource.subresources or target["kind"] == "LLMInferenceService"
 
 
-async def offer(cluster, manifests, record_property):
+async def offer(kube, namespace, manifests, record_property):
     """Offer the objects; those of kinds that the cluster has are taken, and others are named."""
-    await install_crd(cluster.kube)
+    await install_crd(kube)
     refused, absent, taken = [], set(), set()
     for manifest in manifests:
         kind = f"{manifest['apiVersion']}/{manifest['kind']}"
         try:
-            why = await refusal(cluster, manifest)
+            why = await refusal(kube, namespace, manifest)
         except ResourceNotFoundError:
             absent.add(kind)
             continue
@@ -122,18 +122,16 @@ async def offer(cluster, manifests, record_property):
     assert {kind.rpartition("/")[0] for kind in absent} & BUILT_IN == set()
 
 
-async def refusal(cluster, manifest):
+async def refusal(kube, namespace, manifest):
     """Return why the API server would refuse an object; None: it would not."""
-    resource = await cluster.kube.resources.get(
-        api_version=manifest["apiVersion"], kind=manifest["kind"]
-    )
-    where = cluster.namespace if resource.namespaced else None
+    resource = await kube.resources.get(api_version=manifest["apiVersion"], kind=manifest["kind"])
+    where = namespace if resource.namespaced else None
     body = {**manifest, "metadata": {**manifest["metadata"]}}
     body["metadata"].pop("namespace", None)
     if where is not None:
         body["metadata"]["namespace"] = where
     try:
-        await cluster.kube.server_side_apply(
+        await kube.server_side_apply(
             resource,
             body=body,
             name=body["metadata"]["name"],

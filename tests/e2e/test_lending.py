@@ -178,8 +178,10 @@ async def last_reclaim(cluster):
 
 
 async def of_reason(cluster, reason):
+    """Return the Events of the ReclaimableJob; the scaler tells of its own on the ScaledObject."""
     events = await cluster.stage.objects("events.k8s.io/v1", "Event")
-    return [one for one in events if one.get("reason") == reason]
+    mine = [one for one in events if one["regarding"]["kind"] == "ReclaimableJob"]
+    return [one for one in mine if one.get("reason") == reason]
 
 
 async def test_stays_suspended_in_the_band(cluster, follower):
