@@ -20,6 +20,8 @@ pytestmark = pytest.mark.cluster
 TEN = {"maxConcurrency": "10", "targetUtilization": "1"}
 MANY = 24
 AWAY_S = 120.0
+BACK_S = 30.0
+"""How long is looked at once Prometheus is there again."""
 WORKERS = 4
 PATIENCE_S = 240.0
 """KEDA makes about one HPA a second at its default API rates."""
@@ -37,51 +39,57 @@ STEADY = {"stableWindow": "15s"}
 many = pytest.mark.parametrize(
     "cluster", [Intervals(engine="5s", cluster="5s", gateway="5s")], indirect=True
 )
-NAMES = [f"m{number:02}" for number in range(MANY)]
+
+
+def names(setting):
+    """Return the names of a setting's objects."""
+    return [f"{setting}-{number:02}" for number in range(MANY)]
 
 
 @many
-@pytest.mark.parametrize("setting", ["readme", "example", "chart, to zero"])
-async def test_inference_is_never_at_zero_without_prometheus(cluster, setting, record_property):
-    spec = dict(recommended.inference()[setting])
-    metadata = {**TEN, **STEADY, **spec.pop("metadata"), "gateway": "e2e"}
-    for name in NAMES:
-        cluster.stage.loads[name] = Load(running=28, at_gateway=28)
-    await asyncio.gather(*(cluster.create(deployment(name, 1)) for name in NAMES))
-    for name in NAMES:
-        own = {**metadata, "gatewaySelector": f"workload={name}"}
-        await cluster.scale(name, metadata=own, **spec)
+async def test_inference_is_never_at_zero_without_prometheus(cluster, record_property):
+    found = recommended.inference()
+    assert found["readme"] == found["example"]
+    wanted = {}
+    for setting, where in (("warm", "readme"), ("zero", "chart, to zero")):
+        spec = dict(found[where])
+        metadata = {**TEN, **STEADY, **spec.pop("metadata"), "gateway": "e2e"}
+        for name in names(setting):
+            cluster.stage.loads[name] = Load(running=28, at_gateway=28)
+            await cluster.create(deployment(name, 1))
+            own = {**metadata, "gatewaySelector": f"workload={name}"}
+            await cluster.scale(name, metadata=own, **spec)
+            wanted[name] = 3
 
-    async def counts():
-        listed = await cluster.stage.objects("apps/v1", "Deployment")
-        return {one["metadata"]["name"]: one["spec"]["replicas"] for one in listed}
-
-    await stays_without_prometheus(cluster, counts, dict.fromkeys(NAMES, 3), record_property)
+    await stays_without_prometheus(cluster, cluster.counts, wanted, record_property)
 
 
 @many
-@pytest.mark.parametrize("setting", ["readme", "chart, a Job"])
-async def test_training_is_never_at_zero_without_prometheus(
-    cluster, follower, setting, record_property
-):
-    kind, spec = recommended.training()[setting]
-    assert kind == "ReclaimableJob"
-    del spec["metadata"]
+async def test_training_is_never_at_zero_without_prometheus(cluster, follower, record_property):
     load = await cluster.serve("chat", replicas=1)
     load.running = 1
     service = {**TEN, **STEADY, "unitsPerReplica": "1"}
     await cluster.scale("chat", metadata=service, minReplicaCount=1)
-    for name in NAMES:
-        await borrow_with_a_job(cluster, name, spec)
+    wanted = {}
+    for setting, where in (("job", "readme"), ("gang", "chart, a Job"), ("batch", "example")):
+        kind, spec = recommended.training()[where]
+        del spec["metadata"]
+        for name in names(setting):
+            if kind == "Deployment":
+                await cluster.create(deployment(name, 0))
+                await borrow(cluster, name, {"name": name}, spec)
+            else:
+                await borrow_with_a_job(cluster, name, spec)
+            wanted[name] = WORKERS
 
     async def counts():
-        listed = await cluster.stage.objects("kvtide.io/v1alpha1", kind)
+        listed = await cluster.stage.objects("kvtide.io/v1alpha1", "ReclaimableJob")
         counted = {one["metadata"]["name"]: one["spec"].get("replicas", 0) for one in listed}
         jobs = await cluster.stage.objects("batch/v1", "Job")
         counted |= {one["metadata"]["name"]: 0 for one in jobs if one["spec"].get("suspend")}
-        return {name: count for name, count in counted.items() if name in NAMES}
+        return counted | await cluster.counts()
 
-    await stays_without_prometheus(cluster, counts, dict.fromkeys(NAMES, WORKERS), record_property)
+    await stays_without_prometheus(cluster, counts, wanted, record_property)
 
 
 async def borrow_with_a_job(cluster, name, spec):
@@ -105,19 +113,40 @@ async def borrow(cluster, name, target, spec):
 
 async def stays_without_prometheus(cluster, counts, wanted, record_property):
     """Kill Prometheus where all have what they want; expect that none ever has less."""
+    last = {}
 
     async def there():
-        return await counts() == wanted
+        now = await counts()
+        last.update({name: now.get(name) for name in wanted})
+        return last == wanted
 
-    record_property("up_s", await cluster.until(there, PATIENCE_S))
+    try:
+        record_property("up_s", await cluster.until(there, PATIENCE_S))
+    except TimeoutError:
+        pytest.fail(
+            f"not up: { ({name: last[name] for name in wanted if last[name] != wanted[name]}) }"
+        )
     await cluster.prometheus.stop(kill=True)
-    least = await least_of(counts, AWAY_S)
+    fallen = await fallen_of(cluster, counts, wanted, AWAY_S)
     await cluster.prometheus.start(f"http://127.0.0.1:{cluster.prometheus_port}/-/ready")
-    after = await least_of(counts, 30.0)
-    record_property("least", min(least.values()))
-    record_property("least_after", min(after.values()))
-    for name, count in wanted.items():
-        assert min(least[name], after[name]) >= count, name
+    after = await fallen_of(cluster, counts, wanted, BACK_S)
+    for when, found in (("fallen", fallen), ("fallen_after", after)):
+        record_property(when, " ".join(f"{name}:{told}" for name, told in sorted(found.items())))
+    assert {**fallen, **after} == {}
+
+
+async def fallen_of(cluster, counts, wanted, seconds):
+    """Return who had less than it wanted while time passed, and what kvtide said of it then."""
+    fallen = {}
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                for name, count in (await counts()).items():
+                    if count < wanted.get(name, 0) and name not in fallen:
+                        decided = (await cluster.decision(name)).get("decision") or {}
+                        fallen[name] = decided.get("reason", "NoDecision")
+                await asyncio.sleep(0.25)
+    return fallen
 
 
 async def least_of(counts, seconds):
@@ -186,24 +215,19 @@ async def test_a_wake_does_not_fall_back_while_its_pod_loads(cluster, record_pro
     """The first pod takes 20 s; until then nothing but the gateway says that it is needed."""
     spec = dict(recommended.inference()["chart, to zero"])
     metadata = {**TEN, **spec.pop("metadata")}
-    names = NAMES[:8]
-    for name in names:
+    woken = names("wake")[:8]
+    for name in woken:
         cluster.stage.loads[name] = Load()
         slow = deployment(name, 0)
         slow["spec"]["template"]["metadata"]["annotations"] = {"e2e/ready-s": "20"}
         await cluster.create(slow)
         gateway = {"gateway": "e2e", "gatewaySelector": f"workload={name}"}
         await cluster.scale(name, metadata={**metadata, **gateway}, **spec)
-    for name in names:
+    for name in woken:
         await cluster.until(lambda name=name: decides(cluster, name, 0))
 
-    for name in names:
+    for name in woken:
         cluster.stage.loads[name].at_gateway = 1
         record_property(f"wake_{name}_s", await cluster.until_replicas(name, 1))
 
-    async def counts():
-        listed = await cluster.stage.objects("apps/v1", "Deployment")
-        return {one["metadata"]["name"]: one["spec"]["replicas"] for one in listed}
-
-    least = await least_of(counts, 60.0)
-    assert least == dict.fromkeys(names, 1)
+    assert await least_of(cluster.counts, 60.0) == dict.fromkeys(woken, 1)
