@@ -10,21 +10,18 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from scaler.errors import (
-    ConfigurationError,
     NoDataError,
     NotServedError,
-    Problem,
     TooManyObjectsError,
 )
 from scaler.source import Source, Trigger
 from scaler.telemetry import Observation, Standing, Telemetry
 
 from .compose import Decide, Elsewhere, Subject
-from .entry import Entry, Follower
+from .entry import Entry, Follower, refuse_wrong_names
 from .evaluation import Evaluation
 from .happenings import Tell
 from .rounds import Rounds, refusal
@@ -42,7 +39,8 @@ Parse = Callable[[str, str, Mapping[str, str]], Trigger]
 
 UNLISTED_IDLE_S = 600.0
 """What the cluster does not list and nobody asks about is dropped after this."""
-_KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+GONE_S = 60.0
+"""KEDA may go on asking about what was deleted until it has let go of it: it is told so."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +95,7 @@ class Board:
         self._telemetry = telemetry
         self._limits = limits or Limits()
         self._entries: dict[str, Entry] = {}
+        self._gone: dict[str, float] = {}  # when the cluster was seen to have it no more
         self._rounds = Rounds(
             self._entries, source=source, decide=decide, clock=clock, telemetry=telemetry
         )
@@ -143,6 +142,7 @@ class Board:
             self._wake.clear()
             due_s = loop.time() + self._limits.tick_s
             self._learn()
+            self._evict()  # what has gone claims no pod of whoever follows it
             await self._rounds.read()
             if all(entry.read for entry in self._entries.values() if entry.trigger):
                 await self._pause(due_s - loop.time())
@@ -265,18 +265,14 @@ class Board:
         return entry
 
     def _admit(self, namespace: str, name: str) -> Entry:
-        problems = tuple(
-            Problem(field=field, got=repr(text[:80]), allowed="the name of a Kubernetes object")
-            for field, text in (("namespace", namespace), ("name", name))
-            if not _KUBERNETES_NAME.fullmatch(text)
-        )
-        if problems:
-            raise ConfigurationError(*problems)
+        refuse_wrong_names(namespace=namespace, name=name)
         if len(self._entries) >= self._limits.most_objects:
             raise TooManyObjectsError(
                 f"{len(self._entries)} ScaledObjects are served, which is the limit"
             )
         entry = Entry(namespace=namespace, name=name, drained=self.draining, tell=self.tell)
+        if entry.key in self._gone and self._is_there(entry) is False:
+            raise NoDataError(f"the cluster has {entry.key} no more")
         entry.listed = self._is_there(entry) is True
         self._entries[entry.key] = entry
         return entry
@@ -329,15 +325,18 @@ class Board:
 
     def _evict(self) -> None:
         """Drop what the cluster had and has no more, and what nobody asks about any more."""
+        now_s = self._clock()
+        self._gone = {key: at_s for key, at_s in self._gone.items() if now_s - at_s < GONE_S}
         for entry in tuple(self._entries.values()):
             there = self._is_there(entry)
             entry.listed = entry.listed or there is True
             # A ScaledJob is in no list, and neither is what had gone before it was looked for.
             idle_s = UNLISTED_IDLE_S if there is False else self._limits.idle_s
             if entry.listed and there is False:
+                self._gone[entry.key] = now_s
                 self._drop(entry, "the cluster has %s no more: dropped")
             elif not entry.followers and entry.pulse.has_stopped(
-                self._clock(), min(idle_s, self._limits.idle_s)
+                now_s, min(idle_s, self._limits.idle_s)
             ):
                 self._drop(entry, "nobody asks about %s any more: dropped")
 

@@ -3,12 +3,13 @@
 import asyncio
 import dataclasses
 import logging
+import re
 from collections import deque
 from collections.abc import Mapping
 
 from scaler.decision.decision import Decision
 from scaler.decision.policy import InferencePolicy
-from scaler.errors import KvtideError, NoDataError
+from scaler.errors import ConfigurationError, KvtideError, NoDataError, Problem
 from scaler.source import Role, Trigger
 from scaler.telemetry import decision_fields
 
@@ -19,6 +20,7 @@ from .pulse import Pulse
 logger = logging.getLogger("kvtide.decision")
 
 
+_KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 ROUTINE = 2
 """The urgency of inference that has an answer and no fast path."""
 
@@ -158,3 +160,19 @@ class Follower:
             return None
         self._seen = self.latest.seq
         return self.latest
+
+
+def refuse_wrong_names(**names: str) -> None:
+    """
+    Refuse what no object of Kubernetes is called.
+
+    Raises:
+        ConfigurationError: a name is none.
+    """
+    problems = tuple(
+        Problem(field=field, got=repr(text[:80]), allowed="the name of a Kubernetes object")
+        for field, text in names.items()
+        if not _KUBERNETES_NAME.fullmatch(text)
+    )
+    if problems:
+        raise ConfigurationError(*problems)

@@ -214,7 +214,7 @@ class Rounds:
     async def _evaluate(self, entry: Entry, readings: Readings, *, lets_in: bool = False) -> None:
         """Decide on one object if its readings changed."""
         trigger, entry.decided = entry.trigger, self._reads
-        if trigger is None:
+        if trigger is None or not self._serves(entry):
             return
         rests_on = entry.rests_on if entry.latest and entry.latest.decision else None
         try:
@@ -224,11 +224,11 @@ class Rounds:
                     self.stir()  # those that come after it are decided on what was read since
             made = await self._in_thread(_answer, readings, trigger, self._decide, rests_on)
         except Exception as error:  # noqa: BLE001 -- one object's fault is not another's
-            if entry.trigger is trigger:
+            if entry.trigger is trigger and self._serves(entry):
                 entry.publish(now_s=self._clock(), error=self._told(error, entry))
             return
-        if made is None or entry.trigger is not trigger:
-            return  # nothing is new, or its metadata changed meanwhile
+        if made is None or entry.trigger is not trigger or not self._serves(entry):
+            return  # nothing is new, its metadata changed meanwhile, or it has gone
         entry.rests_on = made.rests_on
         if isinstance(made.subject, PoolWindow):
             self._time_reclaim(entry, made.subject, made.decision)
@@ -240,6 +240,10 @@ class Rounds:
             bounds=bounds_of(made.subject, trigger.policy),
             units=units_by_use(made.subject, trigger.policy, made.decision),
         )
+
+    def _serves(self, entry: Entry) -> bool:
+        """Whether an entry is still served: one may go while others are decided on."""
+        return self._entries.get(entry.key) is entry
 
     async def _in_thread(self, work: Callable[[*Args], Result], *args: *Args) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)

@@ -137,6 +137,23 @@ async def test_an_object_that_the_cluster_has_no_more_is_forgotten_at_once():
         assert 'scaledobject="old"' not in bench.telemetry.exposition().decode()
 
 
+async def test_what_is_being_deleted_is_not_served_again_and_claims_nothing():
+    """KEDA asks about it until it has let go of it; under its name it may be made anew."""
+    listed: dict[str, bool | None] = {"old": True}
+    async with serve(there=lambda _, name: listed[name]) as bench:
+        bench.runs("prod/old", 3)
+        await bench.metrics(ref("old"))
+        await bench.tick()
+        listed.update(old=False)
+        await bench.tick()
+        with refused(grpc.StatusCode.UNAVAILABLE, "the cluster has prod/old no more"):
+            await bench.metrics(ref("old"))
+        assert {*bench.board.triggers()} == set()
+        listed.update(old=True)
+        await bench.metrics(ref("old"))
+        assert {*bench.board.triggers()} == {"prod/old"}
+
+
 async def test_two_hundred_objects_that_go_leave_nothing():
     listed = {f"llm-{number}" for number in range(200)}
     async with serve(there=lambda _, name: name in listed) as bench:

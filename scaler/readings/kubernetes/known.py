@@ -131,7 +131,7 @@ class KnownCluster:
         Left out is metadata of which KEDA resolves a part (``…FromEnv``), and an object with
         several such triggers: only KEDA says which of them counts.
         """
-        for (namespace, name), known in self.scaled_objects.listed.items():
+        for (namespace, name), known in self._staying():
             ours = [one for one in known.triggers if one.get("scalerAddress") in addresses]
             if len(ours) == 1 and not any(key.endswith("FromEnv") for key in ours[0]):
                 yield namespace, name, ours[0]
@@ -140,16 +140,21 @@ class KnownCluster:
         self, addresses: Collection[str]
     ) -> Iterable[tuple[str, str, Mapping[str, str]]]:
         """Yield namespace, name and metadata of the ScaledObjects that name other scalers alone."""
-        for (namespace, name), known in self.scaled_objects.listed.items():
+        for (namespace, name), known in self._staying():
             named = [one for one in known.triggers if "scalerAddress" in one]
             if named and not any(one["scalerAddress"] in addresses for one in named):
                 yield namespace, name, named[0]
 
     def there(self, namespace: str, name: str) -> bool | None:
-        """Return whether a ScaledObject is listed; None: the list is not current."""
+        """Return whether a ScaledObject is listed, and to stay; None: the list is not current."""
         if not self.scaled_objects.is_current:
             return None
-        return (namespace, name) in self.scaled_objects.listed
+        known = self.scaled_objects.listed.get((namespace, name))
+        return known is not None and not known.leaving
+
+    def _staying(self) -> Iterable[tuple[Key, ScaledObject]]:
+        listed = self.scaled_objects.listed.items()
+        return ((key, known) for key, known in listed if not known.leaving)
 
     def troubles(self) -> list[str]:
         """Return what is not known, and why, as sentences; a kind that needs not be there is."""

@@ -47,6 +47,8 @@ class ScaledObject:
     triggers: tuple[Mapping[str, str], ...]
     """Metadata of its external triggers, as written."""
     uid: str = ""
+    leaving: bool = False
+    """It was deleted, and KEDA has not let go of it yet."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,7 @@ def scaled_object(manifest: Manifest) -> ScaledObject:
         scale_out_paused=is_switched(notes, PAUSED_SCALE_OUT),
         triggers=tuple(one.get("metadata") or {} for one in triggers),
         uid=meta.get("uid") or "",
+        leaving="deletionTimestamp" in meta,
     )
 
 

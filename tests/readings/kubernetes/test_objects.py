@@ -6,6 +6,7 @@ import pytest
 
 from scaler.readings.attribution import Owner
 from scaler.readings.kubernetes import objects
+from scaler.readings.kubernetes.known import KnownCluster
 from tests.readings.kubernetes.recorded import recorded
 
 
@@ -56,6 +57,20 @@ def test_a_rollout_is_counted_as_a_deployment_is():
 def test_a_worker_that_exists_holds_its_gpus():
     found = objects.workers({"spec": {"replicas": 8}, "status": {"replicas": 3}})
     assert (found.spec, found.exist, found.ready) == (8, 3, 3)
+
+
+def test_a_scaled_object_that_is_being_deleted_is_not_there():
+    """KEDA holds it by a finalizer for a while."""
+    known, manifest = KnownCluster(), recorded("ScaledObject")
+    named, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
+    address = manifest["spec"]["triggers"][0]["metadata"]["scalerAddress"]
+    for leaving in (False, True):
+        if leaving:
+            manifest["metadata"]["deletionTimestamp"] = "2026-11-24T18:50:00Z"
+        known.scaled_objects.take({(namespace, named): objects.scaled_object(manifest)})
+        assert known.there(namespace, named) is not leaving
+        assert [one[1] for one in known.triggers_of({address})] == [named] * (not leaving)
+        assert [one[1] for one in known.triggers_elsewhere(set())] == [named] * (not leaving)
 
 
 def test_a_scaled_object():
