@@ -150,12 +150,23 @@ class PrometheusApi:
         return now_s - (asked_s + clock()) / 2
 
     async def _in_thread(self, work: Callable[..., Answer], *arguments: object) -> Answer:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._server.timeout_s):
-                return await loop.run_in_executor(self._threads, work, *arguments)
+                return await self._begun(work, *arguments)
         except TimeoutError:
             raise self._late() from None
+
+    def _begun(self, work: Callable[..., Answer], *arguments: object) -> asyncio.Future[Answer]:
+        """
+        Begin to ask.
+
+        Raises:
+            SourceError: of kind ``refused``: another thread has closed what is asked over.
+        """
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        except RuntimeError:
+            raise SourceError("refused", f"{self._server.shown_url} is asked no more") from None
 
     def _get(self, path: str) -> Any:  # noqa: ANN401
         """Return the document that a page of the server holds."""
@@ -179,7 +190,8 @@ class PrometheusApi:
         params.update((*self.dialect.params, *self._server.params))
         with self._telling():
             result = self._client.custom_query(promql, params)
-            rows = rows_of(result, most=self._server.max_series)
+            with _DECODING:
+                rows = rows_of(result, most=self._server.max_series)
             if why := self._session.lacking:
                 raise PartialAnswerError(why, rows)
             return rows

@@ -13,6 +13,7 @@ from typing import Any
 from scaler.errors import SourceError
 
 from . import native
+from .decoding import decoded
 from .series import Point
 
 Row = tuple[Mapping[str, str], Sequence[Point]]
@@ -103,7 +104,7 @@ def lacking(body: bytes) -> str:
     if b'"warnings"' not in body and b'"isPartial":true' not in body:
         return ""
     try:
-        told = json.loads(body)
+        told = decoded(body)
         warnings = told.get("warnings") or (told.get("isPartial") and "isPartial is true")
     except (ValueError, AttributeError, RecursionError):
         return ""  # no Prometheus' format at all, which the client finds out

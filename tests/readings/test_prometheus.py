@@ -260,6 +260,14 @@ async def test_a_reply_that_is_too_long_is_a_limit(fake):
     assert (await refusal(fake.url)).kind == "limit"
 
 
+async def test_a_server_that_was_closed_is_asked_no_more_and_says_so(fake):
+    api = PrometheusApi(PrometheusServer(url=fake.url))
+    api.close()
+    with pytest.raises(SourceError, match="is asked no more") as caught:
+        await api.query("up", 100.0)
+    assert caught.value.kind == "refused"
+
+
 async def test_values_that_are_finite_are_all_that_ever_comes(fake):
     fake.scrape(90.0, 'm{a="1"} -Inf\n')
     ((_, points),) = await ask(fake.url)
