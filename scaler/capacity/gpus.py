@@ -22,18 +22,19 @@ from .kv_cache import GpuClass
 
 TABLE = pathlib.Path(__file__).with_name("gpus.json")
 
-PROFILE = re.compile(r"(?<![a-z0-9])(?:\d+c[.-])?(\d+)g[.-](\d+)gb(?:[+-](?:me|gfx)(?:\.all)?)?")
-"""A MIG profile: ``3g.40gb``, ``1c.3g.40gb``, ``1g.10gb+me``."""
+PROFILE = re.compile(r"(?<![a-z0-9])(?:\d+c[.-])?(\d+)g[.-](\d+)gb(?:[+.-](?:me|gfx)(?:\.all)?)?")
+"""A MIG profile: ``3g.40gb``, ``1c.3g.40gb``, ``1g.10gb+me`` (``.me`` in resources and labels)."""
 DECORATION = re.compile(
-    r"\(.*?\)|\bgpu\s+\d+:|\bdevice\s+\d+:?|nvidia\.com/|gpu\.product|gpu_i_profile|modelname|[\"=]"
+    r"\(.*?\)|\bgpu\s+\d+:|\bdevice\s+\d+:?|^[a-z0-9.-]+/[a-z0-9._-]+[=:](?=.)|nvidia\.com/"
+    r"|gpu\.product|gpu_i_profile|modelname|[\"=]"
 )
-"""What surrounds a name in ``nvidia-smi -L`` and in labels."""
+"""What surrounds a name in ``nvidia-smi -L`` and in labels, those of clouds too."""
 SAYS_NOTHING = frozenset(
     (
         *("nvidia", "amd", "intel", "huawei", "geforce", "instinct", "gpu", "graphics"),
         *("sxm", "sxm2", "sxm3", "sxm4", "sxm5", "sxm6", "pcie", "oam", "hbm2", "hbm2e", "hbm3"),
         *("hbm3e", "generation", "edition", "server", "workstation", "tensor", "core", "mega"),
-        *("shared", "mig", "max", "q", "cuda", "accelerator", "gddr7", "gddr6"),
+        *("shared", "mig", "max", "q", "ac", "cuda", "accelerator", "gddr7", "gddr6"),
     )
 )
 """Words of a name that change nothing about the memory."""

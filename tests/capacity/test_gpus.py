@@ -26,6 +26,11 @@ from scaler.errors import ConfigurationError
         pytest.param("NVIDIA H100 NVL", "H100-NVL", 93.1, id="a card of its own"),
         pytest.param("H100 96GB", "H100-96GB", 93.0, id="by its size"),
         pytest.param("Tesla T4", "T4", 14.74, id="with its line"),
+        pytest.param("cloud.google.com/gke-accelerator=nvidia-l4", "L4", 22.06, id="a node label"),
+        pytest.param(
+            "k8s.amazonaws.com/accelerator: nvidia-h100-80gb", "H100", 79.19, id="Amazon's label"
+        ),
+        pytest.param("NVIDIA B300 SXM6 AC", "B300", 267.7, id="with its cooling"),
         pytest.param("NVIDIA A10G", "A10G", 22.07, id="a letter that is no size"),
         pytest.param("RTX 4090", "RTX 4090", 23.6, id="a workstation's"),
         pytest.param("RTX 4090 Laptop GPU", "RTX 4090 Laptop", 15.6, id="not the desktop's"),
@@ -56,6 +61,9 @@ def test_a_gpu_is_found(written: str, name: str, memory_gib: float) -> None:
         ),
         pytest.param("nvidia.com/mig-3g.71gb", "H200-3g.71gb", 69.8, id="a resource of one card"),
         pytest.param("MIG 1g.18gb  Device  1: (UUID: MIG-be04)", "H200-1g.18gb", 16.0, id="-L"),
+        pytest.param(
+            "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb.me", "A100-40GB-1g.5gb", 4.75, id="+me in a label"
+        ),
         pytest.param("A30 2g.12gb+me", "A30-2g.12gb", 11.69, id="with media engines"),
         pytest.param("H100 NVL 3g.47gb", "H100-NVL-3g.47gb", 46.38, id="H100 of 94 GB"),
         pytest.param("GH200-1g.24gb", "GH200-1g.24gb", 23.0, id="H100 of 96 GB"),

@@ -231,6 +231,18 @@ def test_a_checkpoint_declares_its_numbers(
 
 
 @pytest.mark.parametrize(
+    "key", ["first_k_dense_replace", "num_dense_layers", "moe_layer_start_index"]
+)
+def test_layers_before_the_experts_are_dense(key: str) -> None:
+    experts = {"num_experts": 8, "moe_intermediate_size": 1024}
+
+    counted = architecture_of("model", {**LLAMA, **experts, key: 3}).parameters
+
+    assert counted is not None
+    assert (counted.dense, counted.expert) == (3 * 3 * 4096 * 14336, 8 * 3 * 4096 * 1024)
+
+
+@pytest.mark.parametrize(
     ("more", "entries"),
     [
         pytest.param({}, 8192 * 128, id="a head's width for each position"),
@@ -263,6 +275,11 @@ def test_tables_of_a_rotation_are_as_long_as_the_longest_context(
         pytest.param("nvidia/Llama-3.1-70B-Instruct-FP8", 70.55, "fp8", "fp8", id="its own files"),
         pytest.param("Qwen/Qwen2.5-32B-Instruct-GPTQ-Int4", 32.76, "gptq", None, id="GPTQ"),
         pytest.param("openai/gpt-oss-120b", 116.79, "mxfp4", None, id="published in MXFP4"),
+        pytest.param("unsloth/gpt-oss-20b-BF16", 20.91, "none", None, id="made 16 bits wide again"),
+        pytest.param("x/DeepSeek-R1-AWQ", 671.03, "awq", None, id="stored anew, not as published"),
+        pytest.param("LiquidAI/LFM2-8B-A1B", 8.34, None, None, id="two dense layers first"),
+        pytest.param("LiquidAI/LFM2.5-8B-A1B", 8.47, None, None, id="a larger vocabulary"),
+        pytest.param("XiaomiMiMo/MiMo-V2.5", 308.78, "fp8", None, id="MiMo"),
         pytest.param("deepseek-ai/DeepSeek-R1", 671.03, "fp8", None, id="published in fp8"),
     ],
 )
@@ -272,6 +289,20 @@ def test_a_name_is_enough(name: str, billions: float, weights: str | None, kv: s
     assert model.parameters is not None
     assert model.parameters.total / 1e9 == pytest.approx(billions, abs=0.01)
     assert (model.quantization, model.kv_dtype) == (weights, kv)
+
+
+@pytest.mark.parametrize(
+    ("name", "positions"),
+    [
+        pytest.param("Qwen/Qwen3-30B-A3B", 40_960, id="the first release"),
+        pytest.param("Qwen/Qwen3-30B-A3B-Instruct-2507-FP8", 262_144, id="a later one"),
+        pytest.param("Qwen3-235B-A22B-Thinking-2507", 262_144, id="another"),
+        pytest.param("Qwen3-Coder-30B-A3B-Instruct", 262_144, id="tuned for more"),
+        pytest.param("DeepSeek-V4-Flash-0731", 1_048_576, id="a date that changes nothing"),
+    ],
+)
+def test_a_later_release_may_have_a_longer_context(name: str, positions: int) -> None:
+    assert load_model(name).max_position_embeddings == positions
 
 
 def test_an_unknown_name_suggests_a_near_one() -> None:

@@ -134,7 +134,8 @@ KEEPS_NONE = re.compile(
     r"|sample_rate|do_sample|tokenizer\w*|ignore_index|pretraining_\w+|parallel_attn"
     r"|zero_expert\w*|swiglu\w*|activation_sparsity_pattern|laurel_rank|altup\w*|num_bytes\w*"
     r"|use_block_sparse|bos_token\w*|use_parallel_residual|new_decoder_architecture|use_qk_norm"
-    r"|add_(?:swa|full)_attention_sink_bias|query_pre_attn_scalar|attention_value_scale|use_attn_sink"
+    r"|add_(?:swa|full)_attention_sink_bias|query_pre_attn_scalar|use_attn_sink"
+    r"|attention_(?:value_scale|projection_layout)"
     r"|multi_query|nextn_\w+|enable_attention_fp32_softmax|apply_\w+scaling|kda_(?:safe_gate"
     r"|lower_bound)|attention_softmax_in_fp32|scale_att\w+|reorder_and_upcast_attn|attn_impl"
     r"|do_layer_norm_before|attn_drop_rate|enable_(?:moe_block|lm_head\w*)|num_ln_in_parallel_attn|norm_head|d_ff"
@@ -148,7 +149,7 @@ KEEPS_NONE = re.compile(
 NOT_TEXT = re.compile(
     r"(?:vision|audio|vit|visual|image|speech|sound|talker|code2wav|token2wav|encoder|projector"
     r"|rope|task_specific|media|video)_?\w*|quantization(?:_config)?|compression_config"
-    r"|generation_config|hf_quant_config|auto_map|perceiver\w*|\w*_qformer\w*|moe_router\w*|norm_kwargs|ffn_config|source|also"
+    r"|generation_config|hf_quant_config|auto_map|perceiver\w*|\w*_qformer\w*|moe_router\w*|norm_kwargs|ffn_config|source|also|words"
     r"|architectures|name|_\w+|num_params"
 )
 """Parts of a document that say nothing of the decoder's caches."""

@@ -37,14 +37,14 @@ def _section(config: Config) -> Mapping[str, Any] | None:
 
 
 def declared_quantization(config: Config, named: str | None) -> str | None:
-    """Return the weights' quantization: the section's, else the name's, else the family's own."""
+    """Return the weights' quantization: the section's, else the name's, else the published one."""
     section = _section(config)
     beside = config.outer.get("hf_quant_config")
     if isinstance(beside, Mapping) and isinstance(beside.get("quantization"), Mapping):
         return _normal(str(beside["quantization"].get("quant_algo") or "modelopt"), section)
     if section is None:
         stated = config.get("quantization")
-        return str(stated) if stated is not None else named
+        return named or (None if stated is None else str(stated))
     if config.get("expert_dtype") == "fp4" and section.get("quant_method") == "fp8":
         return "mxfp4-fp8"  # DeepSeek V4: experts in 4 bits, the rest in 8
     for key in ("quant_algo", "format", "quant_method"):

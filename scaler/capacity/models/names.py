@@ -11,7 +11,7 @@ import functools
 import json
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from scaler.errors import ConfigurationError, Problem
@@ -30,6 +30,8 @@ STORED = (
     ("int8", "int8"),
     ("bnb-4bit", "bitsandbytes"),
     ("gguf", "gguf"),
+    ("bf16", "none"),
+    ("fp16", "none"),
 )
 """Words of a checkpoint's name that say how its weights are stored."""
 
@@ -84,7 +86,14 @@ def find(name: str) -> Mapping[str, Any] | None:
     """Return the record that a name means, or None."""
     bare = name.rsplit("/", 1)[-1]
     records = _table()
-    return records.get(bare.lower()) or records.get(_plain(bare))
+    record = records.get(bare.lower()) or records.get(_plain(bare))
+    return record and _as_named(record, re.split(r"[-_]", bare.lower()))
+
+
+def _as_named(record: Mapping[str, Any], words: Collection[str]) -> Mapping[str, Any]:
+    """Return a record with what a word of the name changes: a later release's longer context."""
+    changes = [more for word, more in record.get("words", {}).items() if word in words]
+    return {**record, **{key: value for more in changes for key, value in more.items()}}
 
 
 SHAPE = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "hidden_size")

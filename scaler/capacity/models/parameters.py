@@ -254,7 +254,8 @@ def _is_expert_layer(config: Config, layer: int) -> bool:
             return layer in listed if key == "moe_layers" else bool(listed[layer])
     if layer in (config.get("mlp_only_layers") or ()):
         return False
-    return layer >= (config.whole("first_k_dense_replace") or 0) and _every_so_many(config, layer)
+    dense = config.whole("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index") or 0
+    return layer >= dense and _every_so_many(config, layer)
 
 
 def _every_so_many(config: Config, layer: int) -> bool:
