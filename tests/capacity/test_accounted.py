@@ -3,8 +3,8 @@ A configuration whose caches are not modelled is refused, never answered by what
 
 ``public_configs.json`` holds shapes of public models: those under an organisation's name are their
 ``config.json`` as kept in ai-dynamo/aiconfigurator, two are as people quote theirs, the others are
-the defaults of transformers 5.24. Beside each stands what its layers keep: f whole keys, w a window, c a chunk, l a latent, i an
-indexer, s a state, p rows that the model's own code packs.
+the defaults of transformers 5.24. Beside each stands what its layers keep: f whole keys, w a
+window, c a chunk, l a latent, i an indexer, s a state, p rows that the model's own code packs.
 """
 
 import collections
