@@ -21,6 +21,9 @@ _MOST = 50_000.0
 """Weight of one reply: a megabyte or two."""
 _ROW = 10.0
 """What a row's labels weigh, in points."""
+_MOST_NAMES = 100
+"""Of metrics in one query: what VictoriaMetrics looks up one by one (``maxOrValues`` in its
+lib/regexutil, of Prometheus 256); of more it tries the pattern on every name that it has."""
 _LONGEST_NAMES = 4_000
 """Letters of metric names in one query, beside :data:`scaler.readings.asks.cut`'s of namespaces."""
 
@@ -111,14 +114,15 @@ class Grouping:
         key = _kind(asks[0])
         each = self._weights.get(key, _MOST) * _extent_s(asks[0])
         most = min(self._most.get(key, len(asks)), max(1, int(_MOST / each)) if each else len(asks))
-        part, letters = list[Ask](), 0
+        part, names = list[Ask](), list[str]()
         for ask in asks:
-            names = sum(len(metric) + 1 for metric in ask.wanted.metrics)
-            if part and (len(part) >= most or letters + names > _LONGEST_NAMES):
+            more = [*names, *ask.wanted.metrics]
+            long = len(more) > _MOST_NAMES or sum(map(len, more)) > _LONGEST_NAMES
+            if part and (long or len(part) >= most):
                 yield part
-                part, letters = [], 0
+                part, more = [], [*ask.wanted.metrics]
             part.append(ask)
-            letters += names
+            names = more
         yield part
 
 

@@ -1,5 +1,7 @@
 """Readings that share a query: which may, how many, and what of those that fail."""
 
+import dataclasses
+
 import pytest
 
 from scaler.errors import SourceError
@@ -48,6 +50,17 @@ def test_what_weighs_much_is_asked_for_in_parts_and_in_a_shorter_time_at_once():
     assert sizes(heavy, asks(5)) == [2, 2, 1]
     assert sizes(heavy, asks(5, since_s=3500.0)) == [5]
     assert sizes(taught(rows=10_000), asks(3)) == [1, 1, 1]
+
+
+def test_no_more_names_than_servers_look_up_one_by_one():
+    renamed = tuple(f"prefix_{number}_reading" for number in range(45))
+    several = [
+        dataclasses.replace(
+            one, wanted=dataclasses.replace(one.wanted, metrics=(*one.wanted.metrics, *renamed))
+        )
+        for one in asks(4)
+    ]
+    assert sizes(taught(), several) == [2, 2]
 
 
 def test_names_beside_those_of_namespaces_fit_what_a_server_takes():
