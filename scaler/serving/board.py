@@ -12,14 +12,11 @@ import dataclasses
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from scaler.errors import (
-    NoDataError,
-    NotServedError,
-    TooManyObjectsError,
-)
+from scaler.errors import NoDataError, NotServedError, TooManyObjectsError
 from scaler.source import Source, Trigger
 from scaler.telemetry import Observation, Standing, Telemetry
 
+from .beside import Beside
 from .compose import Decide, Elsewhere, Subject
 from .entry import Entry, Follower, refuse_wrong_names
 from .evaluation import Evaluation
@@ -99,6 +96,7 @@ class Board:
         self._rounds = Rounds(
             self._entries, source=source, decide=decide, clock=clock, telemetry=telemetry
         )
+        self._parser = Beside("parse")
         self._wake = asyncio.Event()
         self._withdrawn = False
         self.draining = False
@@ -129,10 +127,11 @@ class Board:
                 loops.create_task(self._keep_deciding())
         finally:
             self._rounds.stop()
+            self._parser.stop()
 
     async def tick(self) -> None:
         """Read once, decide on every object, and drop the idle ones."""
-        self._learn()
+        await self._learn()
         await self._rounds.read()
         await self._decide()
 
@@ -141,7 +140,7 @@ class Board:
         while True:
             self._wake.clear()
             due_s = loop.time() + self._limits.tick_s
-            self._learn()
+            await self._learn()
             self._evict()  # what has gone claims no pod of whoever follows it
             await self._rounds.read()
             if all(entry.read for entry in self._entries.values() if entry.trigger):
@@ -164,7 +163,7 @@ class Board:
 
     async def value(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Evaluation:
         """Return the answer that opens a poll; :meth:`activity` of the same poll agrees with it."""
-        entry = self._asked(namespace, name, metadata)
+        entry = await self._asked(namespace, name, metadata)
         evaluation = await self._latest(entry)
         if evaluation.answers:  # after an error KEDA does not ask for activity
             entry.polls.append((self._clock(), evaluation))
@@ -172,7 +171,7 @@ class Board:
 
     async def activity(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Evaluation:
         """Return the answer that closes a poll: the one its :meth:`value` gave, else the latest."""
-        entry = self._asked(namespace, name, metadata)
+        entry = await self._asked(namespace, name, metadata)
         while entry.polls:
             opened_s, evaluation = entry.polls.popleft()
             if 0 <= self._clock() - opened_s <= self._limits.poll_s:
@@ -188,7 +187,7 @@ class Board:
             ConfigurationError: these are no names of an object.
             TooManyObjectsError: it would be one too many.
         """
-        return await self._latest(self._asked(namespace, name, metadata))
+        return await self._latest(await self._asked(namespace, name, metadata))
 
     @contextlib.contextmanager
     def follow(self, namespace: str, name: str) -> Iterator[Follower]:
@@ -242,7 +241,7 @@ class Board:
 
     def drain(self) -> None:
         """End every follower's wait, now and from now on."""
-        self._withdrawn = self.draining = True
+        self.draining = self._withdrawn = True
         for entry in self._entries.values():
             entry.end()
 
@@ -256,12 +255,12 @@ class Board:
             raise NoDataError(f"the first read for {entry.key} is not done yet{because}")
         return evaluation
 
-    def _asked(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Entry:
+    async def _asked(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Entry:
         """Register an object, or take its newest metadata; note that somebody asked."""
         entry = self._entries.get(f"{namespace}/{name}") or self._admit(namespace, name)
         entry.pulse.poll(self._clock())
         if metadata != entry.metadata:
-            self._take(entry, dict(metadata))
+            await self._take(entry, dict(metadata))
         return entry
 
     def _admit(self, namespace: str, name: str) -> Entry:
@@ -277,26 +276,24 @@ class Board:
         self._entries[entry.key] = entry
         return entry
 
-    def _take(self, entry: Entry, metadata: Mapping[str, str]) -> None:
-        """Parse new metadata; what the old one led to no longer counts."""
-        before = entry.trigger
-        entry.metadata, entry.rests_on = metadata, None
-        entry.polls.clear()
-        try:
-            entry.trigger = self._parse(entry.namespace, entry.name, metadata)
-        except Exception as error:  # noqa: BLE001 -- a fault of the parser is one object's too
-            entry.trigger, entry.read = None, False
-            entry.publish(now_s=self._clock(), error=refusal(error, entry.key))
-            return
-        same = before is not None and before.workload == entry.trigger.workload
-        entry.latest, entry.read = None, entry.read and same
-        entry.decided = -1
-        if entry.read:
-            self._rounds.stir()
-        else:
-            self._wake.set()
+    async def _take(self, entry: Entry, metadata: Mapping[str, str]) -> None:
+        """
+        Parse new metadata, beside the loop; what the old one led to no longer counts.
 
-    def _learn(self) -> None:
+        However often an object changes, one text of it is in the queue.
+        """
+        async with entry.parsing:
+            if metadata == entry.metadata:
+                return  # others came with the same meanwhile
+            try:
+                trigger = await self._parser.run(self._parse, entry.namespace, entry.name, metadata)
+            except Exception as error:  # noqa: BLE001 -- a fault of the parser is one object's too
+                entry.refuse(metadata, refusal(error, entry.key), self._clock())
+                return
+            entry.accept(metadata, trigger)
+        self._rounds.stir() if entry.read else self._wake.set()
+
+    async def _learn(self) -> None:
         """
         Take up objects that KEDA has not asked about yet: others share a pool or tiers with them.
 
@@ -307,13 +304,14 @@ class Board:
             return
         said = (entry.metadata or {} for entry in self._entries.values())
         addresses = {one["scalerAddress"] for one in said if "scalerAddress" in one}
-        for namespace, name, metadata in self._named(addresses):
+        for namespace, name, metadata in tuple(self._named(addresses)):
             entry = self._entries.get(f"{namespace}/{name}")
             if entry is None and len(self._entries) < self._limits.most_objects:
                 entry = self._admit(namespace, name)
-                self._take(entry, dict(metadata))
             if entry is not None:
                 entry.pulse.keep(self._clock())
+                if entry.metadata is None:
+                    await self._take(entry, dict(metadata))
         if self._others is not None and addresses:
             self._rounds.elsewhere = {
                 f"{namespace}/{name}": Elsewhere(

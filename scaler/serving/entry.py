@@ -33,6 +33,8 @@ class Entry:
     name: str
     metadata: Mapping[str, str] | None = None
     """The newest; None: not taken yet."""
+    parsing: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    """Held while a newer one is parsed."""
     trigger: Trigger | None = None
     """None: the metadata is wrong, and ``latest`` says where."""
     read: bool = False
@@ -70,6 +72,23 @@ class Entry:
         if self.latest is None:
             return 0
         return 1 if self.trigger and _acts_at_once(self.trigger) else ROUTINE
+
+    def accept(self, metadata: Mapping[str, str], trigger: Trigger) -> None:
+        """Begin anew with what new metadata asks for."""
+        same = self.trigger is not None and self.trigger.workload == trigger.workload
+        self._begin_anew(metadata, trigger, read=self.read and same)
+        self.latest, self.decided = None, -1
+
+    def refuse(self, metadata: Mapping[str, str], error: KvtideError, now_s: float) -> None:
+        """Begin anew with metadata that is wrong, and tell what is."""
+        self._begin_anew(metadata, None, read=False)
+        self.publish(now_s=now_s, error=error)
+
+    def _begin_anew(
+        self, metadata: Mapping[str, str], trigger: Trigger | None, *, read: bool
+    ) -> None:
+        self.metadata, self.trigger, self.read, self.rests_on = metadata, trigger, read, None
+        self.polls.clear()
 
     def publish(
         self,

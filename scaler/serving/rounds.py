@@ -9,13 +9,11 @@ between. One object's fault is not another's.
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
 import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar, TypeVarTuple
 
 from scaler.decision.compose import lookback_s, reach_s
 from scaler.decision.decision import Decision, Reason
@@ -26,6 +24,7 @@ from scaler.source import Source, Trigger
 from scaler.telemetry import Telemetry
 from scaler.tracing import failed
 
+from .beside import Beside
 from .compose import (
     Decide,
     Elsewhere,
@@ -44,9 +43,6 @@ logger = logging.getLogger("kvtide.rounds")
 
 SLICE_S = 0.03
 """So long one object may keep the thread before others are let in."""
-
-Args = TypeVarTuple("Args")
-Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +78,7 @@ class Rounds:
         self._decide = decide
         self._clock = clock
         self._telemetry = telemetry
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="decide")
+        self._thread = Beside("decide")
         self._deciding = asyncio.Lock()
         self._foresight = Foresight()
         self.elsewhere: Mapping[str, Elsewhere] = {}
@@ -110,7 +106,7 @@ class Rounds:
 
     def stop(self) -> None:
         """Begin no further decision."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.stop()
 
     async def read(self) -> None:
         """Read the source for every object; what goes wrong is kept as the reason to give."""
@@ -199,9 +195,9 @@ class Rounds:
         """
         readings = self.readings()
         assembling = readings.assembling(trigger)
-        while not await self._in_thread(_advance, assembling):
+        while not await self._thread.run(_advance, assembling):
             pass  # whoever waits for a decision gets the thread in between
-        return await self._in_thread(readings.subject, trigger)
+        return await self._thread.run(readings.subject, trigger)
 
     def readings(self) -> Readings:
         """Return what is held of every object now."""
@@ -219,10 +215,10 @@ class Rounds:
         rests_on = entry.rests_on if entry.latest and entry.latest.decision else None
         try:
             assembling = readings.assembling(trigger)
-            while not await self._in_thread(_advance, assembling):
+            while not await self._thread.run(_advance, assembling):
                 if lets_in and await self._urgent_first(readings, but=entry) is not readings:
                     self.stir()  # those that come after it are decided on what was read since
-            made = await self._in_thread(_answer, readings, trigger, self._decide, rests_on)
+            made = await self._thread.run(_answer, readings, trigger, self._decide, rests_on)
         except Exception as error:  # noqa: BLE001 -- one object's fault is not another's
             if entry.trigger is trigger and self._serves(entry):
                 entry.publish(now_s=self._clock(), error=self._told(error, entry))
@@ -244,9 +240,6 @@ class Rounds:
     def _serves(self, entry: Entry) -> bool:
         """Whether an entry is still served: one may go while others are decided on."""
         return self._entries.get(entry.key) is entry
-
-    async def _in_thread(self, work: Callable[[*Args], Result], *args: *Args) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
 
     def _told(self, error: Exception, entry: Entry) -> KvtideError:
         """Return what a client is told: for want of data, also why the last read failed."""

@@ -13,7 +13,7 @@ from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub, ScalingStub
 from scaler.keda.server import Server, ServerOptions
-from scaler.serving.board import Board, Limits, Named, There
+from scaler.serving.board import Board, Limits, Named, Parse, There
 from scaler.serving.compose import Decide
 from scaler.telemetry import Telemetry
 from tests.builders import sample, window
@@ -90,6 +90,7 @@ async def serve(
     limits: Limits = LIMITS,
     options: ServerOptions = OPTIONS,
     clock: Clock | None = None,
+    parse: Parse = parse,
     decide: Decide = decide,
     named: Named | None = None,
     there: There | None = None,

@@ -2,11 +2,20 @@
 
 import asyncio
 import itertools
+import threading
+from collections.abc import Callable
 
 import grpc
 
 from tests.builders import sample, window
-from tests.keda.conftest import ref
+from tests.fakes.fake_rules import parse
+from tests.keda.conftest import ref, serve
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_clients_that_change_one_object_all_the_time_hold_up_no_other(bench):
@@ -33,3 +42,31 @@ async def test_clients_that_change_one_object_all_the_time_hold_up_no_other(benc
             task.cancel()
         await asyncio.gather(*restless, return_exceptions=True)
     assert next(changes) > 20
+
+
+async def test_texts_are_parsed_beside_the_loop_and_one_of_an_object_waits_at_a_time():
+    parsed: list[str] = []
+    may_go_on = threading.Event()
+
+    def slowly(namespace, name, metadata):
+        parsed.append(name)
+        assert name == "calm" or may_go_on.wait(30)
+        return parse(namespace, name, metadata)
+
+    async with serve(parse=slowly) as bench:
+        for name in ("calm", "restless", "new"):
+            bench.source.windows[f"prod/{name}"] = window(sample(bench.clock.now_s, running=4))
+        assert (await bench.scaler.IsActive(ref("calm"))).result
+
+        changes = [
+            asyncio.create_task(bench.count(ref("restless", maxConcurrency=str(number))))
+            for number in range(1, 9)
+        ]
+        await until(lambda: "restless" in parsed)
+        assert (await bench.scaler.IsActive(ref("calm"))).result  # while one is being parsed
+        new = asyncio.create_task(bench.count(ref("new")))
+        await until(lambda: "prod/new" in bench.board._entries)
+        may_go_on.set()
+        assert await new
+        await asyncio.gather(*changes, return_exceptions=True)
+    assert parsed.index("new") <= 3
