@@ -60,13 +60,15 @@ def picture(
     """
     Return who holds what; ``lent_on`` are the nodes with what the borrower's pods hold there.
 
-    Units are reserved while they are free and may not be lent.
+    Units are reserved while they are free and may not be lent. A node's are reclaiming where all
+    workers are to go; of some of them nobody knows here which those are.
     """
     wanted = None if decision is None else decision.replicas
+    borrowed = Use.RECLAIMING if wanted == 0 else Use.LENT
     of_borrower = {node.name: node.units_in_use for node in lent_on}
     return Picture(
         whole=_whole(pool, policy, wanted),
-        nodes=tuple(_node(node, of_borrower, known=bool(lent_on)) for node in pool.nodes),
+        nodes=tuple(_node(node, of_borrower, borrowed, known=bool(lent_on)) for node in pool.nodes),
     )
 
 
@@ -113,12 +115,12 @@ def _held(member: Member) -> tuple[int, int] | None:
     return now.ready * each, moving * each
 
 
-def _node(node: Node, of_borrower: Mapping[str, int], *, known: bool) -> Strip:
+def _node(node: Node, of_borrower: Mapping[str, int], borrowed: Use, *, known: bool) -> Strip:
     lent = of_borrower.get(node.name, 0)
     rest = max(0, node.units - node.units_in_use - lent)
     uses = {
         Use.SERVING: node.units_in_use,
-        Use.LENT: lent,
+        borrowed: lent,
         Use.FREE if known and node.schedulable else Use.UNKNOWN: rest,
     }
     return _strip(node.name, uses, schedulable=node.schedulable)

@@ -35,6 +35,8 @@ class Banner:
     text: str
     command: str | None = None
     runbook: str | None = None
+    stale: bool = False
+    """Whether what the page shows is of before."""
 
 
 def banner(
@@ -47,7 +49,8 @@ def banner(
     if age_s > STALE_AFTER_S:
         return Banner(
             kind="bad",
-            text=words("stuck", ago=words.ago(age_s)),
+            text=words("stuck", ago=words.ago(age_s), at=_clock(standing.ticked_s)),
+            stale=True,
             runbook=links.runbook("KvtideDecisionStale"),
         )
     if standing.failure:
@@ -87,5 +90,8 @@ def _cause(words: Words, standing: Standing) -> str:
     told = f"{cause} ({detail})" if detail else cause
     if standing.failing_since_s is None:
         return told
-    since = dt.datetime.fromtimestamp(standing.failing_since_s, dt.UTC)
-    return words("since", cause=told, at=f"{since:%H:%M} UTC")
+    return words("since", cause=told, at=_clock(standing.failing_since_s))
+
+
+def _clock(at_s: float) -> str:
+    return f"{dt.datetime.fromtimestamp(at_s, dt.UTC):%H:%M:%S} UTC"

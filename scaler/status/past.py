@@ -1,5 +1,6 @@
 """The last hour or day of an object: plots with what held when, and a list of what happened."""
 
+import collections
 import dataclasses
 import datetime as dt
 import itertools
@@ -158,9 +159,35 @@ def _event(one: Event, words: Words) -> dict[str, str]:
 
 
 def _lent(moments: Sequence[Moment], limits: Limits, words: Words) -> str:
-    """Say how many GPU-hours were lent, and how often all were taken back."""
-    pairs = list(itertools.pairwise(moments))
-    lent_s = sum((one.wanted or 0) * (then.at_s - one.at_s) for one, then in pairs)
-    reclaims = sum(bool(one.wanted) and then.wanted == 0 for one, then in pairs)
-    hours = lent_s * limits.units_per_worker / _HOUR_S
-    return words("pool_gpu_hours", hours=f"{hours:.1f}", reclaims=reclaims)
+    """Say how many GPU-hours were lent, how often all were taken back, and what that can cost."""
+    lent = _stood(moments)
+    pairs = list(itertools.pairwise(lent))
+    lent_s = sum(count * (until_s - at_s) for (at_s, count), (until_s, _) in pairs)
+    reclaims = sum(before > 0 and after == 0 for (_, before), (_, after) in pairs)
+    each = limits.units_per_worker / _HOUR_S
+    told = words("pool_gpu_hours", hours=f"{each * lent_s:.1f}", reclaims=reclaims)
+    return f"{told} {words('pool_lost', hours=f'{each * _cut_short_s(lent):.1f}')}"
+
+
+def _stood(moments: Sequence[Moment]) -> list[tuple[float, int]]:
+    """Return when how many workers might run: while there is no answer those before run on."""
+    stood, count = [], 0
+    for one in moments:
+        count = count if one.wanted is None else one.wanted
+        stood.append((one.at_s, count))
+    return stood
+
+
+def _cut_short_s(lent: Sequence[tuple[float, int]]) -> float:
+    """
+    Return for how long workers had run that had to go, seconds: no more than that can be lost.
+
+    Of some, the oldest are taken to go; what a checkpoint has kept is not seen from here.
+    """
+    began: collections.deque[float] = collections.deque()
+    lost_s = 0.0
+    for at_s, count in lent:
+        began.extend([at_s] * (count - len(began)))
+        while len(began) > count:
+            lost_s += at_s - began.popleft()
+    return lost_s

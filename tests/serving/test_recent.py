@@ -116,9 +116,10 @@ def test_nodes_show_what_inference_and_the_borrower_hold():
     )
     borrowed = (Node(name="gpu-a", units=4, units_in_use=1), Node(name="gpu-b", units=4))
 
-    drawn = picture(pool, lending(), None, borrowed)
+    for wanted, use in ((None, Use.LENT), (1, Use.LENT), (0, Use.RECLAIMING)):
+        drawn = picture(pool, lending(), lent(wanted), borrowed)
 
-    assert [(strip.name, strip.uses) for strip in drawn.nodes] == [
-        ("gpu-a", ((Use.SERVING, 2), (Use.LENT, 1), (Use.FREE, 1))),
-        ("gpu-b", ((Use.UNKNOWN, 4),)),
-    ]
+        assert [(strip.name, strip.uses) for strip in drawn.nodes] == [
+            ("gpu-a", ((Use.SERVING, 2), (use, 1), (Use.FREE, 1))),
+            ("gpu-b", ((Use.UNKNOWN, 4),)),
+        ]

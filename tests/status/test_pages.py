@@ -38,7 +38,10 @@ HOUR = History(
 )
 POOL = Picture(
     whole=Strip(name="", uses=((Use.SERVING, 2), (Use.LENT, 5), (Use.FREE, 1))),
-    nodes=(Strip(name="gpu-a", uses=((Use.SERVING, 2), (Use.UNKNOWN, 2)), schedulable=False),),
+    nodes=(
+        Strip(name="gpu-a", uses=((Use.SERVING, 2), (Use.UNKNOWN, 2)), schedulable=False),
+        Strip(name="gpu-b", uses=((Use.LOADING, 1), (Use.RECLAIMING, 2), (Use.RESERVED, 1))),
+    ),
 )
 
 
@@ -172,6 +175,22 @@ async def test_a_pool_is_drawn_by_letter_and_told_in_words():
     assert "takes no pods" in text
 
 
+async def test_of_what_was_lent_the_page_says_how_much_and_what_can_be_lost_at_most():
+    moments = [
+        Moment(at_s=NOW_S - 3600 * hours, reason="Lent", detail="", wanted=wanted)
+        for hours, wanted in ((6, 0), (5, 2), (3, 4), (2, None), (1, 0))
+    ]
+    shown = Shown(
+        history=History(origin=Origin.METRICS, moments=moments), limits=Limits(units_per_worker=2)
+    )
+    async with site(LENT, shown=shown) as session:
+        text = await text_of(session, "/objects/ml/train")
+
+    # Two workers of two GPUs each for four hours and two for two; while held, they run on.
+    assert "24.0 GPU-hours; taken back 1 times" in text
+    assert "had run for 24.0 GPU-hours" in text
+
+
 @pytest.mark.parametrize(
     ("shown", "words"),
     [
@@ -219,10 +238,10 @@ async def test_text_from_outside_stays_text():
                 failure_kind="refused",
                 failing_since_s=NOW_S,
             ),
-            "Prometheus refuses connections (http://p:9090: Connection refused), since 22:13 UTC.",
+            "refuses connections (http://p:9090: Connection refused), since 22:13:20 UTC.",
         ),
         ((LENT,), dataclasses.replace(WELL, failure="odd: x", failure_kind="odd"), "cannot be"),
-        ((LENT,), dataclasses.replace(WELL, ticked_s=NOW_S - 90), "Stuck"),
+        ((LENT,), dataclasses.replace(WELL, ticked_s=NOW_S - 90), "old: last seen 22:11:50 UTC"),
         ((LENT,), dataclasses.replace(WELL, draining=True), "Shutting down"),
     ],
     ids=["nobody asked", "all well", "starting", "refused", "another kind", "stuck", "draining"],

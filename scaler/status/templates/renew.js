@@ -41,7 +41,7 @@
     if (!fresh.querySelector('main[data-kvtide]')) { gone(body.dataset.foreign); return; }
     seen = new Date();
     title = document.title = fresh.title;
-    body.classList.remove('gone');
+    body.classList.toggle('gone', fresh.body.classList.contains('gone'));
     document.getElementById('icon').href = fresh.getElementById('icon').getAttribute('href');
     renew(banner, fresh.getElementById('banner'));
     renew(document.querySelector('main'), fresh.querySelector('main'));
