@@ -199,6 +199,7 @@ def listing(title: str, description: str, query: str) -> table.Panel:
     """Return a table of the newest value of each series, one column per label."""
     return (
         table.Panel()
+        .show_header(True)  # noqa: FBT003
         .title(title)
         .description(description)
         .datasource(SOURCE)
