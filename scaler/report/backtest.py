@@ -33,7 +33,7 @@ _INFERENCE = (
     ("ttft_s", "Time to first token, as recorded (mean of a minute)", "s"),
     ("safe_concurrency", "Safe concurrency of a replica", "requests"),
 )
-_TRAINING = (("load", "Online load of the pool", "share"),)
+_TRAINING = (("load", "Online load of the pool", "%"),)
 
 Moments = Mapping[str, Sequence[Mapping[str, Any]]]
 """By ``namespace/scaledobject``: every poll."""
@@ -52,8 +52,8 @@ def _parts(result: Mapping[str, Any], moments: Moments) -> Iterator[str]:
         yield _table(figures)
         yield _plots(figures["role"], moments[key])
         yield table(
-            ("reason", "share of polls"),
-            ((name, f"{100 * share:.2f} %") for name, share in figures["reasons"].items()),
+            ("reason", "of polls"),
+            ((name, f"{100 * share:.1f} %") for name, share in figures["reasons"].items()),
         )
 
 
@@ -63,7 +63,7 @@ def _plots(role: str, moments: Sequence[Mapping[str, Any]]) -> str:
     counts = {name: _over_time(moments, field) for name, field in _COUNTS.items()}
     plots = [lines(counts, title=title, up=up, filled="ran")]
     for field, name, unit in _TRAINING if is_training else _INFERENCE:
-        points = _over_time(moments, field)
+        points = _over_time(moments, field, times=100.0 if unit == "%" else 1.0)
         if any(value is not None for _, value in points):
             plots.append(lines({name.partition(",")[0].lower(): points}, title=name, up=unit))
     return "\n".join(plots)
@@ -72,8 +72,8 @@ def _plots(role: str, moments: Sequence[Mapping[str, Any]]) -> str:
 _COUNTS = {"ran": "ran", "wanted": "wanted"}
 
 
-def _over_time(moments: Sequence[Mapping[str, Any]], field: str) -> Points:
-    return [(one["at_s"], one[field]) for one in moments]
+def _over_time(moments: Sequence[Mapping[str, Any]], field: str, *, times: float = 1.0) -> Points:
+    return [(one["at_s"], None if one[field] is None else times * one[field]) for one in moments]
 
 
 def _table(figures: Mapping[str, Any]) -> str:
@@ -81,6 +81,6 @@ def _table(figures: Mapping[str, Any]) -> str:
     rows.append(("minutes short", number(figures["short_s"] / 60)))
     if safe := figures.get("safe_concurrency"):
         spread = f"{number(safe['median'])} ({number(safe['min'])} to {number(safe['max'])})"
-        limits = ", ".join(f"{n} {100 * s:.0f} %" for n, s in figures["binding_limits"].items())
+        limits = ", ".join(f"{100 * s:.0f} % {n}" for n, s in figures["binding_limits"].items())
         rows += [("safe concurrency, median", spread), ("what limits it", limits or "–")]
     return table(("figure", "value"), rows)
