@@ -1,8 +1,9 @@
 """
 The nodes that a pool's units are on: how many each has, whether it takes pods, what is in use.
 
-As kube-state-metrics has it (docs/metrics/cluster/node-metrics.md). A node that is cordoned, not
-ready, or about to be taken away by its cloud or autoscaler takes no worker.
+As kube-state-metrics has it (docs/metrics/cluster/node-metrics.md), or a DRA driver offers it. A
+node that is cordoned, not ready, or about to be taken away by its cloud or autoscaler takes no
+worker.
 """
 
 import math
@@ -10,7 +11,9 @@ from collections.abc import Collection
 
 from scaler.decision.pool import Node
 
-from .accelerators import exporter_name
+from .accelerators import Device, device_units, exporter_name, offered_units
+from .claims import Claims
+from .offered import Offered
 from .promql import Matcher, any_of
 from .series import SeriesStore, Subject
 from .spoken import spoken, word
@@ -75,6 +78,7 @@ class Nodes:
 
     def __init__(self, store: SeriesStore) -> None:
         self._store = store
+        self._claims = Claims(store)
 
     def at(
         self,
@@ -87,24 +91,61 @@ class Nodes:
         """
         Return the nodes that have an extended resource (``nvidia.com/gpu``), in order of name.
 
-        ``pods`` are those of the online workloads: what they ask for is in use until they are
-        gone, terminating or not.
+        Those that a driver offers it on (DRA) are among them. ``pods`` are those of the online
+        workloads: what they ask for or claim is in use until they are gone, terminating or not.
         """
         name = exporter_name(resource)
-        in_use: dict[str, float] = {}
-        for pod in pods:
-            for (node, _), units in self._held(pod, name, at_s, stale_after_s).items():
-                in_use[node] = in_use.get(node, 0.0) + units
+        offered = Offered(self._store, at_s, stale_after_s)
+        in_use = self._in_use(resource, pods, offered, at_s, stale_after_s)
         return tuple(
             Node(
                 name=subject[1],
                 units=units,
                 schedulable=self._is_schedulable(subject, at_s, stale_after_s),
-                units_in_use=int(in_use.get(subject[1], 0)),
+                units_in_use=in_use.get(subject[1], 0),
             )
-            for subject in sorted(self._store.subjects(ALLOCATABLE))
-            if (units := self._units(subject, name, at_s, stale_after_s)) > 0
+            for subject in sorted({*self._store.subjects(ALLOCATABLE), *offered.nodes()})
+            if (
+                units := self._units(subject, name, at_s, stale_after_s)
+                or offered_units(offered.of(subject), resource)
+            )
+            > 0
         )
+
+    def _in_use(
+        self,
+        resource: str,
+        pods: Collection[Subject],
+        offered: Offered,
+        at_s: float,
+        stale_after_s: float,
+    ) -> dict[str, int]:
+        """
+        Return the units that pods hold on each node: requested, or claimed, or both.
+
+        A claim that no pod names was made for a request, and is no further unit.
+        """
+        asked: dict[str, float] = {}
+        claimed: dict[tuple[str, bool], set[Device]] = {}
+        reserved = self._claims.reserved(at_s, stale_after_s)
+        for pod in pods:
+            held = self._held(pod, exporter_name(resource), at_s, stale_after_s)
+            for (node, _), units in held.items():
+                asked[node] = asked.get(node, 0.0) + units
+            if word(self._store, PHASE, pod, at_s, math.inf):
+                continue
+            for claim in self._claims.of(pod, reserved, at_s, stale_after_s):
+                for device in self._claims.devices(claim, at_s):
+                    on = (offered.node_of(device) or "", claim.named)
+                    claimed.setdefault(on, set()).add(device)
+        found = {}
+        for node in {*asked, *(node for node, _ in claimed)}:
+            named, made = (
+                device_units(claimed.get((node, is_named), ()), resource) or 0
+                for is_named in (True, False)
+            )
+            found[node] = max(int(asked.get(node, 0)), made) + named
+        return found
 
     def _units(self, node: Subject, resource: str, at_s: float, stale_after_s: float) -> int:
         rows = spoken(self._store, ALLOCATABLE, node, at_s, stale_after_s)

@@ -30,6 +30,7 @@ RESOURCES = {
     ("argoproj.io/v1alpha1", "Rollout"): "rollouts",
     ("resource.k8s.io/v1", "ResourceClaim"): "resourceclaims",
     ("resource.k8s.io/v1", "ResourceClaimTemplate"): "resourceclaimtemplates",
+    ("resource.k8s.io/v1", "ResourceSlice"): "resourceslices",
     ("coordination.k8s.io/v1", "Lease"): "leases",
     ("kueue.x-k8s.io/v1beta1", "Workload"): "workloads",
 }

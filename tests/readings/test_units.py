@@ -3,7 +3,7 @@
 import pytest
 
 from scaler.decision.pool import Node, Units
-from scaler.readings.accelerators import Device, device_units, units_asked
+from scaler.readings.accelerators import Device, device_units, offered_units, units_asked
 from scaler.readings.kubernetes import claims
 from scaler.source import Workload
 from tests.readings.test_nodes import holds, node
@@ -95,6 +95,12 @@ def test_a_pool_s_own_resource_is_what_counts():
 
 GPU = Device("gpu.nvidia.com", "a", "gpu-0")
 OTHER = GPU._replace(name="gpu-1")
+
+
+def parts(*names):
+    return [GPU._replace(name=f"gpu-0-mig-{name}") for name in names]
+
+
 SLICES = [GPU._replace(name=f"gpu-0-mig-19-{at}-1") for at in (0, 1)]
 
 
@@ -107,6 +113,16 @@ SLICES = [GPU._replace(name=f"gpu-0-mig-19-{at}-1") for at in (0, 1)]
         pytest.param(SLICES, "nvidia.com/mig-1g.5gb", 2, id="slices of a pool of slices"),
         pytest.param(SLICES, None, 2, id="slices of a pool that states nothing"),
         pytest.param([GPU, *SLICES], "nvidia.com/mig-1g.5gb", None, id="a whole GPU is no slice"),
+        pytest.param(parts("1g5gb-19-0", "1g5gb-19-3"), "nvidia.com/mig-1g.5gb", 2, id="profiles"),
+        pytest.param(parts("3g20gb-9-4"), "nvidia.com/mig-1g.5gb", 4, id="of four slices' memory"),
+        pytest.param(parts("7g40gb-0-0"), "nvidia.com/mig-1g.5gb", 8, id="of all of a GPU"),
+        pytest.param(parts("1g10gb-15-0"), "nvidia.com/mig-1g.5gb", 2, id="of twice the memory"),
+        pytest.param(parts("1g5gb-19-0"), "nvidia.com/mig-2g.10gb", 1, id="a smaller part"),
+        pytest.param(parts("1g5gb.me-20-0"), "nvidia.com/mig-1g.5gb", 1, id="with media engines"),
+        pytest.param(parts("9-4-4", "19-0-1"), "nvidia.com/mig-1g.5gb", 5, id="older names"),
+        pytest.param(parts("5-0-4"), "nvidia.com/mig-2g.10gb", 2, id="older names, two in one"),
+        pytest.param(parts("odd"), "nvidia.com/mig-1g.5gb", 8, id="a part of no known size"),
+        pytest.param(parts("3g20gb-9-4", "1g5gb-19-0"), "nvidia.com/gpu", 1, id="of one whole GPU"),
         pytest.param([GPU], "gpu.nvidia.com", 1, id="a pool called after the driver"),
         pytest.param([GPU], "amd.com/gpu", None, id="another maker's"),
         pytest.param([Device("dra.net", "a", "eth0")], None, None, id="no accelerator"),
@@ -118,6 +134,23 @@ SLICES = [GPU._replace(name=f"gpu-0-mig-19-{at}-1") for at in (0, 1)]
 )  # fmt: skip
 def test_devices_of_claims_are_units(devices, resource, units):
     assert device_units(devices, resource) == units
+
+
+@pytest.mark.parametrize(
+    ("devices", "resource", "units"),
+    [
+        pytest.param([GPU, OTHER], "nvidia.com/gpu", 2, id="GPUs"),
+        pytest.param([GPU, *parts("1g5gb-19-0")], "nvidia.com/gpu", 1, id="and parts of it"),
+        pytest.param(parts("1g5gb-19-0", "1g5gb-19-1"), "nvidia.com/gpu", 0, id="parts alone"),
+        pytest.param(
+            parts("1g5gb-19-0", "1g5gb-19-1", "3g20gb-9-4"), "nvidia.com/mig-1g.5gb", 2, id="slices"
+        ),
+        pytest.param(parts("19-0-1", "9-4-4"), "nvidia.com/mig-1g.5gb", 1, id="by older names"),
+        pytest.param([GPU], "amd.com/gpu", 0, id="another maker's"),
+    ],
+)  # fmt: skip
+def test_what_a_driver_offers_of_a_resource(devices, resource, units):
+    assert offered_units(devices, resource) == units
 
 
 def test_a_replica_holds_what_its_pods_ask_for_beside_shares_of_it():

@@ -10,6 +10,8 @@ from scaler.decision.decision import Reason
 from scaler.decision.policy import LendingPolicy
 from scaler.readings.assemble import Assembly
 from scaler.readings.engines.profile import shipped_profiles
+from scaler.readings.offered import OFFERED
+from scaler.readings.spoken import API
 from scaler.readings.timing import Timing
 from scaler.readings.wanted import Exporter
 from scaler.serving.compose import Readings
@@ -53,6 +55,18 @@ class Cluster:
     def in_use(self):
         return self.replicas * (self.requested + self.claimed) + self.shared * bool(self.replicas)
 
+    @property
+    def maker(self):
+        return "gpu.amd.com" if self.resource == "amd.com/gpu" else "gpu.nvidia.com"
+
+    def offered(self):
+        """Return the devices that the driver offers on the one node, those in use among them."""
+        own = [f"gpu-{at}-{k}" for at in range(self.replicas) for k in range(self.claimed)]
+        held = [*own, *(f"gpu-all-{k}" for k in range(self.shared))]
+        free = [f"gpu-free-{k}" for k in range(16)]
+        names = [*held, *free][:16] if "offered" in self.tells else ()
+        return [{"driver": self.maker, "pool": "a", "device": name, **API} for name in names]
+
     def page(self):
         pods = [f"llm-{number}" for number in range(self.replicas)]
         parts = {
@@ -71,7 +85,7 @@ class Cluster:
                 if units
             ),
         }
-        maker = "gpu.amd.com" if self.resource == "amd.com/gpu" else "gpu.nvidia.com"
+        maker = self.maker
         told = "devices" in self.tells
         for at, pod in enumerate(pods):
             own = [f"gpu-{at}-{k}" for k in range(self.claimed)]
@@ -112,6 +126,8 @@ def decided(cluster):
         pods = {f"llm-{number}": page for number in range(cluster.replicas)}
         observer.round(at_s, pods)
         observer.scrape(at_s, cluster.page(), **(KSM if cluster.unhonored else {}))
+        for device in cluster.offered():
+            assembly.store.merge(OFFERED, ("", "a"), device, [(at_s, 1.0)])
     observer.round(NOW_S, {})
     online = Trigger(role=Role.INFERENCE, workload=LLM, policy=inference())
     borrower = Trigger(
@@ -134,7 +150,9 @@ CLUSTERS = st.builds(
     replicas=st.integers(0, 3),
     beside=st.frozensets(st.sampled_from(sorted(BESIDE))),
     unhonored=st.booleans(),
-    tells=st.frozensets(st.sampled_from(["nodes", "scale", "requests", "claims", "devices"])),
+    tells=st.frozensets(
+        st.sampled_from(["nodes", "scale", "requests", "claims", "devices", "offered"])
+    ),
 )
 
 
@@ -166,3 +184,10 @@ def test_what_nobody_tells_lends_nothing_and_says_why():
     assert (decision.replicas, decision.reason) == (0, Reason.UNITS_UNKNOWN)
     assert "ResourceClaims (all, own-0, own-1)" in decision.steps[0].detail
     assert "unitsPerReplica" in decision.steps[0].detail
+
+
+def test_a_pool_that_a_driver_offers_is_lent_by_node():
+    claims = dataclasses.replace(KNOWN, shared=0, tells=(EVERYTHING | {"offered"}) - {"nodes"})
+    decision = decided(claims)
+    assert decision.replicas == 10
+    assert not any("nodes are not known" in note for note in decision.notes)

@@ -1,5 +1,5 @@
 """
-ResourceClaims and their templates, as the API (resource.k8s.io/v1) has them.
+ResourceClaims, their templates and ResourceSlices, as the API (resource.k8s.io/v1) has them.
 
 What is kept: the devices that were allocated, who holds them, and how many accelerators are asked
 for while none is.
@@ -36,6 +36,34 @@ class PodClaim:
     """The claim's name; None: it is not made yet, or this is a pod's template."""
     template: str | None
     """The ResourceClaimTemplate that it is made from, one for each pod."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceSlice:
+    """A part of what a driver offers; its pool is the whole, anew with each generation."""
+
+    driver: str
+    pool: str
+    generation: int
+    devices: tuple[tuple[str, Device], ...]
+    """By the name of the node that each is on; those that are tainted, or on no one node, left
+    out."""
+
+
+def resource_slice(manifest: Manifest) -> ResourceSlice:
+    """Parse a ResourceSlice."""
+    spec = manifest["spec"]
+    driver, pool = spec["driver"], spec["pool"]["name"]
+    return ResourceSlice(
+        driver=driver,
+        pool=pool,
+        generation=int(spec["pool"].get("generation", 0)),
+        devices=tuple(
+            (node, Device(driver, pool, one["name"]))
+            for one in spec.get("devices") or ()
+            if (node := one.get("nodeName") or spec.get("nodeName")) and not one.get("taints")
+        ),
+    )
 
 
 def resource_claim(manifest: Manifest) -> ResourceClaim:

@@ -17,7 +17,7 @@ from scaler.readings.attribution import Owner
 from scaler.readings.units import Template
 from scaler.source import Workload
 
-from .claims import PodClaim, ResourceClaim
+from .claims import PodClaim, ResourceClaim, ResourceSlice
 from .manifest import Key, Refusal
 from .objects import Autoscaler, Counts, NodeState, Pod, ScaledObject
 
@@ -65,6 +65,7 @@ class KnownCluster:
         self.claim_templates = Heard[ResourceClaim](
             "GPUs by ResourceClaim of a workload at zero", optional=True
         )
+        self.slices = Heard[ResourceSlice]("the nodes of a pool that DRA offers", optional=True)
         self.counts: Mapping[str, Heard[Counts]] = {
             "Deployment": Heard("replicas of Deployments"),
             "StatefulSet": Heard("replicas of StatefulSets"),
@@ -82,6 +83,7 @@ class KnownCluster:
             "Node": self.nodes,
             "ResourceClaim": self.claims,
             "ResourceClaimTemplate": self.claim_templates,
+            "ResourceSlice": self.slices,
             **self.counts,
         }
 

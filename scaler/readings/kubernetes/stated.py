@@ -10,12 +10,12 @@ import asyncio
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from scaler.readings import claims, cluster, nodes
+from scaler.readings import claims, cluster, nodes, offered
 from scaler.readings.accelerators import exporter_name
 from scaler.readings.series import SeriesStore, Subject
 from scaler.readings.spoken import API
 
-from .claims import ResourceClaim
+from .claims import ResourceClaim, ResourceSlice
 from .known import KnownCluster
 from .objects import Counts, NodeState, Pod
 
@@ -75,8 +75,25 @@ class Stated:
             yield from self._of_pods(namespaces)
         yield from self._of_claims(namespaces)
         if self._known.nodes.is_current:
+            offering = {
+                node for one in self._known.slices.listed.values() for node, _ in one.devices
+            }
             for subject, node in self._known.nodes.listed.items():
-                yield "Node", subject, node, functools.partial(_of_node, subject, node)
+                rows = functools.partial(_of_node, subject, node, offers=subject[1] in offering)
+                yield "Node", subject, node, rows
+        yield from self._of_slices()
+
+    def _of_slices(self) -> Iterator[Told]:
+        """Yield the slices of each pool's newest generation: others are what there was."""
+        if self._known.slices.is_current:
+            listed = self._known.slices.listed
+            newest: dict[tuple[str, str], int] = {}
+            for one in listed.values():
+                pool = (one.driver, one.pool)
+                newest[pool] = max(one.generation, newest.get(pool, one.generation))
+            for subject, one in listed.items():
+                if one.generation == newest[one.driver, one.pool]:
+                    yield "ResourceSlice", subject, one, functools.partial(_of_slice, one)
 
     def _of_claims(self, namespaces: Collection[str]) -> Iterator[Told]:
         if self._known.claims.is_current:
@@ -141,11 +158,17 @@ def _of_claim(subject: Subject, claim: ResourceClaim) -> Iterator[Row]:
         yield claims.DEVICE, subject, {"driver": driver, "pool": pool, "device": device}, 1.0
 
 
-def _of_node(subject: Subject, node: NodeState) -> Iterator[Row]:
+def _of_slice(one: ResourceSlice) -> Iterator[Row]:
+    for node, (driver, pool, device) in one.devices:
+        labels = {"driver": driver, "pool": pool, "device": device}
+        yield offered.OFFERED, ("", node), labels, 1.0
+
+
+def _of_node(subject: Subject, node: NodeState, *, offers: bool) -> Iterator[Row]:
     for resource, units in node.units.items():
         labels = {"resource": exporter_name(resource)}
         yield nodes.ALLOCATABLE, subject, labels, float(units)
-    if node.units:
+    if node.units or offers:
         yield nodes.CORDONED, subject, {}, float(node.cordoned)
         ready = {"condition": "Ready", "status": "true"}
         yield nodes.CONDITION, subject, ready, float(node.ready)

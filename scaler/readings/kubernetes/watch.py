@@ -9,7 +9,7 @@ from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
 
 from .api import FAULTS, MOST_PAUSE_S, Kind, Kinds, discovered, follow, refusal
-from .claims import resource_claim, resource_claim_template
+from .claims import resource_claim, resource_claim_template, resource_slice
 from .known import Heard, KnownCluster
 from .manifest import Manifest, Refusal
 from .objects import autoscaler, counts, node, pod, scaled_object, workers
@@ -22,7 +22,10 @@ ONE_NAMESPACE = Refusal(status=None, message="only one namespace is watched")
 async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) -> None:
     """Keep what is known of a cluster (None: every namespace of it) current; never returns."""
     found = Kinds(await _discovered(known, client))
-    of_nodes = ("v1", "Node", known.nodes, node)
+    of_cluster = (
+        ("v1", "Node", known.nodes, node),
+        ("resource.k8s.io/v1", "ResourceSlice", known.slices, resource_slice),
+    )
     kinds: tuple[tuple[str, str, Heard[Any], Callable[[Manifest], Any]], ...] = (
         ("keda.sh/v1alpha1", "ScaledObject", known.scaled_objects, scaled_object),
         ("autoscaling/v2", "HorizontalPodAutoscaler", known.autoscalers, autoscaler),
@@ -38,10 +41,11 @@ async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) ->
             known.claim_templates,
             resource_claim_template,
         ),
-        *([of_nodes] if namespace is None else []),
+        *(of_cluster if namespace is None else ()),
     )
     if namespace is not None:
         known.nodes.lose(ONE_NAMESPACE)
+        known.slices.lose(ONE_NAMESPACE)
     async with asyncio.TaskGroup() as watches:
         for api_version, kind, heard, parse in kinds:
             listed = Kind(api_version=api_version, kind=kind, namespace=namespace)

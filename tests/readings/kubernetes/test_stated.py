@@ -7,6 +7,7 @@ import pytest
 
 from scaler.decision.pool import Node, Units
 from scaler.decision.window import ScaleBounds
+from scaler.readings.accelerators import Device
 from scaler.readings.assemble import Assembly
 from scaler.readings.attribution import Owner
 from scaler.readings.engines.profile import shipped_profiles
@@ -282,3 +283,66 @@ def test_the_hpa_is_the_one_that_the_scaled_object_owns():
     others = objects.Autoscaler(tolerance=0.3, owner=Owner(kind="ScaledObject", name="other"))
     known.autoscalers.take({("serve", "keda-hpa-chat"): others, ("serve", "renamed"): band})
     assert Listener(known).at(NOW_S).bounds.tolerance == 0.05
+
+
+def offer(device, node="gpu-a", pool="gpu-a", generation=1, **more):
+    """Return a ResourceSlice with one device."""
+    spec = {"driver": "gpu.nvidia.com", "pool": {"name": pool, "generation": generation}}
+    return claims.resource_slice(
+        {"spec": {**spec, "nodeName": node, "devices": [{"name": device, **more}]}}
+    )
+
+
+def gpu_node(name, *, cordoned=False):
+    state = objects.NodeState(units={}, cordoned=cordoned, ready=True, leaving=None)
+    return {("", name): state}
+
+
+def test_a_node_whose_gpus_a_driver_offers_is_one_of_the_pool():
+    slices = {
+        ("", "a-0"): offer("gpu-0", generation=1),
+        ("", "a-1"): offer("gpu-0", generation=2),
+        ("", "a-2"): offer("gpu-1", generation=2),
+        ("", "a-3"): offer(
+            "gpu-2", generation=2, taints=[{"key": "broken", "effect": "NoExecute"}]
+        ),
+        ("", "b-0"): offer("gpu-0", node="gpu-b", pool="gpu-b"),
+        ("", "net"): claims.resource_slice(
+            {
+                "spec": {
+                    "driver": "dra.net",
+                    "pool": {"name": "x"},
+                    "allNodes": True,
+                    "devices": [{"name": "eth0"}],
+                }
+            }
+        ),
+    }
+    holder = dataclasses.replace(
+        next(iter(parsed("Pod", objects.pod).values())),
+        units={},
+        claims=(claims.PodClaim(name="gpus", claim="c", template=None),),
+    )
+    claim = claims.ResourceClaim(
+        devices=(Device("gpu.nvidia.com", "gpu-a", "gpu-1"),), pods=(POD,), accelerators=1
+    )
+    known = known_cluster(
+        slices=slices,
+        nodes={**gpu_node("gpu-a"), **gpu_node("gpu-b", cordoned=True)},
+        claims={("serve", "c"): claim},
+        pods={("serve", POD): holder},
+    )
+    listener = Listener(known)
+    listener.at(NOW_S)
+    assert listener.assembly.nodes("nvidia.com/gpu", (CHAT,), NOW_S) == (
+        Node(name="gpu-a", units=2, units_in_use=1),
+        Node(name="gpu-b", units=1, schedulable=False),
+    )
+
+
+def test_a_device_may_say_itself_which_node_it_is_on():
+    spec = {"driver": "gpu.nvidia.com", "pool": {"name": "rack"}, "perDeviceNodeSelection": True}
+    found = claims.resource_slice(
+        {"spec": {**spec, "devices": [{"name": "gpu-0", "nodeName": "n"}, {"name": "gpu-1"}]}}
+    )
+    assert found.devices == (("n", Device("gpu.nvidia.com", "rack", "gpu-0")),)
