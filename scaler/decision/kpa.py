@@ -45,6 +45,8 @@ class Moments(NamedTuple):
     """Load averaged over the stable window, in replicas."""
     panic: Array
     """The same over the panic window."""
+    newest: Array
+    """Load of the moment itself."""
 
 
 class Proposal(NamedTuple):
@@ -143,6 +145,7 @@ def _moments(
         met=(ready + before[told]).astype(np.int64),
         stable=loads[0].load[told],
         panic=loads[1].load[told],
+        newest=curve.load[told],
     )
 
 
@@ -152,13 +155,15 @@ def propose(moments: Moments, pace: Pace) -> Proposal:
     held, met = np.maximum(1, replicas), np.maximum(1, moments.met)
     stable, panic = _whole(moments.stable / pace.target), _whole(moments.panic / pace.target)
     surging = panic / met >= pace.panic_threshold
+    # Whether it is a surge the window says; how much it is, who cannot wait hears at once.
+    at_once = _whole(np.nan_to_num(moments.newest) / pace.target) * surging * pace.newest_in_surge
     # Without a stable window of history several replicas may be there for a reason that is not
     # seen yet: as if they had been wanted just now, nothing is taken away for one stable window.
     starting = bucket - np.concatenate(([_NEVER], bucket[:-1])) >= pace.stable_buckets
     surged = np.where(surging | (starting & (replicas > 1)), bucket, _NEVER)
     surged = np.maximum.accumulate(surged)
     panicking = bucket - surged <= pace.latch_buckets
-    demanded = np.where(panicking, np.maximum(stable, panic), stable)
+    demanded = np.where(panicking, np.maximum(np.maximum(stable, panic), at_once), stable)
     limited = np.minimum(
         np.maximum(demanded, np.floor(held / pace.max_scale_down_rate + _MILLIONTH)),
         _whole(pace.max_scale_up_rate * held),
@@ -312,6 +317,15 @@ def _steps(proposal: Proposal, pace: Pace) -> collections.abc.Iterator[Step]:
 
 
 def _panic_detail(proposal: Proposal, pace: Pace) -> Said:
+    if proposal.surging and proposal.demanded > max(
+        proposal.panic_desired, proposal.stable_desired
+    ):
+        return Said(
+            "load {load:.2f} over {window_s:g} s surges: its newest reading asks for {wanted}",
+            load=proposal.panic_load,
+            window_s=pace.panic_buckets * pace.bucket_s,
+            wanted=proposal.demanded,
+        )
     asks = Said(
         "load {load:.2f} over {window_s:g} s asks for {wanted}",
         load=proposal.panic_load,

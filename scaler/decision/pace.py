@@ -55,6 +55,9 @@ class Pace:
     max_scale_down_rate: float
     activation_scale: int
     gap_rule: GapRule
+    newest_in_surge: bool = False
+    """Whether a surge asks for what its newest reading needs, where that is more than the mean of
+    the panic window."""
 
     @property
     def lookback_s(self) -> float:
@@ -95,4 +98,5 @@ def pace_of(
         max_scale_down_rate=policy.max_scale_down_rate,
         activation_scale=policy.activation_scale,
         gap_rule=gap_rule,
+        newest_in_surge=policy.fast_path,
     )

@@ -193,7 +193,8 @@ class InferencePolicy:
     hold_for_s: float = 120.0
     """How long the last decision stands where readings fail, before an error; 0s: never."""
     fast_path: bool = False
-    """The controller may write the scale at once from zero and in panic."""
+    """The controller may write the scale at once from zero and in panic; a surge then asks for what
+    the newest reading says, not the mean of its window."""
 
     # Tiers.
     tier_group: str | None = None

@@ -32,7 +32,7 @@ def proposed(pace: Pace, *inputs: tuple[int, int, float, float]) -> KpaAnswer:
     """
     at, ready, stable, panic = np.array([(0, 1, 0.0, 0.0), *inputs]).T
     counts = ready.astype(np.int64)
-    moments = Moments(at.astype(np.int64), counts, counts, stable, panic)
+    moments = Moments(at.astype(np.int64), counts, counts, stable, panic, panic)
     return answer(propose(moments, pace), pace)
 
 
@@ -378,3 +378,23 @@ def test_sentences_count_in_seconds_whatever_the_bucket():
         "panic takes nothing away: 9 were wanted in its last 600 s",
     ]
     assert delayed.steps[-1].detail == "9 were wanted within the last 100 s"
+
+
+@pytest.mark.parametrize(
+    ("fast", "loads", "count"),
+    [
+        pytest.param(True, [5] * 60 + [38], 4, id="as much as the newest reading says"),
+        pytest.param(False, [5] * 60 + [38], 2, id="as much as the window's mean says"),
+        pytest.param(True, [5] * 60 + [12], 1, id="no surge: the window does not ask for twice"),
+        pytest.param(True, [5] * 60 + [38, 5], 4, id="it stays while the panic does"),
+    ],
+)
+def test_with_the_fast_path_a_surge_asks_for_what_its_newest_reading_needs(fast, loads, count):
+    policy = inference(
+        target_utilization=1.0, stable_window_s=60.0, panic_window_percentage=33.0, fast_path=fast
+    )
+    points = [
+        LoadPoint(at_s=5.0 * at, load=load / 10, ready=1, loading=0)
+        for at, load in enumerate(loads)
+    ]
+    assert recommend(points, policy, lead_time_s=None, bucket_s=5).desired == count
