@@ -14,15 +14,19 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 _ACCELERATOR = re.compile(
-    r"gpu|(^|_)mig_|npu|tpu|gaudi|neuron|ascend|mlu|dcu|gcu|xpu|ppu|vcuda|qaic"
+    r"gpu|(^|_)(mig|cpx|spx|dpx|qpx)_|npu|tpu|gaudi|neuron|ascend|mlu|dcu|gcu|xpu|ppu|vcuda|qaic"
     r"|_atom|_rngd|_warboy|intel_com_(xe|i915)|tenstorrent",
     re.IGNORECASE,
 )
 _NETWORK = re.compile(
-    r"(^|_)(rdma|roce|sriov|efa|hca|hostdev|infiniband|ib|nics?|net\w*)(_|$)|rdma|infiniband",
+    r"(^|_)(rdma|roce|sriov|efa|hca|hostdev|infiniband|ib|nics?|net\w*|cx\d+\w*)(_|$)"
+    r"|rdma|infiniband|mellanox|mlnx|smarter_devices",
     re.IGNORECASE,
 )
-_SHARE = re.compile(r"(mem|memory|cores?|percent|percentage|priority)$", re.IGNORECASE)
+_SHARE = re.compile(
+    r"(mem|memory|memory_max|memory_ratio|cores?|millicores|tiles|percent|percentage|priority)$",
+    re.IGNORECASE,
+)
 _MIG_DEVICE = re.compile(
     r"(?P<gpu>.+?)-mig-(?:(?P<slices>\d+)g(?P<gb>\d+)gb\S*|(?P<id>\d+)-\d+-(?P<size>\d+)|.+)"
 )

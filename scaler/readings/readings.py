@@ -8,6 +8,7 @@ Of an engine (``ranks``) rows of two servers are different things as well: the p
 all serve, the ports of one pod.
 """
 
+import collections
 import dataclasses
 import enum
 import itertools
@@ -118,11 +119,12 @@ class Reading:
         largest = max(value for _, value in rows)
         if self.ranks is None or len({server_of(track) for track, _ in rows}) == 1:
             return (largest,)
-        by_server: dict[Server, dict[tuple[str | None, ...], float]] = {}
+        by_server: Mapping[Server, Ranks] = collections.defaultdict(dict)
         for track, value in rows:
-            of_ranks = by_server.setdefault(server_of(track), {})
+            of_ranks = by_server[server_of(track)]
             ranks = _values(track, self.ranks)
             of_ranks[ranks] = max(value, of_ranks.get(ranks, value))
+        by_server = _addressed(by_server)
         each = itertools.combinations(by_server.values(), 2)
         if all(one.keys().isdisjoint(other) for one, other in each):
             return (largest,)  # one engine whose ranks are spread over servers
@@ -130,17 +132,26 @@ class Reading:
 
 
 Server = tuple[Subject, str | None]
-"""A pod, and the address that is scraped."""
+"""A pod, and the address that is scraped; None: no label tells it."""
+Ranks = dict[tuple[str | None, ...], float]
+"""A value for each rank of a server, by what tells ranks apart."""
 
 
 def server_of(track: Track) -> Server:
     """
     Return the server whose page a series is on; two jobs that scrape one port have one.
 
-    What a collector exports again keeps the server's address aside: it is that server's, too.
+    What a collector exports again keeps the server's address aside: it is that server's, too. An
+    ``instance`` that was made something else (the pod's or the node's name) tells no port.
     """
-    address = track.labels.get("exported_instance") or track.labels.get("instance")
-    return track.subject, address
+    address = track.labels.get("exported_instance") or track.labels.get("instance") or ""
+    return track.subject, address if ":" in address else None
+
+
+def _addressed(by_server: Mapping[Server, Ranks]) -> Mapping[Server, Ranks]:
+    """Leave out rows without an address where their pod has some with: another job's copies."""
+    told = {pod for pod, address in by_server if address is not None}
+    return {one: ranks for one, ranks in by_server.items() if one[1] or one[0] not in told}
 
 
 def _values(track: Track, names: Iterable[str]) -> tuple[str | None, ...]:

@@ -125,8 +125,11 @@ class ReplicaReader:
 
         Some engines show no row of a gauge before their first request, and some take it away after
         the last one. While counters move, or where they moved and the gauge was never seen, its
-        absence means nothing.
+        absence means nothing; nor does it where the cache is in use.
         """
+        usage = self._engine.get("kv_cache_usage")
+        if usage and usage.at(at_s, self._staleness.engine_s):
+            return False
         is_known = (
             self._gauges_leave
             or not self._life.has_counted(at_s)

@@ -312,6 +312,14 @@ def test_every_engine_of_the_contract_is_there_and_its_names_are_its_own():
         ),
         pytest.param(
             "sglang",
+            sglang("num_running_reqs", 3)
+            + sglang("num_queue_reqs", 2)
+            + sglang("num_grammar_queue_reqs", 4),
+            {"requests_running": 3, "requests_waiting": 6},
+            id="sglang: grammars are compiled before requests queue",
+        ),
+        pytest.param(
+            "sglang",
             sglang("num_running_reqs", 3, engine_type="prefill")
             + sglang("num_queue_reqs", 2, engine_type="prefill")
             + sglang("num_prefill_bootstrap_queue_reqs", 30, engine_type="prefill")
@@ -368,6 +376,16 @@ def test_a_port_that_two_jobs_scrape_is_one_server():
     observer = Observer()
     for job in ("pods", "services"):
         target = {"namespace": "serve", "pod": "llm-0", "instance": "10.0.0.1:8000", "job": job}
+        observer.scrape(NOW_S, busy(running=3), **target)
+    observer.round(NOW_S, {})
+    assert observer.window().latest.replicas[0].requests_running == 3
+
+
+@pytest.mark.parametrize("renamed", ["llm-0", "gpu-1"], ids=["the pod's name", "the node's"])
+def test_an_instance_that_another_job_calls_otherwise_is_no_second_server(renamed):
+    observer = Observer()
+    for instance in ("10.0.0.1:8000", renamed):
+        target = {"namespace": "serve", "pod": "llm-0", "instance": instance, "job": instance}
         observer.scrape(NOW_S, busy(running=3), **target)
     observer.round(NOW_S, {})
     assert observer.window().latest.replicas[0].requests_running == 3

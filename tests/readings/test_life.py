@@ -93,6 +93,14 @@ def test_a_gauge_that_is_missing_while_its_engine_works_is_no_zero():
     assert not observer.assembly.between(observer.workloads[0], NOW_S - 40, NOW_S)
 
 
+def test_a_page_whose_cache_is_in_use_is_not_idle():
+    page = row("vllm:kv_cache_usage_perc", 0.5, engine="0", model_name="m")
+    observer = observer_of("vllm")
+    for age in (1, 0):
+        observer.round(NOW_S - age * STEP_S, {"llm-0": page})
+    assert not observer.assembly.between(observer.workloads[0], NOW_S - 10, NOW_S)
+
+
 def test_dynamo_s_own_gauge_stands_in_before_the_engine_has_any():
     page = row("dynamo_component_inflight_requests", 0, dynamo_endpoint="generate")
     page += row("dynamo_component_inflight_requests", 5, dynamo_endpoint="worker_kv_query")

@@ -75,6 +75,18 @@ def claimed(pod, claim, *devices, template="t", driver="gpu.nvidia.com", reserve
         pytest.param({"nvidia_com_gpu": 8, "vpc_amazonaws_com_efa": 32}, 8, id="EFA beside GPUs"),
         pytest.param({"nvidia_com_gpu": 8, "rdma_hca_gpu0": 1}, 8, id="a network device's gpu"),
         pytest.param({"amd_com_gpu": 1, "smarter_devices_fuse": 1}, 1, id="another device"),
+        pytest.param({"nvidia_com_gpu": 8, "mellanox_com_cx7_gpu0": 1}, 8, id="a NIC of a GPU"),
+        pytest.param(
+            {"gpu_intel_com_i915": 2, "gpu_intel_com_memory_max": 9, "gpu_intel_com_millicores": 5},
+            2,
+            id="Intel: memory and thousandths",
+        ),
+        pytest.param(
+            {"koordinator_sh_gpu_shared": 1, "koordinator_sh_gpu_memory_ratio": 50},
+            1,
+            id="Koordinator",
+        ),
+        pytest.param({"amd_com_cpx_nps4": 4}, 4, id="AMD's partitions"),
         pytest.param({"nvidia_com_mig_1g_5gb": 2}, 2, id="slices"),
         pytest.param({"aliyun_com_gpu_mem": 12}, 12, id="a share where there is nothing else"),
         pytest.param({"rdma_hca_shared": 1}, None, id="nothing that counts"),
