@@ -17,6 +17,8 @@ from scaler.decision.sample import Replica, Sample
 from scaler.decision.window import Lengths, ScaleBounds, Window
 from scaler.errors import ConfigurationError, Problem
 
+from .plausible import is_reading, within_unit
+
 FORMAT = "kvtide-recording"
 VERSION = 1
 
@@ -79,11 +81,15 @@ def _sample(plain: dict[str, Any], origin: str, number: int) -> Sample:
 
 
 def _checked(plain: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a replica or a sample; all but a name are finite numbers or flags."""
-    for field, value in plain.items():
-        fits = isinstance(value, str) if field == "name" else isinstance(value, int | float)
-        if not fits:
+    """Return the fields of a replica or a sample; all but a name are readings of their units."""
+    numbers = {field: value for field, value in plain.items() if field != "name"}
+    for field, value in numbers.items():
+        if not isinstance(value, int | float) or not is_reading(value):
             raise ValueError(f"{field} is {value!r}")
+    if beyond := numbers.keys() - within_unit(numbers).keys():
+        raise ValueError(f"{min(beyond)} is more than it can be")
+    if not isinstance(plain.get("name", ""), str):
+        raise ValueError("its name is no text")  # noqa: TRY004 -- as for every other field
     return plain
 
 

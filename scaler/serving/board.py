@@ -259,7 +259,7 @@ class Board:
         """Register an object, or take its newest metadata; note that somebody asked."""
         entry = self._entries.get(f"{namespace}/{name}") or self._admit(namespace, name)
         entry.pulse.poll(self._clock())
-        if metadata != entry.metadata:
+        if not entry.has_taken(metadata):
             await self._take(entry, dict(metadata))
         return entry
 
@@ -283,7 +283,7 @@ class Board:
         However often an object changes, one text of it is in the queue.
         """
         async with entry.parsing:
-            if metadata == entry.metadata:
+            if entry.has_taken(metadata):
                 return  # others came with the same meanwhile
             try:
                 trigger = await self._parser.run(self._parse, entry.namespace, entry.name, metadata)
@@ -302,15 +302,14 @@ class Board:
         """
         if self._named is None:
             return
-        said = (entry.metadata or {} for entry in self._entries.values())
-        addresses = {one["scalerAddress"] for one in said if "scalerAddress" in one}
+        addresses = {entry.address for entry in self._entries.values() if entry.address}
         for namespace, name, metadata in tuple(self._named(addresses)):
             entry = self._entries.get(f"{namespace}/{name}")
             if entry is None and len(self._entries) < self._limits.most_objects:
                 entry = self._admit(namespace, name)
             if entry is not None:
                 entry.pulse.keep(self._clock())
-                if entry.metadata is None:
+                if entry.taken is None:
                     await self._take(entry, dict(metadata))
         if self._others is not None and addresses:
             self._rounds.elsewhere = {

@@ -25,14 +25,20 @@ ROUTINE = 2
 """The urgency of inference that has an answer and no fast path."""
 
 
+LONGEST_ADDRESS = 300
+"""Characters of a name and a port."""
+
+
 @dataclasses.dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
     """What KEDA said about an object, and what it is told; nothing else is remembered."""
 
     namespace: str
     name: str
-    metadata: Mapping[str, str] | None = None
-    """The newest; None: not taken yet."""
+    taken: int | None = None
+    """Stands for the newest metadata, whose texts nobody needs any more; None: not taken yet."""
+    address: str = ""
+    """By which KEDA called this scaler for it; empty: it did not say."""
     parsing: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
     """Held while a newer one is parsed."""
     trigger: Trigger | None = None
@@ -73,6 +79,10 @@ class Entry:
             return 0
         return 1 if self.trigger and _acts_at_once(self.trigger) else ROUTINE
 
+    def has_taken(self, metadata: Mapping[str, str]) -> bool:
+        """Whether metadata is what was taken last."""
+        return self.taken == _mark(metadata)
+
     def accept(self, metadata: Mapping[str, str], trigger: Trigger) -> None:
         """Begin anew with what new metadata asks for."""
         same = self.trigger is not None and self.trigger.workload == trigger.workload
@@ -87,7 +97,9 @@ class Entry:
     def _begin_anew(
         self, metadata: Mapping[str, str], trigger: Trigger | None, *, read: bool
     ) -> None:
-        self.metadata, self.trigger, self.read, self.rests_on = metadata, trigger, read, None
+        address = metadata.get("scalerAddress", "")
+        self.taken, self.address = _mark(metadata), address[:LONGEST_ADDRESS]
+        self.trigger, self.read, self.rests_on = trigger, read, None
         self.polls.clear()
 
     def publish(
@@ -145,6 +157,10 @@ class Entry:
         """Let every :meth:`Follower.next` look again."""
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
+
+
+def _mark(metadata: Mapping[str, str]) -> int:
+    return hash(frozenset(metadata.items()))
 
 
 def _acts_at_once(trigger: Trigger) -> bool:

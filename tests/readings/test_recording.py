@@ -18,9 +18,9 @@ NUMBERS = st.none() | st.floats(0, 1e9) | st.integers(0, 10**9).map(float)
 REPLICAS = st.builds(
     Replica,
     name=st.sampled_from(["llm-0", "llm-1"]),
-    requests_running=NUMBERS,
-    kv_cache_usage=NUMBERS,
-    gpu_memory_used_mib=NUMBERS,
+    requests_running=st.none() | st.floats(0, 1e6),
+    kv_cache_usage=st.none() | st.floats(0, 1),
+    gpu_memory_used_mib=st.none() | st.floats(0, 1e8),
     sleeping=st.booleans(),
 )
 SAMPLES = st.lists(
@@ -77,6 +77,20 @@ def test_lines_are_json_and_silence_is_not_written():
         ),
         pytest.param(
             lambda lines: [*lines, '{"at_s": "nine"}'], "line 4: got at_s is 'nine'", id="a text"
+        ),
+        *(
+            pytest.param(lambda lines, line=line: [*lines, line], says, id=says)
+            for line, says in (
+                ('{"at_s": NaN}', "line 4: got at_s is nan"),
+                ('{"at_s": 1e400}', "line 4: got at_s is inf"),
+                ('{"at_s": 15, "ready_replicas": -3}', "ready_replicas is -3"),
+                ('{"at_s": 15, "replicas": [{"name": 1}]}', "its name is no text"),
+                (
+                    '{"at_s": 15, "replicas": [{"name": "a", "requests_running": 1e15}]}',
+                    "requests_running is more than it can be",
+                ),
+                ('{"at_s": 15, "replicas": ' + "[" * 100_000, "line 4: .*one JSON object"),
+            )
         ),
         pytest.param(lambda lines: [*lines, lines[1]], "strictly increasing", id="out of order"),
     ],
