@@ -278,13 +278,16 @@ def _member_units(member: Member) -> int | None:
     """
     Return the units a workload holds (starting, surging and terminating pods too) or is owed.
 
+    Where another autoscaler owns the workload, what that wants is owed: ours would come to nothing.
     None: what a replica of it holds is not known.
     """
     if member.window is None or member.policy is None:
         return member.units.in_use
     latest = member.window.latest
     held = max(held_replicas(latest) or 0, len(latest.replicas))
-    wanted = decide_replicas(member.window, member.policy).replicas or 0
+    wanted = member.window.bounds.others_desired
+    if wanted is None:
+        wanted = decide_replicas(member.window, member.policy).replicas or 0
     owed = member.units_of(max(held, wanted))
     return None if owed is None else max(owed, member.units.in_use)
 
@@ -327,6 +330,11 @@ def _notes(
     if idle > 0 and steps[-1].replicas is not None:
         told = {"idle": idle, "units": policy.pool_units, "why": steps[-1].detail}
         notes.append(Said("{idle} of {units} units are idle: {why}.", **told))
+    for member in pool.members:
+        others = None if member.window is None else member.window.bounds.others_desired
+        if others is not None:
+            told = {"name": member.name, "replicas": others}
+            notes.append(Said("Another autoscaler scales {name}: its {replicas} count.", **told))
     if not pool.nodes:
         notes.append(Said("The pool's nodes are not known: its units count as one heap."))
     if pool.workers is None:

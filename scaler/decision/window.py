@@ -34,6 +34,8 @@ class ScaleBounds:
     """Nobody lowers its replicas."""
     scale_out_paused: bool = False
     """Nobody raises its replicas."""
+    others_desired: int | None = None
+    """Replicas that an autoscaler of somebody else wants of the same target, where one owns it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,45 @@ def test_the_longer_a_reclaim_takes_the_more_is_kept(reclaim_s, headroom):
     assert f"headroom {headroom})" in decision.steps[0].detail
 
 
+@pytest.mark.parametrize(
+    ("desired", "workers"),
+    [
+        pytest.param(None, 6, id="ours: what is wanted, one of the two there goes"),
+        pytest.param(2, 6, id="another autoscaler keeps both"),
+        pytest.param(5, 3, id="another autoscaler is about to raise it"),
+        pytest.param(1, 6, id="what is held is held, whatever anybody wants"),
+    ],
+)
+def test_what_another_autoscaler_wants_is_what_inference_needs(desired, workers):
+    quiet = member(QUIET, replicas=2)
+    assert quiet.window is not None
+    bounds = ScaleBounds(others_desired=desired)
+    owned = dataclasses.replace(quiet, window=dataclasses.replace(quiet.window, bounds=bounds))
+
+    decision = decide(pool(owned), lending(headroom_units=0, min_runtime_s=0))
+
+    assert decision.replicas == workers
+    assert any("Another autoscaler" in str(note) for note in decision.notes) == (
+        desired is not None
+    )
+
+
+def test_what_we_want_counts_where_nobody_else_scales():
+    surging = member([*[0.8] * 38, 6.0, 6.0], replicas=2)
+    assert surging.window is not None
+    owned = dataclasses.replace(
+        surging, window=dataclasses.replace(surging.window, bounds=ScaleBounds(others_desired=2))
+    )
+
+    ours, theirs = (
+        decide(pool(one), lending(headroom_units=0, min_runtime_s=0, reclaim_above=0.9))
+        for one in (surging, owned)
+    )
+
+    assert "inference 2 " in theirs.steps[0].detail
+    assert "inference 2 " not in ours.steps[0].detail
+
+
 def free_since(bucket):
     """Return a pool of which inference held three units until so many buckets ago, and now one."""
     counts = [3] * (40 - bucket) + [1] * bucket

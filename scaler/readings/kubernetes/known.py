@@ -111,6 +111,7 @@ class KnownCluster:
             paused=known.paused,
             scale_in_paused=known.scale_in_paused,
             scale_out_paused=known.scale_out_paused,
+            others_desired=None if band else self._others_desired(workload),
         )
 
     def template(self, workload: Workload) -> Template:
@@ -184,6 +185,16 @@ class KnownCluster:
             if namespace == workload.namespace and one.owner == ours
         )
         return next(owned, None)
+
+    def _others_desired(self, workload: Workload) -> int | None:
+        """Return what an HPA that is not ours wants of the target; None: there is none."""
+        target = Owner(kind=workload.kind, name=workload.name)
+        wanted = (
+            one.desired
+            for (namespace, _), one in self.autoscalers.listed.items()
+            if namespace == workload.namespace and one.target == target and one.desired is not None
+        )
+        return max(wanted, default=None) if self.autoscalers.is_current else None
 
     def _scaled_object(self, workload: Workload) -> ScaledObject | None:
         return self.scaled_objects.listed.get((workload.namespace, workload.scaled_object))

@@ -57,6 +57,10 @@ class Autoscaler:
 
     tolerance: float
     owner: Owner | None = None
+    target: Owner | None = None
+    """What it scales."""
+    desired: int | None = None
+    """Replicas that it wants of it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,14 +137,17 @@ def is_switched(notes: Mapping[str, str], annotation: str) -> bool:
 
 
 def autoscaler(manifest: Manifest) -> Autoscaler:
-    """Parse an HPA: its owner, and the larger dead band of its two directions."""
+    """Parse an HPA: whose it is, what it scales, and the larger dead band of its directions."""
     stated = (
         at_path(manifest, ("spec", "behavior", direction, "tolerance"))
         for direction in ("scaleUp", "scaleDown")
     )
+    target = at_path(manifest, ("spec", "scaleTargetRef"))
     return Autoscaler(
         tolerance=max(TOLERANCE if one is None else quantity(one) for one in stated),
         owner=_owner(manifest["metadata"]),
+        target=None if target is None else Owner(kind=target["kind"], name=target["name"]),
+        desired=at_path(manifest, ("status", "desiredReplicas")),
     )
 
 

@@ -285,6 +285,38 @@ def test_the_hpa_is_the_one_that_the_scaled_object_owns():
     assert Listener(known).at(NOW_S).bounds.tolerance == 0.05
 
 
+@pytest.mark.parametrize(
+    ("hpas", "desired"),
+    [
+        pytest.param({"keda-hpa-chat": ("ScaledObject", "chat", "llm")}, None, id="ours alone"),
+        pytest.param({"llm": (None, None, "llm")}, 4, id="one that somebody made"),
+        pytest.param({"keda-hpa-x": ("ScaledObject", "x", "llm")}, 4, id="of another ScaledObject"),
+        pytest.param({"llm": (None, None, "other")}, None, id="of another target"),
+        pytest.param(
+            {"keda-hpa-chat": ("ScaledObject", "chat", "llm"), "llm": (None, None, "llm")},
+            None,
+            id="beside ours",
+        ),
+    ],
+)
+def test_another_autoscaler_of_the_target_is_known_by_its_owner(hpas, desired):
+    known = known_cluster(
+        autoscalers={
+            ("serve", name): objects.Autoscaler(
+                tolerance=0.1,
+                owner=kind and Owner(kind=kind, name=owner),
+                target=Owner(kind="Deployment", name=target),
+                desired=4,
+            )
+            for name, (kind, owner, target) in hpas.items()
+        }
+    )
+    listener = Listener(known)
+    assert listener.at(NOW_S).bounds.others_desired == desired
+    known.autoscalers.lose(AWAY)
+    assert listener.at(NOW_S + STEP_S).bounds.others_desired is None
+
+
 def offer(device, node="gpu-a", pool="gpu-a", generation=1, **more):
     """Return a ResourceSlice with one device."""
     spec = {"driver": "gpu.nvidia.com", "pool": {"name": pool, "generation": generation}}
