@@ -392,6 +392,7 @@ def scaler(
     prometheus_port: int,
     intervals: Intervals = EVERY_SECOND,
     host: str = HOST,
+    timeout: str = "2s",
 ) -> Process:
     """Return ``kvtide serve`` over that Prometheus."""
     config = {
@@ -399,7 +400,7 @@ def scaler(
             "default": {
                 "url": f"http://127.0.0.1:{prometheus_port}",
                 "ingestionDelay": "0s",
-                "timeout": "2s",
+                "timeout": timeout,
                 "scrapeInterval": dataclasses.asdict(intervals),
             }
         },
