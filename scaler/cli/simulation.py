@@ -121,7 +121,7 @@ def _job(lending: LendingPolicy) -> TrainingConfig:
     return TrainingConfig(
         name="training",
         units_per_worker=lending.units_per_worker,
-        grace_s=lending.reclaim_time_s,
+        grace_s=lending.effective_reclaim_time_s(None),
     )
 
 

@@ -19,6 +19,8 @@ Json = Mapping[str, Any]
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 CHECKPOINT_REQUESTED = "kvtide.io/checkpoint-requested"
 CHECKPOINT_DONE = "kvtide.io/checkpoint-done"
+MOST_RECLAIMS = 5
+"""Reclaims whose seconds are kept: one of a Job that had hardly begun is not the last word."""
 ANSWERED = "Answered"
 """The condition that says whether the scaler has an answer."""
 DEFAULT_TERMINATION_GRACE_S = 30.0
@@ -79,6 +81,8 @@ class Borrower:
     grace_s: float
     signal: str | None
     last_reclaim: Reclaim | None = None
+    reclaims_took_s: tuple[float, ...] = ()
+    """Seconds of the last reclaims that are over, oldest first; at most :data:`MOST_RECLAIMS`."""
     resized_s: float | None = None
     """When the Job was last given another size, Unix seconds."""
     answered: bool | None = None
@@ -174,6 +178,7 @@ def borrower(rjob: Json) -> Borrower:
         grace_s=float(spec.get("checkpointGracePeriodSeconds", DEFAULT_TERMINATION_GRACE_S)),
         signal=spec.get("checkpointSignal"),
         last_reclaim=None if reclaim is None else _reclaim(reclaim),
+        reclaims_took_s=tuple(map(float, status.get("reclaimSeconds") or ())),
         resized_s=parse_time(status.get("lastResizeTime")),
         answered=_answered(status),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from .answers import Answers
 from .reclaim import is_stopped
-from .seen import ANSWERED, Phase, Reclaim, Seen, format_time
+from .seen import ANSWERED, MOST_RECLAIMS, Borrower, Phase, Reclaim, Seen, format_time
 from .wanted import Wanted
 
 Status = Mapping[str, Any]
@@ -40,6 +40,7 @@ def status(
         "selector": f"{label}={one.job_name}",
         "observedGeneration": one.generation,
         **({} if reclaim is None else {"lastReclaim": _last(reclaim)}),
+        **_took(one, reclaim),
         **({} if resized_s is None else {"lastResizeTime": format_time(resized_s)}),
         "conditions": [*_conditions(seen, want), *_answered(seen, answered)],
     }
@@ -68,6 +69,15 @@ def _phase(seen: Seen, want: Wanted) -> Phase:
         return Phase.RECLAIMING if seen.pods else Phase.SUSPENDED
     ready = sum(1 for pod in seen.pods if pod.ready)
     return Phase.RUNNING if ready and ready == len(seen.pods) else Phase.RESUMING
+
+
+def _took(one: Borrower, reclaim: Reclaim | None) -> dict[str, Any]:
+    """Return the seconds of the last reclaims, with the one that is over since the last look."""
+    took = one.reclaims_took_s
+    was_under_way = one.last_reclaim is not None and one.last_reclaim.is_under_way
+    if was_under_way and reclaim is not None and reclaim.freed_s is not None:
+        took = (*took, round(reclaim.freed_s - reclaim.started_s, 3))
+    return {"reclaimSeconds": list(took[-MOST_RECLAIMS:])} if took else {}
 
 
 def _last(reclaim: Reclaim) -> dict[str, Any]:

@@ -269,7 +269,9 @@ def _need(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy
     units = sum(_member_units(member) or 0 for member in pool.members)
     headroom = policy.headroom_units
     if headroom is None:
-        headroom = headroom_units(points, policy.reclaim_time_s, policy.forecast_quantile)
+        headroom = headroom_units(
+            points, policy.effective_reclaim_time_s(pool.reclaim_s), policy.forecast_quantile
+        )
     kept = max(policy.reserved_units, units + headroom)
     return Need(units=units, headroom=headroom, kept=kept)
 

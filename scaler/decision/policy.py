@@ -32,6 +32,9 @@ class Written(enum.Enum):
     """Not written at all: made from other things that are."""
 
 
+DEFAULT_RECLAIM_TIME_S = 30.0
+"""Kubernetes' own grace period, of a borrower that nothing is known of."""
+
 Share = Annotated[float, Written.SHARE]
 Percent = Annotated[float, Written.PERCENT]
 Auto = Annotated[T | None, Written.AUTO]
@@ -359,8 +362,9 @@ class LendingPolicy:
     """Online load must stay below lendBelow for so long."""
     panic_window_percentage: Percent = 10.0
     """The window that decides a reclaim, as percent of the stable window."""
-    reclaim_time_s: float = 30.0
-    """From "give back" to free units: the checkpoint grace; sizes the automatic headroom."""
+    reclaim_time_s: Auto[float] = None
+    """From "give back" to free units, by which the automatic headroom is sized; auto: the longest
+    of the borrower's last reclaims, before the first its checkpoint grace, else 30s."""
     forecast_quantile: Share = 0.75
     """Share of the steps by which rises went on that the automatic headroom was enough for."""
 
@@ -396,6 +400,12 @@ class LendingPolicy:
     def panic_window_s(self) -> float:
         """The short window whose load decides a reclaim: whole seconds, at least 1 s."""
         return max(1.0, float(round(self.stable_window_s * self.panic_window_percentage / 100)))
+
+    def effective_reclaim_time_s(self, seen_s: float | None) -> float:
+        """Return how long a reclaim takes, seconds; ``seen_s`` is what the borrower's took."""
+        if self.reclaim_time_s is not None:
+            return self.reclaim_time_s
+        return DEFAULT_RECLAIM_TIME_S if seen_s is None else seen_s
 
     @property
     def most_workers(self) -> int:

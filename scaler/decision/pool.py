@@ -98,6 +98,8 @@ class PoolWindow:
     """Workers that the borrower's target asks for now (``spec.replicas``); None: not known."""
     workers_since_s: float | None = None
     """Since when the borrower has run at its present size, Unix seconds."""
+    reclaim_s: float | None = None
+    """How long the borrower's reclaims take, seconds; None: not known."""
     read_s: float | None = None
     """The time of the members' newest reading, Unix seconds; None: the end of its bucket."""
 

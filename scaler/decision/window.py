@@ -66,6 +66,7 @@ class Window:
         lengths: token lengths, refreshed about once a minute.
         startup_s: creation-to-ready times of this workload's own pods, seconds.
         bounds: the ScaledObject's and HPA's bounds where the cluster tells.
+        reclaim_s: how long it takes to take a borrower's workers back, seconds; None: not known.
         allocates_up_front: whether the engine takes its GPU memory at start (its profile says
             so), so that memory in use says nothing about load.
         gateway: which series the gateway's readings come from, in words of the source's own: the
@@ -89,6 +90,7 @@ class Window:
     lengths: Lengths = dataclasses.field(default_factory=Lengths)
     startup_s: tuple[float, ...] = ()
     bounds: ScaleBounds = dataclasses.field(default_factory=ScaleBounds)
+    reclaim_s: float | None = None
     allocates_up_front: bool = False
     gateway: str | None = None
     gateway_silent: str | None = None

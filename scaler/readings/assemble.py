@@ -284,6 +284,7 @@ class Assembly:
             kept=Kept(fine, older),
             lengths=self.lengths.of(workload.key),
             startup_s=self._cluster.startup_s(self.pods_of(workload)),
+            reclaim_s=self._known.reclaim_s(workload),
             bounds=self._known.bounds(workload, self._cluster.bounds(workload)),
             allocates_up_front=self._profile(workload).allocates_up_front,
             gateway=self.gateways.origin(workload),

@@ -119,6 +119,7 @@ class Readings:
             workers=workers,
             asked=None if known is None else known.latest.spec_replicas,
             workers_since_s=since_s,
+            reclaim_s=None if known is None else known.reclaim_s,
         )
 
     def _tiers(self, workload: Workload, group: str) -> TierWindow:

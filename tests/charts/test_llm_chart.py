@@ -372,6 +372,11 @@ class TestJob:
         lent = triggers(switch)["batch"].policy
         assert isinstance(lent, LendingPolicy)
         assert grace == batch_pod(switch)["terminationGracePeriodSeconds"] == 45
+        assert lent.reclaim_time_s is None  # it is read off the ReclaimableJob
+
+    def test_a_deployment_that_borrows_states_its_own(self):
+        lent = triggers(DEPLOYMENT, "--set=training.checkpointGraceSeconds=45")["batch"].policy
+        assert isinstance(lent, LendingPolicy)
         assert lent.reclaim_time_s == 45
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.controller.reconcile import WATCHFUL_S
+from scaler.controller.seen import MOST_RECLAIMS
 from scaler.controller.status import difference
 from tests.controller.world import LEAST_S, RESYNC_S, World, merged
 
@@ -72,6 +73,18 @@ def test_a_reclaim_that_has_begun_is_finished_whatever_is_lent_meanwhile(grace_s
         take_back(world, [], lends_again_after_s=after_s)
         assert world.events.count("Reclaimed") == len(world.reclaimed_s) == number
         assert world.reclaimed_s[-1] <= min(grace_s, late_s) + 2 * WATCHFUL_S
+
+
+def test_the_seconds_of_the_last_five_reclaims_are_kept():
+    world = World(grace_s=20.0, late_s=5.0)
+    for _ in range(MOST_RECLAIMS + 2):
+        lend(world)
+        take_back(world, [])
+    world.look()
+
+    kept = world.manifest["status"]["reclaimSeconds"]
+    assert kept == pytest.approx(world.reclaimed_s[-MOST_RECLAIMS:], abs=1e-3)
+    assert len(kept) == MOST_RECLAIMS
 
 
 def test_a_new_reclaim_has_a_start_of_its_own_and_no_end():

@@ -110,6 +110,22 @@ def test_what_we_want_counts_where_nobody_else_scales():
     assert "inference 2 " not in ours.steps[0].detail
 
 
+@pytest.mark.parametrize(
+    ("stated_s", "seen_s", "headroom"),
+    [
+        pytest.param(None, None, 1, id="as long as Kubernetes waits for a pod"),
+        pytest.param(None, 60, 2, id="as long as the borrower's took"),
+        pytest.param(0, 60, 0, id="unless it is stated"),
+    ],
+)
+def test_reclaims_are_taken_to_last_as_long_as_they_did(stated_s, seen_s, headroom):
+    fleet = scaled([*[1] * 12, *[2] * 10, *[3] * 10, *[4] * 8])
+
+    decision = decide(pool(fleet, reclaim_s=seen_s), lending(reclaim_time_s=stated_s))
+
+    assert f"headroom {headroom})" in decision.steps[0].detail
+
+
 def free_since(bucket):
     """Return a pool of which inference held three units until so many buckets ago, and now one."""
     counts = [3] * (40 - bucket) + [1] * bucket

@@ -114,6 +114,12 @@ class KnownCluster:
             others_desired=None if band else self._others_desired(workload),
         )
 
+    def reclaim_s(self, workload: Workload) -> float | None:
+        """Return how long a borrower's reclaims take, seconds; None: only its object would tell."""
+        heard = self.counts.get(workload.kind)
+        counts = heard and heard.listed.get((workload.namespace, workload.name))
+        return counts.reclaim_s if counts else None
+
     def template(self, workload: Workload) -> Template:
         """Return what a pod of the target asks for; a LeaderWorkerSet's group is not one pod."""
         heard = self.counts.get(workload.kind)

@@ -74,6 +74,8 @@ class Counts:
     """Extended resources that a pod of its template asks for."""
     claims: tuple[PodClaim, ...] = ()
     """ResourceClaims that its template names."""
+    reclaim_s: float | None = None
+    """How long it takes to take its workers back, seconds; None: not known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,14 @@ def counts(manifest: Manifest) -> Counts:
 def workers(manifest: Manifest) -> Counts:
     """Parse a ReclaimableJob: a worker that exists holds its GPUs, ready or not."""
     exist = at_path(manifest, ("status", "replicas"), 0)
-    return Counts(spec=at_path(manifest, ("spec", "replicas"), 0), exist=exist, ready=exist)
+    took = at_path(manifest, ("status", "reclaimSeconds"), ())
+    grace_s = at_path(manifest, ("spec", "checkpointGracePeriodSeconds"))
+    return Counts(
+        spec=at_path(manifest, ("spec", "replicas"), 0),
+        exist=exist,
+        ready=exist,
+        reclaim_s=max(map(float, took), default=None if grace_s is None else float(grace_s)),
+    )
 
 
 def pod(manifest: Manifest) -> Pod:

@@ -125,6 +125,20 @@ def test_the_dead_band_is_the_one_that_the_api_kept(behavior, tolerance):
     assert objects.autoscaler(manifest).tolerance == tolerance
 
 
+@pytest.mark.parametrize(
+    ("spec", "status", "seconds"),
+    [
+        ({}, {}, None),
+        ({"checkpointGracePeriodSeconds": 45}, {}, 45.0),
+        ({"checkpointGracePeriodSeconds": 45}, {"reclaimSeconds": [0.6, 12.5, 9]}, 12.5),
+    ],
+    ids=["nothing is known", "before the first: its grace", "the longest of the last"],
+)
+def test_a_borrower_is_reclaimed_as_fast_as_before(spec, status, seconds):
+    found = objects.workers({"spec": {"replicas": 2, **spec}, "status": {"replicas": 2, **status}})
+    assert found.reclaim_s == seconds
+
+
 def test_a_node_has_whole_extended_resources():
     found = objects.node(recorded("Node"))
     assert found.units == {"nvidia.com/gpu": 8}
