@@ -112,14 +112,17 @@ class Cluster:
         ]
 
     async def until(
-        self, holds: Callable[[], Awaitable[bool]], patience_s: float = PATIENCE_S
+        self,
+        holds: Callable[[], Awaitable[bool]],
+        patience_s: float = PATIENCE_S,
+        every_s: float = 0.1,
     ) -> float:
-        """Wait until something holds; return the seconds it took."""
+        """Wait until something holds, looking every so often; return the seconds it took."""
         clock = asyncio.get_running_loop().time
         start = clock()
         async with asyncio.timeout(patience_s):
             while not await holds():
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(every_s)
         return clock() - start
 
     async def until_replicas(self, name: str, count: int, patience_s: float = PATIENCE_S) -> float:
@@ -264,7 +267,7 @@ async def cluster(
 ) -> AsyncIterator[Cluster]:
     """The programs beside a namespace; a parameter says how often what is scraped."""
     intervals = getattr(request, "param", EVERY_SECOND)
-    stage = Stage(kube, namespace)
+    stage = Stage(kube, namespace, every_s=0.5 if intervals == EVERY_SECOND else 1.0)
     ports = [free_port() for _ in range(3)]
     async with contextlib.AsyncExitStack() as ends:
         await ends.enter_async_context(stage.serving())

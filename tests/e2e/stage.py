@@ -54,13 +54,19 @@ class Load:
     at_gateway: float = 0.0
     pods: dict[str, float] = dataclasses.field(default_factory=dict)
     """Requests running in a pod of that name."""
+    shown_s: float | None = None
+    """When a page first showed it since this was None, by the monotonic clock."""
+
+    def show(self) -> None:
+        """Note that a page shows it now."""
+        self.shown_s = self.shown_s or time.monotonic()
 
 
 class Stage:
     """Pages for everything in one namespace."""
 
-    def __init__(self, kube: DynamicClient, namespace: str) -> None:
-        self._kube = kube
+    def __init__(self, kube: DynamicClient, namespace: str, every_s: float = 0.5) -> None:
+        self._kube, self._every_s = kube, every_s
         self.namespace = namespace
         self.loads: dict[str, Load] = {}
         self.silent = False
@@ -84,7 +90,7 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Serve the pages; the cluster's state is read twice a second."""
+        """Serve the pages; the cluster's state is read every so often."""
         app = web.Application()
         app.router.add_get("/sd/engines", self._discovery)
         app.router.add_get("/engine/{pod}", self._engine)
@@ -107,7 +113,7 @@ class Stage:
         while True:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 await self.refresh()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(self._every_s)
 
     def _serving(self) -> list[tuple[Manifest, str]]:
         """Return the ready pods of Deployments with a load, each with its Deployment's name."""
@@ -147,6 +153,7 @@ class Stage:
         if self.silent or not mine:
             return web.Response(status=503)
         load = self.loads[mine[0]]
+        load.show()
         count = sum(1 for _, name in serving if name == mine[0])
         labels = {"engine": "0", "model_name": "e2e"}
         page = Page()
@@ -166,6 +173,9 @@ class Stage:
         return _text(page)
 
     async def _gateway(self, _: web.Request) -> web.Response:
+        for load in self.loads.values():
+            if load.at_gateway:
+                load.show()
         page = Page()
         page.family(
             "e2e_gateway_in_flight",

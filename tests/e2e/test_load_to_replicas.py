@@ -34,16 +34,17 @@ fast = pytest.mark.parametrize("follower", [("--fast-path",)], indirect=True)
 
 @dataclasses.dataclass
 class Watched:
-    """When each workload's load changed, and when its count was first as high."""
+    """When each workload's load changed and was scraped, and when its count was first as high."""
 
     changed_s: dict[str, float] = dataclasses.field(default_factory=dict)
+    scraped_s: dict[str, float] = dataclasses.field(default_factory=dict)
     reached_s: dict[str, dict[int, float]] = dataclasses.field(default_factory=dict)
 
-    def took(self, way: str, count: int) -> list[float]:
-        """Return the seconds that each repeat of a way took to a count."""
+    def took(self, way: str, count: int, since: dict[str, float] | None = None) -> list[float]:
+        """Return the seconds that each repeat of a way took to a count, since its load changed."""
         return [
             self.reached_s[name].get(count, float("inf")) - at_s
-            for name, at_s in self.changed_s.items()
+            for name, at_s in (since or self.changed_s).items()
             if name.startswith(f"{way}-")
         ]
 
@@ -155,7 +156,7 @@ async def watch(cluster, ways, load, *, most):
     async def change():
         for number in range(REPEATS):
             for name in (f"{way}-{number}" for way in ways):
-                for key, value in load.items():
+                for key, value in {**load, "shown_s": None}.items():
                     setattr(cluster.stage.loads[name], key, value)
                 watched.changed_s[name] = clock()
             await asyncio.sleep(pause_s)
@@ -170,6 +171,7 @@ async def watch(cluster, ways, load, *, most):
         await asyncio.sleep(0.1)
     changing.cancel()
     await asyncio.gather(changing, return_exceptions=True)
+    watched.scraped_s = {name: cluster.stage.loads[name].shown_s for name in watched.changed_s}
     return watched
 
 
@@ -181,9 +183,10 @@ def p90(seconds):
 def record(record_property, watched, ways, wanted):
     for way in ways:
         for what, count in wanted.items():
-            took = watched.took(way, count)
-            median = statistics.median(took)
-            told = (
-                f"p50 {median:.1f} p90 {p90(took):.1f} least {min(took):.1f} most {max(took):.1f}"
-            )
-            record_property(f"{way}_{what}_s", told)
+            for since, of in (("", watched.changed_s), ("_after_scrape", watched.scraped_s)):
+                took = watched.took(way, count, of)
+                told = (statistics.median(took), p90(took), min(took), max(took))
+                record_property(
+                    f"{way}_{what}{since}_s",
+                    "p50 {:.1f} p90 {:.1f} least {:.1f} most {:.1f}".format(*told),
+                )

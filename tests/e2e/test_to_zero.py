@@ -131,7 +131,7 @@ async def stays_without_prometheus(cluster, counts, wanted, record_property):
         return last == wanted
 
     try:
-        record_property("up_s", await cluster.until(there, PATIENCE_S))
+        record_property("up_s", await cluster.until(there, PATIENCE_S, every_s=2.0))
     except TimeoutError:
         pytest.fail(
             f"not up: { ({name: last[name] for name in wanted if last[name] != wanted[name]}) }"
@@ -155,7 +155,7 @@ async def fallen_of(cluster, counts, wanted, seconds):
                     if count < wanted.get(name, 0) and name not in fallen:
                         decided = (await cluster.decision(name)).get("decision") or {}
                         fallen[name] = decided.get("reason", "NoDecision")
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(0.5)
     return fallen
 
 
