@@ -40,6 +40,8 @@ class KvtideError(Exception):
 
 NOTHING, STATED, UNKNOWN_KEY = "nothing", "stated", "an unknown key"
 """What is got, and what is allowed, of a key that is missing or that nobody knows."""
+READABLE = "a readable"
+"""How what is allowed begins, where something is not to be read; what is got says why."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ class Problem:
         why = self.allowed.removeprefix(STATED)
         if self.got == NOTHING and why != self.allowed and not why.startswith(", or"):
             return f"missing{why}"
+        if self.allowed.startswith(READABLE):
+            return f"cannot be read: {self.got}"
         got = "unknown key" if self.got == UNKNOWN_KEY else f"got {self.got}"
         right = self.allowed if self.allowed.startswith("did you mean") else ""
         return f"{got}; {right or f'allowed: {self.allowed}'}"

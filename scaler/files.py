@@ -6,7 +6,8 @@ import stat
 
 from scaler.errors import ConfigurationError, Problem
 
-MOST_BYTES = 64 * 1024 * 1024
+_MIB = 1024 * 1024
+MOST_BYTES = 64 * _MIB
 """Of one file: ten thousand ScaledObjects are a tenth of it."""
 
 
@@ -45,5 +46,6 @@ def _content(path: pathlib.Path, most: int) -> bytes:
             raise _UnfitError("no regular file")
         content = file.read(most + 1)
     if len(content) > most:
-        raise _UnfitError(f"more than {most} bytes")
+        whole = f"{most / _MIB:g} MiB" if most >= _MIB else f"{most} bytes"
+        raise _UnfitError(f"more than {whole}")
     return content

@@ -8,6 +8,7 @@ keeps no probe out and takes no file descriptors from the RPCs.
 
 import asyncio
 import dataclasses
+import errno
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -67,11 +68,20 @@ async def listen(app: web.Application, address: str, bounds: Bounds = Bounds()) 
         )
     except (OSError, OverflowError) as error:  # a port beyond 65535 is an OverflowError
         await runner.cleanup()
-        why = error.strerror if isinstance(error, OSError) else str(error)
+        why = why_not(error, host, port) or str(error)
         raise ConfigurationError(
             Problem(field="http_address", got=f"{address} ({why})", allowed="a free host:port")
         ) from error
     return Listening(server.sockets[0].getsockname()[1], server, runner)
+
+
+def why_not(error: Exception, host: str, port: object) -> str | None:
+    """Return why an address cannot be listened on, where the error is one of those that tell."""
+    return {
+        errno.EADDRINUSE: f"port {port} is in use",
+        errno.EACCES: f"this user may not listen on port {port}",
+        errno.EADDRNOTAVAIL: f"{host} is no address of this machine",
+    }.get(getattr(error, "errno", None) or 0)
 
 
 def _admit(runner: web.AppRunner, most: int) -> RequestHandler:

@@ -25,6 +25,8 @@ READERS = {
     "serve --config": ["serve", "--config", FILE],
     "simulate --trace": ["simulate", "--trace", FILE],
     "simulate --latency": ["simulate", "--trace", "good.csv", "--latency", FILE],
+    "tune --trace": ["tune", "--trace", FILE, "--scaled-object", "good.yaml"],
+    "tune --scaled-object": ["tune", "--trace", "good.csv", "--scaled-object", FILE],
     "demo --trace": ["demo", "--trace", FILE],
     "capacity --model": ["capacity", "--model", FILE, "--gpu", "H100"],
 }
@@ -169,6 +171,17 @@ def test_a_port_in_use_is_said_in_those_words_alone(capfd):
     assert lines == [
         f"grpc_address: got 127.0.0.1:{port} (port {port} is in use); allowed: a free host:port"
     ]
+
+
+def test_a_file_that_cannot_be_read_says_why_and_no_more(tmp_path, capsys):
+    for kind, why in (("missing", "No such file or directory"), ("huge", "more than 64 MiB")):
+        BAD[kind](tmp_path / kind)
+        assert told(["check", kind], capsys) == (2, f"{kind}: cannot be read: {why}")
+
+
+def test_a_database_that_refuses_is_said_without_its_clients_names(capsys):
+    _, first = told(ADDRESSES["demo, no Prometheus"][0], capsys)
+    assert first == f"refused: {DEAD}: Connection refused"
 
 
 def test_without_a_server_the_port_forward_to_type_is_told(capsys):

@@ -201,9 +201,9 @@ MISUSE = [
         for command in sorted(COMMANDS)
     ),
     pytest.param(["check"], "Missing argument 'FILE…'", id="check nothing"),
-    pytest.param(["check", "no.yaml"], "no.yaml: got No such file", id="check no file"),
+    pytest.param(["check", "no.yaml"], "no.yaml: cannot be read: No such file", id="check no file"),
     pytest.param(["check", "."], "bytes that are not UTF-8", id="check a folder of no text"),
-    pytest.param(["check", "empty"], "empty: got none of them", id="check a folder of no YAML"),
+    pytest.param(["check", "empty"], "empty: got a folder without", id="check a folder of no YAML"),
     pytest.param(["mock", "--port", "99999"], "--port: got 99999", id="a port beyond all"),
     pytest.param(["mock", "--host", "192.0.2.1"], "--port: got 192.0.2.1:", id="another's address"),
     pytest.param(
@@ -219,16 +219,24 @@ MISUSE = [
     pytest.param(["check", "not.yaml"], "expected ',' or ']' in line 2", id="check no YAML"),
     pytest.param(["check", "bytes.yaml"], "bytes that are not UTF-8", id="check no text"),
     pytest.param(["serve"], "prometheus: got nothing", id="serve from nothing"),
-    pytest.param(["serve", "--config", "no.yaml"], "no.yaml: got No such", id="serve no file"),
-    pytest.param(["serve", "--config", "."], ".: got Is a directory", id="serve a folder"),
+    pytest.param(["serve", "--config", "no.yaml"], "no.yaml: cannot be read", id="serve no file"),
+    pytest.param(
+        ["serve", "--config", "."], ".: cannot be read: Is a directory", id="serve a folder"
+    ),
     pytest.param(["serve", "--config", "not.yaml"], "allowed: YAML", id="serve no YAML"),
     pytest.param(["serve", "--tick", "soon"], "--tick: got 'soon'; allowed: a dur", id="a tick"),
     pytest.param(["serve", "--grpc-address", "x"], "--grpc-address: got 'x'", id="an address"),
     pytest.param(["demo", "--duration", "3"], "--duration: got '3'; allowed", id="no unit"),
     pytest.param(["demo", "--speed", "fast"], "Invalid value for '--speed'", id="no number"),
-    pytest.param(["demo", "--trace", "no.csv"], "no.csv: got No such file", id="no trace"),
-    pytest.param(["demo", "--trace", "."], ".: got no regular file", id="a folder as a trace"),
-    pytest.param(["demo", "--trace", "bytes.yaml"], "a readable CSV or JSON", id="a wrong trace"),
+    pytest.param(["demo", "--trace", "no.csv"], "no.csv: cannot be read: No", id="no trace"),
+    pytest.param(
+        ["demo", "--trace", "."], ".: cannot be read: no regular file", id="a folder as a trace"
+    ),
+    pytest.param(
+        ["demo", "--trace", "bytes.yaml"],
+        "bytes that are not UTF-8",
+        id="a wrong trace",
+    ),
     pytest.param(["capacity"], "--model: got nothing", id="the capacity of nothing"),
     pytest.param(["capacity", "qwen"], "with --list only", id="a word without --list"),
     pytest.param(["capacity", "--list", "zzz"], "--list: got 'zzz'", id="a list of nothing"),
@@ -245,7 +253,9 @@ MISUSE = [
     pytest.param(["explain"], "NAMESPACE/NAME: got nothing", id="explain nothing"),
     pytest.param(["explain", "a/b", "--at", "soon"], "--at: got 'soon'", id="no time"),
     pytest.param(["explain", "a/b", "--server", "x"], "--server: got 'x'", id="no server"),
-    pytest.param(["explain", "--scaled-object", "."], ".: got Is a", id="explain a folder"),
+    pytest.param(
+        ["explain", "--scaled-object", "."], ".: cannot be read: Is a", id="explain a folder"
+    ),
     pytest.param(["explain", "--scaled-object", "not.yaml"], "allowed: YAML", id="explain no YAML"),
     pytest.param(
         ["controller", "--blind-reclaim-after", "3s"],

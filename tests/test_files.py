@@ -14,7 +14,7 @@ def test_a_files_text_is_read_up_to_its_bound(tmp_path):
 
     assert read_text(tmp_path / "a") == "ä"
     assert read_text(tmp_path / "a", most=2) == "ä"
-    with pytest.raises(ConfigurationError, match="a: got more than 1 bytes; allowed: a readable"):
+    with pytest.raises(ConfigurationError, match="a: cannot be read: more than 1 bytes"):
         read_text(tmp_path / "a", most=1)
 
 
@@ -47,5 +47,7 @@ def test_what_is_no_readable_file_says_so_at_once(folder, name, why):
 
 
 def test_a_field_is_named_before_its_file(folder):
-    with pytest.raises(ConfigurationError, match=r"^model: got .*pipe \(no regular file\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"^model: cannot be read: .*pipe \(no regular file\)"
+    ):
         read_text(pathlib.Path(folder / "pipe"), field="model")

@@ -122,7 +122,7 @@ async def test_it_answers_from_prometheus_says_what_ails_it_and_ends_cleanly(tmp
     [
         ([], "prometheus: got nothing"),
         (["--grpc-address", "nowhere"], "--grpc-address: got 'nowhere'; allowed: host:port"),
-        (["--config", "absent.yaml"], "absent.yaml: got No such file"),
+        (["--config", "absent.yaml"], "absent.yaml: cannot be read: No such file"),
     ],
     ids=["no Prometheus", "a wrong flag", "no file"],
 )

@@ -132,7 +132,7 @@ def test_measured_steps_and_a_stated_cache_make_the_replica(trace, tmp_path):
         (("--policy", "magic"), "one of kvtide, kvtide-rise, fixed"),
         (("--policy", "fixed=many"), "fixed=NUMBER (replicas)"),
         (("--slice", "9:3"), "--slice"),
-        (("--latency", "none.csv"), "none.csv: got No such file"),
+        (("--latency", "none.csv"), "none.csv: cannot be read: No such file"),
         (("--slice", "900:"), "a trace with requests in the slice"),
     ],
 )

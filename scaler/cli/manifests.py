@@ -33,8 +33,8 @@ def _files(path: pathlib.Path) -> Iterator[pathlib.Path]:
         return
     found = [one for one in sorted(path.rglob("*")) if one.suffix in _ENDINGS and one.is_file()]
     if not found:
-        allowed = "a folder with .yaml or .yml files"
-        raise ConfigurationError(Problem(field=str(path), got="none of them", allowed=allowed))
+        got, allowed = "a folder without .yaml or .yml files", "one with some, or a file"
+        raise ConfigurationError(Problem(field=str(path), got=got, allowed=allowed))
     yield from found
 
 

@@ -7,7 +7,6 @@ redial ladder stays at its bottom; then the port closes.
 
 import asyncio
 import dataclasses
-import errno
 import random
 import socket
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.listening import why_not
 from scaler.serving.board import Board
 from scaler.telemetry import Telemetry
 
@@ -167,18 +167,11 @@ def _refuse_taken(address: str) -> None:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(where)
     except (OSError, OverflowError) as error:
-        if why := _WHY_NOT.get(getattr(error, "errno", None)):
-            got = f"{address} ({why.format(port=port, host=host)})"
+        if why := why_not(error, host, port):
+            got = f"{address} ({why})"
             raise ConfigurationError(
                 Problem(field="grpc_address", got=got, allowed="a free host:port")
             ) from error
-
-
-_WHY_NOT: dict[int | None, str] = {
-    errno.EADDRINUSE: "port {port} is in use",
-    errno.EACCES: "this user may not listen on port {port}",
-    errno.EADDRNOTAVAIL: "{host} is no address of this machine",
-}
 
 
 def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.listening import why_not
 from scaler.simulation.cluster import Cluster
 from scaler.simulation.fleet import Phase, Replica
 
@@ -79,7 +80,7 @@ class Exporters:
             await site.start()
         except (OSError, OverflowError) as error:  # a port beyond 65535 is an OverflowError
             await self.stop()
-            why = error.strerror if isinstance(error, OSError) else str(error)
+            why = why_not(error, host, port) or str(error)
             raise ConfigurationError(
                 Problem(field="--port", got=f"{host}:{port} ({why})", allowed="a free port")
             ) from error

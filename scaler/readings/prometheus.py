@@ -317,4 +317,5 @@ def _failure(error: Exception) -> SourceError:
 def _innermost(error: BaseException) -> str:
     """Return the cause that says something: urllib3 wraps a refused connection four times."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return str(reason or error)
+    cause = getattr(reason, "__cause__", None)
+    return getattr(cause, "strerror", None) or str(reason or error)

@@ -180,6 +180,8 @@ def open_trace(path: pathlib.Path) -> Trace:
                 yield from _json_rows(path, lines) if _is_json(path) else csv.DictReader(lines)
         except (OSError, UnicodeDecodeError, csv.Error, EOFError, zlib.error) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            if isinstance(error, UnicodeDecodeError):
+                reason = "bytes that are not UTF-8"
             raise ConfigurationError(
                 Problem(field=str(path), got=reason, allowed="a readable CSV or JSON-lines file")
             ) from error
@@ -202,9 +204,8 @@ def _lines(path: pathlib.Path, text: io.TextIOBase) -> Iterator[str]:
         if not line:
             return
         if len(line) == LONGEST_LINE:
-            raise _wrong(
-                path, number, f"{line[:40].strip()}…", f"at most {LONGEST_LINE} characters"
-            )
+            got = "a line of more than a million characters"
+            raise _wrong(path, number, got, "one request, or one interval")
         yield line
 
 

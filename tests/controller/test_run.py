@@ -25,6 +25,6 @@ async def test_a_pipe_in_place_of_a_certificate_is_refused_at_once(tmp_path):
     )
     _, stderr = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 2
-    assert "--ca-file: got " in stderr.decode()
+    assert "--ca-file: cannot be read: " in stderr.decode()
     assert "(no regular file)" in stderr.decode()
     assert "Traceback" not in stderr.decode()

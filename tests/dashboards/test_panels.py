@@ -48,7 +48,7 @@ def panels(board: Mapping[str, Any]) -> dict[str, list[str]]:
 def finds(prometheus: str, expression: str, engine: str) -> bool:
     """Whether there is a number anywhere, asked as Grafana asks with everything chosen."""
     values = VALUES | {"engine": engine}
-    filled = re.sub(r"\$(\w+)", lambda name: values.get(name[1], ".*"), expression)
+    filled = re.sub(r"\$([A-Za-z_]\w*)", lambda name: values.get(name[1], ".*"), expression)
     asked = {"query": filled, "start": BEGIN_S, "end": END_S, "step": recorded_world.STEP_S}
     answer = requests.post(f"{prometheus}/api/v1/query_range", data=asked, timeout=60).json()
     assert answer["status"] == "success", (filled, answer)

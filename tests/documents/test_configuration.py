@@ -228,7 +228,7 @@ def test_every_problem_comes_at_once():
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: pathlib.Path):
-    with pytest.raises(ConfigurationError, match=r"absent\.yaml: got No such file"):
+    with pytest.raises(ConfigurationError, match=r"absent\.yaml: cannot be read: No such file"):
         load_configuration(tmp_path / "absent.yaml")
 
 

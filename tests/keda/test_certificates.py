@@ -33,7 +33,7 @@ def tls(files: pathlib.Path, **named: str) -> Tls:
         ({"key": "other.key"}, "tls_key_file: got {}/other.key (the key of another certificate)"),
         ({"key": "server.crt"}, "tls_key_file: got {}/server.crt (no private key)"),
         ({"key": "other.enc"}, "tls_key_file: got {}/other.enc (it has a password)"),
-        ({"key": "absent"}, "tls_key_file: got {}/absent (No such file or directory)"),
+        ({"key": "absent"}, "tls_key_file: cannot be read: {}/absent (No such file or directory)"),
         ({"certificate": "empty"}, "tls_cert_file: got {}/empty (no certificate)"),
         ({"certificate": "server.key"}, "tls_cert_file: got {}/server.key (no certificate)"),
         ({"client_ca": "server.key"}, "tls_client_ca_file: got {}/server.key (no certificate)"),

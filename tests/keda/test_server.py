@@ -105,7 +105,9 @@ async def test_half_a_renewal_does_no_harm(files):
 
 async def test_a_missing_tls_file_is_named(files):
     (files / "server.key").unlink()
-    with pytest.raises(ConfigurationError, match=r"tls_key_file: got .*server.key \(No such file"):
+    with pytest.raises(
+        ConfigurationError, match=r"tls_key_file: cannot be read: .*server.key \(No such"
+    ):
         async with serve(options=with_tls(tls(files))):
             pass
 

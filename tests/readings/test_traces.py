@@ -175,7 +175,7 @@ def read_all(trace):
 def test_a_zipped_line_that_unfolds_without_end_is_not_unfolded(tmp_path):
     path = tmp_path / "trace.gz"
     path.write_bytes(gzip.compress(HEAD.encode() + b"0" * 50_000_000))
-    with pytest.raises(ConfigurationError, match="row 2: got 0+…; allowed: at most 1000000 char"):
+    with pytest.raises(ConfigurationError, match="row 2: got a line of more than a million"):
         read_all(open_trace(path))
 
 
@@ -185,11 +185,13 @@ def test_half_a_zipped_trace_says_so(tmp_path):
         "".join([HEAD, *(f"{at},1,{at % 7}\n" for at in range(100_000))]).encode()
     )
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigurationError, match=r"trace.gz: got Compressed file ended"):
+    with pytest.raises(
+        ConfigurationError, match=r"trace.gz: cannot be read: Compressed file ended"
+    ):
         read_all(open_trace(path))
 
 
 def test_a_pipe_is_no_trace(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigurationError, match="pipe: got no regular file"):
+    with pytest.raises(ConfigurationError, match="pipe: cannot be read: no regular file"):
         open_trace(tmp_path / "pipe")
