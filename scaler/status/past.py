@@ -4,10 +4,12 @@ import collections
 import dataclasses
 import datetime as dt
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import markupsafe
 
+from scaler.decision.decision import Reason
 from scaler.report.moments import Moment
 from scaler.report.plot import Band, Points, lines
 from scaler.serving.history import Event, History, Origin, events
@@ -15,7 +17,8 @@ from scaler.serving.history import Event, History, Origin, events
 from .row import NOTHING
 from .words import Words
 
-_PANIC, _HELD = "#d1622b", "#6b7280"
+_PANIC, _HELD, _RECLAIM = "#d1622b", "#6b7280", "#b42318"
+_BACK = (Reason.RECLAIMED, Reason.BLIND_RECLAIM)
 _SIZE = (900, 220)
 _HOUR_S = 3600.0
 
@@ -28,6 +31,12 @@ class Limits:
     most: int | None = None
     target: float | None = None
     """Inference: load per ready replica that is aimed at."""
+    panic_from: float | None = None
+    """Inference: load per ready replica that a panic begins at."""
+    stable_s: float = 0.0
+    """Inference: seconds of the stable window; 0: not known."""
+    panic_s: float = 0.0
+    """The same of the panic window."""
     lend_below: float | None = None
     reclaim_above: float | None = None
     units_per_worker: int = 1
@@ -65,16 +74,22 @@ def _inference(moments: Sequence[Moment], limits: Limits, words: Words) -> Itera
     yield _counts(moments, limits, words, title=words("plot_replicas"))
     loads = _over(moments, lambda one: one.load)
     if _known(loads):
+        levels = {"target": limits.target, "panic_from": limits.panic_from}
         series: dict[str, Points] = {words("line_load"): loads}
-        if limits.target is not None:
-            target = limits.target
-            series[words("line_target")] = _over(
-                moments, lambda one: None if one.ran is None else one.ran * target
-            )
+        series |= {
+            words(f"line_{key}"): _average(loads, window_s)
+            for key, window_s in (("stable", limits.stable_s), ("panic", limits.panic_s))
+            if window_s > _step_s(moments)  # else it is the load itself
+        }
+        series |= {
+            words(f"line_{key}"): _per_ready(moments, each)
+            for key, each in levels.items()
+            if each is not None
+        }
         yield lines(
             series,
             title=words("plot_load"),
-            dashed={words("line_target")},
+            dashed={words(f"line_{key}") for key in levels},
             bands=_bands(moments, words),
             size=_SIZE,
         )
@@ -103,6 +118,9 @@ def _counts(moments: Sequence[Moment], limits: Limits, words: Words, *, title: s
         words("line_ready"): _over(moments, lambda one: one.ran),
         words("line_wanted"): _over(moments, lambda one: one.wanted),
     }
+    foreseen = _over(moments, lambda one: one.wanted if one.reason == Reason.FORECAST else None)
+    if _known(foreseen):
+        series[words("line_forecast")] = foreseen
     for key, count in (("min", limits.least), ("max", limits.most)):
         if count:
             series[words(f"line_{key}")] = _level(moments, count)
@@ -114,6 +132,28 @@ def _counts(moments: Sequence[Moment], limits: Limits, words: Words, *, title: s
         bands=_bands(moments, words),
         size=_SIZE,
     )
+
+
+def _per_ready(moments: Sequence[Moment], each: float) -> Points:
+    return _over(moments, lambda one: None if one.ran is None else one.ran * each)
+
+
+def _step_s(moments: Sequence[Moment]) -> float:
+    """Return the time between two moments, seconds; infinite for a single one."""
+    if len(moments) < 2:
+        return math.inf
+    return (moments[-1].at_s - moments[0].at_s) / (len(moments) - 1)
+
+
+def _average(points: Points, window_s: float) -> Points:
+    """Return the mean over the trailing window of what is drawn; None where nothing is known."""
+    averages, since = [], 0
+    for at, (at_s, _) in enumerate(points):
+        while points[since][0] <= at_s - window_s:
+            since += 1
+        known = [y for _, y in points[since : at + 1] if y is not None]
+        averages.append((at_s, sum(known) / len(known) if known else None))
+    return averages
 
 
 def _over(moments: Sequence[Moment], of: Callable[[Moment], float | None]) -> Points:
@@ -129,8 +169,9 @@ def _known(points: Points) -> bool:
 
 
 def _bands(moments: Sequence[Moment], words: Words) -> list[Band]:
-    """Return when a panic lasted and when there was no answer."""
+    """Return when a panic or a reclaim lasted, and when there was no answer."""
     return [
+        *_stretches(moments, lambda one: one.reason in _BACK, words("mark_reclaim"), _RECLAIM),
         *_stretches(moments, lambda one: one.panic, words("mark_panic"), _PANIC),
         *_stretches(moments, lambda one: one.wanted is None, words("mark_held"), _HELD),
     ]

@@ -119,4 +119,11 @@ def _limits(trigger: Trigger, subject: Subject | None) -> Limits:
             reclaim_above=policy.reclaim_above,
             units_per_worker=policy.units_per_worker,
         )
-    return Limits(least=least, most=most, target=policy.target_utilization)
+    return Limits(
+        least=least,
+        most=most,
+        target=policy.target_utilization,
+        panic_from=policy.target_utilization * policy.panic_threshold / 100,
+        stable_s=policy.stable_window_s,
+        panic_s=policy.panic_window_s,
+    )

@@ -18,7 +18,7 @@ from scaler.serving.units import Picture, Strip, Use
 from scaler.status.app import View, application
 from scaler.status.banner import Links
 from scaler.status.object_page import Shown
-from scaler.status.past import Limits
+from scaler.status.past import Limits, _average
 from scaler.status.words import LANGUAGES, catalogue, choose
 from scaler.telemetry import Telemetry
 from tests.status.test_app import ANSWERED, LENT, NOW_S, SILENT, WELL, WRONG
@@ -163,6 +163,42 @@ async def test_an_object_has_its_chain_its_past_and_its_links():
     ):
         assert words in text, words
     assert text.count("<svg") == 2  # no safe concurrency was recorded
+
+
+async def test_the_load_is_drawn_with_its_averages_and_what_they_are_held_against():
+    moments = [
+        Moment(at_s=NOW_S + 10 * at, reason=reason, detail="", wanted=2, ran=2, load=load)
+        for at, (reason, load) in enumerate(
+            [("Demand", 1.0), ("Forecast", 3.0), ("Demand", None), ("Demand", 5.0)]
+        )
+    ]
+    limits = Limits(target=0.7, panic_from=1.4, stable_s=30.0, panic_s=6.0)
+    shown = Shown(history=History(origin=Origin.METRICS, moments=moments), limits=limits)
+    async with site(ANSWERED, shown=shown) as session:
+        text = await text_of(session, "/objects/prod/chat")
+
+    names = re.findall(r"<text[^>]*>([^<]+)</text>", text)
+    for name in ("stable average", "panic from", "target of what is ready", "forecast decides"):
+        assert name in names, name
+    assert "panic average" not in names  # its window is shorter than what lies between two moments
+    assert _average([(m.at_s, m.load) for m in moments], 30.0) == [
+        (NOW_S, 1.0),
+        (NOW_S + 10, 2.0),
+        (NOW_S + 20, 2.0),
+        (NOW_S + 30, 4.0),
+    ]
+
+
+async def test_a_thousand_objects_are_one_small_page():
+    many = [dataclasses.replace(ANSWERED, scaled_object=f"chat-{n:04}") for n in range(1000)]
+    async with site(*many) as session:
+        async with session.get("/", headers={"Accept-Encoding": "identity"}) as response:
+            whole = len(await response.read())
+        async with session.get("/?q=chat-0042") as response:
+            one = await response.text()
+
+    assert whole < 700_000
+    assert "1 of 1000 shown" in one
 
 
 async def test_a_pool_is_drawn_by_letter_and_told_in_words():
