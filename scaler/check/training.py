@@ -46,9 +46,10 @@ def outlasted_wait(seen: Seen) -> Iterator[Finding]:
     if followed and SAFE_COOLDOWN_S <= cooldown < blind_s:
         yield warning(
             "spec.cooldownPeriod",
-            f"{cooldown}: without readings kvtide has no answer for up to {blind_s:g} s "
-            "(blindReclaimAfter), and once errors outlast the cooldown KEDA 2.20 may stop what "
-            f"runs. The controller takes back without KEDA. State cooldownPeriod: {blind_s:.0f}",
+            f"{cooldown}: without readings, and without the Kubernetes API, kvtide has no answer "
+            f"for up to {blind_s:g} s (blindReclaimAfter), and once errors outlast the cooldown "
+            "KEDA 2.20 may stop what runs. The controller takes back without KEDA. "
+            f"State cooldownPeriod: {blind_s:.0f}",
         )
 
 

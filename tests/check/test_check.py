@@ -207,7 +207,7 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
             {"cooldownPeriod": 60},
             "warning",
             "spec.cooldownPeriod",
-            "without readings kvtide has no answer for up to 300 s (blindReclaimAfter)",
+            "without readings, and without the Kubernetes API, kvtide has no answer for up to",
             id="a wait that an outage outlasts while the controller reclaims",
         ),
         pytest.param(
