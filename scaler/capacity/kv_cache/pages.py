@@ -199,7 +199,10 @@ def state_bytes(cache: StateCache, architecture: ModelArchitecture, serving: Ser
 
 def check_split(architecture: ModelArchitecture, serving: Serving) -> None:
     """
-    Refuse a parallel layout that engines refuse: heads that ranks do not divide, too many stages.
+    Refuse a parallel layout that splits a head between ranks, or has stages without a layer.
+
+    What it would hold is not known: vLLM 0.33 asserts whole heads (``config/model.py``,
+    verify_with_parallel_config; ``models/llama.py``), SGLang 0.5.23 as well (``models/llama.py``).
 
     Raises:
         ConfigurationError: with every uneven split.
