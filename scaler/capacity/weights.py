@@ -51,7 +51,7 @@ STORAGE = {
     "mxfp4": Storage(bits=4 + 8 / 32, mixers=False, dense=False),
     "mxfp4-fp8": Storage(bits=4 + 8 / 32, mixer_bits=8, dense=False),
     "bitsandbytes": Storage(bits=4 + 32 / 64, slack=0.1),
-    "gguf": Storage(bits=8.5, tables=True, slack=0.15),
+    "gguf": Storage(bits=8.5, tables=True, slack=0.5),  # which of its kinds, no name tells
 }
 """
 Formats by name. Sources: the group sizes of AutoAWQ, GPTQ and compressed-tensors (128), NVFP4 (16,

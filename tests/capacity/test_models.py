@@ -276,6 +276,18 @@ def test_tables_of_a_rotation_are_as_long_as_the_longest_context(
         pytest.param("Qwen/Qwen2.5-32B-Instruct-GPTQ-Int4", 32.76, "gptq", None, id="GPTQ"),
         pytest.param("openai/gpt-oss-120b", 116.79, "mxfp4", None, id="published in MXFP4"),
         pytest.param("unsloth/gpt-oss-20b-BF16", 20.91, "none", None, id="made 16 bits wide again"),
+        pytest.param(
+            "RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8", 8.03, "int8", None, id="w8a8"
+        ),
+        pytest.param(
+            "unsloth/Llama-3.1-8B-Instruct-unsloth-bnb-4bit", 8.03, "bitsandbytes", None, id="NF4"
+        ),
+        pytest.param(
+            "x/Qwen2.5-32B-Instruct-AWQ-4bit", 32.76, "awq", None, id="AWQ, with its bits"
+        ),
+        pytest.param(
+            "amd/Llama-3.3-70B-Instruct-FP8-KV", 70.55, "fp8", None, id="no proof of keys"
+        ),
         pytest.param("x/DeepSeek-R1-AWQ", 671.03, "awq", None, id="stored anew, not as published"),
         pytest.param("LiquidAI/LFM2-8B-A1B", 8.34, None, None, id="two dense layers first"),
         pytest.param("LiquidAI/LFM2.5-8B-A1B", 8.47, None, None, id="a larger vocabulary"),
@@ -298,6 +310,7 @@ def test_a_name_is_enough(name: str, billions: float, weights: str | None, kv: s
         pytest.param("Qwen/Qwen3-30B-A3B-Instruct-2507-FP8", 262_144, id="a later one"),
         pytest.param("Qwen3-235B-A22B-Thinking-2507", 262_144, id="another"),
         pytest.param("Qwen3-Coder-30B-A3B-Instruct", 262_144, id="tuned for more"),
+        pytest.param("Mistral-Small-24B-Instruct-2501-AWQ", 32_768, id="an earlier one"),
         pytest.param("DeepSeek-V4-Flash-0731", 1_048_576, id="a date that changes nothing"),
     ],
 )

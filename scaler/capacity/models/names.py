@@ -66,6 +66,10 @@ TUNED = (
     "uncensored",
 )
 """Words that do not change a model's shape."""
+OF_STORAGE = re.compile(
+    r"quantized\.|(?<=awq)-4bit|(?<=gptq)-4bit|(?<=bnb)-4bit|unsloth-(?=bnb)|(?<=fp8)-kv"
+)
+"""Parts of words that say more of how weights are stored, and nothing of the shape."""
 DATE = re.compile(r"\d{4}")
 """Neither does a month or a day: ``2507``, ``0731``."""
 
@@ -179,13 +183,13 @@ def _near(bare: str) -> tuple[str, ...]:
 
 def _plain(bare: str) -> str:
     """Return a name without the words that do not change a model's shape."""
-    words = [word for word in re.split(r"[-_]", bare.lower()) if word]
+    words = [word for word in re.split(r"[-_]", OF_STORAGE.sub("", bare.lower())) if word]
     kept = [
         word
         for word in words
         if word not in TUNED
         and not DATE.fullmatch(word)
-        and not any(word == stored for stored, _ in STORED)
+        and not any(word in (stored, stored.partition("-")[0]) for stored, _ in STORED)
     ]
     return "-".join(kept)
 
