@@ -8,6 +8,7 @@ import pytest
 from scaler.capacity.architecture import LatentCache, Parameters
 from scaler.capacity.gpu_memory import MemoryEstimate, estimate_memory, overhead_gib
 from scaler.capacity.kv_cache import Engine, Serving
+from scaler.capacity.weights import STORAGE
 from scaler.errors import ConfigurationError
 from tests.builders import architecture
 
@@ -217,7 +218,7 @@ def test_a_vague_format_widens_the_interval_by_what_its_bits_stray() -> None:
     told = estimate_memory(vague, Serving(gpu_memory_gib=79.18, version="0.11.0"))
 
     middle = told.weights_gib + told.overhead_gib
-    wide = 3.4 + 0.15 * told.weights_gib
+    wide = 3.4 + STORAGE["gguf"].slack * told.weights_gib
     assert (middle - told.low_gib, told.high_gib - middle) == pytest.approx((wide, wide))
 
 
