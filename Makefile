@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTO := scaler/keda/_pb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test fuzz check lint types layers fix lock generate benchmark soak dist audit
+.PHONY: help setup system demo test fuzz check lint types layers fix lock generate benchmark soak dist audit sbom
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,8 +65,12 @@ audit: setup ## Known vulnerabilities and licences of what is locked (asks a pub
 	$(BIN)/uv tool run pip-audit --no-deps --disable-pip -r requirements/run.txt
 	$(BIN)/uv tool run pip-licenses --python $(BIN)/python --format markdown
 
+sbom: setup ## What is in the wheel's locked environment, as CycloneDX, into dist/
+	@mkdir -p dist
+	$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --output-file dist/kvtide.cdx.json
+
 lock: setup ## Resolve the dependencies anew into requirements/
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
 
 generate: setup ## Stubs from proto/, and every other file that is made from another

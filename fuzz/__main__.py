@@ -1,6 +1,7 @@
 """``python -m fuzz NAME SECONDS``: one fuzzer, from its seeds, until it finds something."""
 
 import pathlib
+import random
 import sys
 import tempfile
 
@@ -8,6 +9,7 @@ import atheris
 
 # Beside our own what reads before we do: its turns are where inputs differ.
 with atheris.instrument_imports(include=["scaler", "prometheus_client", "yaml"]):
+    from .mutate import mutated
     from .seeds import PIECES, SEEDS
     from .targets import TARGETS, WANTED
 
@@ -36,8 +38,13 @@ def main(name: str, seconds: str) -> None:
             f"-artifact_prefix={FOUND}/",
             "-rss_limit_mb=2048",
         ]
-        atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])
+        arguments = [sys.argv[0], *options, str(corpus)]
+        atheris.Setup(arguments, TARGETS[name], custom_mutator=_mutated)
         atheris.Fuzz()
+
+
+def _mutated(data: bytes, most: int, seed: int) -> bytes:
+    return mutated(data, most, random.Random(seed), atheris.Mutate)
 
 
 def _escaped(piece: bytes) -> str:

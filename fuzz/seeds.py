@@ -145,6 +145,7 @@ PIECES: tuple[bytes, ...] = (
 
 ONCE_UNCLEAR: Mapping[str, tuple[bytes, ...]] = {
     "config-json": (json.dumps({**_LLAMA, "kv_lora_\rank": 512}).encode(),),
+    "yaml": (json.dumps({"engines": {"house": {"extends": "---\n"}}}).encode(),),
     "reply": (b'{"error": "too m\\ny samples"}',),
 }
 """What a fuzzer came upon that did not end clearly then."""

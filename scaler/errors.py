@@ -43,6 +43,9 @@ NOTHING, STATED, UNKNOWN_KEY = "nothing", "stated", "an unknown key"
 READABLE = "a readable"
 """How what is allowed begins, where something is not to be read; what is got says why."""
 
+_LONGEST = 300
+"""Characters of what was got, in a sentence."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -56,7 +59,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the sentence a person reads."""
-        return f"{self.field}: {self.said}"
+        return f"{_on_one_line(self.field)}: {self.said}"
 
     @property
     def said(self) -> str:
@@ -64,11 +67,12 @@ class Problem:
         why = self.allowed.removeprefix(STATED)
         if self.got == NOTHING and why != self.allowed and not why.startswith(", or"):
             return f"missing{why}"
+        got = _on_one_line(self.got)
         if self.allowed.startswith(READABLE):
-            return f"cannot be read: {self.got}"
-        got = "unknown key" if self.got == UNKNOWN_KEY else f"got {self.got}"
+            return f"cannot be read: {got}"
+        said = "unknown key" if self.got == UNKNOWN_KEY else f"got {got}"
         right = self.allowed if self.allowed.startswith("did you mean") else ""
-        return f"{got}; {right or f'allowed: {self.allowed}'}"
+        return f"{said}; {right or f'allowed: {self.allowed}'}"
 
     def renamed(self, name: Callable[[str], str]) -> "Problem":
         """Return the problem with every field that it carries called what ``name`` says."""
@@ -76,6 +80,12 @@ class Problem:
         for old, new in zip(self.others, others, strict=True):
             allowed = allowed.replace(old, new)
         return dataclasses.replace(self, field=name(self.field), allowed=allowed, others=others)
+
+
+def _on_one_line(text: str) -> str:
+    """Return what somebody wrote as a person reads it: short, and without line breaks."""
+    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return short if short.isprintable() else repr(short)
 
 
 class ConfigurationError(KvtideError):

@@ -4,10 +4,13 @@ What others write, well and mutated: it ends clearly, each time.
 A moment of what ``make fuzz`` does for ten minutes each.
 """
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzz.mutate import mutated as changed
 from fuzz.seeds import ONCE_UNCLEAR, PIECES, SEEDS
 from fuzz.targets import TARGETS, UnclearError, told
 from scaler.errors import ConfigurationError, Problem
@@ -44,7 +47,18 @@ def test_what_is_mutated_ends_clearly(name, data):
     TARGETS[name](data.draw(mutated(name)))
 
 
-@pytest.mark.parametrize("got", ["two\nlines", "x" * 2000])
-def test_an_unclear_end_would_be_found(got):
+@pytest.mark.parametrize("name", ["config-json", "reply", "yaml"])
+@settings(max_examples=settings().max_examples // 2)
+@given(st.data(), st.randoms(use_true_random=False))
+def test_documents_of_which_values_changed_end_clearly(name, data, rng):
+    document = data.draw(st.sampled_from(SEEDS[name]))
+    for _ in range(data.draw(st.integers(1, 4))):
+        document = changed(document, 4096, random.Random(rng.random()), lambda same, _: same)
+    TARGETS[name](document)
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "x" * 2000])
+def test_an_unclear_end_would_be_found(text):
+    told(ConfigurationError(Problem(field=text, got=text, allowed="b")))
     with pytest.raises(UnclearError):
-        told(ConfigurationError(Problem(field="a", got=got, allowed="b")))
+        told(ConfigurationError(Problem(field="a", got="b", allowed=text)))

@@ -255,6 +255,14 @@ async def test_more_series_than_allowed_is_a_limit(fake):
     assert len(await ask(fake.url, max_series=3)) == 3
 
 
+async def test_two_hundred_thousand_series_are_more_than_are_read_at_once(fake):
+    rows = ",".join(['{"metric":{},"value":[1,"1"]}'] * 200_001)
+    fake.answer = web.Response(text=f'{{"status":"success","data":{{"result":[{rows}]}}}}')
+    error = await refusal(fake.url, timeout_s=60.0)
+    assert isinstance(error, TooManySeriesError)
+    assert str(error) == "limit: 200001 series, more than maxSeries (200000)"
+
+
 async def test_a_reply_that_is_too_long_is_a_limit(fake):
     fake.answer = web.Response(text=json.dumps("x" * MOST_BYTES))
     assert (await refusal(fake.url)).kind == "limit"

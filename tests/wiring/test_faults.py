@@ -1,5 +1,5 @@
 """
-A real Prometheus that falls ill, seen from KEDA's side: what is answered meanwhile, and after.
+A real database that falls ill, seen from KEDA's side: what is answered meanwhile, and after.
 
 Nothing is restarted. What stands never asks for less than the truth, and what comes back counts.
 """
@@ -28,6 +28,7 @@ from scaler.wiring.sources import prometheus
 from tests.fakes.exposition import exporter
 from tests.fakes.ill_server import IllServer, Result
 from tests.fakes.real_prometheus import real_prometheus
+from tests.fakes.real_victoria_metrics import real_victoria_metrics
 from tests.readings.worlds import busy
 
 pytestmark = pytest.mark.prometheus
@@ -48,18 +49,33 @@ CHAT = keda.ScaledObjectRef(
 )
 
 
+DATABASES: dict[str, Callable[..., contextlib.AbstractAsyncContextManager[str]]] = {
+    "Prometheus": real_prometheus,
+    "VictoriaMetrics": real_victoria_metrics,
+}
+on_each_database = pytest.mark.parametrize("database", DATABASES)
+
+
 @contextlib.asynccontextmanager
-async def world(interval_s: float = 1.0) -> AsyncIterator[IllServer]:
-    """Run a Prometheus that scrapes two pods every so often, behind a server that can be ill."""
+async def world(interval_s: float = 1.0, database: str = "Prometheus") -> AsyncIterator[IllServer]:
+    """Run a database that scrapes two pods every so often, behind a server that can be ill."""
+    async with world_of(interval_s, database) as (ill, _):
+        yield ill
+
+
+@contextlib.asynccontextmanager
+async def world_of(
+    interval_s: float, database: str
+) -> AsyncIterator[tuple[IllServer, dict[str, str | None]]]:
+    """Do the same, and yield the pages that are scraped beside the server."""
     pages: dict[str, str | None] = {f"/sd/{job}": "[]" for job in ("dcgm", "gateway")}
     async with exporter(pages) as pods:
         address = pods.url.removeprefix("http://")
-        targets = []
         for name in ("llm-0", "llm-1"):
             pages[f"/{name}"] = busy(running=9, waiting=0)
-            labels = {"__metrics_path__": f"/{name}", "namespace": "serve", "pod": name}
-            targets.append({"targets": [address], "labels": labels})
-        pages["/sd/engines"] = json.dumps(targets)
+        pages["/sd/engines"] = found(address, "llm-0", "llm-1")
+        pages["/sd/others"] = found(address, "llm-0", "llm-2")
+        pages["/llm-2"] = pages["/llm-1"]
         pages["/ksm"] = "".join(
             f'{name}{{namespace="serve",statefulset="llm"}} 2\n'
             for name in (
@@ -71,10 +87,23 @@ async def world(interval_s: float = 1.0) -> AsyncIterator[IllServer]:
         ksm = {"targets": [address], "labels": {"__metrics_path__": "/ksm"}}
         pages["/sd/kube-state-metrics"] = json.dumps([ksm])
         async with (
-            real_prometheus(pods.url, interval_s=interval_s) as url,
+            DATABASES[database](pods.url, interval_s=interval_s) as url,
             IllServer(url).running() as ill,
         ):
-            yield ill
+            yield ill, pages
+
+
+def found(address: str, *names: str) -> str:
+    """Return what tells a database to scrape pods of these names."""
+    return json.dumps(
+        [
+            {
+                "targets": [address],
+                "labels": {"__metrics_path__": f"/{name}", "namespace": "serve", "pod": name},
+            }
+            for name in names
+        ]
+    )
 
 
 @contextlib.asynccontextmanager
@@ -149,8 +178,9 @@ ILL: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_whatever_befalls_the_server_the_last_decision_stands_and_then_it_goes_on():
-    async with world() as well, server(well.url) as (made, stub):
+@on_each_database
+async def test_whatever_befalls_the_server_the_last_decision_stands_and_then_it_goes_on(database):
+    async with world(database=database) as well, server(well.url) as (made, stub):
         await told(made, stub, "Demand", "Panic")
         threads = threading.active_count()
         for what, ill in ILL.items():
@@ -164,9 +194,10 @@ async def test_whatever_befalls_the_server_the_last_decision_stands_and_then_it_
         assert threading.active_count() <= threads + 32, "a thread per query at most"
 
 
+@on_each_database
 @pytest.mark.parametrize("spoil", [half, stray])
-async def test_rows_that_are_missing_or_astray_never_lower_the_count(spoil):
-    async with world() as well, server(well.url) as (made, stub):
+async def test_rows_that_are_missing_or_astray_never_lower_the_count(spoil, database):
+    async with world(database=database) as well, server(well.url) as (made, stub):
         await told(made, stub, "Demand", "Panic")
         well.spoil = spoil
         before = well.asked
@@ -176,6 +207,27 @@ async def test_rows_that_are_missing_or_astray_never_lower_the_count(spoil):
             await asyncio.sleep(0.05)
         well.recover()
         await told(made, stub, "Demand", "Panic")
+
+
+@on_each_database
+async def test_whatever_befalls_an_engine_no_answer_says_less_than_the_truth(database):
+    async with world_of(1.0, database) as (well, pages), server(well.url) as (made, stub):
+        await told(made, stub, "Demand", "Panic")
+        whole = dict(pages)
+        befalls = {
+            "it is frozen": {"/llm-1": busy(running=9, waiting=0, generation_tokens_total=7000)},
+            "it dies": {"/llm-1": None},
+            "it begins anew": {"/llm-1": busy(running=9, waiting=0, generation_tokens_total=1)},
+            "it has another name": {"/sd/engines": whole["/sd/others"]},
+        }
+        for change in befalls.values():
+            pages.update(change)
+            before = well.asked
+            while well.asked < before + 60:
+                await told(made, stub, "Demand", "Panic", "Held", "PartialData", "NoData")
+                await asyncio.sleep(0.05)
+            pages.update(whole)
+            await told(made, stub, "Demand", "Panic")
 
 
 async def test_two_servers_and_one_that_begins_anew_answer_alike():
@@ -192,20 +244,25 @@ async def test_two_servers_and_one_that_begins_anew_answer_alike():
             await told(one, first, "Demand", "Panic")
 
 
+@on_each_database
 @pytest.mark.parametrize(("by_s", "which"), [(300.0, "behind"), (-300.0, "ahead of")])
-async def test_a_clock_that_is_minutes_off_is_told_and_nothing_is_decided_by_it(by_s, which):
+async def test_a_clock_that_is_minutes_off_is_told_and_nothing_is_decided_by_it(
+    by_s, which, database
+):
     off: dict[str, float] = {"by_s": by_s}
 
     def clock() -> float:
         return time.time() + off["by_s"]  # noqa: TID251 -- the real server's time, and astray
 
-    async with world() as well, server(well.url, clock=clock) as (made, stub):
+    async with world(database=database) as well, server(well.url, clock=clock) as (made, stub):
         request = keda.GetMetricsRequest(scaledObjectRef=CHAT, metricName="desired-replicas")
         async with asyncio.timeout(60):
             while made.board.standing.failure_kind != "clock":
                 with pytest.raises(grpc.aio.AioRpcError):
                     await stub.GetMetrics(request)
-        with pytest.raises(grpc.aio.AioRpcError, match=f"is 300 s {which} this server's") as caught:
+        with pytest.raises(
+            grpc.aio.AioRpcError, match=f"is (299|30[01]) s {which} this server's"
+        ) as caught:
             await stub.GetMetrics(request)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         off["by_s"] = 0.0  # somebody sets it
