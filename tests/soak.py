@@ -35,6 +35,8 @@ COMING_AND_GOING = 20
 """Objects of a turn, which nobody hears of again."""
 GONE_EVERY_S, GONE_FOR_S = 15.0, 3.0
 TURN_S = 0.5
+PATIENT = aiohttp.ClientTimeout(total=600, sock_connect=600)
+"""A machine that does much else lets a process wait: what is asked about is what it holds."""
 SERVE = (sys.executable, "-m", "scaler", "serve")
 SHORT = {  # so that what is remembered on purpose is at its full length after two minutes
     "metrics": "concurrency",
@@ -220,7 +222,10 @@ async def stage(
 async def soak(seconds: float, program: Sequence[str] = SERVE) -> list[Held]:
     """Run, and return what was held, turn by turn."""
     measured = list[Held]()
-    async with stage(program) as (running, prometheus, cluster), aiohttp.ClientSession() as http:
+    async with (
+        stage(program) as (running, prometheus, cluster),
+        aiohttp.ClientSession(timeout=PATIENT) as http,
+    ):
         began_s = time.monotonic()
         for turn in itertools.count():
             at_s = time.monotonic() - began_s

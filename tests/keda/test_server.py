@@ -96,6 +96,18 @@ async def test_a_renewed_certificate_counts_from_the_next_connection(files):
         assert await asyncio.to_thread(shown_serial, files, bench.port) == "serial=07"
 
 
+async def test_a_renewal_drops_no_stream(files):
+    async with serve(options=with_tls(tls(files))) as bench, client(files, bench.port) as stub:
+        bench.runs("prod/llm", 2)
+        stream = aiter(stub.StreamIsActive(ref()))
+        assert (await anext(stream)).result is True
+        certificate(files, "server", 7)
+        assert await asyncio.to_thread(shown_serial, files, bench.port) == "serial=07"
+        bench.runs("prod/llm", 0)
+        await bench.tick()
+        assert (await anext(stream)).result is False
+
+
 async def test_half_a_renewal_does_no_harm(files):
     async with serve(options=with_tls(tls(files))) as bench:
         (files / "server.crt").unlink()
