@@ -31,13 +31,20 @@ def surge(tmp_path):
         pytest.param("auto", id="through a real Prometheus", marks=pytest.mark.prometheus),
     ],
 )
-async def test_a_surge_is_scaled_for_and_idle_gpus_are_lent(surge, capsys, prometheus):
+async def test_a_surge_is_scaled_for_and_idle_gpus_are_lent(
+    surge, capsys, monkeypatch, tmp_path, prometheus
+):
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
     if prometheus == "auto":
         program("prometheus", get_it="make system installs it")
     options = DemoOptions(
         trace=surge, duration_s=11.5, speed=20.0, scale=1.0, prometheus=prometheus
     )
-    result = await demo(options, for_json=True)
+    is_open = prometheus == "embedded"
+    result = await demo(options, for_json=True, open_page=is_open)
     ours = result["runs"]["kvtide"]
     assert ours["requests"] > 2000
     assert ours["max_replicas"] > 1
@@ -46,6 +53,8 @@ async def test_a_surge_is_scaled_for_and_idle_gpus_are_lent(surge, capsys, prome
     assert len(result["runs"]) == 3
     shown = capsys.readouterr().err
     assert "status page" in shown
+    if is_open:
+        assert (tmp_path / "opened").read_text().strip() in shown
     assert ("Prometheus at http://" in shown) == (prometheus == "auto")
 
 

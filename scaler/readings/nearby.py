@@ -10,6 +10,8 @@ import dataclasses
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from scaler.decision.said import Said
+
 from .engines.profile import LIVE, EngineProfile
 
 _SHOWN = 3
@@ -37,16 +39,29 @@ def what_is_there(sight: Sight, profiles: Mapping[str, EngineProfile]) -> str:
     """Return the sentence."""
     looked_for = [profiles[sight.engine]] if sight.engine in profiles else [*profiles.values()]
     expected = _live_names(looked_for)
-    engine = "any engine" if len(looked_for) > 1 else looked_for[0].name
-    series = f"series of {engine} ({', '.join(expected[:2])})"
+    engine: str = Said("any engine") if len(looked_for) > 1 else looked_for[0].name
+    names = ", ".join(expected[:2])
+    series = Said("series of {engine} ({names})", engine=engine, names=names)
     if sight.targets and not sight.up:
-        return f"its pods are scraped, and none of their targets ({sight.targets}) answers"
+        return Said(
+            "its pods are scraped, and none of their targets ({targets}) answers",
+            targets=sight.targets,
+        )
     if sight.up:
-        has = f"its pods answer when scraped ({sight.up} up) and have no {series}"
-        return f"{has}; {_instead(sight, profiles)}"
+        return Said(
+            "its pods answer when scraped ({up} up) and have no {series}; {instead}",
+            up=sight.up,
+            series=series,
+            instead=_instead(sight, profiles),
+        )
     if sight.elsewhere:
-        return f"no {series} are of its pods; there are such {_labelled(sight)}"
-    return f"the server has no {series}, and scrapes no pod of it"
+        labelled = _labelled(sight)
+        return Said(
+            "no {series} are of its pods; there are such {labelled}",
+            series=series,
+            labelled=labelled,
+        )
+    return Said("the server has no {series}, and scrapes no pod of it", series=series)
 
 
 def _instead(sight: Sight, profiles: Mapping[str, EngineProfile]) -> str:
@@ -54,15 +69,26 @@ def _instead(sight: Sight, profiles: Mapping[str, EngineProfile]) -> str:
     fitting = [name for name, one in profiles.items() if _fits(one, sight.names)]
     if fitting:
         found = _named(profiles[fitting[0]], sight.names)
-        return f"they have those of {fitting[0]} ({', '.join(found)}): engine: {fitting[0]}"
+        return Said(
+            "they have those of {engine} ({names}): engine: {engine}",
+            engine=fitting[0],
+            names=", ".join(found),
+        )
     wanted = [profiles[sight.engine]] if sight.engine in profiles else list(profiles.values())
     if renamed := renaming(wanted, sight.names):
         old, new, name = renamed
-        return f'they have {name}: renames: {{"{old}": {new}}} in the configuration reads it'
+        return Said(
+            'they have {name}: renames: {{"{old}": {new}}} in the configuration reads it',
+            name=name,
+            old=old,
+            new=new,
+        )
     near = nearest(_live_names(wanted), sight.names)
     if near:
-        return f"the nearest names there are {', '.join(near)}"
-    return "what they expose is no engine's page" if sight.names else "their pages are empty"
+        return Said("the nearest names there are {names}", names=", ".join(near))
+    if sight.names:
+        return Said("what they expose is no engine's page")
+    return Said("their pages are empty")
 
 
 def renaming(
@@ -101,11 +127,15 @@ def _labelled(sight: Sight) -> str:
         best = next((named for row in beside if (named := _of_pods(row))), {})
     if best:
         told = ", ".join(f"{label}={text}" for label, text in sorted(best.items()))
-        return f"with {told}{_mapping(best, namespace, name)}"
+        mapping = _mapping(best, namespace, name)
+        return Said("with {labels}{mapping}", labels=told, mapping=mapping)
     known = {label for row in sight.elsewhere for label in row}
     if not any(_of_pods({label: ""}) for label in known):
-        return f"that no label of a pod or namespace names; they have {', '.join(sorted(known))}"
-    return f"of others, and none with the namespace {namespace}"
+        return Said(
+            "that no label of a pod or namespace names; they have {labels}",
+            labels=", ".join(sorted(known)),
+        )
+    return Said("of others, and none with the namespace {namespace}", namespace=namespace)
 
 
 def _mapping(best: Mapping[str, str], namespace: str, name: str) -> str:
@@ -114,7 +144,11 @@ def _mapping(best: Mapping[str, str], namespace: str, name: str) -> str:
     of_pod = next((label for label, text in sorted(best.items()) if _is_of(text, name)), None)
     if of_namespace is None or of_pod is None:
         return ""
-    return f": the server's labels: {{namespace: {of_namespace}, pod: {of_pod}}} reads them"
+    return Said(
+        ": the server's labels: {{namespace: {of_namespace}, pod: {of_pod}}} reads them",
+        of_namespace=of_namespace,
+        of_pod=of_pod,
+    )
 
 
 def _is_of(text: str, name: str) -> bool:
@@ -129,13 +163,13 @@ def _of_pods(row: Mapping[str, str]) -> dict[str, str]:
 def labels_of(what: str, rows: Sequence[Mapping[str, str]], asked: Collection[str]) -> str:
     """Say which values the labels that were asked by have where series are, at most a few."""
     if not rows:
-        return f"the server has no series of {what} beside it"
+        return Said("the server has no series of {what} beside it", what=what)
     values = {label: sorted({row.get(label, "") for row in rows}) for label in sorted(asked)}
     shown = "; ".join(
         f"{label} is {' or '.join(text or '(absent)' for text in texts)}"
         for label, texts in values.items()
     )
-    return f"there are series of {what} whose {shown}"
+    return Said("there are series of {what} whose {shown}", what=what, shown=shown)
 
 
 def _fits(profile: EngineProfile, names: Collection[str]) -> bool:

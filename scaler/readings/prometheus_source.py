@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from scaler.configuration import PrometheusServer
 from scaler.decision.pool import Node, Units
+from scaler.decision.said import joined
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, SourceError
 from scaler.source import Workload
@@ -241,7 +242,7 @@ class PrometheusSource:
             raise NoDataError(f"{error}; {why}", newest_s=error.newest_s) from None
         at_gateway = self._lookout.of_gateway(workload)
         if window.gateway_silent is not None and at_gateway is not None:
-            silent = f"{window.gateway_silent}; {at_gateway}"
+            silent = joined("; ", (window.gateway_silent, at_gateway))
             window = dataclasses.replace(window, gateway_silent=silent)
         return window if why is None else dataclasses.replace(window, instead=why)
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from scaler.decision.pool import Units
+from scaler.decision.said import Said, joined
 
 from .accelerators import Device, device_units, units_asked
 from .claims import Claim, Claims
@@ -151,17 +152,25 @@ class UnitsReader:
 def _why(resource: str | None, seen: Sequence[_Pods], template: Asked) -> str:
     claims = sorted({claim.subject[1] for pods in seen for claim in pods.claims})
     if claims:
-        told = ", ".join(name or "one that is not made yet" for name in claims[:3])
-        return (
-            f"its pods hold ResourceClaims ({told}), of which neither kube-state-metrics"
-            " (collector resourceclaims) nor the API (resource.k8s.io/v1) tells accelerators"
+        told = joined(", ", (name or Said("one that is not made yet") for name in claims[:3]))
+        return Said(
+            "its pods hold ResourceClaims ({names}), of which neither kube-state-metrics"
+            " (collector resourceclaims) nor the API (resource.k8s.io/v1) tells accelerators",
+            names=told,
         )
     asked = sorted({name for pods in seen for name in pods.asked} | set(template))
     if asked and resource is not None:
-        return f"its pods ask for {_listed(asked)} and not for the pool's {resource}"
+        return Said(
+            "its pods ask for {names} and not for the pool's {resource}",
+            names=_listed(asked),
+            resource=resource,
+        )
     if asked:
-        return f"its pods ask for {_listed(asked)}: a pool's resource says which of them counts"
-    return "no request and no ResourceClaim of its pods is known"
+        return Said(
+            "its pods ask for {names}: a pool's resource says which of them counts",
+            names=_listed(asked),
+        )
+    return Said("no request and no ResourceClaim of its pods is known")
 
 
 def _listed(names: Collection[str]) -> str:

@@ -16,14 +16,15 @@ from scaler.decision.said import Said, joined
 from scaler.status.words import LANGUAGES, Words, sentences
 from tests.golden.histories import random_polls
 
-DECISION = pathlib.Path(__file__).parents[2] / "scaler/decision"
+SCALER = pathlib.Path(__file__).parents[2] / "scaler"
+ROOMS = (SCALER / "decision", SCALER / "readings")
 ZH = Words(language="zh")
 EN = Words(language="en")
 
 
 def written() -> Iterator[tuple[str, set[str]]]:
-    """Yield every sentence of scaler/decision, and the parts that it is given by name."""
-    for path in sorted(DECISION.rglob("*.py")):
+    """Yield every sentence of decisions and readings, and the parts that it is given by name."""
+    for path in sorted(path for room in ROOMS for path in room.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(func=ast.Name("Said"), args=[ast.Constant(str(sentence))]):

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from scaler.decision.said import Said
 from scaler.errors import ConfigurationError, Problem
 from scaler.readings.plausible import MOST_AT_GATEWAY, at_most
 from scaler.readings.promql import Matcher, any_text
@@ -113,14 +114,23 @@ class KnownGateways:
         if self.at(workload, at_s=at_s, stale_after_s=stale_after_s) != AtGateway():
             return None
         if workload.arrival_query is not None:
-            return f"the query {workload.arrival_query} has no answer for {workload.key}"
+            return Said(
+                "the query {query} has no answer for {workload}",
+                query=workload.arrival_query,
+                workload=workload.key,
+            )
         if workload.gateway is None:
             return None
         profile = self._profile(workload)
         chosen = rows_of(profile, workload).items()
         names = " or ".join(dict.fromkeys(one.rows[0].metric for one in profile.readings))
         where = ", ".join(f'{label}=~"{pattern}"' for label, pattern in sorted(chosen))
-        return f"the gateway {profile.name} has no fresh series ({names} with {where})"
+        return Said(
+            "the gateway {gateway} has no fresh series ({names} with {labels})",
+            gateway=profile.name,
+            names=names,
+            labels=where,
+        )
 
     def found(self, workload: Workload) -> Iterator[tuple[str, Reading, list[tuple[str, Track]]]]:
         """Yield each reading of a workload's gateway by its field, with its series and names."""
