@@ -54,21 +54,22 @@ class Pages:
         found = self._seen.observations()
         shown = groups(found, chosen, words, now_s=self._seen.clock())
         told = {"filter": chosen, "states": STATES, "groups": shown, "all": len(found)}
-        return self._page("overview.html.j2", words, root="./", **told)
+        return self._page("overview.html.j2", words, found, root="./", **told)
 
     async def one(self, request: web.Request) -> web.Response:
         """Answer with one object; 404 with a page that says so where it is not served."""
         key = f"{request.match_info['namespace']}/{request.match_info['name']}"
         words = self._words(request)
-        found = next((one for one in self._seen.observations() if one.key == key), None)
+        seen = self._seen.observations()
+        found = next((one for one in seen if one.key == key), None)
         if found is None:
-            return _reply(self._page("missing.html.j2", words, key=key), status=404)
+            return _reply(self._page("missing.html.j2", words, seen, key=key), status=404)
         span = request.query.get("span", "")
         span = span if span in SPANS_S else next(iter(SPANS_S))
         shown = await self._shown(found, SPANS_S[span])
         now_s = self._seen.clock()
         told = values(found, shown, words, self._seen.links, span=span, now_s=now_s)
-        return _reply(self._page("object.html.j2", words, **told))
+        return _reply(self._page("object.html.j2", words, seen, **told))
 
     async def _shown(self, one: Observation, span_s: float) -> Shown:
         """Gather what the page shows; one page at a time, since that reads and decides."""
@@ -86,8 +87,17 @@ class Pages:
         accepted = request.headers.get("Accept-Language", "")
         return Words(language=choose(request.query.get("lang"), accepted))
 
-    def _page(self, template: str, words: Words, *, root: str = "../../", **told: object) -> str:
-        seen, standing = self._seen.observations(), self._seen.standing()
+    def _page(
+        self,
+        template: str,
+        words: Words,
+        seen: Sequence[Observation],
+        *,
+        root: str = "../../",
+        **told: object,
+    ) -> str:
+        """Return a page whose banner is of the very answers that it shows."""
+        standing = self._seen.standing()
         said = banner(words, seen, standing, self._seen.links, now_s=self._seen.clock())
         about = {"root": root, "version": version(), "cluster": standing.cluster}
         return render(template, words, said, **about, **told)

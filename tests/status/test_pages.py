@@ -189,6 +189,26 @@ async def test_the_load_is_drawn_with_its_averages_and_what_they_are_held_agains
     ]
 
 
+async def test_the_banner_is_of_the_answers_that_the_page_shows():
+    """Answers change while a page is made: it must not say that one is held, and show none."""
+    answers = iter([(ANSWERED,), (SILENT,)])
+    view = View(
+        observations=lambda: next(answers),
+        standing=lambda: WELL,
+        exposition=Telemetry().exposition,
+        clock=lambda: NOW_S,
+    )
+    runner = web.AppRunner(application(view))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            assert "Every ScaledObject has an answer (1)" in await text_of(session, "/")
+    finally:
+        await runner.cleanup()
+
+
 async def test_a_thousand_objects_are_one_small_page():
     many = [dataclasses.replace(ANSWERED, scaled_object=f"chat-{n:04}") for n in range(1000)]
     async with site(*many) as session:
