@@ -133,7 +133,7 @@ def _readings(one: Document) -> Iterator[str]:
                 (
                     reading["field"],
                     str(reading["series"]),
-                    f"{reading['age_s']:.1f} s",
+                    f"{round(reading['age_s'], 1) + 0.0:.1f} s",  # never -0.0
                     "" if reading["interval_s"] is None else f"{reading['interval_s']:g} s",
                     reading["name"],
                 )
