@@ -79,8 +79,9 @@ class Stage:
     async def objects(self, api_version: str, kind: str) -> list[Manifest]:
         """Return every object of a kind in the namespace."""
         resource = await self._kube.resources.get(api_version=api_version, kind=kind)
-        found = await self._kube.get(resource, namespace=self.namespace)
-        return list(found.to_dict()["items"])
+        # Plain JSON: the client's own objects of some hundred pods take a second to make.
+        answer = await self._kube.get(resource, namespace=self.namespace, serialize=False)
+        return list((await answer.json())["items"])
 
     async def refresh(self) -> None:
         """Read the cluster's state for the pages."""

@@ -168,7 +168,7 @@ async def watch(cluster, ways, load, *, most):
         for name, reached in watched.reached_s.items():
             for count in range(1, min(counts[name], most) + 1):
                 reached.setdefault(count, clock())
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
     changing.cancel()
     await asyncio.gather(changing, return_exceptions=True)
     watched.scraped_s = {name: cluster.stage.loads[name].shown_s for name in watched.changed_s}
