@@ -146,6 +146,16 @@ class Cluster:
 
         await self.until(decided)
 
+    async def until_ready(self) -> None:
+        """Wait until the scaler has read its whole history: only then does it get traffic."""
+
+        async def ready() -> bool:
+            url = f"http://127.0.0.1:{self.http_port}/readyz"
+            async with aiohttp.ClientSession() as session, session.get(url) as response:
+                return response.status == 200
+
+        await self.until(ready, 240.0, every_s=1.0)
+
     async def until_seen(self, name: str) -> None:
         """Wait until the scaler reads the cluster's state: it looks for it every few seconds."""
 

@@ -66,6 +66,7 @@ async def test_a_surge(cluster, follower, record_property):
     await install(cluster, ways, minReplicaCount=1)
     for name in names(ways):
         await cluster.until(lambda name=name: is_scaled(cluster, name), 240)
+    await cluster.until_ready()
     await asyncio.sleep(20)
 
     watched = await watch(cluster, ways, {"running": 38.0}, most=4)
@@ -95,6 +96,7 @@ async def test_a_wake(cluster, record_property):
     await install(cluster, ways, minReplicaCount=0)
     for name in names(ways):
         await cluster.until(lambda name=name: is_scaled(cluster, name), 240)
+    await cluster.until_ready()
     await asyncio.sleep(20)
 
     watched = await watch(cluster, ways, {"at_gateway": 1.0}, most=1)

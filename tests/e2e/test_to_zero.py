@@ -72,25 +72,24 @@ BORROWERS = {"job": "readme", "gang": "chart, a Job", "batch": "example"}
 
 
 @many
-@pytest.mark.parametrize("settings", [("job", "gang"), ("batch",)], ids="-".join)
+@pytest.mark.parametrize("setting", BORROWERS)
 async def test_training_is_never_at_zero_without_prometheus(
-    cluster, follower, settings, record_property
+    cluster, follower, setting, record_property
 ):
     load = await cluster.serve("chat", replicas=1)
     load.running = 1
     service = {**TEN, **STEADY, "unitsPerReplica": "1"}
     await cluster.scale("chat", metadata=service, minReplicaCount=1)
     wanted = {}
-    for setting in settings:
-        kind, spec = recommended.training()[BORROWERS[setting]]
-        del spec["metadata"]
-        for name in names(setting):
-            if kind == "Deployment":
-                await cluster.create(deployment(name, 0))
-                await borrow(cluster, name, {"name": name}, spec)
-            else:
-                await borrow_with_a_job(cluster, name, spec)
-            wanted[name] = WORKERS
+    kind, spec = recommended.training()[BORROWERS[setting]]
+    del spec["metadata"]
+    for name in names(setting):
+        if kind == "Deployment":
+            await cluster.create(deployment(name, 0))
+            await borrow(cluster, name, {"name": name}, spec)
+        else:
+            await borrow_with_a_job(cluster, name, spec)
+        wanted[name] = WORKERS
 
     async def counts():
         listed = await cluster.stage.objects("kvtide.io/v1alpha1", "ReclaimableJob")
