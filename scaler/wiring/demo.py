@@ -44,7 +44,7 @@ async def demo(
     for_json: bool = False,
 ) -> dict[str, Any]:
     """
-    Play the whole loop on this machine and return its summary: CTRL-C ends it early.
+    Play the whole loop on this machine and return its summary: CTRL-C or SIGTERM ends it early.
 
     ``report`` is where an HTML page of it remains; None: in a temporary folder, which is told.
 
@@ -56,7 +56,8 @@ async def demo(
     made = programme(options)
     stage = Stage(made.play, clock=time.time)
     console = screen(for_json=for_json)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stage.stop)
+    for told in (signal.SIGINT, signal.SIGTERM):  # else its Prometheus would outlive it
+        asyncio.get_running_loop().add_signal_handler(told, stage.stop)
     async with contextlib.AsyncExitStack() as ends:
         exporters_url = await stage.open()
         ends.push_async_callback(stage.close)
