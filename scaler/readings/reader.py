@@ -247,6 +247,8 @@ class Reader:
         except SourceError as error:
             if error.kind == "limit":
                 self._grouping.too_large(together)
+            if error.kind == "timeout":
+                self._grouping.too_slow(together)
             parts = together.parts(error)
             if not parts:
                 round_.failed.update(dict.fromkeys(places, error))

@@ -89,6 +89,8 @@ class Grouping:
         """Of one reading: of a second, or of last values."""
         self._most: dict[_Kind, int] = {}
         """Readings at once, where more were found to be too many."""
+        self._in_time: dict[_Kind, int] = {}
+        """Readings at once, where more were not answered in time; one more with each answer."""
 
     def put(self, asks: Iterable[Ask]) -> Iterator[Together]:
         """Yield the asks put together; each by itself until a reply has shown what it weighs."""
@@ -105,15 +107,22 @@ class Grouping:
         weight = sum(_ROW + len(points) for _, points in rows) / len(together.asks)
         weight /= _extent_s(together.first)
         self._weights[key] = max(weight, self._weights.get(key, 0.0) / 2)
+        if key in self._in_time:
+            self._in_time[key] += 1
 
     def too_large(self, together: Together) -> None:
         """Note that a reply was too large: from now on half as many readings are asked for."""
         self._most[_kind(together.first)] = max(1, len(together.asks) // 2)
 
+    def too_slow(self, together: Together) -> None:
+        """Note that no reply came in time: half as many readings are asked for, until some do."""
+        self._in_time[_kind(together.first)] = max(1, len(together.asks) // 2)
+
     def _parts(self, asks: Sequence[Ask]) -> Iterator[list[Ask]]:
         key = _kind(asks[0])
         each = self._weights.get(key, _MOST) * _extent_s(asks[0])
-        most = min(self._most.get(key, len(asks)), max(1, int(_MOST / each)) if each else len(asks))
+        found = min(self._most.get(key, len(asks)), self._in_time.get(key, len(asks)))
+        most = min(found, max(1, int(_MOST / each)) if each else len(asks))
         part, names = list[Ask](), list[str]()
         for ask in asks:
             more = [*names, *ask.wanted.metrics]

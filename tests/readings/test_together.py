@@ -94,6 +94,16 @@ def test_what_was_too_large_is_not_tried_again():
     )  # of whom nothing is known
 
 
+def test_what_came_too_late_is_asked_for_in_parts_until_the_server_is_well_again():
+    grouping = taught()
+    (all_of_them,) = grouping.put(asks(8))
+    grouping.too_slow(all_of_them)
+    assert sizes(grouping, asks(8)) == [4, 4]
+    for together in list(grouping.put(asks(8))):
+        grouping.weigh(together, reply(4, 240))
+    assert sizes(grouping, asks(8)) == [6, 2]
+
+
 def test_where_the_fault_may_be_one_readings_the_others_are_asked_for_without_it():
     together = Together(asks=tuple(asks(5)))
     assert [len(part.asks) for part in together.parts(REFUSED)] == [2, 3]
