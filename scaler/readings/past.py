@@ -1,12 +1,11 @@
 """
 The history of workloads before the fine lookback, read once and thinned as it comes.
 
-An hour at a time, newest first, or several where an hour holds little: a day of many pods' raw
-samples is never held at once. While a server runs it is one such span a round, so that reading what
-is new never waits for what is old; whoever asks about a past waits for all of it.
+An hour at a time, newest first: a day of raw samples is never held at once. While a server runs it
+is one hour a round, and what is new is read between two of its buckets: it never waits for what is
+old. Whoever asks about a past waits for all of it, several hours at a time where they hold little.
 """
 
-import asyncio
 import math
 from collections.abc import Collection, Iterator
 
@@ -25,8 +24,8 @@ from .round import Round
 from .wanted import Exporter, Wanted
 
 CHUNK_S = 3600.0
-_MOST_CHUNKS = 6
-"""Hours read at once where they hold little."""
+_MOST_HOURS = 6
+"""Read at once where they hold little."""
 _LITTLE = 20_000
 """Samples of replicas that are held at once without a thought: some megabytes."""
 _TRIES = 3
@@ -44,25 +43,37 @@ class Past:
         """By workload: from which instant on its past was read."""
         self.is_complete = False
         """Whether there is nothing left to read."""
-        self._chunks = 1
-        """Hours to read at once."""
 
     async def read_all(
         self, workloads: Collection[Workload], *, until_s: float, since_s: float
     ) -> None:
         """Read all that is missing between two instants; what cannot be read, and is older, not."""
-        left = _TRIES
+        left, hours = _TRIES, 1
         while left:
             round_ = self._reader.begin()
-            await self.read_some(workloads, round_, until_s=until_s, since_s=since_s)
+            held = await self.read_some(
+                workloads, round_, until_s=until_s, since_s=since_s, hours=hours
+            )
             if self.is_complete:
                 return
             left = left - 1 if round_.failed else _TRIES
+            fit = _LITTLE * hours // max(1, held)
+            hours = max(1, min(fit, 2 * hours, _MOST_HOURS))
 
     async def read_some(
-        self, workloads: Collection[Workload], round_: Round, *, until_s: float, since_s: float
-    ) -> None:
-        """Read one more span, if any is missing between two instants, of those that lack it."""
+        self,
+        workloads: Collection[Workload],
+        round_: Round,
+        *,
+        until_s: float,
+        since_s: float,
+        hours: int = 1,
+    ) -> int:
+        """
+        Read one more span, if any is missing between two instants, of those that lack it.
+
+        Returns how many samples of replicas it held.
+        """
         known = {workload.key: workload for workload in workloads}
         self._read_to_s = {key: at for key, at in self._read_to_s.items() if key in known}
         lacking = {
@@ -72,9 +83,9 @@ class Past:
         }
         self.is_complete = not lacking
         if not lacking:
-            return
+            return 0
         end_s = max(lacking.values())
-        begin_s = max(_minute(since_s), end_s - self._chunks * CHUNK_S)
+        begin_s = max(_minute(since_s), end_s - hours * CHUNK_S)
         these = [known[key] for key, at_s in lacking.items() if at_s == end_s]
         spans = await read_span(
             self._reader,
@@ -86,17 +97,14 @@ class Past:
             without=(Exporter.GPU,),  # neither a forecast nor the latch asks for GPUs
         )
         if spans is None:
-            return
-        held = sum(len(sample.replicas) for span in spans.values() for sample in span)
-        chunk_holds = held / max(1.0, (end_s - begin_s) / CHUNK_S)
-        fit = int(_LITTLE / chunk_holds) if chunk_holds else _MOST_CHUNKS
-        self._chunks = max(1, min(fit, 2 * self._chunks, _MOST_CHUNKS))
+            return 0
         for workload in these:
             kept = thinned(spans[workload.key])
             if end_s <= coarse_before_s(until_s):
                 kept = thinned(kept, span_s=COARSE_S)
             self._assembly.add_history(workload, kept)
         self._read_to_s.update({workload.key: begin_s for workload in these})
+        return sum(len(sample.replicas) for span in spans.values() for sample in span)
 
 
 async def read_recording(
@@ -178,8 +186,7 @@ async def read_span(
     await arrivals.read_span(workloads, round_, assembly.store, span_s=span_s, step_s=step_s)
     found = {}
     for workload in workloads:
-        found[workload.key] = assembly.between(workload, begin_s, end_s)
-        await asyncio.sleep(0)  # an hour of one workload takes milliseconds; RPCs come between
+        found[workload.key] = await assembly.between(workload, begin_s, end_s)
     return found
 
 

@@ -1,5 +1,6 @@
 """The grid: what a bucket holds, for how long, and that asking early or often changes nothing."""
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Iterator
@@ -272,3 +273,22 @@ def test_a_workload_that_is_gone_is_forgotten():
     observer.assembly.forget(NOW_S, lookback_s=60, history_s=0)
     with pytest.raises(NoDataError):
         observer.window()
+
+
+async def test_what_else_is_read_has_its_turn_between_two_buckets_of_an_old_hour():
+    observer = Observer()
+    for age in range(40, -1, -1):
+        observer.round(NOW_S - age * STEP_S, {"llm-0": busy(running=1)})
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    found = await observer.assembly.between(LLM, NOW_S - 40 * STEP_S, NOW_S)
+    beside.cancel()
+    assert len(found) >= 39
+    assert turns >= len(found)

@@ -85,20 +85,20 @@ def test_an_engine_before_its_first_request_is_idle():
         assert (last.requests_running, last.requests_waiting) == (0, 0)
 
 
-def test_a_gauge_that_is_missing_while_its_engine_works_is_no_zero():
+async def test_a_gauge_that_is_missing_while_its_engine_works_is_no_zero():
     pages = [FRESH.replace(" 0\n", f" {at}\n") for at in range(5)]
     observer = observer_of("vllm")
     for age, page in enumerate(reversed([*pages, *[pages[-1]] * 5])):
         observer.round(NOW_S - age * STEP_S, {"llm-0": page + row("up", 1)})
-    assert not observer.assembly.between(observer.workloads[0], NOW_S - 40, NOW_S)
+    assert not await observer.assembly.between(observer.workloads[0], NOW_S - 40, NOW_S)
 
 
-def test_a_page_whose_cache_is_in_use_is_not_idle():
+async def test_a_page_whose_cache_is_in_use_is_not_idle():
     page = row("vllm:kv_cache_usage_perc", 0.5, engine="0", model_name="m")
     observer = observer_of("vllm")
     for age in (1, 0):
         observer.round(NOW_S - age * STEP_S, {"llm-0": page})
-    assert not observer.assembly.between(observer.workloads[0], NOW_S - 10, NOW_S)
+    assert not await observer.assembly.between(observer.workloads[0], NOW_S - 10, NOW_S)
 
 
 def test_dynamo_s_own_gauge_stands_in_before_the_engine_has_any():
