@@ -208,15 +208,13 @@ async def test_a_person_cannot_resume_what_is_reclaimed(cluster, follower):
 
 
 async def test_an_owner_reads_in_events_what_happened(cluster, follower):
-    """What ``kubectl describe`` shows of the Job, and of the ScaledObject that drives it."""
+    """What ``kubectl describe`` shows of the ReclaimableJob."""
     load = await start(cluster)
     await cluster.until(workers(cluster, 8))
     load.running = 90
     await cluster.until(workers(cluster, 0))
     await cluster.until(told(cluster, "ReclaimableJob", "Reclaimed"))
     assert "gave their GPUs back in" in await notes(cluster, "ReclaimableJob", "Reclaimed")
-    for reason in ("LendingBegan", "Reclaiming"):
-        await cluster.until(told(cluster, "ScaledObject", reason))
 
 
 def told(cluster, kind, reason):
