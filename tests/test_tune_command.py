@@ -1,11 +1,15 @@
 """``kvtide tune``: a load against a grid of settings, as a person runs it."""
 
+import importlib.util
 import json
 import subprocess
 import sys
 
 import pytest
 
+from tests.fakes.recorded import recorded_prometheus
+
+END_S = 1_800_000_000
 TODAY = """
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
@@ -68,6 +72,108 @@ def test_where_nothing_serves_enough_the_exit_status_says_so(files):
 
     assert done.returncode == 1, done.stderr
     assert "None of these" in done.stdout
+
+
+def recorded(path):
+    """Write an hour of a request every two seconds; ten minutes unseen, and another pod behind."""
+    begin_s = END_S - 3600
+    pods = {
+        "chat-5f7d8c9b6d-x2vbn": range(begin_s, END_S - 1800, 15),
+        "chat-5f7d8c9b6d-q7kzr": range(END_S - 1200, END_S + 1, 15),
+    }
+    values = {
+        "num_requests_running": lambda _: 1,
+        "request_success_total": lambda age_s: 0.5 * age_s,
+        "prompt_tokens_total": lambda age_s: 200 * age_s,
+        "generation_tokens_total": lambda age_s: 20 * age_s,
+    }
+    with path.open("w", encoding="utf-8") as out:
+        for name, value in values.items():
+            for pod, times in pods.items():
+                labels = f'namespace="llm",pod="{pod}",engine="0",model_name="m"'
+                out.writelines(
+                    f"vllm:{name}{{{labels}}} {value(at - begin_s):g} {at}\n" for at in times
+                )
+        out.write("# EOF\n")
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prometheus")
+    recorded(folder / "load.txt")
+    with recorded_prometheus(folder, folder / "load.txt") as url:
+        yield ["--prometheus", url, "--until", END_S, "--since", "1h"]
+
+
+@pytest.mark.prometheus
+def test_what_was_recorded_is_played_and_what_was_not_seen_is_told(prometheus, files, tmp_path):
+    out = tmp_path / "out"
+    manifest = files[2:]
+    done = tune(*manifest, *prometheus, "--vary", "minReplicas=1", "--output", out, "--json")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    unseen_h = result["recorded"]["hours_missing"]
+    assert unseen_h == pytest.approx(1 / 6, abs=0.02)
+    assert result["requests"] == pytest.approx(0.5 * 3600 * (1 - unseen_h), abs=20)
+    assert result["length_s"] == 3600
+    assert result["paste"] == {"minReplicas": "1"}
+    today = result["settings"]["today"]
+    assert today["gpu_hours_by_day"] == pytest.approx([today["gpu_hours"]], abs=0.01)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "played as if nothing came" in page
+    assert "from 2027-01-15 07:00" in page
+
+
+@pytest.mark.prometheus
+def test_a_workload_of_which_nothing_was_recorded_is_told(prometheus, files):
+    manifest = files[2:]
+    done = tune(*manifest, *prometheus[:4], "--since", "5m", "--until", END_S - 9000)
+
+    assert done.returncode == 1
+    assert "no requests are known to have come to Deployment/chat in llm" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_trace_and_a_prometheus_are_one_too_many(files):
+    done = tune(*files, "--prometheus", "http://127.0.0.1:1")
+
+    assert done.returncode == 2
+    assert "not both" in done.stderr
+
+
+def test_without_either_the_load_is_asked_for(files):
+    done = tune(*files[2:])
+
+    assert done.returncode == 2
+    assert "prometheus" in done.stderr
+
+
+def test_a_ray_cluster_answers_the_same_as_processes_of_this_machine(files):
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is absent: pip install 'kvtide[ray]'")
+    here = tune(*files, "--vary", "minReplicas=1", "--json")
+    there = tune(*files, "--vary", "minReplicas=1", "--json", "--ray", "local")
+
+    assert there.returncode == 0, there.stderr
+    assert json.loads(there.stdout) == json.loads(here.stdout)
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        pytest.param("127.0.0.1:1", "Connection refused", id="nobody listens there"),
+        pytest.param("somewhere", "HOST:PORT", id="no address"),
+    ],
+)
+def test_a_ray_cluster_that_does_not_answer_is_told_before_anything_is_played(
+    files, address, problem
+):
+    done = tune(*files, "--ray", address)
+
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ alone, AWQ and GPTQ take every matrix. Bits include the scales that a group of w
 import dataclasses
 import math
 
-from scaler.errors import ConfigurationError, Problem, stated
-from scaler.said import Said
+from scaler.errors import ConfigurationError, Problem
 
 from .architecture import LatentCache, ModelArchitecture, Parameters
 from .kv_cache.serving import Serving
@@ -105,9 +104,7 @@ def storage_of(name: str | None) -> tuple[str, Storage]:
         Problem(
             field="quantization",
             got=repr((name or "")[:80]),
-            allowed=Said(
-                "one of {names}, or state the weights' GiB", names=", ".join((*STORAGE, *ALIASES))
-            ),
+            allowed=f"one of {', '.join((*STORAGE, *ALIASES))}, or state the weights' GiB",
         )
     )
 
@@ -127,13 +124,8 @@ def weights_on_gpu(
             Problem(
                 field="weights_gib",
                 got="nothing",
-                allowed=stated(
-                    Said(
-                        ": {name} tells neither shapes nor a total, or has tables that may lie in"
-                        " the host's memory",
-                        name=architecture.name,
-                    )
-                ),
+                allowed=f"stated: {architecture.name} tells neither shapes nor a total, or has "
+                "tables that may lie in the host's memory",
             )
         )
     name, storage = _storage_in_use(architecture, quantization)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .flags import Config, Json
+from .flags import Config, Json, Prometheus, Since, Until
 from .output import show
 
 
@@ -14,15 +14,9 @@ def backtest(
     scaled_object: Annotated[
         list[pathlib.Path], typer.Option(help="ScaledObjects, of a pool all.", metavar="FILE")
     ],
-    prometheus: Annotated[
-        str | None, typer.Option(help="Its Prometheus, where no --config names one.", metavar="URL")
-    ] = None,
-    since: Annotated[
-        str, typer.Option(help="How far back, or from when on.", metavar="7d|12h|TIME")
-    ] = "7d",
-    until: Annotated[
-        str | None, typer.Option(help="Such as 2026-09-30T12:00:00Z; default: now.", metavar="TIME")
-    ] = None,
+    prometheus: Prometheus = None,
+    since: Since = "7d",
+    until: Until = None,
     every: Annotated[str, typer.Option(help="Between polls.", metavar="DURATION")] = "15s",
     output: Annotated[
         pathlib.Path | None,

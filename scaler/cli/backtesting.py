@@ -5,7 +5,6 @@ import dataclasses
 import gc
 import json
 import pathlib
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +15,6 @@ from rich.table import Table
 
 from scaler.check.triggers import triggers_in
 from scaler.decision.policy import InferencePolicy
-from scaler.documents.forms import read_instant
 from scaler.errors import ConfigurationError, Problem
 from scaler.files import read_text
 from scaler.report.backtest import html
@@ -28,13 +26,11 @@ from scaler.source import Trigger
 from scaler.wiring.past import backtest
 
 from .explanation import configuration_of
-from .flags import duration_s, output_folder
+from .flags import duration_s, output_folder, span_s
 
 _ALLOCATED = 100_000
 """Objects made before garbage is looked for. What is read and decided on goes without: only cycles
 need looking for, and to look through a day of samples every 700 objects takes an eighth of all."""
-_DAYS = re.compile(r"(\d+(?:\.\d+)?)([dw])")
-_DAY_S = {"d": 86_400.0, "w": 7 * 86_400.0}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,35 +82,12 @@ def backtested(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, 
 
 
 def _span(asked: Asked, now_s: float) -> Span:
-    until_s = now_s if asked.until is None else _instant("--until", asked.until)
-    since_s = _since(asked.since, until_s)
+    since_s, until_s = span_s(asked.since, asked.until, now_s)
     every_s = duration_s("--every", asked.every, least_s=1.0, most_s=3600.0)
     if since_s + every_s > until_s:
         allowed = "at least one poll before the end"
         raise ConfigurationError(Problem(field="--since", got=repr(asked.since), allowed=allowed))
     return Span(since_s=since_s, until_s=until_s, every_s=every_s)
-
-
-def _since(text: str, until_s: float) -> float:
-    if days := _DAYS.fullmatch(text):
-        since_s = until_s - float(days[1]) * _DAY_S[days[2]]
-    else:
-        try:
-            since_s = read_instant(text)
-        except ValueError:
-            since_s = until_s - duration_s("--since", text)
-    if not since_s >= 0:
-        allowed = "a time after 1970"
-        raise ConfigurationError(Problem(field="--since", got=repr(text), allowed=allowed))
-    return since_s
-
-
-def _instant(flag: str, text: str) -> float:
-    try:
-        return read_instant(text)
-    except ValueError as error:
-        allowed = "a time such as 2026-09-30T12:00:00Z, or Unix seconds"
-        raise ConfigurationError(Problem(field=flag, got=repr(text), allowed=allowed)) from error
 
 
 def _figures(trigger: Trigger, moments: list[Moment], every_s: float) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from typing import Any
 from scaler.check.triggers import triggers_in
 from scaler.configuration import Configuration, PrometheusServer
 from scaler.documents.configuration import load_configuration
-from scaler.documents.forms import read_instant
 from scaler.documents.keys import closest
 from scaler.errors import ConfigurationError, NoDataError, Problem, SourceError
 from scaler.files import read_text
 from scaler.readings.served import served_answer
 from scaler.report.decision_json import answer_json
 from scaler.wiring.past import explain
+
+from .flags import instant_s
 
 KEY = "NAMESPACE/NAME"
 
@@ -111,11 +112,7 @@ def configuration_of(path: pathlib.Path | None, url: str | None) -> Configuratio
 
 
 def _instant(text: str | None) -> float | None:
-    try:
-        return None if text is None else read_instant(text)
-    except ValueError as error:
-        allowed = "a time such as 2026-09-30T12:00:00Z, or Unix seconds"
-        raise ConfigurationError(Problem(field="--at", got=repr(text), allowed=allowed)) from error
+    return None if text is None else instant_s("--at", text)
 
 
 def _refuse_without_file(

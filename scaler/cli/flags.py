@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import re
 import tempfile
 from typing import Annotated
 
@@ -16,6 +17,13 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Prometheus = Annotated[
+    str | None, typer.Option(help="Its Prometheus, where no --config names one.", metavar="URL")
+]
+Since = Annotated[str, typer.Option(help="How far back, or from when on.", metavar="7d|12h|TIME")]
+Until = Annotated[
+    str | None, typer.Option(help="Such as 2026-09-30T12:00:00Z; default: now.", metavar="TIME")
+]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 
 # What a trace is played on: the same flags to `simulate` and `tune`.
@@ -42,6 +50,52 @@ KvTokens = Annotated[int | None, typer.Option(help="KV cache of a replica, in to
 MaxNumSeqs = Annotated[
     int | None, typer.Option(help="Most requests that a replica runs at once.", min=1)
 ]
+
+
+_DAYS = re.compile(r"(\d+(?:\.\d+)?)([dw])")
+_DAY_S = {"d": 86_400.0, "w": 7 * 86_400.0}
+
+
+def span_s(since: str, until: str | None, now_s: float) -> tuple[float, float]:
+    """
+    Read --since and --until: from one Unix time to another.
+
+    Raises:
+        ConfigurationError: one of them is none.
+    """
+    until_s = now_s if until is None else instant_s("--until", until)
+    since_s = _since_s(since, until_s)
+    if not 0 <= since_s < until_s:
+        allowed = "a time after 1970, and before the end"
+        raise ConfigurationError(Problem(field="--since", got=repr(since), allowed=allowed))
+    return since_s, until_s
+
+
+def _since_s(text: str, until_s: float) -> float:
+    from scaler.documents.forms import read_instant
+
+    if days := _DAYS.fullmatch(text):
+        return until_s - float(days[1]) * _DAY_S[days[2]]
+    try:
+        return read_instant(text)
+    except ValueError:
+        return until_s - duration_s("--since", text)
+
+
+def instant_s(flag: str, text: str) -> float:
+    """
+    Read a Unix time, or one such as 2026-09-30T12:00:00Z.
+
+    Raises:
+        ConfigurationError: it is none; ``flag`` is what the message calls it.
+    """
+    from scaler.documents.forms import read_instant
+
+    try:
+        return read_instant(text)
+    except ValueError as error:
+        allowed = "a time such as 2026-09-30T12:00:00Z, or Unix seconds"
+        raise ConfigurationError(Problem(field=flag, got=repr(text), allowed=allowed)) from error
 
 
 def duration_s(flag: str, text: str, *, least_s: float = 0.0, most_s: float = math.inf) -> float:

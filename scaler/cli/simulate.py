@@ -74,7 +74,6 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
     from .staging import Asked
 
     asked = Asked(
-        trace=trace,
         policies=tuple(policy or ()),
         training=training,
         seed=seed,
@@ -91,7 +90,7 @@ def simulate(  # noqa: PLR0913 -- one option per thing a person may change
         config=config,
         clairvoyant=clairvoyant,
     )
-    result, tables = played(asked, output=output)
+    result, tables = played(asked, trace, output=output)
     if as_json:
         show(result)
     else:

@@ -25,20 +25,22 @@ from scaler.simulation.keda import kvtide
 from scaler.simulation.lenders import Kvtide
 from scaler.simulation.score import Score
 from scaler.simulation.simulate import Autoscaler, Run, Setup, simulate
+from scaler.simulation.spooled import Spooled
 from scaler.simulation.traffic import (
     Arrival,
 )
 from scaler.simulation.training import TrainingConfig
 
 from .flags import output_folder
-from .spooled import Spooled
 from .staging import Asked, arrivals_of, engine_of, setup_of, warmed_up
 
 _MINUTE_S = 60.0
 _DEFAULT = ("kvtide", "keda-queue", "knative", "hpa-gpu")
 
 
-def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any], Group]:
+def played(
+    asked: Asked, trace: pathlib.Path, *, output: pathlib.Path | None
+) -> tuple[dict[str, Any], Group]:
     """
     Play a trace against policies; return the result as a document and as tables.
 
@@ -48,7 +50,7 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
     output_folder(output)
     lending = _lending(asked.training, asked.config) if asked.training else None
     gpus = lending.pool_units if lending else asked.gpus
-    opened = open_trace(asked.trace)
+    opened = open_trace(trace)
     arrivals = arrivals_of(opened, asked)
     engine, fitted = engine_of(asked)
     setup = setup_of(asked, engine, arrivals, gpus=gpus)
@@ -66,7 +68,7 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
         clairvoyant=asked.clairvoyant,
     )
     result = {
-        "trace": asked.trace.name,
+        "trace": trace.name,
         "sampled": opened.is_rates,
         "requests": len(arrivals),
         "length_s": length_s,
@@ -81,7 +83,7 @@ def played(asked: Asked, *, output: pathlib.Path | None) -> tuple[dict[str, Any]
     }
     if output is not None:
         _write(output, result, runs, _demand(arrivals, setup))
-    table = _table(runs, fewest, f"{asked.trace.name}, {len(arrivals)} requests")
+    table = _table(runs, fewest, f"{trace.name}, {len(arrivals)} requests")
     return result, Group(table, *((_lent(runs),) if lending else ()))
 
 

@@ -10,8 +10,10 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.readings.latency import measured_steps
 from scaler.readings.traces import Trace, TraceRate, open_trace
 from scaler.simulation.engine import EngineConfig
+from scaler.simulation.grid import Stage
 from scaler.simulation.presets import one_fleet, preset
 from scaler.simulation.simulate import Setup, repeated
+from scaler.simulation.spooled import Spooled
 from scaler.simulation.traffic import (
     Arrival,
     Lengths,
@@ -22,8 +24,6 @@ from scaler.simulation.traffic import (
     sped_up,
 )
 
-from .spooled import Spooled
-
 _PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211, sigma=0.9)
 """Lengths of requests sampled from rates, where the file does not say."""
 
@@ -32,7 +32,6 @@ _PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211
 class Asked:
     """What a person asked for; the names are those of the flags."""
 
-    trace: pathlib.Path
     policies: tuple[str, ...]
     training: pathlib.Path | None
     seed: int
@@ -50,16 +49,24 @@ class Asked:
     clairvoyant: bool
 
 
-def staged(asked: Asked) -> tuple[Setup, Spooled]:
+def staged(asked: Asked, trace: pathlib.Path) -> Stage:
     """
-    Return the stage and the requests of what was asked for, the warm-up among them.
+    Return the stage and the requests of a trace, the warm-up among them.
 
     Raises:
         ConfigurationError: the trace or the slice cannot be read.
     """
-    arrivals = arrivals_of(open_trace(asked.trace), asked)
+    return stage_of(asked, arrivals_of(open_trace(trace), asked))
+
+
+def stage_of(asked: Asked, arrivals: Spooled, length_s: float | None = None) -> Stage:
+    """Return the stage of some requests, the warm-up before them; None: until the last one."""
     setup = setup_of(asked, engine_of(asked)[0], arrivals, gpus=asked.gpus)
-    return setup, warmed_up(arrivals, setup.length_s, setup.warm_up_s)
+    if length_s is not None:
+        setup = dataclasses.replace(
+            setup, length_s=length_s, warm_up_s=min(asked.warm_up_s, length_s)
+        )
+    return Stage(setup=setup, arrivals=warmed_up(arrivals, setup.length_s, setup.warm_up_s))
 
 
 def setup_of(asked: Asked, engine: EngineConfig, arrivals: Spooled, *, gpus: int) -> Setup:
@@ -96,7 +103,7 @@ def engine_of(asked: Asked) -> tuple[EngineConfig, dict[str, Any] | None]:
     return engine, fitted
 
 
-def _slice(text: str | None) -> tuple[float, float] | None:
+def slice_of(text: str | None) -> tuple[float, float] | None:
     if text is None:
         return None
     start, _, end = text.partition(":")
@@ -120,7 +127,17 @@ def arrivals_of(trace: Trace, asked: Asked) -> Spooled:
         if trace.is_rates
         else (Arrival(*row) for row in trace.requests())
     )
-    if (part := _slice(asked.slice)) is not None:
+    return played_part(rows, asked, origin=str(trace.path))
+
+
+def played_part(rows: Iterable[Arrival], asked: Asked, *, origin: str) -> Spooled:
+    """
+    Return the requests of a load that are played: its slice, scaled, at its speed.
+
+    Raises:
+        ConfigurationError: there are none.
+    """
+    if (part := slice_of(asked.slice)) is not None:
         rows = sliced(rows, *part)
     if asked.scale != 1:
         rows = scaled(rows, asked.scale, asked.seed)
@@ -129,19 +146,26 @@ def arrivals_of(trace: Trace, asked: Asked) -> Spooled:
     arrivals = Spooled(rows)
     if not arrivals:
         allowed = "a trace with requests in the slice that is played"
-        raise ConfigurationError(Problem(field="--trace", got=str(trace.path), allowed=allowed))
+        raise ConfigurationError(Problem(field="--trace", got=origin, allowed=allowed))
     return arrivals
 
 
-def _rates(rates: Iterable[TraceRate]) -> Iterator[Rate]:
-    def lengths(mean: float | None, otherwise: Lengths) -> Lengths:
-        return dataclasses.replace(otherwise, mean_tokens=mean) if mean else otherwise
+def prompts(mean_tokens: float | None) -> Lengths:
+    """Return the lengths of prompts of a mean; None: nobody says."""
+    return dataclasses.replace(_PROMPT, mean_tokens=mean_tokens) if mean_tokens else _PROMPT
 
+
+def outputs(mean_tokens: float | None) -> Lengths:
+    """Return the lengths of answers of a mean; None: nobody says."""
+    return dataclasses.replace(_OUTPUT, mean_tokens=mean_tokens) if mean_tokens else _OUTPUT
+
+
+def _rates(rates: Iterable[TraceRate]) -> Iterator[Rate]:
     for rate in rates:
         yield Rate(
             start_s=rate.start_s,
             end_s=rate.end_s,
             per_s=rate.per_s,
-            prompt=lengths(rate.prompt_tokens_mean, _PROMPT),
-            output=lengths(rate.output_tokens_mean, _OUTPUT),
+            prompt=prompts(rate.prompt_tokens_mean),
+            output=outputs(rate.output_tokens_mean),
         )

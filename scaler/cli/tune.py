@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from scaler.errors import ConfigurationError, Problem
+
 from .flags import (
-    ColdStart,
     Config,
     Engine,
     Gpus,
@@ -15,20 +16,31 @@ from .flags import (
     Latency,
     MaxNumSeqs,
     Part,
+    Prometheus,
     Scale,
     Seed,
+    Since,
     SpeedUp,
+    Until,
     WarmUp,
 )
 from .output import show
 
+_SINCE, _COLD_START_S = "7d", 60.0
+
 
 def tune(  # noqa: PLR0913 -- one option per thing a person may change
     *,
-    trace: Annotated[pathlib.Path, typer.Option(help="Requests or rates.", metavar="FILE")],
     scaled_object: Annotated[
         pathlib.Path, typer.Option(help="The ScaledObject with today's settings.", metavar="FILE")
     ],
+    trace: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Requests or rates, instead of what was recorded.", metavar="FILE"),
+    ] = None,
+    prometheus: Prometheus = None,
+    since: Since = _SINCE,
+    until: Until = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,13 +53,20 @@ def tune(  # noqa: PLR0913 -- one option per thing a person may change
         typer.Option(help="Folder for report.html and result.json.", metavar="DIR"),
     ] = None,
     processes: Annotated[int, typer.Option(help="At a time; 0: one a core.", min=0, max=256)] = 0,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Play on a Ray cluster, or local.", metavar="ADDRESS"),
+    ] = None,
     seed: Seed = 1,
     speed_up: SpeedUp = 1.0,
     scale: Scale = 1.0,
     part: Part = None,
     warm_up: WarmUp = 0.0,
     gpus: Gpus = 40,
-    cold_start: ColdStart = 60.0,
+    cold_start: Annotated[
+        float | None,
+        typer.Option(help="Seconds; default: as was recorded, else 60.", min=0, max=7200),
+    ] = None,
     engine: Engine = "8b-h100",
     latency: Latency = None,
     kv_tokens: KvTokens = None,
@@ -58,17 +77,28 @@ def tune(  # noqa: PLR0913 -- one option per thing a person may change
     """
     Play a load against a grid of settings: what each serves in time, what it costs, which to paste.
 
-    Exits 1 where no setting of the grid reaches --slo.
+    The load is what Prometheus recorded, or a trace. Exits 1 where no setting reaches --slo.
 
-    Example: kvtide tune --trace week.csv.gz --scaled-object chat.yaml --gpus 16
+    Example: kvtide tune --scaled-object chat.yaml --prometheus http://localhost:9090 --since 3d
     """
     from rich.console import Console
 
+    from scaler.wiring.grid import in_processes, on_ray
+
+    from .recorded import Recorded
     from .staging import Asked
     from .tuning import tuned
 
+    if trace is not None and (prometheus, since, until) != (None, _SINCE, None):
+        allowed = "either a trace or what Prometheus recorded, not both"
+        raise ConfigurationError(Problem(field="--trace", got=str(trace), allowed=allowed))
+    recorded = Recorded(
+        prometheus=prometheus,
+        since=since,
+        until=until,
+        cold_start_stated=cold_start is not None,
+    )
     asked = Asked(
-        trace=trace,
         policies=(str(scaled_object),),
         training=None,
         seed=seed,
@@ -77,7 +107,7 @@ def tune(  # noqa: PLR0913 -- one option per thing a person may change
         slice=part,
         warm_up_s=warm_up,
         gpus=gpus,
-        cold_start_s=cold_start,
+        cold_start_s=_COLD_START_S if cold_start is None else cold_start,
         engine=engine,
         latency=latency,
         kv_tokens=kv_tokens,
@@ -85,7 +115,14 @@ def tune(  # noqa: PLR0913 -- one option per thing a person may change
         config=config,
         clairvoyant=False,
     )
-    result, table = tuned(asked, vary=vary or (), slo=slo, processes=processes, output=output)
+    result, table = tuned(
+        asked,
+        load=trace or recorded,
+        vary=vary or (),
+        slo=slo,
+        player=in_processes(processes) if ray is None else on_ray(ray),
+        output=output,
+    )
     if as_json:
         show(result)
     else:

@@ -1,13 +1,9 @@
-"""A load played against a grid of settings, in processes: what ``kvtide tune`` does."""
+"""A load played against a grid of settings: what ``kvtide tune`` does."""
 
-import concurrent.futures
-import dataclasses
-import functools
 import itertools
 import json
-import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group
@@ -21,41 +17,31 @@ from scaler.decision.policy import InferencePolicy
 from scaler.documents.configuration import load_configuration
 from scaler.errors import ConfigurationError, Problem
 from scaler.files import read_text
-from scaler.report.tuning import html
-from scaler.simulation.keda import kvtide
-from scaler.simulation.simulate import Moment, simulate
+from scaler.report.tuning import html, title, told
+from scaler.simulation.grid import TODAY, Candidate, Row, Stage
+from scaler.source import Trigger
+from scaler.wiring.grid import Player
 
 from .flags import output_folder
+from .recorded import Recorded, recorded_stage
 from .staging import Asked, staged
+
+Settings = tuple[tuple[str, str], ...]
+"""A point of the grid: keys of the trigger's metadata and their values."""
 
 GRID = ("targetUtilization=0.6,0.7,0.8,0.9", "forecastQuantile=0.8,0.9,0.97")
 """What is varied unless it is said."""
 MOST = 400
 """Settings of a grid, today's among them: each plays the whole load."""
-_DAY_S = 86_400.0
-_TODAY = "today"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One point of the grid."""
-
-    settings: tuple[tuple[str, str], ...]
-    """Keys of the trigger's metadata and their values; none: as they are today."""
-    policy: InferencePolicy
-
-    @property
-    def name(self) -> str:
-        """The settings as a person reads them."""
-        return " ".join(f"{key}={value}" for key, value in self.settings) or _TODAY
 
 
 def tuned(
     asked: Asked,
     *,
+    load: pathlib.Path | Recorded,
     vary: Sequence[str],
     slo: float,
-    processes: int,
+    player: Player,
     output: pathlib.Path | None,
 ) -> tuple[dict[str, Any], Group]:
     """
@@ -63,20 +49,26 @@ def tuned(
 
     Raises:
         ConfigurationError: the trace, the object or a value of the grid cannot be read.
+        NoDataError: what was recorded cannot be read, or there is nothing.
     """
     output_folder(output)
-    candidates = list(_candidates(asked, vary or GRID))
-    setup, arrivals = staged(asked)
-    rows = _all(asked, candidates, processes or os.cpu_count() or 1)
+    triggers = list(_triggers(asked, vary or GRID))
+    candidates = [
+        Candidate(settings=point, policy=policy)
+        for point, trigger in triggers
+        if isinstance(policy := trigger.policy, InferencePolicy)
+    ]
+    stage, about = _load(asked, load, triggers[0][1])
+    rows = _all(stage, candidates, player)
     front = _front(rows)
     result = {
-        "trace": asked.trace.name,
-        "requests": len(arrivals),
-        "length_s": setup.length_s,
+        **about,
+        "requests": sum(one.at_s >= 0 for one in stage.arrivals),
+        "length_s": stage.setup.length_s,
         "seed": asked.seed,
         "slo": slo,
         "settings": {row["name"]: {**row, "front": row["name"] in front} for row in rows},
-        "today": _TODAY,
+        "today": TODAY,
         "paste": _paste(rows, slo),
     }
     if output is not None:
@@ -85,8 +77,17 @@ def tuned(
     return result, _shown(result)
 
 
-def _candidates(asked: Asked, vary: Sequence[str]) -> Iterable[Candidate]:
-    """Yield today's settings and every point of the grid, each read as the server reads it."""
+def _load(
+    asked: Asked, load: pathlib.Path | Recorded, trigger: Trigger
+) -> tuple[Stage, dict[str, Any]]:
+    """Return the stage of a trace, or of what was recorded, and what is told of it."""
+    if isinstance(load, Recorded):
+        return recorded_stage(asked, load, trigger)
+    return staged(asked, load), {"trace": load.name, "cold_start_s": asked.cold_start_s}
+
+
+def _triggers(asked: Asked, vary: Sequence[str]) -> Iterator[tuple[Settings, Trigger]]:
+    """Yield today's trigger and that of every point, each read as the server reads it."""
     path = pathlib.Path(asked.policies[0])
     configuration = Configuration() if asked.config is None else load_configuration(asked.config)
     texts = {str(path): read_text(path)}
@@ -96,13 +97,13 @@ def _candidates(asked: Asked, vary: Sequence[str]) -> Iterable[Candidate]:
         got = f"{len(points) - 1} settings"
         raise ConfigurationError(Problem(field="--vary", got=got, allowed=f"at most {MOST - 1}"))
     for point in points:
-        triggers = triggers_in(texts, configuration, changes=dict(point))
-        policies = [t.policy for t in triggers.values() if isinstance(t.policy, InferencePolicy)]
-        if len(policies) != 1:
-            got = f"{len(policies)} triggers of inference"
+        found = triggers_in(texts, configuration, changes=dict(point)).values()
+        triggers = [one for one in found if isinstance(one.policy, InferencePolicy)]
+        if len(triggers) != 1:
+            got = f"{len(triggers)} triggers of inference"
             problem = Problem(field="--scaled-object", got=got, allowed="one")
             raise ConfigurationError(problem)
-        yield Candidate(settings=point, policy=policies[0])
+        yield point, triggers[0]
 
 
 def _axis(text: str) -> list[tuple[str, str]]:
@@ -114,51 +115,15 @@ def _axis(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _all(asked: Asked, candidates: Sequence[Candidate], processes: int) -> list[dict[str, Any]]:
+def _all(stage: Stage, candidates: Sequence[Candidate], player: Player) -> list[Row]:
     """Play every candidate, in the order of the grid whichever is done first."""
-    rows: dict[Candidate, dict[str, Any]] = {}
-    with (
-        Progress(console=Console(stderr=True), transient=True) as bar,
-        concurrent.futures.ProcessPoolExecutor(min(processes, len(candidates))) as pool,
-    ):
+    rows: dict[int, Row] = {}
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("tune", total=len(candidates))
-        playing = {pool.submit(_play, asked, one): one for one in candidates}
-        for future in concurrent.futures.as_completed(playing):
-            rows[playing[future]] = future.result()
+        for number, row in player(stage, candidates):
+            rows[number] = row
             bar.advance(task)
-    return [rows[one] for one in candidates]
-
-
-_staged = functools.lru_cache(maxsize=1)(staged)
-"""A process reads the trace once."""
-
-
-def _play(asked: Asked, candidate: Candidate) -> dict[str, Any]:
-    setup, arrivals = _staged(asked)
-    scaler = kvtide(candidate.name, candidate.policy, max_replicas=setup.max_replicas)
-    run = simulate(setup, arrivals, scaler)
-    score = run.score
-    return {
-        "name": candidate.name,
-        "metadata": dict(candidate.settings),
-        "slo_attainment": score.slo_attainment,
-        "gpu_hours": score.gpu_hours,
-        "gpu_hours_by_day": _by_day(run.moments, setup.length_s),
-        "ttft_p99_s": score.ttft_s.p99,
-        "itl_p99_s": score.itl_s.p99,
-        "scale_events": score.scale_events,
-        "max_replicas": score.max_replicas,
-    }
-
-
-def _by_day(moments: Sequence[Moment], length_s: float) -> list[float]:
-    """Return the GPU-hours of each day of the trace; a moment stands until the next."""
-    hours = [0.0] * int(-(-length_s // _DAY_S))
-    scored = [one for one in moments if 0 <= one.at_s < length_s]
-    ends_s = [*(one.at_s for one in scored[1:]), length_s]
-    for one, end_s in zip(scored, ends_s, strict=True):
-        hours[int(one.at_s // _DAY_S)] += one.inference_units * (end_s - one.at_s) / 3600
-    return [round(each, 3) for each in hours]
+    return [rows[number] for number in range(len(candidates))]
 
 
 def _front(rows: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -185,7 +150,7 @@ def _paste(rows: Sequence[Mapping[str, Any]], slo: float) -> dict[str, str] | No
 
 
 def _shown(result: Mapping[str, Any]) -> Group:
-    table = Table(title=f"{result['trace']}, {result['requests']} requests", title_justify="left")
+    table = Table(title=f"{title(result)}, {result['requests']} requests", title_justify="left")
     table.add_column("settings (* none is better in both)")
     for column in ("in SLO %", "GPU-h", "TTFT p99 s", "changes"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -197,7 +162,7 @@ def _shown(result: Mapping[str, Any]) -> Group:
             "–" if row["ttft_p99_s"] is None else f"{row['ttft_p99_s']:.2f}",
             str(row["scale_events"]),
         )
-    return Group(table, Text(advice(result)))
+    return Group(table, Text("\n".join((*told(result), advice(result)))))
 
 
 def advice(result: Mapping[str, Any]) -> str:

@@ -6,8 +6,7 @@ What the engines of a window report at all: a signal that rests says which readi
 
 from collections.abc import Mapping, Sequence
 
-from scaler.said import Said
-
+from .said import Said
 from .sample import Sample
 from .window import Window
 

@@ -28,7 +28,6 @@ from scaler.numerals import (
     read_number,
     write_duration,
 )
-from scaler.said import Said
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +137,7 @@ def listed(each: Form) -> Form:
         read=read,
         write=lambda values: ",".join(map(each.write, values)),
         noun=f"list of {each.noun}",
-        allowed=Said("a list, with commas, each once, of: {each}", each=each.allowed),
+        allowed=f"a list, with commas, each once, of: {each.allowed}",
         pattern=rf"\s*(?:{each.pattern})\s*(?:,\s*(?:{each.pattern})\s*)*",
     )
 
@@ -166,7 +165,7 @@ def parts(kind: type) -> Form:
         read=read,
         write=write,
         noun=words,
-        allowed=Said("{words}, each {allowed}", words=words, allowed=allowed),
+        allowed=f"{words}, each {allowed}",
         pattern=rf"\s*(?:{either})\s*(?:,\s*(?:{either})\s*){{{len(forms) - 1}}}",
     )
 
@@ -182,7 +181,7 @@ def _or_auto(form: Form) -> Form:
         read=lambda text: None if text == "auto" else form.read(text),
         write=lambda value: "auto" if value is None else form.write(value),
         noun=f"auto or {form.noun}",
-        allowed=Said("auto, or {allowed}", allowed=form.allowed),
+        allowed=f"auto, or {form.allowed}",
         pattern=f"auto|{form.pattern}",
     )
 
@@ -191,29 +190,29 @@ WHOLE = Form(
     read=_read_whole,
     write=str,
     noun="whole number",
-    allowed=Said("a whole number such as 8"),
+    allowed="a whole number such as 8",
     pattern="[+-]?[0-9]{1,15}",
 )
 NUMBERS = Form(
     read=read_number,
     write=decimal_text,
     noun="number",
-    allowed=Said("a number such as 1.5"),
+    allowed="a number such as 1.5",
     pattern=NUMBER,
 )
 SHARES = Form(
     read=_read_share,
     write=decimal_text,
     noun="share",
-    allowed=Said("a share such as 0.7 or 70%"),
+    allowed="a share such as 0.7 or 70%",
     pattern=f"{NUMBER}%?",
-    unit=Said(" (0.7 or 70%)"),
+    unit=" (0.7 or 70%)",
 )
 PERCENTS = Form(
     read=lambda text: read_number(text.removesuffix("%")),
     write=decimal_text,
     noun="percent",
-    allowed=Said("percent such as 200 or 200%"),
+    allowed="percent such as 200 or 200%",
     pattern=f"{NUMBER}%?",
 )
 DURATIONS = Form(
@@ -222,7 +221,7 @@ DURATIONS = Form(
     noun="duration",
     allowed=A_DURATION,
     pattern=DURATION,
-    unit=Said(" seconds"),
+    unit=" seconds",
 )
 SWITCH = Form(
     read=lambda text: {"true": True, "false": False}[matching("true|false", text).group()],
@@ -236,7 +235,7 @@ TEXT = Form(
     read=lambda text: matching(r"[ -~]{1,253}", text).group(),
     write=str,
     noun="text",
-    allowed=Said("printable text"),
+    allowed="printable text",
     pattern=r"[ -~]{1,253}",
 )
 """A name of any kind, on one line."""
@@ -244,7 +243,7 @@ PROSE = Form(
     read=lambda text: matching(r"[^\x00-\x08\x0b-\x1f\x7f]+", text).group(),
     write=str,
     noun="text",
-    allowed=Said("text"),
+    allowed="text",
     pattern=r"[^\x00-\x08\x0b-\x1f\x7f]+",
 )
 """Text of any length, over several lines where it likes: queries, addresses."""

@@ -15,7 +15,6 @@ import functools
 from collections.abc import Collection, Iterator, Mapping
 
 from scaler.errors import SourceError
-from scaler.said import Said
 from scaler.source import Workload
 
 from . import promql
@@ -201,11 +200,8 @@ def told_apart(
             if shared or len(rows) > 1:
                 raise SourceError(
                     "format",
-                    Said(
-                        "query {name}: several workloads share it, or its rows, and a row of its"
-                        " answer has no labels namespace and workload that are one's",
-                        name=name,
-                    ),
+                    f"query {name}: several workloads share it, or its rows, and a row of its"
+                    " answer has no labels namespace and workload that are one's",
                 )
             subject = next(iter(known))
         yield subject, list(points)

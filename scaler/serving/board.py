@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from scaler.errors import NoDataError, NotServedError, TooManyObjectsError
-from scaler.said import Said
 from scaler.source import Source, Trigger
 from scaler.telemetry import Observation, Standing, Telemetry
 
@@ -113,7 +112,6 @@ class Board:
             failure=None if failure is None else str(failure),
             ticked_s=self._ticked_s,
             failure_kind=None if failure is None else failure.kind,
-            failure_detail="" if failure is None else failure.detail,
             failing_since_s=self._rounds.failing_since_s,
         )
 
@@ -202,10 +200,7 @@ class Board:
         entry = self._entries.get(f"{namespace}/{name}")
         if entry is None:
             raise NotServedError(
-                Said(
-                    "KEDA has not asked about {key} since this server started",
-                    key=f"{namespace}/{name}",
-                )
+                f"KEDA has not asked about {namespace}/{name} since this server started"
             )
         entry.followers += 1
         try:
@@ -233,7 +228,7 @@ class Board:
         """
         trigger = self.triggers().get(key)
         if trigger is None:
-            raise NotServedError(Said("{key} is not served", key=key))
+            raise NotServedError(f"{key} is not served")
         return await self._rounds.held(trigger)
 
     def observations(self) -> tuple[Observation, ...]:
@@ -256,16 +251,8 @@ class Board:
         evaluation = await Follower(entry).next(self._limits.first_answer_s)
         if evaluation is None:
             failure = self._rounds.failure
-            because = (
-                Said("; the last one failed: {failure}", failure=failure.said) if failure else ""
-            )
-            raise NoDataError(
-                Said(
-                    "the first read for {key} is not done yet{because}",
-                    key=entry.key,
-                    because=because,
-                )
-            )
+            because = f"; the last one failed: {failure}" if failure else ""
+            raise NoDataError(f"the first read for {entry.key} is not done yet{because}")
         return evaluation
 
     async def _asked(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Entry:
@@ -280,14 +267,11 @@ class Board:
         refuse_wrong_names(namespace=namespace, name=name)
         if len(self._entries) >= self._limits.most_objects:
             raise TooManyObjectsError(
-                Said(
-                    "{count} ScaledObjects are served, which is the limit",
-                    count=len(self._entries),
-                )
+                f"{len(self._entries)} ScaledObjects are served, which is the limit"
             )
         entry = Entry(namespace=namespace, name=name, drained=self.draining, tell=self.tell)
         if entry.key in self._gone and self._is_there(entry) is False:
-            raise NoDataError(Said("the cluster has {key} no more", key=entry.key))
+            raise NoDataError(f"the cluster has {entry.key} no more")
         entry.listed = self._is_there(entry) is True
         self._entries[entry.key] = entry
         return entry

@@ -82,6 +82,32 @@ def sampled(rates: Iterable[Rate], seed: int) -> Iterator[Arrival]:
         left -= (end_s - at_s) * per_s
 
 
+class Count(NamedTuple):
+    """How many requests came in a span of time (not whole where a rate was counted)."""
+
+    start_s: float
+    end_s: float
+    requests: float
+    prompt: Lengths
+    output: Lengths
+
+
+def counted(counts: Iterable[Count], seed: int) -> Iterator[Arrival]:
+    """
+    Return as many requests as were counted, at random instants of the span they were counted in.
+
+    What is left of one is carried over to the next span.
+    """
+    rng = random.Random(seed)
+    left = 0.0
+    for one in counts:
+        left += one.requests
+        prompt, output = one.prompt.drawing(rng), one.output.drawing(rng)
+        times = sorted(rng.uniform(one.start_s, one.end_s) for _ in range(int(left)))
+        left -= len(times)
+        yield from (Arrival(at_s, prompt(), output()) for at_s in times)
+
+
 def _gaps(rng: random.Random, cv: float) -> Callable[[], float]:
     """Return what draws gaps of mean one."""
     if cv == 1:

@@ -1,4 +1,4 @@
-"""Decisions as of any instant, or of every poll of a span, from what Prometheus still holds."""
+"""What Prometheus still holds: decisions as of an instant or of every poll of a span, and load."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from scaler.configuration import Configuration
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
+from scaler.decision.window import Window
+from scaler.errors import ConfigurationError, NoDataError, Problem, SourceError
+from scaler.readings import load
+from scaler.readings.past import CHUNK_S
+from scaler.readings.prometheus_source import PrometheusSource
 from scaler.report.moments import Moment, moment
 from scaler.serving.once import decide_once
 from scaler.serving.replay import Span, replay
-from scaler.source import Trigger
+from scaler.source import Trigger, Workload
 
-from .sources import prometheus
+from .sources import prometheus, servers
 
 
 async def explain(
@@ -50,3 +55,64 @@ async def backtest(
             moments[one.key].append(told)
             progress(one.at_s)
     return moments
+
+
+async def recorded_load(
+    trigger: Trigger,
+    *,
+    since_s: float,
+    until_s: float,
+    configuration: Configuration,
+    progress: Callable[[float], None],
+) -> load.Load:
+    """
+    Return the requests that came to a workload between two Unix times, from its Prometheus.
+
+    An hour at a time, newest first, of which only the counts are kept; ``progress`` is told how
+    many seconds were read.
+
+    Raises:
+        ConfigurationError: the trigger names a server that nobody configured.
+        SourceError: some of it could not be read.
+        NoDataError: nothing is known of any request in it.
+    """
+    read = servers(configuration)
+    workload = trigger.workload
+    if workload.prometheus not in read:
+        allowed = ", ".join(sorted(read))
+        raise ConfigurationError(
+            Problem(field="prometheus", got=workload.prometheus, allowed=allowed)
+        )
+    spans, startup_s = list[load.Span](), set[float]()
+    try:
+        end_s = until_s
+        while end_s > since_s:
+            begin_s = max(since_s, end_s - CHUNK_S)
+            window = await _hour(read[workload.prometheus], workload, begin_s, end_s)
+            if window is not None:
+                spans.append(load.span_of(window.columns))
+                startup_s.update(window.startup_s)
+            end_s = begin_s
+            progress(until_s - end_s)
+    finally:
+        for server in read.values():
+            await server.close()
+    found = load.Load(
+        since_s=since_s, until_s=until_s, spans=spans[::-1], startup_s=tuple(sorted(startup_s))
+    )
+    if not found.requests:
+        what = f"{workload.kind}/{workload.name} in {workload.namespace}"
+        raise NoDataError(f"no requests are known to have come to {what} between the two instants")
+    return found
+
+
+async def _hour(
+    server: PrometheusSource, workload: Workload, since_s: float, until_s: float
+) -> Window | None:
+    """Return what was recorded; None: nothing was, which is no failure to read."""
+    try:
+        return await server.recording(workload, since_s=since_s, until_s=until_s)
+    except SourceError:
+        raise
+    except NoDataError:
+        return None

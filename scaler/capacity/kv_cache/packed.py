@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 
 from scaler.capacity.architecture import LatentCache, ModelArchitecture
 from scaler.errors import ConfigurationError, Problem
-from scaler.said import Said
 
 from .groups import Group, Kind, Page
 from .serving import GpuClass, Serving
@@ -46,52 +45,34 @@ def refuse_unread(architecture: ModelArchitecture, serving: Serving) -> None:
     latent = whole or any(isinstance(cache, LatentCache) for cache in architecture.caches)
     drafts = latent and serving.draft_layers and architecture.drafter is None
     checks = (
-        (
-            drafts,
-            "draft_layers",
-            str(serving.draft_layers),
-            Said("0: its drafter's caches are not modelled here"),
-        ),
-        (
-            release < PACKED_SINCE,
-            "version",
-            str(release),
-            _only(Said("{version} or later", version=PACKED_SINCE)),
-        ),
+        (drafts, "draft_layers", str(serving.draft_layers), "0: its drafter's caches are"),
+        (release < PACKED_SINCE, "version", str(release), f"{PACKED_SINCE} or later: others are"),
         (
             whole and serving.kv_dtype.lower() not in ROW_DTYPES,
             "kv_dtype",
             serving.kv_dtype,
-            _only(", ".join(ROW_DTYPES)),
+            f"{', '.join(ROW_DTYPES)}: others are",
         ),
         (
             not latent and serving.kv_dtype.lower() not in SPARSE_DTYPES,
             "kv_dtype",
             serving.kv_dtype,
-            _only(", ".join(SPARSE_DTYPES)),
+            f"{', '.join(SPARSE_DTYPES)}: others are",
         ),
         (
             whole and serving.gpu_class not in ROW_GPUS,
             "gpu",
             str(serving.gpu_class),
-            _only(Said("a Hopper GPU")),
+            "a Hopper GPU: others are",
         ),
     )
     problems = [
-        Problem(
-            field=field,
-            got=Said("{got} with {name}", got=got, name=name),
-            allowed=allowed,
-        )
+        Problem(field=field, got=f"{got} with {name}", allowed=f"{allowed} not modelled here")
         for wrong, field, got, allowed in checks
         if wrong
     ]
     if problems:
         raise ConfigurationError(*problems)
-
-
-def _only(allowed: str) -> Said:
-    return Said("{allowed}: others are not modelled here", allowed=allowed)
 
 
 def pack_pages(stages: tuple[tuple[Page, ...], ...]) -> tuple[Group, ...]:

@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from scaler.errors import ConfigurationError, Problem
-from scaler.said import Said
 
 TABLE = pathlib.Path(__file__).with_name("table.json")
 
@@ -154,14 +153,12 @@ def look_up(name: str) -> Mapping[str, Any]:
     if record is not None:
         return record
     near = _near(name[-MOST_COMPARED:].rsplit("/", 1)[-1])
-    hint = Said("; did you mean {names}?", names=", ".join(near)) if near else ""
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
     raise ConfigurationError(
         Problem(
             field="model",
             got=_shown(name),
-            allowed=Said(
-                "a config.json, or a known name (kvtide capacity --list){hint}", hint=hint
-            ),
+            allowed=f"a config.json, or a known name (kvtide capacity --list){hint}",
         )
     )
 

@@ -2,17 +2,19 @@
 Requests kept in a file and not in memory: a trace is played once for each policy, and is long.
 
 What must stay true: they come out as they went in, as often as they are asked for, and memory does
-not grow with how many there are.
+not grow with how many there are. They may be sent to another process, and read by one that was
+forked: nobody's place in the file is another's.
 """
 
 import itertools
+import os
 import struct
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import overload
 
-from scaler.simulation.traffic import Arrival
+from .traffic import Arrival
 
 _ROW = struct.Struct("<dII")
 _AT_ONCE = 4096
@@ -36,6 +38,10 @@ class Spooled(Sequence[Arrival]):
             self.last_s = part[-1].at_s
         self._file.flush()
 
+    def __reduce__(self) -> tuple[Callable[[bytes], "Spooled"], tuple[bytes]]:
+        """Return what another process makes the same of: 16 bytes a request."""
+        return _unpacked, (b"".join(self._parts()),)
+
     def __len__(self) -> int:
         """Return how many there are."""
         return self._count
@@ -48,16 +54,21 @@ class Spooled(Sequence[Arrival]):
         """Return one of them, or some."""
         if isinstance(index, slice):
             return [self[one] for one in range(*index.indices(self._count))]
-        self._file.seek(range(self._count)[index] * _ROW.size)
-        return Arrival(*_ROW.unpack(self._file.read(_ROW.size)))
+        place = range(self._count)[index] * _ROW.size
+        return Arrival(*_ROW.unpack(os.pread(self._file.fileno(), _ROW.size, place)))
 
     def __iter__(self) -> Iterator[Arrival]:
         """Read them from the first one on, whoever else is reading."""
-        place = 0
-        while True:
-            self._file.seek(place)
-            part = self._file.read(_AT_ONCE * _ROW.size)
-            if not part:
-                return
-            place += len(part)
+        for part in self._parts():
             yield from itertools.starmap(Arrival, _ROW.iter_unpack(part))
+
+    def _parts(self) -> Iterator[bytes]:
+        place = 0
+        while part := os.pread(self._file.fileno(), _AT_ONCE * _ROW.size, place):
+            place += len(part)
+            yield part
+
+
+def _unpacked(rows: bytes) -> Spooled:
+    """Return the requests of some bytes, as another process sent them."""
+    return Spooled(itertools.starmap(Arrival, _ROW.iter_unpack(rows)))

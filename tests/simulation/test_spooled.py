@@ -1,12 +1,13 @@
 """Requests kept in a file come out as they went in, however often and by however many."""
 
 import itertools
+import pickle
 import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.cli.spooled import Spooled
+from scaler.simulation.spooled import Spooled
 from scaler.simulation.traffic import Arrival
 
 TOKENS = st.integers(1, 2**31)
@@ -30,6 +31,14 @@ def test_two_who_read_at_once_do_not_mix_up_their_places():
     assert list(zip(kept, itertools.islice(kept, 5000, None), strict=False)) == list(
         zip(rows, rows[5000:], strict=False)
     )
+
+
+@given(ROWS)
+def test_another_process_is_sent_the_same(rows):
+    sent = pickle.loads(pickle.dumps(Spooled(rows)))  # noqa: S301 -- our own
+
+    assert list(sent) == rows
+    assert sent.last_s == (rows[-1].at_s if rows else 0.0)
 
 
 def test_three_times_as_many_take_no_more_memory():
