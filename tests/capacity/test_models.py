@@ -2,12 +2,14 @@
 
 import json
 import pathlib
+import re
 from typing import Any
 
 import pytest
 
 from scaler.capacity.architecture import AttentionCache, IndexerCache, LatentCache, StateCache
 from scaler.capacity.models import architecture_of, load_model
+from scaler.capacity.models.fields import read_config
 from scaler.errors import ConfigurationError
 
 LLAMA = {
@@ -291,8 +293,11 @@ def test_tables_of_a_rotation_are_as_long_as_the_longest_context(
         pytest.param("x/DeepSeek-R1-AWQ", 671.03, "awq", None, id="stored anew, not as published"),
         pytest.param("LiquidAI/LFM2-8B-A1B", 8.34, None, None, id="two dense layers first"),
         pytest.param("LiquidAI/LFM2.5-8B-A1B", 8.47, None, None, id="a larger vocabulary"),
-        pytest.param("XiaomiMiMo/MiMo-V2.5", 308.78, "fp8", None, id="MiMo"),
+        pytest.param("XiaomiMiMo/MiMo-V2.5", 309.30, "fp8", None, id="MiMo, with its encoder"),
         pytest.param("deepseek-ai/DeepSeek-R1", 671.03, "fp8", None, id="published in fp8"),
+        pytest.param("nvidia/NVIDIA-Nemotron-3-Nano-4B-BF16", 3.97, "none", None, id="MLPs alone"),
+        pytest.param("LiquidAI/LFM2-350M", 0.354, None, None, id="rounded up to a multiple"),
+        pytest.param("sarvamai/sarvam-105b", 106.03, None, None, id="shapes, not a total alone"),
     ],
 )
 def test_a_name_is_enough(name: str, billions: float, weights: str | None, kv: str | None) -> None:
@@ -304,6 +309,36 @@ def test_a_name_is_enough(name: str, billions: float, weights: str | None, kv: s
 
 
 @pytest.mark.parametrize(
+    ("config", "width"),
+    [
+        pytest.param({"model_type": "qwen", "intermediate_size": 27392}, 13696, id="both gates"),
+        pytest.param(
+            {"model_type": "lfm2", "block_auto_adjust_ff_dim": True, "block_ff_dim": 6656},
+            4608,
+            id="three halves, rounded up",
+        ),
+        pytest.param(
+            {
+                "model_type": "lfm2",
+                "block_auto_adjust_ff_dim": True,
+                "block_ffn_dim_multiplier": 1.0,
+                "block_multiple_of": 256,
+                "intermediate_size": 12288,
+            },
+            8192,
+            id="three halves",
+        ),
+        pytest.param({"model_type": "lfm2", "intermediate_size": 10752}, 10752, id="as it is"),
+        pytest.param({"model_type": "qwen2", "intermediate_size": 18944}, 18944, id="one gate"),
+    ],
+)
+def test_an_inner_width_is_that_of_the_matrices(config: dict[str, Any], width: int) -> None:
+    read = read_config("a model", config)
+
+    assert read.whole("intermediate_size") == width
+
+
+@pytest.mark.parametrize(
     ("name", "positions"),
     [
         pytest.param("Qwen/Qwen3-30B-A3B", 40_960, id="the first release"),
@@ -312,6 +347,11 @@ def test_a_name_is_enough(name: str, billions: float, weights: str | None, kv: s
         pytest.param("Qwen3-Coder-30B-A3B-Instruct", 262_144, id="tuned for more"),
         pytest.param("Mistral-Small-24B-Instruct-2501-AWQ", 32_768, id="an earlier one"),
         pytest.param("DeepSeek-V4-Flash-0731", 1_048_576, id="a date that changes nothing"),
+        pytest.param("moonshotai/Kimi-K2-Instruct-0905", 262_144, id="a date that changes it"),
+        pytest.param("zai-org/GLM-4.5-FP8", 131_072, id="the first of three releases"),
+        pytest.param("zai-org/GLM-4.7", 202_752, id="the last of them"),
+        pytest.param("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 131_072, id="distilled into it"),
+        pytest.param("Qwen/Qwen2.5-32B-Instruct", 32_768, id="what it was distilled into"),
     ],
 )
 def test_a_later_release_may_have_a_longer_context(name: str, positions: int) -> None:
@@ -333,6 +373,19 @@ def test_every_model_of_the_table_is_understood_or_says_why() -> None:
             continue
         model = load_model(name)
         assert model.parameters is not None, name
+
+
+def test_the_page_counts_where_records_were_read() -> None:
+    table = json.loads(pathlib.Path("scaler/capacity/models/table.json").read_text("utf-8"))
+    page = " ".join(pathlib.Path("docs/how-much-fits.md").read_text("utf-8").split())
+    read = [record["source"] for record in table["models"].values()]
+    defaults = sum(source.startswith("configuration_") for source in read)
+    quoted = sum("as quoted" in source.split(";")[0] for source in read)
+
+    assert f"of {len(read)}, {len(read) - defaults - quoted} from numbers kept" in page
+    assert f"{defaults} from defaults of transformers, {quoted} as quoted" in page
+    assert not [source for source in read if "not read from the file" in source.split(";")[0]]
+    assert not [source for source in read if re.match("inferred|the published", source)]
 
 
 def test_a_folder_tells_the_checkpoints_bytes(tmp_path: pathlib.Path) -> None:

@@ -169,10 +169,37 @@ def read_config(name: str, document: Mapping[str, Any]) -> Config:
         nested = inner.get(key)
         if isinstance(nested, Mapping) and any(name in nested for name in KNOWN):
             inner = nested
-    widths = inner.get("intermediate_size")
-    if isinstance(widths, list) and widths and all(isinstance(one, int) for one in widths):
-        inner = {**inner, "intermediate_size": max(widths)}  # Gemma 3n lists a width per layer
-    return Config(name, _as_drafted(inner), document)
+    return Config(name, _as_drafted(_as_wide(inner)), document)
+
+
+def _as_wide(inner: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    Return a configuration whose ``intermediate_size`` is the width of the MLP's matrices.
+
+    Gemma 3n lists one for each layer; the first Qwen states both gates' together (SGLang 0.5.23
+    ``models/qwen.py``); LFM2 states three halves of it, to be rounded up (vLLM 0.33
+    ``models/lfm2.py``), and says by a key of its own that its tables are tied.
+    """
+    stated = inner.get("block_ff_dim", inner.get("intermediate_size"))
+    if isinstance(stated, list) and stated and all(isinstance(one, int) for one in stated):
+        return {**inner, "intermediate_size": max(stated)}
+    kind = inner.get("model_type")
+    if kind not in ("qwen", "lfm2") or not isinstance(stated, int) or not 0 < stated <= MOST:
+        return inner
+    if kind == "qwen":
+        return {**inner, "intermediate_size": stated // 2}
+    tied = {"tie_word_embeddings": inner.get("tie_embedding", True), **inner}
+    return {**tied, "intermediate_size": _rounded(inner, stated)}
+
+
+def _rounded(inner: Mapping[str, Any], stated: int) -> int:
+    """Return the width of LFM2's matrices for the one that its configuration states."""
+    if not inner.get("block_auto_adjust_ff_dim"):
+        return stated
+    factor, multiple = inner.get("block_ffn_dim_multiplier"), inner.get("block_multiple_of")
+    times = factor if isinstance(factor, int | float) and 0 < factor < MOST_LAYERS else 1.0
+    step = multiple if isinstance(multiple, int) and 0 < multiple < MOST_LAYERS else 256
+    return -(-int(times * (2 * stated // 3)) // step) * step
 
 
 def _as_drafted(inner: Mapping[str, Any]) -> Mapping[str, Any]:
