@@ -21,9 +21,17 @@ import dataclasses
 from collections.abc import Callable
 from typing import Self
 
+from scaler.said import Said, joined
+
 
 class KvtideError(Exception):
     """Root of the tree above; never raised itself."""
+
+    @property
+    def said(self) -> str:
+        """What it says, as it can be said in another language too."""
+        text = self.args[0] if self.args else ""
+        return text if isinstance(text, str) else str(self)
 
     def again(self) -> Self:
         """
@@ -38,10 +46,21 @@ class KvtideError(Exception):
         return made
 
 
-NOTHING, STATED, UNKNOWN_KEY = "nothing", "stated", "an unknown key"
+NOTHING, STATED, UNKNOWN_KEY = Said("nothing"), "stated", Said("an unknown key")
 """What is got, and what is allowed, of a key that is missing or that nobody knows."""
 READABLE = "a readable"
 """How what is allowed begins, where something is not to be read; what is got says why."""
+
+
+def stated(why: str = "") -> Said:
+    """Return what is allowed of a key that is missing; ``why`` follows at once."""
+    return Said("stated{why}", why=why)
+
+
+def stated_since(key: str) -> Said:
+    """Return the same of a key that another one asks for."""
+    return stated(Said(", since {key} is", key=key))
+
 
 _LONGEST = 300
 """Characters of what was got, in a sentence."""
@@ -59,26 +78,44 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the sentence a person reads."""
-        return f"{_on_one_line(self.field)}: {self.said}"
+        return str(self.sentence)
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> Said:
+        """The sentence a person reads, with its parts."""
+        return Said("{field}: {said}", field=_on_one_line(self.field), said=self.said)
+
+    @property
+    def said(self) -> Said:
         """The sentence without the field: what is wrong, and what is right instead."""
-        why = self.allowed.removeprefix(STATED)
-        if self.got == NOTHING and why != self.allowed and not why.startswith(", or"):
-            return f"missing{why}"
-        got = _on_one_line(self.got)
+        why = self._why_stated
+        if self.got == NOTHING and why is not None:
+            return Said("missing{why}", why=why)
+        got = NOTHING if self.got == NOTHING else _on_one_line(self.got)
         if self.allowed.startswith(READABLE):
-            return f"cannot be read: {got}"
-        said = "unknown key" if self.got == UNKNOWN_KEY else f"got {got}"
-        right = self.allowed if self.allowed.startswith("did you mean") else ""
-        return f"{said}; {right or f'allowed: {self.allowed}'}"
+            return Said("cannot be read: {got}", got=got)
+        wrong = Said("unknown key") if self.got == UNKNOWN_KEY else Said("got {got}", got=got)
+        if self.allowed.startswith("did you mean"):
+            return joined("; ", (wrong, self.allowed))
+        return joined("; ", (wrong, Said("allowed: {allowed}", allowed=self.allowed)))
+
+    @property
+    def _why_stated(self) -> str | None:
+        """Why the key must be there; empty: it simply must. None: it need not, by itself."""
+        why = self.allowed.removeprefix(STATED)
+        if why == self.allowed or why.startswith(", or"):
+            return None
+        said = self.allowed.parts.get("why") if isinstance(self.allowed, Said) else None
+        return said if isinstance(said, str) else why
 
     def renamed(self, name: Callable[[str], str]) -> "Problem":
         """Return the problem with every field that it carries called what ``name`` says."""
         allowed, others = self.allowed, tuple(name(other) for other in self.others)
         for old, new in zip(self.others, others, strict=True):
-            allowed = allowed.replace(old, new)
+            if isinstance(allowed, Said):
+                allowed = allowed.renamed(old, new)
+            else:
+                allowed = allowed.replace(old, new)
         return dataclasses.replace(self, field=name(self.field), allowed=allowed, others=others)
 
 
@@ -93,7 +130,11 @@ class ConfigurationError(KvtideError):
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__(joined("\n", [problem.sentence for problem in problems]))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let another process have it whole."""
+        return type(self), self.problems
 
 
 class UnknownMetricError(KvtideError):
@@ -120,8 +161,8 @@ class FaultError(KvtideError):
     """
 
     def __init__(self, cause: BaseException) -> None:
-        self.detail = f"{type(cause).__name__}; the log of the scaler says more"
-        super().__init__(f"internal error: {self.detail}")
+        self.detail = Said("{kind}; the log of the scaler says more", kind=type(cause).__name__)
+        super().__init__(Said("internal error: {detail}", detail=self.detail))
 
 
 class NoDataError(KvtideError):
@@ -148,4 +189,4 @@ class SourceError(NoDataError):
 
     def __init__(self, kind: str, detail: str, *, of_the_query: bool = False) -> None:
         self.kind, self.detail, self.of_the_query = kind, detail, of_the_query
-        super().__init__(f"{kind}: {detail}")
+        super().__init__(Said("{kind}: {detail}", kind=kind, detail=detail))

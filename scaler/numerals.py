@@ -8,10 +8,12 @@ error and never a different number: ``60`` is no duration, ``1_000`` and ``nan``
 import re
 from decimal import Decimal
 
+from scaler.said import Said
+
 NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 UNSIGNED = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 DURATION = rf"(?:{UNSIGNED}(?:ns|us|µs|μs|ms|s|m|h))+|0"
-A_DURATION = "a duration with its unit such as 500ms, 60s, 5m or 1h30m"
+A_DURATION = Said("a duration with its unit such as 500ms, 60s, 5m or 1h30m")
 SECONDS = {
     "ns": Decimal("1e-9"),
     "us": Decimal("1e-6"),

@@ -98,6 +98,8 @@ class Standing:
     """When the last round of reading and deciding ended, Unix seconds."""
     failure_kind: str | None = None
     """The kind of that failure: refused, timeout, http, format, partial, limit, …"""
+    failure_detail: str = ""
+    """The rest of what it says."""
     failing_since_s: float | None = None
     """Since when reads have failed, Unix seconds."""
     cluster: str | None = None

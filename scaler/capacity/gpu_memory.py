@@ -12,6 +12,7 @@ the sampler on ``max_num_seqs`` rows of logits, and the forward pass on ``max_nu
 import dataclasses
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from .architecture import ModelArchitecture
 from .kv_cache import vllm_rules
@@ -101,7 +102,7 @@ def estimate_memory(
             Problem(
                 field="gpu",
                 got="nothing",
-                allowed="a GPU's name, or gpu_memory_gib",
+                allowed=Said("a GPU's name, or {key}", key="gpu_memory_gib"),
                 others=("gpu_memory_gib",),
             )
         )
@@ -109,7 +110,7 @@ def estimate_memory(
     if not 0 < fraction <= 1:
         got = f"{fraction:g}"
         raise ConfigurationError(
-            Problem(field="gpu_memory_utilization", got=got, allowed="above 0 and at most 1")
+            Problem(field="gpu_memory_utilization", got=got, allowed=Said("above 0 and at most 1"))
         )
     weights = _weights(architecture, serving, weights_gib, quantization)
     overhead, why = overhead_gib(architecture, serving)

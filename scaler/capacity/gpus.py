@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from .kv_cache import GpuClass
 
@@ -130,7 +131,7 @@ def mig_profile(name: str) -> str | None:
     if profile in known:
         return profile
     near = ", ".join(difflib.get_close_matches(profile, known, n=3, cutoff=0.1))
-    raise _problem(name, f"a profile that a card has, such as {near}")
+    raise _problem(name, Said("a profile that a card has, such as {near}", near=near))
 
 
 def gpus() -> tuple[Gpu, ...]:
@@ -145,8 +146,10 @@ def _slice(name: str, profile: str, cards: Sequence[_Card]) -> Gpu:
         held = dict.fromkeys(gpu.name for card in cards for gpu in card.slices.values())
         near = difflib.get_close_matches(profile, list(held), n=3, cutoff=0.1)
         several = len(cards) > 1
-        hint = ", ".join(near if several and near else held) or "no MIG profiles of it are known"
-        raise _problem(name, f"a profile of the card ({hint}), or state its memory")
+        hint = ", ".join(near if several and near else held) or Said(
+            "no MIG profiles of it are known"
+        )
+        raise _problem(name, Said("a profile of the card ({hint}), or state its memory", hint=hint))
     least = min(found, key=lambda gpu: gpu.memory_gib)
     if len({gpu.generation for gpu in found}) > 1:
         raise _several(name, [gpu.name for gpu in found])
@@ -159,7 +162,9 @@ def _among(chosen: Gpu, found: Sequence[Gpu]) -> Gpu:
 
 
 def _several(name: str, names: Sequence[str]) -> ConfigurationError:
-    return _problem(name, f"one card: {', '.join(names)} go by this name; or state its memory")
+    return _problem(
+        name, Said("one card: {names} go by this name; or state its memory", names=", ".join(names))
+    )
 
 
 def _unknown(name: str, words: frozenset[str]) -> ConfigurationError:
@@ -171,9 +176,13 @@ def _unknown(name: str, words: frozenset[str]) -> ConfigurationError:
         return len(shared), difflib.SequenceMatcher(None, full.lower(), name.lower()).ratio()
 
     near = [full for full in sorted(known, key=likeness, reverse=True)[:3] if likeness(full) > NEAR]
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    hint = Said("; did you mean {names}?", names=", ".join(near)) if near else ""
     return _problem(
-        name, f"a name that `kvtide capacity --list` shows, or state its memory in GiB{hint}"
+        name,
+        Said(
+            "a name that `kvtide capacity --list` shows, or state its memory in GiB{hint}",
+            hint=hint,
+        ),
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from scaler.capacity.concurrency.lengths import lognormal
-from scaler.errors import ConfigurationError, Problem
+from scaler.errors import ConfigurationError, Problem, stated
+from scaler.said import Said
 
 from .architecture import ModelArchitecture
 from .gpus import Gpu, find_gpu
@@ -39,7 +40,7 @@ def token_length(field: str, text: str | None) -> TokenLength:
         ConfigurationError: no number, or a percentile that does not go with the mean.
     """
     if text is None:
-        allowed = f"stated, since the other length is: {A_LENGTH}"
+        allowed = stated(Said(", since the other length is: {form}", form=A_LENGTH))
         raise ConfigurationError(Problem(field=field, got="nothing", allowed=allowed))
     try:
         return read_length(text)
@@ -205,9 +206,12 @@ def drafter_problems(*, drafts: bool, layers: int | None, tokens: int | None) ->
     return [
         Problem(
             field="draft_layers",
-            got=f"nothing, though {tokens} tokens are drafted at a time",
-            allowed="1 for the checkpoint's own drafter (MTP), 0 for one that keeps no cache "
-            "(n-grams), or a drafter with shapes of its own as draft_model (EAGLE, DFlash)",
+            got=Said("nothing, though {tokens} tokens are drafted at a time", tokens=tokens),
+            allowed=Said(
+                "1 for the checkpoint's own drafter (MTP), 0 for one that keeps no cache"
+                " (n-grams), or a drafter with shapes of its own as {key} (EAGLE, DFlash)",
+                key="draft_model",
+            ),
             others=("draft_model",),
         )
     ]
@@ -240,7 +244,13 @@ def _ranks(question: CapacityQuestion) -> tuple[int, int, int]:
             Problem(
                 field="gpus",
                 got=str(question.gpus),
-                allowed=f"{needed}: tensor {tensor} × pipeline {pipeline} × data {data} parallel",
+                allowed=Said(
+                    "{needed}: tensor {tensor} × pipeline {pipeline} × data {data} parallel",
+                    needed=needed,
+                    tensor=tensor,
+                    pipeline=pipeline,
+                    data=data,
+                ),
             )
         )
     return tensor, pipeline, data
@@ -250,7 +260,7 @@ def _lengths(question: CapacityQuestion) -> RequestLengths | None:
     if not 0 < question.overflow_probability < 1:
         got = f"{question.overflow_probability:g}"
         raise ConfigurationError(
-            Problem(field="overflow_probability", got=got, allowed="above 0 and below 1")
+            Problem(field="overflow_probability", got=got, allowed=Said("above 0 and below 1"))
         )
     if question.prompt_tokens is None and question.output_tokens is None:
         return None
@@ -266,7 +276,11 @@ def _lengths(question: CapacityQuestion) -> RequestLengths | None:
 
 def _unstated(question: CapacityQuestion, *, gpu_known: bool) -> list[Problem]:
     problems = [
-        Problem(field=name, got=f"{value:g}", allowed=f"above 0 and at most {MOST_GIB:,.0f} GiB")
+        Problem(
+            field=name,
+            got=f"{value:g}",
+            allowed=Said("above 0 and at most {most:,.0f} GiB", most=MOST_GIB),
+        )
         for name in ("available_kv_gib", "weights_gib", "gpu_memory_gib")
         if (value := getattr(question, name)) is not None and not 0 < value <= MOST_GIB
     ]
@@ -276,7 +290,7 @@ def _unstated(question: CapacityQuestion, *, gpu_known: bool) -> list[Problem]:
             Problem(
                 field="gpu",
                 got="nothing",
-                allowed="a GPU's name, or else its memory or the cache's memory in GiB",
+                allowed=Said("a GPU's name, or else its memory or the cache's memory in GiB"),
             )
         )
     return problems

@@ -6,9 +6,10 @@ from statistics import NormalDist
 
 from scaler.errors import ConfigurationError, Problem
 from scaler.numerals import NUMBER, decimal_text, read_number
+from scaler.said import Said
 
 LENGTH = f"{NUMBER}(?::{NUMBER})?"
-A_LENGTH = "mean or mean:p95, tokens, such as 1200:3000"
+A_LENGTH = Said("mean or mean:p95, tokens, such as 1200:3000")
 P95_DEVIATIONS = NormalDist().inv_cdf(0.95)
 LARGEST_P95_RATIO = math.exp(P95_DEVIATIONS**2 / 2)
 """The most that a lognormal's 95th percentile is of its mean: 3.87."""
@@ -25,10 +26,13 @@ class TokenLength:
         """Refuse lengths that no lognormal has."""
         if not 1 <= self.mean < math.inf:
             raise ConfigurationError(
-                Problem(field="tokens", got=f"{self.mean:g}", allowed="a mean of at least 1")
+                Problem(field="tokens", got=f"{self.mean:g}", allowed=Said("a mean of at least 1"))
             )
         if self.p95 is not None and not 1 <= self.p95 / self.mean <= LARGEST_P95_RATIO:
-            allowed = f"a 95th percentile of 1 to {LARGEST_P95_RATIO:.2f} times the mean"
+            allowed = Said(
+                "a 95th percentile of 1 to {most:.2f} times the mean",
+                most=LARGEST_P95_RATIO,
+            )
             raise ConfigurationError(
                 Problem(field="tokens", got=f"{self.mean:g}:{self.p95:g}", allowed=allowed)
             )

@@ -9,7 +9,8 @@ alone, AWQ and GPTQ take every matrix. Bits include the scales that a group of w
 import dataclasses
 import math
 
-from scaler.errors import ConfigurationError, Problem
+from scaler.errors import ConfigurationError, Problem, stated
+from scaler.said import Said
 
 from .architecture import LatentCache, ModelArchitecture, Parameters
 from .kv_cache.serving import Serving
@@ -104,7 +105,9 @@ def storage_of(name: str | None) -> tuple[str, Storage]:
         Problem(
             field="quantization",
             got=repr((name or "")[:80]),
-            allowed=f"one of {', '.join((*STORAGE, *ALIASES))}, or state the weights' GiB",
+            allowed=Said(
+                "one of {names}, or state the weights' GiB", names=", ".join((*STORAGE, *ALIASES))
+            ),
         )
     )
 
@@ -124,8 +127,13 @@ def weights_on_gpu(
             Problem(
                 field="weights_gib",
                 got="nothing",
-                allowed=f"stated: {architecture.name} tells neither shapes nor a total, or has "
-                "tables that may lie in the host's memory",
+                allowed=stated(
+                    Said(
+                        ": {name} tells neither shapes nor a total, or has tables that may lie in"
+                        " the host's memory",
+                        name=architecture.name,
+                    )
+                ),
             )
         )
     name, storage = _storage_in_use(architecture, quantization)

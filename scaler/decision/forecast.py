@@ -17,13 +17,14 @@ lookback, or than load moved in the trend's window, and only what the target lea
 
 from collections.abc import Sequence
 
+from scaler.said import Said
+
 from .decision import Reason, Step
 from .kpa import whole
 from .outlook import Outlook, quantile
 from .point import Curve, LoadPoint
 from .policy import Forecast, InferencePolicy
 from .rise import rise
-from .said import Said
 from .trend import trend
 
 

@@ -10,10 +10,11 @@ full, and utilisation raises only what another signal already finds at its targe
 import math
 from collections.abc import Sequence
 
+from scaler.said import Said
+
 from .decision import Reason, Signal, Step
 from .load import Series
 from .policy import InferencePolicy, SignalName
-from .said import Said
 from .sample import Replica
 from .window import Window
 

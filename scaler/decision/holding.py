@@ -13,6 +13,8 @@ is never a zero, and it never asks for more than there is while a gateway says t
 import dataclasses
 from collections.abc import Callable, Iterator
 
+from scaler.said import Said, joined
+
 from . import demand
 from .decision import Decision, Reason, Step
 from .facts.bucket import says_load
@@ -20,7 +22,6 @@ from .inference import decide_replicas
 from .limits import reported_value
 from .policy import InferencePolicy
 from .pool import Member, TierWindow
-from .said import Said, joined
 from .sample import Sample
 from .tiered import decide_tier
 from .window import Window

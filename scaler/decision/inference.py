@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from scaler.capacity.concurrency.result import SafeConcurrency
+from scaler.said import Said, joined
 
 from . import demand, guards, kpa
 from .concurrency.live import safe_concurrency
@@ -27,7 +28,6 @@ from .load import Series, read, read_against
 from .pace import pace_of
 from .point import Curve
 from .policy import Forecast, InferencePolicy, SignalName
-from .said import Said, joined
 from .waking import came_to_sleeping
 from .window import Window
 

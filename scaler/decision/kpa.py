@@ -17,13 +17,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from scaler.said import Said
+
 from .average import Averages, averages_over
 from .decision import Reason, Step
 from .facts.columns import Array, Mask
 from .pace import Pace, pace_of
 from .point import Curve, LoadPoint
 from .policy import InferencePolicy
-from .said import Said
 from .sliding import GapRule, buckets_of
 
 Counts = npt.NDArray[np.int64]

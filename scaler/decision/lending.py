@@ -10,6 +10,8 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
+from scaler.said import Said, joined
+
 from .decision import Decision, Reason, Signal, Step
 from .headroom import headroom_units
 from .hindsight import latch_as_seen
@@ -18,7 +20,6 @@ from .latch import Latch
 from .online import OnlinePoint, held_replicas, most_needed, online_load
 from .policy import LendingPolicy, LoadBase
 from .pool import Member, PoolWindow, unheard
-from .said import Said, joined
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,10 @@
 import math
 
 from scaler.autoscaling import TOLERANCE
+from scaler.said import Said
 
 from .decision import Reason, Step
 from .policy import InferencePolicy
-from .said import Said
 from .window import Window
 
 MILLI = 0.001

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from scaler.capacity.concurrency.result import SafeConcurrency
+from scaler.said import Said, joined
 
 from . import demand, work
 from .concurrency.live import safe_concurrency
@@ -27,7 +28,6 @@ from .facts.bucket import reporting
 from .facts.columns import Array, Columns, Readings
 from .policy import InferencePolicy, Phase, SignalName
 from .reported import WORK, lacking, why_silent
-from .said import Said, joined
 from .throughput import queued_completions_per_s
 from .window import Window
 

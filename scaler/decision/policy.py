@@ -14,7 +14,8 @@ from typing import Annotated, TypeVar
 
 from scaler.capacity.kv_cache import KvCapacity, KvLayout
 from scaler.capacity.token_length import TokenLength
-from scaler.errors import ConfigurationError, Problem
+from scaler.errors import NOTHING, ConfigurationError, Problem, stated, stated_since
+from scaler.said import Said
 
 T = TypeVar("T")
 
@@ -101,7 +102,11 @@ class StepCost:
         for name, value in (("a", self.a_s), ("b", self.b_s), ("c", self.c_s)):
             if not 0 < value < math.inf:
                 raise ConfigurationError(
-                    Problem(field=f"step_cost.{name}", got=f"{value:g}", allowed="above 0, seconds")
+                    Problem(
+                        field=f"step_cost.{name}",
+                        got=f"{value:g}",
+                        allowed=Said("above 0, seconds"),
+                    )
                 )
 
 
@@ -259,40 +264,40 @@ class InferencePolicy:
 
     def _missing_companions(self) -> tuple[Problem, ...]:
         needs = (
-            (not self.metrics, "metrics", "at least one signal", ()),
+            (not self.metrics, "metrics", Said("at least one signal"), ()),
             (
                 SignalName.RPS in self.metrics and self.rps_target is None,
                 "rps_target",
-                "stated, since the rps signal is chosen",
+                stated(Said(", since the {signal} signal is chosen", signal="rps")),
                 (),
             ),
             (
                 SignalName.QUEUE in self.metrics and self.queue_target is None,
                 "queue_target",
-                "stated, since the queue signal is chosen",
+                stated(Said(", since the {signal} signal is chosen", signal="queue")),
                 (),
             ),
             (
                 self.concurrency_mode is ConcurrencyMode.EXPLICIT and self.max_concurrency is None,
                 "max_concurrency",
-                "stated, since concurrency_mode is explicit",
+                stated(Said(", since {key} is {value}", key="concurrency_mode", value="explicit")),
                 ("concurrency_mode",),
             ),
             (
                 self.phase is Phase.PREFILL and self.ttft_target_s is None,
                 "ttft_target_s",
-                "stated, since phase is prefill",
+                stated(Said(", since {key} is {value}", key="phase", value="prefill")),
                 ("phase",),
             ),
             (
                 self.tier_group is not None and self.tier_cost is None,
                 "tier_cost",
-                "stated, since tier_group is",
+                stated_since("tier_group"),
                 ("tier_group",),
             ),
         )
         return tuple(
-            Problem(field=field, got="nothing", allowed=allowed, others=others)
+            Problem(field=field, got=NOTHING, allowed=allowed, others=others)
             for missing, field, allowed, others in needs
             if missing
         )
@@ -434,11 +439,16 @@ def _in_range(
     below = value <= high if closed_above else value < high
     if above and below:
         return ()
-    floor = f"at least {low:g}" if closed_below else f"above {low:g}"
+    floor = Said("at least {low:g}", low=low) if closed_below else Said("above {low:g}", low=low)
     if high == math.inf:
-        return (Problem(field=field, got=f"{value:g}", allowed=f"{floor} and finite"),)
-    ceiling = f"at most {high:g}" if closed_above else f"below {high:g}"
-    return (Problem(field=field, got=f"{value:g}", allowed=f"{floor} and {ceiling}"),)
+        return (
+            Problem(field=field, got=f"{value:g}", allowed=Said("{floor} and finite", floor=floor)),
+        )
+    ceiling = (
+        Said("at most {high:g}", high=high) if closed_above else Said("below {high:g}", high=high)
+    )
+    allowed = Said("{floor} and {ceiling}", floor=floor, ceiling=ceiling)
+    return (Problem(field=field, got=f"{value:g}", allowed=allowed),)
 
 
 def _in_order(policy: Policy, low: str, high: str, *, strict: bool = False) -> tuple[Problem, ...]:
@@ -447,6 +457,9 @@ def _in_order(policy: Policy, low: str, high: str, *, strict: bool = False) -> t
     upper: float | None = getattr(policy, high)
     if lower is None or upper is None or lower < upper or (lower == upper and not strict):
         return ()
-    word = "below" if strict else "at most"
-    allowed = f"{word} {high} ({upper:g})"
+    allowed = (
+        Said("below {key} ({value:g})", key=high, value=upper)
+        if strict
+        else Said("at most {key} ({value:g})", key=high, value=upper)
+    )
     return (Problem(field=low, got=f"{lower:g}", allowed=allowed, others=(high,)),)

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Iterable
 
+from scaler.said import Said, joined
+
 from .policy import InferencePolicy
-from .said import Said, joined
 from .window import Window
 
 
@@ -80,6 +81,10 @@ class Node:
     """False: cordoned, NotReady or being reclaimed by the cloud."""
     units_in_use: int = 0
     """Units held by pods of the online workloads, terminating ones included."""
+    units_starting: int = 0
+    """Of those, units of pods that are not ready yet, or no more; for people."""
+    units_ending: int = 0
+    """Of those, units of pods that are terminating; for people."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

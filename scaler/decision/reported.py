@@ -6,7 +6,8 @@ What the engines of a window report at all: a signal that rests says which readi
 
 from collections.abc import Mapping, Sequence
 
-from .said import Said
+from scaler.said import Said
+
 from .sample import Sample
 from .window import Window
 

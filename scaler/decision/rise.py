@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from scaler.said import Said
+
 from .facts.columns import Array, Mask
 from .outlook import MINUTE_S, Outlook, pinball, quantile
 from .point import Curve
 from .policy import InferencePolicy
-from .said import Said
 from .sliding import bucket_of, buckets_of
 from .window import Window
 

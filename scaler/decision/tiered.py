@@ -6,12 +6,13 @@ Each tier decides on the windows of all of them and comes to the same deal.
 
 import dataclasses
 
+from scaler.said import Said
+
 from .decision import Decision, Reason, Step
 from .inference import RULES_OF_A_TIER, Basis, conclude
 from .limits import bounds
 from .policy import InferencePolicy
 from .pool import Member, TierWindow, unheard
-from .said import Said
 from .shared_gateway import count_held_once
 from .tier_demand import Tier
 from .tiers import share

@@ -10,12 +10,13 @@ by what the others have *ready*, and a tier that finds no nodes keeps one pendin
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from scaler.said import Said
+
 from .decision import Reason, Step
 from .forecast import forecast
 from .kpa import recommend
 from .pace import pace_of
 from .policy import InferencePolicy
-from .said import Said
 from .tier_demand import UNITS, Group, Tier, is_peak, past_of, points_of
 
 

@@ -4,11 +4,12 @@ import itertools
 import statistics
 from collections.abc import Sequence
 
+from scaler.said import Said
+
 from .outlook import MINUTE_S, Outlook
 from .pace import pace_of
 from .point import LoadPoint
 from .policy import InferencePolicy
-from .said import Said
 from .sliding import GapRule, SlidingAverage, bucket_of
 
 TREND_LEAD_TIMES = 3

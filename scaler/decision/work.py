@@ -15,11 +15,11 @@ follows by Little's law.
 import dataclasses
 
 from scaler.capacity.concurrency.result import SafeConcurrency
+from scaler.said import Said
 
 from . import demand
 from .facts.columns import Array, Columns
 from .policy import InferencePolicy, StepCost
-from .said import Said
 from .steps import Busy, Mix, fit
 from .throughput import queued_completions_per_s
 

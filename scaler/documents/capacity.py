@@ -14,7 +14,7 @@ from scaler.capacity.kv_cache import KvCapacity, KvLayout
 from scaler.capacity.models import load_model, named_model
 from scaler.capacity.planned import Planned
 from scaler.capacity.question import CapacityQuestion, planned_capacity
-from scaler.errors import ConfigurationError, Problem
+from scaler.errors import NOTHING, ConfigurationError, Problem, stated_since
 from scaler.source import Role
 
 from .forms import LENGTHS
@@ -45,7 +45,7 @@ def read_capacity(
     given = {key.field for key in keys_of(CapacityKeys)} & values.keys() - {*RANKS}
     if "model" not in values:
         return Capacity(), tuple(
-            Problem(field="model", got="nothing", allowed=f"stated, since {key} is", others=(key,))
+            Problem(field="model", got=NOTHING, allowed=stated_since(key), others=(key,))
             for key in map(key_name, sorted(given)[:1])
         )
     try:

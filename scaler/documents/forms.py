@@ -28,6 +28,7 @@ from scaler.numerals import (
     read_number,
     write_duration,
 )
+from scaler.said import Said
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,7 @@ def listed(each: Form) -> Form:
         read=read,
         write=lambda values: ",".join(map(each.write, values)),
         noun=f"list of {each.noun}",
-        allowed=f"a list, with commas, each once, of: {each.allowed}",
+        allowed=Said("a list, with commas, each once, of: {each}", each=each.allowed),
         pattern=rf"\s*(?:{each.pattern})\s*(?:,\s*(?:{each.pattern})\s*)*",
     )
 
@@ -165,7 +166,7 @@ def parts(kind: type) -> Form:
         read=read,
         write=write,
         noun=words,
-        allowed=f"{words}, each {allowed}",
+        allowed=Said("{words}, each {allowed}", words=words, allowed=allowed),
         pattern=rf"\s*(?:{either})\s*(?:,\s*(?:{either})\s*){{{len(forms) - 1}}}",
     )
 
@@ -181,7 +182,7 @@ def _or_auto(form: Form) -> Form:
         read=lambda text: None if text == "auto" else form.read(text),
         write=lambda value: "auto" if value is None else form.write(value),
         noun=f"auto or {form.noun}",
-        allowed=f"auto, or {form.allowed}",
+        allowed=Said("auto, or {allowed}", allowed=form.allowed),
         pattern=f"auto|{form.pattern}",
     )
 
@@ -190,29 +191,29 @@ WHOLE = Form(
     read=_read_whole,
     write=str,
     noun="whole number",
-    allowed="a whole number such as 8",
+    allowed=Said("a whole number such as 8"),
     pattern="[+-]?[0-9]{1,15}",
 )
 NUMBERS = Form(
     read=read_number,
     write=decimal_text,
     noun="number",
-    allowed="a number such as 1.5",
+    allowed=Said("a number such as 1.5"),
     pattern=NUMBER,
 )
 SHARES = Form(
     read=_read_share,
     write=decimal_text,
     noun="share",
-    allowed="a share such as 0.7 or 70%",
+    allowed=Said("a share such as 0.7 or 70%"),
     pattern=f"{NUMBER}%?",
-    unit=" (0.7 or 70%)",
+    unit=Said(" (0.7 or 70%)"),
 )
 PERCENTS = Form(
     read=lambda text: read_number(text.removesuffix("%")),
     write=decimal_text,
     noun="percent",
-    allowed="percent such as 200 or 200%",
+    allowed=Said("percent such as 200 or 200%"),
     pattern=f"{NUMBER}%?",
 )
 DURATIONS = Form(
@@ -221,7 +222,7 @@ DURATIONS = Form(
     noun="duration",
     allowed=A_DURATION,
     pattern=DURATION,
-    unit=" seconds",
+    unit=Said(" seconds"),
 )
 SWITCH = Form(
     read=lambda text: {"true": True, "false": False}[matching("true|false", text).group()],
@@ -235,7 +236,7 @@ TEXT = Form(
     read=lambda text: matching(r"[ -~]{1,253}", text).group(),
     write=str,
     noun="text",
-    allowed="printable text",
+    allowed=Said("printable text"),
     pattern=r"[ -~]{1,253}",
 )
 """A name of any kind, on one line."""
@@ -243,7 +244,7 @@ PROSE = Form(
     read=lambda text: matching(r"[^\x00-\x08\x0b-\x1f\x7f]+", text).group(),
     write=str,
     noun="text",
-    allowed="text",
+    allowed=Said("text"),
     pattern=r"[^\x00-\x08\x0b-\x1f\x7f]+",
 )
 """Text of any length, over several lines where it likes: queries, addresses."""

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from scaler.configuration import Configuration
-from scaler.errors import Problem
+from scaler.errors import NOTHING, Problem, stated_since
+from scaler.said import Said
 from scaler.source import Role
 
 from .engines import engine_names
@@ -42,7 +43,9 @@ def member_problems(draft: Draft) -> tuple[Problem, ...]:
     if permitted is None:
         return ()
     open_to = (draft.namespace, *permitted)
-    allowed = f"workloads of a namespace that poolNamespaces permits: {', '.join(open_to)}"
+    allowed = Said(
+        "workloads of a namespace that poolNamespaces permits: {names}", names=", ".join(open_to)
+    )
     return tuple(
         Problem(field="poolWorkloads", got=member, allowed=allowed)
         for member in draft.values.get("pool_workloads", ())
@@ -55,9 +58,9 @@ def name_problems(draft: Draft) -> tuple[Problem, ...]:
     named = draft.configuration
     return (
         *_server_problems(draft),
-        *not_named(draft, "engine", engine_names(named), "engine"),
-        *not_named(draft, "gateway", gateway_names(named), "gateway"),
-        *not_named(draft, "arrival_query", named.queries, "query"),
+        *not_named(draft, "engine", engine_names(named), Said("engine")),
+        *not_named(draft, "gateway", gateway_names(named), Said("gateway")),
+        *not_named(draft, "arrival_query", named.queries, Said("query")),
     )
 
 
@@ -65,12 +68,12 @@ def _server_problems(draft: Draft) -> tuple[Problem, ...]:
     """Return what is wrong with the server; those closed to the namespace are not told of."""
     servers = draft.configuration.prometheus
     if not servers:
-        return not_named(draft, "prometheus", ("default",), "Prometheus server")
+        return not_named(draft, "prometheus", ("default",), Said("Prometheus server"))
     known = [name for name, server in servers.items() if server.is_open_to(draft.namespace)]
     if draft.has("prometheus") or "prometheus" in draft.stated or "default" in known:
-        return not_named(draft, "prometheus", known, "Prometheus server")
-    names = f"one of {', '.join(sorted(known))}" if known else "a server; none is open to you"
-    return (Problem(field="prometheus", got="nothing", allowed=names),)
+        return not_named(draft, "prometheus", known, Said("Prometheus server"))
+    names = one_of(known) if known else Said("a server; none is open to you")
+    return (Problem(field="prometheus", got=NOTHING, allowed=names),)
 
 
 def not_named(draft: Draft, field: str, known: Collection[str], kind: str) -> tuple[Problem, ...]:
@@ -78,9 +81,13 @@ def not_named(draft: Draft, field: str, known: Collection[str], kind: str) -> tu
     if name is None or name in known:
         return ()
     meant = closest(name, known)
-    names = f"one of {', '.join(sorted(known))}" if known else f"a configured {kind}; there is none"
-    allowed = f"did you mean {meant}? ({names})" if meant else names
+    names = one_of(known) if known else Said("a configured {kind}; there is none", kind=kind)
+    allowed = Said("did you mean {meant}? ({names})", meant=meant, names=names) if meant else names
     return (Problem(field=key_name(field), got=quoted(name), allowed=allowed),)
+
+
+def one_of(names: Collection[str]) -> Said:
+    return Said("one of {names}", names=", ".join(sorted(names)))
 
 
 def target_problems(draft: Draft) -> tuple[Problem, ...]:
@@ -93,7 +100,7 @@ def target_problems(draft: Draft) -> tuple[Problem, ...]:
         Problem(
             field="workload",
             got=quoted(str(target)),
-            allowed=f"{kinds}; another kind with a selector for its series",
+            allowed=Said("{kinds}; another kind with a selector for its series", kinds=kinds),
         ),
     )
 
@@ -102,7 +109,9 @@ def borrower_problems(draft: Draft) -> tuple[Problem, ...]:
     target = draft.values.get("workload")
     if target is None or target.kind != "Job":
         return ()
-    allowed = "a kind with a scale subresource: for a Job, the ReclaimableJob that refers to it"
+    allowed = Said(
+        "a kind with a scale subresource: for a Job, the ReclaimableJob that refers to it"
+    )
     return (Problem(field="workload", got=quoted(str(target)), allowed=allowed),)
 
 
@@ -113,9 +122,8 @@ def gateway_problems(draft: Draft) -> tuple[Problem, ...]:
         return ()
     problems = []
     if "gateway" not in draft.stated:
-        allowed = "stated, since gatewaySelector is"
-        others = ("gatewaySelector",)
-        problems.append(Problem(field="gateway", got="nothing", allowed=allowed, others=others))
+        allowed, others = stated_since("gatewaySelector"), ("gatewaySelector",)
+        problems.append(Problem(field="gateway", got=NOTHING, allowed=allowed, others=others))
     elsewhere = selector.get("namespace", draft.namespace)
     permitted = (draft.namespace, *draft.configuration.gateway_namespaces)
     if elsewhere not in permitted:
@@ -123,7 +131,10 @@ def gateway_problems(draft: Draft) -> tuple[Problem, ...]:
             Problem(
                 field="gatewaySelector",
                 got=f"namespace={elsewhere}",
-                allowed=f"a namespace that gatewayNamespaces permits: {', '.join(permitted)}",
+                allowed=Said(
+                    "a namespace that gatewayNamespaces permits: {names}",
+                    names=", ".join(permitted),
+                ),
             )
         )
     return tuple(problems)

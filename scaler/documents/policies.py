@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from scaler.decision.policy import InferencePolicy, LendingPolicy
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import joined
 
 from .forms import Form
 from .keys import key_name, keys_of, quoted
@@ -48,7 +49,7 @@ def in_typed_words(
         return told
     unit = forms[problem.field].unit
     return dataclasses.replace(
-        told, got=quoted(stated[told.field]), allowed=f"{told.allowed}{unit}"
+        told, got=quoted(stated[told.field]), allowed=joined("", (told.allowed, unit))
     )
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from scaler.configuration import Configuration, Pool
 from scaler.decision.pace import KNATIVE_PRESET
 from scaler.decision.policy import InferencePolicy, LendingPolicy
-from scaler.errors import ConfigurationError, Problem
+from scaler.errors import NOTHING, UNKNOWN_KEY, ConfigurationError, Problem, stated
+from scaler.said import Said
 from scaler.source import Role, Trigger, Workload
 
 from .capacity import read_capacity, units_of
@@ -76,11 +77,13 @@ def parse_trigger(
 
 def _refuse_too_much(metadata: Mapping[str, str]) -> None:
     if len(metadata) > MOST_KEYS:
-        got, allowed = f"{len(metadata)} keys", f"at most {MOST_KEYS}"
+        got = Said("{count} keys", count=len(metadata))
+        allowed = Said("at most {most}", most=MOST_KEYS)
         raise ConfigurationError(Problem(field="metadata", got=got, allowed=allowed))
     size = sum(len(key) + len(text) for key, text in metadata.items())
     if size > MOST_CHARACTERS:
-        got, allowed = f"{size} characters", f"at most {MOST_CHARACTERS}"
+        got = Said("{count} characters", count=size)
+        allowed = Said("at most {most}", most=MOST_CHARACTERS)
         raise ConfigurationError(Problem(field="metadata", got=got, allowed=allowed))
 
 
@@ -88,7 +91,8 @@ def _untold(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     more = len(problems) - MOST_TOLD
     if more <= 0:
         return ()
-    return (Problem(field="metadata", got=f"{more} more problems", allowed="none"),)
+    got = Said("{count} more problems", count=more)
+    return (Problem(field="metadata", got=got, allowed=Said("none")),)
 
 
 def render_trigger(trigger: Trigger) -> dict[str, str]:
@@ -125,8 +129,8 @@ def _ours(metadata: Mapping[str, str]) -> tuple[dict[str, str], tuple[Problem, .
     twice = tuple(
         Problem(
             field=shown(key),
-            got=f"both {shown(key)} and {shown(key + FROM_ENV)}",
-            allowed="one of the two",
+            got=Said("both {one} and {other}", one=shown(key), other=shown(key + FROM_ENV)),
+            allowed=Said("one of the two"),
         )
         for key in plain
         if key in resolved
@@ -160,10 +164,15 @@ def _unknown_keys(stated: Mapping[str, str], role: Role) -> tuple[Problem, ...]:
 def _unknown_key(key: str, role: Role, *, guess: bool) -> Problem:
     (other,) = set(Role) - {role}
     if key in NAMES[other]:
-        return Problem(field=key, got=f"a key of {other}", allowed=f"only with role: {other}")
+        got = Said("a key of {role}", role=other)
+        return Problem(field=key, got=got, allowed=Said("only with role: {role}", role=other))
     meant = closest(key, NAMES[role]) if guess else None
-    allowed = f"did you mean {meant}?" if meant else "the keys that docs/metadata.md lists"
-    return Problem(field=shown(key), got="an unknown key", allowed=allowed)
+    allowed = (
+        Said("did you mean {meant}?", meant=meant)
+        if meant
+        else Said("the keys that {page} lists", page="docs/metadata.md")
+    )
+    return Problem(field=shown(key), got=UNKNOWN_KEY, allowed=allowed)
 
 
 def _beyond(problems: Collection[Problem], known: AbstractSet[str]) -> tuple[Problem, ...]:
@@ -237,8 +246,8 @@ def _pool(draft: Draft) -> tuple[Pool | None, tuple[Problem, ...]]:
         return None, member_problems(draft) + tuple(
             Problem(
                 field=key,
-                got="nothing",
-                allowed="stated, or pool: a configured pool's name",
+                got=NOTHING,
+                allowed=stated(Said(", or pool: a configured pool's name")),
                 others=("pool",),
             )
             for key in ("poolUnits", "poolWorkloads")
@@ -247,8 +256,8 @@ def _pool(draft: Draft) -> tuple[Pool | None, tuple[Problem, ...]]:
     both = tuple(
         Problem(
             field=key,
-            got=f"stated beside {shown(draft.stated['pool'])}",
-            allowed="without a pool",
+            got=Said("stated beside {name}", name=shown(draft.stated["pool"])),
+            allowed=Said("without a pool"),
             others=("pool",),
         )
         for key in own
@@ -257,5 +266,5 @@ def _pool(draft: Draft) -> tuple[Pool | None, tuple[Problem, ...]]:
     pools = draft.configuration.pools
     return pools.get(draft.values.get("pool", "")), (
         *both,
-        *not_named(draft, "pool", pools, "pool"),
+        *not_named(draft, "pool", pools, Said("pool")),
     )

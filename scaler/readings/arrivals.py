@@ -15,6 +15,7 @@ import functools
 from collections.abc import Collection, Iterator, Mapping
 
 from scaler.errors import SourceError
+from scaler.said import Said
 from scaler.source import Workload
 
 from . import promql
@@ -200,8 +201,11 @@ def told_apart(
             if shared or len(rows) > 1:
                 raise SourceError(
                     "format",
-                    f"query {name}: several workloads share it, or its rows, and a row of its"
-                    " answer has no labels namespace and workload that are one's",
+                    Said(
+                        "query {name}: several workloads share it, or its rows, and a row of its"
+                        " answer has no labels namespace and workload that are one's",
+                        name=name,
+                    ),
                 )
             subject = next(iter(known))
         yield subject, list(points)

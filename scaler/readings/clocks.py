@@ -10,6 +10,7 @@ and grows old.
 from collections.abc import Awaitable, Callable
 
 from scaler.errors import SourceError
+from scaler.said import Said
 
 from .asks import MINUTE_S
 
@@ -61,6 +62,20 @@ class Clocks:
             return  # which whatever is read next finds out as well
         self._apart = None
         if ahead_s is not None and abs(ahead_s) > MOST_APART_S:
-            which = "ahead of" if ahead_s > 0 else "behind"
-            why = f"the clock of {url} is {abs(ahead_s):.0f} s {which} this server's"
-            self._apart = SourceError("clock", f"{why}: set the clocks of both")
+            by_s = abs(ahead_s)
+            self._apart = SourceError(
+                "clock",
+                Said(
+                    "the clock of {url} is {by_s:.0f} s ahead of this server's: set the clocks of"
+                    " both",
+                    url=url,
+                    by_s=by_s,
+                )
+                if ahead_s > 0
+                else Said(
+                    "the clock of {url} is {by_s:.0f} s behind this server's: set the clocks of"
+                    " both",
+                    url=url,
+                    by_s=by_s,
+                ),
+            )

@@ -24,6 +24,7 @@ from requests_oauthlib import OAuth2Session
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import ConfigurationError, Problem, SourceError
+from scaler.said import Said
 
 Sign = Callable[[requests.PreparedRequest], None]
 """Puts into a request what shows who asks."""
@@ -66,7 +67,9 @@ def _told(sign: Sign) -> Sign:
             raise
         except Exception as error:  # noqa: BLE001 -- each library has errors of its own
             why = f"{type(error).__name__}: {error}"
-            raise SourceError("credentials", f"nothing to show who asks: {why}") from None
+            raise SourceError(
+                "credentials", Said("nothing to show who asks: {why}", why=why)
+            ) from None
 
     return signed
 

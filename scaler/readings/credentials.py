@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from scaler.configuration import PrometheusServer
 from scaler.errors import ConfigurationError, Problem, SourceError
 from scaler.files import read_text
+from scaler.said import Said
 
 REDACTED = "[redacted]"
 SHORTEST_SECRET = 6
@@ -62,7 +63,7 @@ class Credentials:
         try:
             secrets = {field: self._text(field, path) for field, path in self._files()}
         except ConfigurationError as error:
-            raise SourceError("credentials", str(error)) from None
+            raise SourceError("credentials", error.said) from None
         if "bearerTokenFile" in secrets:
             return f"Bearer {secrets['bearerTokenFile']}"
         user, password = self._server.basic_username, secrets.get("basicPasswordFile")
@@ -80,7 +81,7 @@ class Credentials:
         try:
             return self._text(field, dict(self._files())[field])
         except ConfigurationError as error:
-            raise SourceError("credentials", str(error)) from None
+            raise SourceError("credentials", error.said) from None
 
     def know(self, header: str) -> None:
         """Know an Authorization header for a secret."""
@@ -124,10 +125,11 @@ class Credentials:
         if text not in known:
             known.append(text)
         if not text:
-            raise _wrong(field, f"{path}, which is empty", "a file of one line")
+            got = Said("{path}, which is empty", path=path)
+            raise _wrong(field, got, Said("a file of one line"))
         if not text.isprintable() or not text.isascii():
-            got = f"{path}, which holds more than one line of printable characters"
-            raise _wrong(field, got, "a file of one line")
+            got = Said("{path}, which holds more than one line of printable characters", path=path)
+            raise _wrong(field, got, Said("a file of one line"))
         return text
 
     def _secrets(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from scaler.decision.said import Said
+from scaler.said import Said
 
 from .engines.profile import LIVE, EngineProfile
 

@@ -13,6 +13,7 @@ from scaler.decision.pool import Node
 
 from .accelerators import Device, device_units, exporter_name, offered_units
 from .claims import Claims
+from .cluster import DELETION, READY
 from .offered import Offered
 from .promql import Matcher, any_of
 from .series import SeriesStore, Subject
@@ -96,13 +97,24 @@ class Nodes:
         """
         name = exporter_name(resource)
         offered = Offered(self._store, at_s, stale_after_s)
-        in_use = self._in_use(resource, pods, offered, at_s, stale_after_s)
+        ending = [pod for pod in pods if word(self._store, DELETION, pod, at_s, stale_after_s)]
+        starting = [
+            pod
+            for pod in pods
+            if pod not in ending and word(self._store, READY, pod, at_s, stale_after_s) == 0
+        ]
+        in_use, by_ending, by_starting = (
+            self._in_use(resource, some, offered, at_s, stale_after_s)
+            for some in (pods, ending, starting)
+        )
         return tuple(
             Node(
                 name=subject[1],
                 units=units,
                 schedulable=self._is_schedulable(subject, at_s, stale_after_s),
                 units_in_use=in_use.get(subject[1], 0),
+                units_starting=by_starting.get(subject[1], 0),
+                units_ending=by_ending.get(subject[1], 0),
             )
             for subject in sorted({*self._store.subjects(ALLOCATABLE), *offered.nodes()})
             if (

@@ -14,6 +14,7 @@ from scaler.decision.history import COARSE_S, MINUTE_S, coarse_before_s, thinned
 from scaler.decision.sample import Sample
 from scaler.decision.window import Window
 from scaler.errors import NoDataError
+from scaler.said import Said
 from scaler.source import Workload
 
 from .arrivals import ArrivalQueries
@@ -136,7 +137,7 @@ async def read_recording(
         assembly = newest.like()
     if not samples:
         what = f"{workload.kind}/{workload.name} in {workload.namespace}"
-        raise NoDataError(f"{what} has no readings between the two instants")
+        raise NoDataError(Said("{what} has no readings between the two instants", what=what))
     return newest.window_of(workload, Record(samples).until(math.inf))
 
 

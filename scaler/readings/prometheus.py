@@ -23,6 +23,7 @@ from requests.adapters import HTTPAdapter, Retry
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
+from scaler.said import Said
 from scaler.tracing import NO_TRACER, Tracer
 
 from .clouds import Sign, signer_of
@@ -34,6 +35,7 @@ from .replies import (
     Row,
     TooManySeriesError,
     lacking,
+    not_in_format,
     refusal_of,
     rows_of,
 )
@@ -166,7 +168,9 @@ class PrometheusApi:
         try:
             return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         except RuntimeError:
-            raise SourceError("refused", f"{self._server.shown_url} is asked no more") from None
+            raise SourceError(
+                "refused", Said("{url} is asked no more", url=self._server.shown_url)
+            ) from None
 
     def _get(self, path: str) -> Any:  # noqa: ANN401
         """Return the document that a page of the server holds."""
@@ -212,17 +216,29 @@ class PrometheusApi:
         """Return an error with the server's address before what others said, without secrets."""
         if isinstance(error, TooManySeriesError) and not error.of_the_server:
             return error
-        said = " ".join(self._credentials.told(error.detail[:_CHUNK]).split())
-        detail = f"{self._server.shown_url}: {said[:_LONGEST_TOLD]}"
+        detail = Said("{url}: {said}", url=self._server.shown_url, said=self._short(error.detail))
         if isinstance(error, PartialAnswerError):
             return PartialAnswerError(detail, error.rows)
         if isinstance(error, TooManySeriesError):
             return TooManySeriesError(detail)
         return SourceError(error.kind, detail, of_the_query=error.of_the_query)
 
+    def _short(self, said: str) -> str:
+        """Return what is told on one short line; of a sentence of ours, its parts so."""
+        if isinstance(said, Said):
+            return Said(
+                said.sentence, **{name: self._part(one) for name, one in said.parts.items()}
+            )
+        line = " ".join(self._credentials.told(said[:_CHUNK]).split())
+        return line[:_LONGEST_TOLD]
+
+    def _part(self, part: object) -> object:
+        return self._short(part) if isinstance(part, str) else part
+
     def _late(self) -> SourceError:
-        limit_s = self._server.timeout_s
-        return SourceError("timeout", f"{self._server.shown_url} took more than {limit_s:g} s")
+        url, limit_s = self._server.shown_url, self._server.timeout_s
+        late = Said("{url} took more than {limit_s:g} s", url=url, limit_s=limit_s)
+        return SourceError("timeout", late)
 
 
 class _Session(requests.Session):
@@ -299,7 +315,7 @@ def _body(response: requests.Response, deadline_s: float) -> bytes:
         if time.monotonic() > deadline_s:
             raise TimeoutError
         if len(body) > MOST_BYTES:
-            detail = f"a reply of more than {MOST_BYTES / 1e6:g} MB"
+            detail = Said("a reply of more than {most:g} MB", most=MOST_BYTES / 1e6)
             raise SourceError("limit", detail, of_the_query=True)
     return bytes(body)
 
@@ -310,8 +326,7 @@ def _failure(error: Exception) -> SourceError:
     connection = isinstance(error, OSError | urllib3.exceptions.HTTPError)
     if connection and not isinstance(error, ValueError):
         return SourceError("refused", _innermost(error))
-    why = f"not an answer in Prometheus' format: {str(error) or type(error).__name__}"
-    return SourceError("format", why)
+    return SourceError("format", not_in_format(str(error) or type(error).__name__))
 
 
 def _innermost(error: BaseException) -> str:

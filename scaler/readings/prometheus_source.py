@@ -14,9 +14,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from scaler.configuration import PrometheusServer
 from scaler.decision.pool import Node, Units
-from scaler.decision.said import joined
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, SourceError
+from scaler.said import joined
 from scaler.source import Workload
 from scaler.tracing import NO_TRACER, Tracer
 
@@ -239,7 +239,7 @@ class PrometheusSource:
         except NoDataError as error:
             if why is None:
                 raise
-            raise NoDataError(f"{error}; {why}", newest_s=error.newest_s) from None
+            raise NoDataError(joined("; ", (error.said, why)), newest_s=error.newest_s) from None
         at_gateway = self._lookout.of_gateway(workload)
         if window.gateway_silent is not None and at_gateway is not None:
             silent = joined("; ", (window.gateway_silent, at_gateway))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from scaler.decision.sample import Sample
 from scaler.errors import ConfigurationError, NoDataError, Problem
+from scaler.said import Said
 from scaler.source import Workload
 
 MOST_PODS = 4_000
@@ -19,8 +20,13 @@ def refuse_crowd(workload: Workload, pods: int) -> None:
     """
     if pods > MOST_PODS:
         raise NoDataError(
-            f"{workload.key}: {_target(workload)} has {pods} pods, and of one workload at most"
-            f" {MOST_PODS} are read"
+            Said(
+                "{key}: {target} has {pods} pods, and of one workload at most {most} are read",
+                key=workload.key,
+                target=_target(workload),
+                pods=pods,
+                most=MOST_PODS,
+            )
         )
 
 
@@ -36,8 +42,13 @@ def refuse_rival(workload: Workload, rival: tuple[str, str] | None) -> None:
         raise ConfigurationError(
             Problem(
                 field="workload",
-                got=f"{_target(workload)}, whose pod {pod} the ScaledObject {other} claims",
-                allowed="each pod in one ScaledObject",
+                got=Said(
+                    "{target}, whose pod {pod} the ScaledObject {other} claims",
+                    target=_target(workload),
+                    pod=pod,
+                    other=other,
+                ),
+                allowed=Said("each pod in one ScaledObject"),
             )
         )
 
@@ -56,14 +67,19 @@ def silence_s(
     Raises:
         NoDataError: there is none, or that is more than ``most_s``.
     """
-    what = f"{workload.key}: no fresh readings of {_target(workload)}"
+    what = Said("{key}: no fresh readings of {target}", key=workload.key, target=_target(workload))
     if not samples:
-        raise NoDataError(f"{what}, and none before")
+        raise NoDataError(Said("{what}, and none before", what=what))
     age_s = newest_s - samples[-1].at_s
     if age_s > most_s:
         raise NoDataError(
-            f"{what}; the newest ended {age_s:.0f} s ago (an engine's readings stand for"
-            f" {stale_after_s:g} s)",
+            Said(
+                "{what}; the newest ended {age_s:.0f} s ago"
+                " (an engine's readings stand for {stale_s:g} s)",
+                what=what,
+                age_s=age_s,
+                stale_s=stale_after_s,
+            ),
             newest_s=samples[-1].at_s,
         )
     return age_s

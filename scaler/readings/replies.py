@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scaler.errors import SourceError
+from scaler.said import Said
 
 from . import native
 from .decoding import decoded
@@ -75,9 +76,11 @@ def rows_of(result: object, *, most: int) -> list[Row]:
         SourceError: of kind ``format``: it is not of Prometheus' shape.
     """
     if not isinstance(result, list):
-        raise _odd(f"its result is {_kind(result)}, not a list")
+        raise _odd(Said("its result is {kind}, not a list", kind=_kind(result)))
     if len(result) > most:
-        raise TooManySeriesError(f"{len(result)} series, more than maxSeries ({most})")
+        raise TooManySeriesError(
+            Said("{count} series, more than maxSeries ({most})", count=len(result), most=most)
+        )
     return [row for number, one in enumerate(result, start=1) for row in _rows(number, one)]
 
 
@@ -87,7 +90,8 @@ def refusal_of(status: int, body: bytes, otherwise: str) -> SourceError:
         said = " ".join(str(json.loads(body)["error"]).split())
     except (ValueError, KeyError, TypeError, RecursionError):
         said = otherwise
-    detail, lower = f"answered {status}: {said}", said.lower()
+    detail = Said("answered {status}: {said}", status=status, said=said)
+    lower = said.lower()
     if any(words in lower for words in _TOO_MANY_SERIES):
         return TooManySeriesError(detail, of_the_server=True)
     if any(words in lower for words in _TOO_MUCH):
@@ -108,31 +112,40 @@ def lacking(body: bytes) -> str:
         warnings = told.get("warnings") or (told.get("isPartial") and "isPartial is true")
     except (ValueError, AttributeError, RecursionError):
         return ""  # no Prometheus' format at all, which the client finds out
-    return f"the answer is incomplete: {warnings}" if warnings else ""
+    return Said("the answer is incomplete: {warnings}", warnings=str(warnings)) if warnings else ""
 
 
 def _rows(number: int, one: object) -> Iterator[Row]:
     """Yield what a row tells: itself, or the classic series of a native histogram."""
     if not isinstance(one, dict):
-        raise _odd(f"row {number} is {_kind(one)}, not labels with values")
+        raise _odd(
+            Said("row {number} is {kind}, not labels with values", number=number, kind=_kind(one))
+        )
     labels = one.get("metric")
     if not isinstance(labels, dict) or not all(isinstance(text, str) for text in labels.values()):
-        raise _odd(f"row {number} has no metric whose labels are texts")
+        raise _odd(Said("row {number} has no metric whose labels are texts", number=number))
     try:
         told = list(native.classic(labels, one)) if native.is_native(one) else []
         if "values" in one or not told:
             written: Any = one["values"] if "values" in one else [one.get("value")]
             told.append((labels, [(float(at_s), float(value)) for at_s, value in written]))
     except (TypeError, ValueError, KeyError, IndexError, OverflowError, AttributeError):
-        raise _odd(f"row {number} has values that are no pairs of time and number") from None
+        raise _odd(
+            Said("row {number} has values that are no pairs of time and number", number=number)
+        ) from None
     for of, points in told:
         if not all(math.isfinite(at_s) for at_s, _ in points):
-            raise _odd(f"row {number} has a time that is no number")
+            raise _odd(Said("row {number} has a time that is no number", number=number))
         yield of, [point for point in points if math.isfinite(point[1])]
 
 
 def _odd(what: str) -> SourceError:
-    return SourceError("format", f"not an answer in Prometheus' format: {what}")
+    return SourceError("format", not_in_format(what))
+
+
+def not_in_format(what: str) -> Said:
+    """Return the sentence on a reply that no Prometheus would give."""
+    return Said("not an answer in Prometheus' format: {what}", what=what)
 
 
 def _kind(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds

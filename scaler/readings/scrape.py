@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.errors import SourceError
+from scaler.said import Said
 from scaler.source import Workload
 
 from .assemble import Assembly
@@ -145,15 +146,32 @@ class ScrapeSource:
         try:
             async with session.get(target.url) as response:
                 if response.status != 200:
-                    return SourceError("http", f"{target.url} answered {response.status}")
+                    return SourceError(
+                        "http",
+                        Said("{url} answered {status}", url=target.url, status=response.status),
+                    )
                 body = bytearray()
                 async for chunk in response.content.iter_any():
                     body += chunk
                     if len(body) > _LARGEST_PAGE:
-                        return SourceError("limit", f"{target.url}: over {_LARGEST_PAGE} bytes")
+                        return SourceError(
+                            "limit",
+                            Said(
+                                "{url}: over {most} bytes",
+                                url=target.url,
+                                most=_LARGEST_PAGE,
+                            ),
+                        )
                 return body.decode("utf-8", "replace")
         except TimeoutError:
-            return SourceError("timeout", f"{target.url} took more than {self._timeout_s:g} s")
+            return SourceError(
+                "timeout",
+                Said(
+                    "{url} took more than {limit_s:g} s",
+                    url=target.url,
+                    limit_s=self._timeout_s,
+                ),
+            )
         except aiohttp.ClientError as error:
             return SourceError("refused", f"{target.url}: {error}")
 

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scaler.errors import SourceError
+from scaler.said import Said
 
 from .plausible import is_reading
 
@@ -171,7 +172,9 @@ class SeriesStore:
             track = rows.get(key)
             if track is None:
                 if self._count >= self._max_series:
-                    raise SourceError("limit", f"more than {self._max_series} series (maxSeries)")
+                    raise SourceError(
+                        "limit", Said("more than {most} series (maxSeries)", most=self._max_series)
+                    )
                 track = rows[key] = Track(labels, subject)
                 self._resize(metric, subject, 1)
             before_s = track.times[-1] if track.times else None

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.errors import ConfigurationError, Problem, SourceError
+from scaler.said import Said, joined
 from scaler.source import Source, Workload
 
 
@@ -98,5 +99,8 @@ def _together(failed: Mapping[str, SourceError]) -> SourceError:
     if len(failed) == 1:
         return next(iter(failed.values()))
     kinds = {error.kind for error in failed.values()}
-    detail = "; ".join(f"{name}: {error}" for name, error in failed.items())
+    detail = joined(
+        "; ",
+        [Said("{name}: {said}", name=name, said=error.said) for name, error in failed.items()],
+    )
     return SourceError(kinds.pop() if len(kinds) == 1 else "several", detail)

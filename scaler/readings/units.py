@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from scaler.decision.pool import Units
-from scaler.decision.said import Said, joined
+from scaler.said import Said, joined
 
 from .accelerators import Device, device_units, units_asked
 from .claims import Claim, Claims

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from .page import heading, page, paragraph, table
-from .plot import Band, lines
+from .plot import Band, lines, stepped
 
 _PANIC, _HELD = "#d1622b", "#6b7280"
 
@@ -82,13 +82,13 @@ def _plots(moments: Sequence[Moment]) -> Iterator[str]:
     ]
     yield lines(
         {
-            "serving": [(one.at_s, one.ready) for one in moments],
-            "wanted": [(one.at_s, one.wanted) for one in moments],
+            "serving": stepped([(one.at_s, one.ready) for one in moments]),
+            "wanted": stepped([(one.at_s, one.wanted) for one in moments]),
         },
         title="Replicas",
         up="replicas",
         filled="serving",
-        bands=bands,
+        marked=bands,
         clock=False,
     )
     yield lines(
@@ -102,8 +102,8 @@ def _plots(moments: Sequence[Moment]) -> Iterator[str]:
     )
     yield lines(
         {
-            "working": [(one.at_s, one.working) for one in moments],
-            "lent": [(one.at_s, one.lent) for one in moments],
+            "working": stepped([(one.at_s, one.working) for one in moments]),
+            "lent": stepped([(one.at_s, one.lent) for one in moments]),
         },
         title="Training workers on idle GPUs",
         up="workers",

@@ -57,7 +57,7 @@ def moment(
 ) -> Moment:
     """Return what was known and what was answered at a poll."""
     if decision is None:
-        return Moment(at_s=at_s, reason=NO_DATA, detail=str(error))
+        return Moment(at_s=at_s, reason=NO_DATA, detail="" if error is None else error.said)
     answered = Moment(
         at_s=at_s,
         reason=decision.reason.value,

@@ -8,6 +8,7 @@ light fallback, so a plot stands alone and a page may turn it dark.
 import dataclasses
 import datetime as dt
 import html
+import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
@@ -25,6 +26,15 @@ class Band:
     colour: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """An instant at which a count changed; a triangle at the foot of the plot."""
+
+    at: float
+    name: str
+    upwards: bool
+
+
 COLOURS = ("#1673b1", "#d1622b", "#2f8f4e", "#8a4fa3", "#b8860b", "#6b7280", "#c2185b", "#00897b")
 _LEFT, _TOP, _BOTTOM, _RIGHT = 52, 34, 26, 14
 _MOST_POINTS = 700
@@ -40,7 +50,7 @@ def lines(
     up: str = "",
     filled: str | None = None,
     dashed: Collection[str] = (),
-    bands: Sequence[Band] = (),
+    marked: Sequence[Band | Mark] = (),
     clock: bool = True,
     size: tuple[int, int] = (900, 240),
 ) -> str:
@@ -48,8 +58,8 @@ def lines(
     Return a plot of some series by name, each of them its own colour.
 
     ``filled`` names the one that is drawn as an area, ``dashed`` those that are limits rather than
-    readings; ``bands`` are stretches in which something held. Across are seconds: of the clock
-    (UTC), or from a beginning.
+    readings; ``marked`` are stretches in which something held, and instants. Across are seconds:
+    of the clock (UTC), or from a beginning.
     """
     known = [(x, y) for points in series.values() for x, y in points if y is not None]
     across = [x for points in series.values() for x, _ in points] or [0.0, 1.0]
@@ -69,7 +79,7 @@ def lines(
         f"<title>{html.escape(title)}</title>",
         f'<rect width="{size[0]}" height="{size[1]}" rx="6" fill="{_PAPER}"/>',
         f'<text x="{_LEFT}" y="20" font-size="14" font-weight="600">{html.escape(title)}</text>',
-        *(frame.band(one) for one in bands),
+        *(frame.band(one) for one in marked if isinstance(one, Band)),
         *frame.grid(up, clock=clock),
         *_legend(colours, size[0]),
     ]
@@ -79,10 +89,21 @@ def lines(
             frame.path(piece, colours[name], area=name == filled, dashes=name in dashed)
             for piece in _pieces(thinned(points, _MOST_POINTS))
         ]
+    parts += [frame.mark(one) for one in marked if isinstance(one, Mark)]
     if not known:
         middle = f'x="{size[0] / 2:g}" y="{size[1] / 2:g}" text-anchor="middle"'
         parts.append(f"<text {middle}>nothing was recorded</text>")
     return "\n".join((*parts, "</svg>"))
+
+
+def stepped(points: Points) -> Points:
+    """Return the corners of what stands until it changes; a plot would draw a slope."""
+    corners = list(points[:1])
+    for (_, before), (x, y) in itertools.pairwise(points):
+        if None not in (before, y) and before != y:
+            corners.append((x, before))
+        corners.append((x, y))
+    return corners
 
 
 def thinned(points: Points, most: int) -> Points:
@@ -128,6 +149,14 @@ class _Frame:
             f' fill="{band.colour}" fill-opacity="0.16"><title>{html.escape(band.name)}</title>'
             f'</rect><text x="{left + 3:.1f}" y="{_TOP + 12}" opacity="0.8">'
             f"{html.escape(band.name)}</text>"
+        )
+
+    def mark(self, mark: Mark) -> str:
+        x, foot = self.place(mark.at, 0)
+        tip, base = (foot - 9, foot - 2) if mark.upwards else (foot - 2, foot - 9)
+        return (
+            f'<polygon points="{x:.1f},{tip} {x - 4:.1f},{base} {x + 4:.1f},{base}"'
+            f' fill="{_INK}"><title>{html.escape(mark.name)}</title></polygon>'
         )
 
     def path(

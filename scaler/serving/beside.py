@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
 from scaler.errors import NoDataError
+from scaler.said import Said
 
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
@@ -29,7 +30,7 @@ class Beside:
         try:
             begun = loop.run_in_executor(self._thread, work, *args)
         except RuntimeError:  # of the thread pool, about futures
-            raise NoDataError("this server is ending") from None
+            raise NoDataError(Said("this server is ending")) from None
         return await begun
 
     def stop(self) -> None:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from scaler.errors import NoDataError, NotServedError, TooManyObjectsError
+from scaler.said import Said
 from scaler.source import Source, Trigger
 from scaler.telemetry import Observation, Standing, Telemetry
 
@@ -112,6 +113,7 @@ class Board:
             failure=None if failure is None else str(failure),
             ticked_s=self._ticked_s,
             failure_kind=None if failure is None else failure.kind,
+            failure_detail="" if failure is None else failure.detail,
             failing_since_s=self._rounds.failing_since_s,
         )
 
@@ -200,7 +202,10 @@ class Board:
         entry = self._entries.get(f"{namespace}/{name}")
         if entry is None:
             raise NotServedError(
-                f"KEDA has not asked about {namespace}/{name} since this server started"
+                Said(
+                    "KEDA has not asked about {key} since this server started",
+                    key=f"{namespace}/{name}",
+                )
             )
         entry.followers += 1
         try:
@@ -228,7 +233,7 @@ class Board:
         """
         trigger = self.triggers().get(key)
         if trigger is None:
-            raise NotServedError(f"{key} is not served")
+            raise NotServedError(Said("{key} is not served", key=key))
         return await self._rounds.held(trigger)
 
     def observations(self) -> tuple[Observation, ...]:
@@ -251,8 +256,16 @@ class Board:
         evaluation = await Follower(entry).next(self._limits.first_answer_s)
         if evaluation is None:
             failure = self._rounds.failure
-            because = f"; the last one failed: {failure}" if failure else ""
-            raise NoDataError(f"the first read for {entry.key} is not done yet{because}")
+            because = (
+                Said("; the last one failed: {failure}", failure=failure.said) if failure else ""
+            )
+            raise NoDataError(
+                Said(
+                    "the first read for {key} is not done yet{because}",
+                    key=entry.key,
+                    because=because,
+                )
+            )
         return evaluation
 
     async def _asked(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Entry:
@@ -267,11 +280,14 @@ class Board:
         refuse_wrong_names(namespace=namespace, name=name)
         if len(self._entries) >= self._limits.most_objects:
             raise TooManyObjectsError(
-                f"{len(self._entries)} ScaledObjects are served, which is the limit"
+                Said(
+                    "{count} ScaledObjects are served, which is the limit",
+                    count=len(self._entries),
+                )
             )
         entry = Entry(namespace=namespace, name=name, drained=self.draining, tell=self.tell)
         if entry.key in self._gone and self._is_there(entry) is False:
-            raise NoDataError(f"the cluster has {entry.key} no more")
+            raise NoDataError(Said("the cluster has {key} no more", key=entry.key))
         entry.listed = self._is_there(entry) is True
         self._entries[entry.key] = entry
         return entry

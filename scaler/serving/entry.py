@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from scaler.decision.decision import Decision
 from scaler.decision.policy import InferencePolicy
 from scaler.errors import ConfigurationError, KvtideError, NoDataError, Problem
+from scaler.said import Said
 from scaler.source import Role, Trigger
 from scaler.telemetry import decision_fields
 
@@ -205,7 +206,7 @@ def refuse_wrong_names(**names: str) -> None:
         ConfigurationError: a name is none.
     """
     problems = tuple(
-        Problem(field=field, got=repr(text[:80]), allowed="the name of a Kubernetes object")
+        Problem(field=field, got=repr(text[:80]), allowed=Said("the name of a Kubernetes object"))
         for field, text in names.items()
         if not _KUBERNETES_NAME.fullmatch(text)
     )

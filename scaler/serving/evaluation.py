@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from scaler.decision.decision import Decision
 from scaler.errors import ConfigurationError, KvtideError, NoDataError
+from scaler.said import Said
 from scaler.source import Trigger
 from scaler.telemetry import Observation
 
@@ -68,9 +69,11 @@ class Evaluation:
         if self.decision is not None and not self.decision.holds:
             return self.decision
         if self.decision is not None:
-            raise NoDataError(f"hold: {_chain(self.decision)}", newest_s=self.newest_s)
+            raise NoDataError(
+                Said("hold: {chain}", chain=_chain(self.decision)), newest_s=self.newest_s
+            )
         if self.error is None:
-            raise NoDataError("nothing was evaluated yet")
+            raise NoDataError(Said("nothing was evaluated yet"))
         raise self.error.again()
 
     @property
@@ -91,7 +94,7 @@ class Evaluation:
             role=self.trigger.role.value if self.trigger else "unknown",
             decision=self.decision,
             reason=self.reason,
-            detail=self.decision.detail if self.decision else str(self.error),
+            detail=self.decision.detail if self.decision else self._said,
             newest_s=self.newest_s,
             evaluated_s=self.evaluated_s,
             error=self.error,
@@ -99,6 +102,10 @@ class Evaluation:
             before=self.before,
             units=self.units,
         )
+
+    @property
+    def _said(self) -> str:
+        return "" if self.error is None else self.error.said
 
     def tells_the_same_as(self, other: "Evaluation | None") -> bool:
         """Whether a client would see no difference: count, reason, panic and what is wrong."""

@@ -20,6 +20,7 @@ from scaler.decision.decision import Decision, Reason
 from scaler.decision.foresight import Foresight
 from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
+from scaler.said import Said
 from scaler.source import Source, Trigger
 from scaler.telemetry import Telemetry
 from scaler.tracing import failed
@@ -244,7 +245,11 @@ class Rounds:
     def _told(self, error: Exception, entry: Entry) -> KvtideError:
         """Return what a client is told: for want of data, also why the last read failed."""
         if isinstance(error, NoDataError) and self.failure is not None:
-            text = f"{error}; the last read failed: {self.failure}"
+            text = Said(
+                "{said}; the last read failed: {failure}",
+                said=error.said,
+                failure=self.failure.said,
+            )
             return NoDataError(text, newest_s=error.newest_s)
         return refusal(error, entry.key)
 

@@ -60,15 +60,20 @@ def picture(
     """
     Return who holds what; ``lent_on`` are the nodes with what the borrower's pods hold there.
 
-    Units are reserved while they are free and may not be lent. A node's are reclaiming where all
-    workers are to go; of some of them nobody knows here which those are.
+    Units are reserved while they are free and may not be lent. They are no particular ones: of the
+    nodes, those with the fewest free units are drawn with them first. A node's are reclaiming where
+    their workers are terminating, and all of them where all workers are to go.
     """
     wanted = None if decision is None else decision.replicas
-    borrowed = Use.RECLAIMING if wanted == 0 else Use.LENT
-    of_borrower = {node.name: node.units_in_use for node in lent_on}
+    whole = _whole(pool, policy, wanted)
+    of_borrower = {node.name: node for node in lent_on}
+    nodes = [
+        _node(node, of_borrower.get(node.name), to_go=wanted == 0, known=bool(lent_on))
+        for node in pool.nodes
+    ]
     return Picture(
-        whole=_whole(pool, policy, wanted),
-        nodes=tuple(_node(node, of_borrower, borrowed, known=bool(lent_on)) for node in pool.nodes),
+        whole=whole,
+        nodes=tuple(_with_reserved(nodes, dict(whole.uses).get(Use.RESERVED, 0))),
     )
 
 
@@ -115,15 +120,39 @@ def _held(member: Member) -> tuple[int, int] | None:
     return now.ready * each, moving * each
 
 
-def _node(node: Node, of_borrower: Mapping[str, int], borrowed: Use, *, known: bool) -> Strip:
-    lent = of_borrower.get(node.name, 0)
+def _node(node: Node, of_borrower: Node | None, *, to_go: bool, known: bool) -> Strip:
+    lent = 0 if of_borrower is None else of_borrower.units_in_use
+    leaving = lent if to_go or of_borrower is None else min(lent, of_borrower.units_ending)
+    moving = min(node.units_in_use, node.units_starting + node.units_ending)
     rest = max(0, node.units - node.units_in_use - lent)
     uses = {
-        Use.SERVING: node.units_in_use,
-        borrowed: lent,
+        Use.SERVING: node.units_in_use - moving,
+        Use.LOADING: moving,
+        Use.LENT: lent - leaving,
+        Use.RECLAIMING: leaving,
         Use.FREE if known and node.schedulable else Use.UNKNOWN: rest,
     }
     return _strip(node.name, uses, schedulable=node.schedulable)
+
+
+def _with_reserved(nodes: Sequence[Strip], reserved: int) -> list[Strip]:
+    """Return the nodes in their order, with so many of their free units as reserved ones."""
+    kept: dict[str, int] = {}
+    for node in sorted(nodes, key=lambda one: dict(one.uses).get(Use.FREE, 0)):
+        kept[node.name] = min(reserved, dict(node.uses).get(Use.FREE, 0))
+        reserved -= kept[node.name]
+    return [
+        _strip(
+            node.name,
+            {
+                **(uses := dict(node.uses)),
+                Use.FREE: uses.get(Use.FREE, 0) - kept[node.name],
+                Use.RESERVED: kept[node.name],
+            },
+            schedulable=node.schedulable,
+        )
+        for node in nodes
+    ]
 
 
 def _strip(name: str, uses: Mapping[Use, int], *, schedulable: bool = True) -> Strip:

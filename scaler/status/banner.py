@@ -86,8 +86,8 @@ def _cause(words: Words, standing: Standing) -> str:
     """Return why the source fails, in words, with its own detail and since when."""
     kind = f"cause_{standing.failure_kind}"
     cause = words(kind if kind in catalogue() else "cause_other")
-    detail = (standing.failure or "").removeprefix(f"{standing.failure_kind}: ")
-    told = f"{cause} ({detail})" if detail else cause
+    detail = words.sentence(standing.failure_detail)
+    told = words("cause_told", cause=cause, detail=detail) if detail else cause
     if standing.failing_since_s is None:
         return told
     return words("since", cause=told, at=_clock(standing.failing_since_s))

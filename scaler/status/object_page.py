@@ -47,7 +47,7 @@ def values(
         "signals": [] if decision is None else _signals(decision, words),
         "safe": "" if decision is None else _safe(decision, words),
         "notes": () if decision is None else tuple(map(words.sentence, decision.notes)),
-        "error": "" if one.error is None else str(one.error),
+        "error": "" if one.error is None else words.sentence(one.error.said),
         "spans": [
             {"title": words(f"last_{name}"), "link": _link(words, name), "chosen": name == span}
             for name in SPANS_S
@@ -105,6 +105,7 @@ def _pool(pool: Picture, words: Words) -> dict[str, Any]:
     strips: Sequence[Strip] = (pool.whole, *pool.nodes)
     return {
         "has_nodes": bool(pool.nodes),
+        "has_reserved": Use.RESERVED in dict(pool.whole.uses),
         "strips": [
             {
                 "name": strip.name,

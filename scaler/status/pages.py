@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 
 from scaler.errors import KvtideError
+from scaler.said import Said
 from scaler.telemetry import Observation, Standing, version
 
 from .banner import Links, banner
@@ -74,14 +75,16 @@ class Pages:
     async def _shown(self, one: Observation, span_s: float) -> Shown:
         """Gather what the page shows; one page at a time, since that reads and decides."""
         if self._seen.gather is None or one.role == "unknown":
-            return Shown(history="this server keeps no past of it")
+            return Shown(history=Said("this server keeps no past of it"))
         try:
             async with asyncio.timeout(_TOO_SLOW_S), self._one_at_a_time:
                 return await self._seen.gather(one.key, span_s)
         except TimeoutError:
-            return Shown(history=f"it took more than {_TOO_SLOW_S:g} s to read")
+            return Shown(
+                history=Said("it took more than {limit_s:g} s to read", limit_s=_TOO_SLOW_S)
+            )
         except KvtideError as error:
-            return Shown(history=str(error))
+            return Shown(history=error.said)
 
     def _words(self, request: web.Request) -> Words:
         accepted = request.headers.get("Accept-Language", "")

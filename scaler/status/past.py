@@ -11,13 +11,13 @@ import markupsafe
 
 from scaler.decision.decision import Reason
 from scaler.report.moments import Moment
-from scaler.report.plot import Band, Points, lines
+from scaler.report.plot import Band, Mark, Points, lines, stepped
 from scaler.serving.history import Event, History, Origin, events
 
 from .row import NOTHING
 from .words import Words
 
-_PANIC, _HELD, _RECLAIM = "#d1622b", "#6b7280", "#b42318"
+_PANIC, _HELD, _RECLAIM, _BOUND = "#d1622b", "#6b7280", "#b42318", "#8a4fa3"
 _BACK = (Reason.RECLAIMED, Reason.BLIND_RECLAIM)
 _SIZE = (900, 220)
 _HOUR_S = 3600.0
@@ -55,11 +55,11 @@ class Past:
 def past(history: History | str, limits: Limits, words: Words, *, is_training: bool) -> Past:
     """Return the past; a text in place of a history says why there is none."""
     if isinstance(history, str):
-        return Past(told=words("no_history", why=history))
+        return Past(told=words("no_history", why=words.sentence(history)))
     origin = "from_metrics" if history.origin is Origin.METRICS else "from_windows"
-    told = words(origin) + (f" ({history.why})" if history.why else "")
+    told = words(origin) + (f" ({words.sentence(history.why)})" if history.why else "")
     moments = history.moments
-    if not moments:
+    if not any(one.wanted is not None or one.ran is not None for one in moments):
         return Past(told=told)
     drawn = _training(moments, limits, words) if is_training else _inference(moments, limits, words)
     return Past(
@@ -90,7 +90,7 @@ def _inference(moments: Sequence[Moment], limits: Limits, words: Words) -> Itera
             series,
             title=words("plot_load"),
             dashed={words(f"line_{key}") for key in levels},
-            bands=_bands(moments, words),
+            marked=_bands(moments, words),
             size=_SIZE,
         )
     safe = _over(moments, lambda one: one.safe_concurrency)
@@ -109,18 +109,18 @@ def _training(moments: Sequence[Moment], limits: Limits, words: Words) -> Iterat
         dashed = {words("line_lend"), words("line_reclaim")}
         title = words("plot_online")
         yield lines(
-            series, title=title, up="%", dashed=dashed, bands=_bands(moments, words), size=_SIZE
+            series, title=title, up="%", dashed=dashed, marked=_bands(moments, words), size=_SIZE
         )
 
 
 def _counts(moments: Sequence[Moment], limits: Limits, words: Words, *, title: str) -> str:
     series: dict[str, Points] = {
-        words("line_ready"): _over(moments, lambda one: one.ran),
-        words("line_wanted"): _over(moments, lambda one: one.wanted),
+        words("line_ready"): stepped(_over(moments, lambda one: one.ran)),
+        words("line_wanted"): stepped(_over(moments, lambda one: one.wanted)),
     }
     foreseen = _over(moments, lambda one: one.wanted if one.reason == Reason.FORECAST else None)
     if _known(foreseen):
-        series[words("line_forecast")] = foreseen
+        series[words("line_forecast")] = stepped(foreseen)
     for key, count in (("min", limits.least), ("max", limits.most)):
         if count:
             series[words(f"line_{key}")] = _level(moments, count)
@@ -129,7 +129,7 @@ def _counts(moments: Sequence[Moment], limits: Limits, words: Words, *, title: s
         title=title,
         filled=words("line_ready"),
         dashed={words("line_min"), words("line_max")},
-        bands=_bands(moments, words),
+        marked=[*_bands(moments, words), *_changes(moments)],
         size=_SIZE,
     )
 
@@ -169,8 +169,10 @@ def _known(points: Points) -> bool:
 
 
 def _bands(moments: Sequence[Moment], words: Words) -> list[Band]:
-    """Return when a panic or a reclaim lasted, and when there was no answer."""
+    """Return when a panic or a reclaim lasted, the maximum was met, and when none was answered."""
+    at_most = Reason.TOO_MANY_REPLICAS
     return [
+        *_stretches(moments, lambda one: one.reason == at_most, words("mark_max"), _BOUND),
         *_stretches(moments, lambda one: one.reason in _BACK, words("mark_reclaim"), _RECLAIM),
         *_stretches(moments, lambda one: one.panic, words("mark_panic"), _PANIC),
         *_stretches(moments, lambda one: one.wanted is None, words("mark_held"), _HELD),
@@ -180,10 +182,27 @@ def _bands(moments: Sequence[Moment], words: Words) -> list[Band]:
 def _stretches(
     moments: Sequence[Moment], held: Callable[[Moment], bool], name: str, colour: str
 ) -> Iterator[Band]:
-    for is_held, run in itertools.groupby(moments, key=held):
-        stretch = list(run)
-        if is_held:
-            yield Band(since=stretch[0].at_s, until=stretch[-1].at_s, name=name, colour=colour)
+    since_s: float | None = None
+    for one in moments:
+        if held(one) and since_s is None:
+            since_s = one.at_s
+        elif since_s is not None and not held(one):
+            yield Band(since=since_s, until=one.at_s, name=name, colour=colour)
+            since_s = None
+    if since_s is not None:
+        yield Band(since=since_s, until=moments[-1].at_s, name=name, colour=colour)
+
+
+def _changes(moments: Sequence[Moment]) -> Iterator[Mark]:
+    """Yield each change of the count that is wanted, of those that are told in the list as well."""
+    for one in events(moments):
+        if one.before is not None and one.after is not None and one.before != one.after:
+            yield Mark(
+                at=one.at_s,
+                name=f"{dt.datetime.fromtimestamp(one.at_s, dt.UTC):%H:%M:%S}"
+                f" {one.before} → {one.after} {one.reason}",
+                upwards=one.after > one.before,
+            )
 
 
 def _event(one: Event, words: Words) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from scaler.decision.said import Said
+from scaler.said import Said
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 """Code to the language's own name; the first is the one where nothing else is asked for."""

@@ -89,7 +89,7 @@ async def _from_metrics(
             # Scraped since a moment ago: as many points of that moment.
             found = await _recorded(api, names, short_s, now_s)
     except SourceError as error:
-        return [], str(error)
+        return [], error.said
     finally:
         api.close()
     return found, None

@@ -88,6 +88,17 @@ def test_a_pod_on_its_way_out_still_holds_and_one_that_failed_does_not():
     assert nodes_of(page)[0].units_in_use == 2
 
 
+def test_of_what_is_held_what_starts_and_what_ends_is_told_node_by_node():
+    page = node("a") + node("b") + holds("llm-0", 4) + holds("llm-1", 2) + holds("llm-2", 1, on="b")
+    page += row("kube_pod_deletion_timestamp", 1, namespace="serve", pod="llm-1")
+    for pod, ready in (("llm-0", 1), ("llm-1", 0), ("llm-2", 0)):
+        page += row("kube_pod_status_ready", ready, namespace="serve", pod=pod, condition="true")
+
+    held = [(one.units_in_use, one.units_starting, one.units_ending) for one in nodes_of(page)]
+
+    assert held == [(6, 0, 2), (1, 1, 0)]
+
+
 def test_copies_of_a_row_hold_once():
     observer = Observer(LLM)
     observer.round(NOW_S, {"llm-0": busy()})

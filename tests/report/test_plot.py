@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.report.plot import lines, thinned
+from scaler.report.plot import Mark, lines, stepped, thinned
 
 
 def strokes(svg):
@@ -27,6 +27,23 @@ def test_a_point_alone_between_gaps_is_seen():
     points = [(0.0, None), (60.0, 3.0), (120.0, None)]
 
     assert len(strokes(lines({"ran": points}, title="Replicas"))) == 1
+
+
+def test_a_count_stands_until_it_changes_and_is_no_slope():
+    points = [(0.0, 2.0), (60.0, 2.0), (120.0, 5.0), (180.0, None), (240.0, 1.0)]
+
+    assert stepped(points) == [*points[:2], (120.0, 2.0), *points[2:]]
+
+
+def test_a_change_is_marked_where_it_was_and_which_way():
+    marks = [Mark(at=at, name=f"at {at:g}", upwards=up) for at, up in ((30.0, True), (90.0, False))]
+
+    svg = lines({"ran": [(0.0, 1.0), (120.0, 1.0)]}, title="Replicas", marked=marks)
+
+    tips = re.findall(r'<polygon points="([\d.]+),([\d.]+) [\d.]+,([\d.]+) .*?<title>(at \d+)', svg)
+    assert [name for *_, name in tips] == ["at 30", "at 90"]
+    assert [float(tip) < float(base) for _, tip, base, _ in tips] == [True, False]
+    assert float(tips[0][0]) < float(tips[1][0])
 
 
 def test_nothing_recorded_is_said():

@@ -123,3 +123,33 @@ def test_nodes_show_what_inference_and_the_borrower_hold():
             ("gpu-a", ((Use.SERVING, 2), (use, 1), (Use.FREE, 1))),
             ("gpu-b", ((Use.UNKNOWN, 4),)),
         ]
+
+
+def test_a_node_shows_what_starts_what_is_given_back_and_what_is_kept():
+    """One reserved unit is drawn where the fewest are free, and never twice."""
+    shown = dataclasses.replace(window().latest, ready_replicas=1)
+    member = Member(
+        name="llm/chat",
+        policy=InferencePolicy(units_per_replica=1),
+        window=dataclasses.replace(window(), samples=(shown,)),
+    )
+    pool = PoolWindow(
+        at_s=0.0,
+        members=(member,),
+        workers=3,
+        nodes=(
+            Node(name="gpu-a", units=8, units_in_use=3, units_starting=1, units_ending=1),
+            Node(name="gpu-b", units=4),
+        ),
+    )
+    borrowed = (
+        Node(name="gpu-a", units=8),
+        Node(name="gpu-b", units=4, units_in_use=3, units_ending=2),
+    )
+
+    drawn = picture(pool, lending(pool_units=12, reserved_units=2), lent(3), borrowed)
+
+    assert [(strip.name, strip.uses) for strip in drawn.nodes] == [
+        ("gpu-a", ((Use.SERVING, 1), (Use.LOADING, 2), (Use.FREE, 5))),
+        ("gpu-b", ((Use.LENT, 1), (Use.RECLAIMING, 2), (Use.RESERVED, 1))),
+    ]

@@ -169,6 +169,7 @@ FAILING = dataclasses.replace(
     WELL,
     failure="refused: http://prometheus:9090: Connection refused",
     failure_kind="refused",
+    failure_detail="http://prometheus:9090: Connection refused",
     failing_since_s=NOW_S - 600,
 )
 BEFORE = dataclasses.replace(DECIDED, spec_replicas=3)

@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 
 from scaler.decision.decision import Decision, Reason
-from scaler.decision.said import Said
 from scaler.errors import NoDataError
 from scaler.report.moments import Moment
+from scaler.said import Said
 from scaler.serving.history import History, Origin
 from scaler.serving.units import Picture, Strip, Use
 from scaler.status.app import View, application
@@ -163,6 +163,9 @@ async def test_an_object_has_its_chain_its_past_and_its_links():
     ):
         assert words in text, words
     assert text.count("<svg") == 2  # no safe concurrency was recorded
+    assert re.findall(r"<title>(\d\d:\d\d:\d\d \d+ → \d+ \w+)</title>", text) == [
+        "22:08:20 2 → 5 Panic"
+    ]
 
 
 async def test_the_load_is_drawn_with_its_averages_and_what_they_are_held_against():
@@ -292,6 +295,7 @@ async def test_text_from_outside_stays_text():
                 WELL,
                 failure="refused: http://p:9090: Connection refused",
                 failure_kind="refused",
+                failure_detail="http://p:9090: Connection refused",
                 failing_since_s=NOW_S,
             ),
             "refuses connections (http://p:9090: Connection refused), since 22:13:20 UTC.",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from scaler.capacity.architecture import ModelArchitecture, PackedCache
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from . import sglang, tgi, trtllm, vllm
 from .capacity import KvCapacity
@@ -38,14 +39,14 @@ def kv_capacity(
         raise ConfigurationError(
             Problem(
                 field="engine",
-                got=f"{serving.engine} with {architecture.name}",
-                allowed="vllm: how others lay out its caches is not modelled here",
+                got=Said("{engine} with {name}", engine=serving.engine, name=architecture.name),
+                allowed=Said("vllm: how others lay out its caches is not modelled here"),
             )
         )
     turbo = serving.kv_dtype.lower() in TURBOQUANT and serving.engine is not Engine.VLLM
     if turbo:
         raise ConfigurationError(
-            Problem(field="kv_dtype", got=serving.kv_dtype, allowed="with vllm only")
+            Problem(field="kv_dtype", got=serving.kv_dtype, allowed=Said("with vllm only"))
         )
     return ENGINES[serving.engine](architecture, serving, available_bytes)
 

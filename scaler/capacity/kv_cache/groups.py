@@ -13,6 +13,7 @@ import enum
 import math
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 
 class Kind(enum.StrEnum):
@@ -101,8 +102,12 @@ def _resized(page: Page, largest: int) -> Page:
         raise ConfigurationError(
             Problem(
                 field="model",
-                got=f"latent pages of {page.page_bytes} bytes beside pages of {largest}",
-                allowed="pages that divide each other: this mix is not modelled here",
+                got=Said(
+                    "latent pages of {page_bytes} bytes beside pages of {largest}",
+                    page_bytes=page.page_bytes,
+                    largest=largest,
+                ),
+                allowed=Said("pages that divide each other: this mix is not modelled here"),
             )
         )
     return dataclasses.replace(page, page_bytes=largest)

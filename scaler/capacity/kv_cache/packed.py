@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from scaler.capacity.architecture import LatentCache, ModelArchitecture
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from .groups import Group, Kind, Page
 from .serving import GpuClass, Serving
@@ -45,34 +46,52 @@ def refuse_unread(architecture: ModelArchitecture, serving: Serving) -> None:
     latent = whole or any(isinstance(cache, LatentCache) for cache in architecture.caches)
     drafts = latent and serving.draft_layers and architecture.drafter is None
     checks = (
-        (drafts, "draft_layers", str(serving.draft_layers), "0: its drafter's caches are"),
-        (release < PACKED_SINCE, "version", str(release), f"{PACKED_SINCE} or later: others are"),
+        (
+            drafts,
+            "draft_layers",
+            str(serving.draft_layers),
+            Said("0: its drafter's caches are not modelled here"),
+        ),
+        (
+            release < PACKED_SINCE,
+            "version",
+            str(release),
+            _only(Said("{version} or later", version=PACKED_SINCE)),
+        ),
         (
             whole and serving.kv_dtype.lower() not in ROW_DTYPES,
             "kv_dtype",
             serving.kv_dtype,
-            f"{', '.join(ROW_DTYPES)}: others are",
+            _only(", ".join(ROW_DTYPES)),
         ),
         (
             not latent and serving.kv_dtype.lower() not in SPARSE_DTYPES,
             "kv_dtype",
             serving.kv_dtype,
-            f"{', '.join(SPARSE_DTYPES)}: others are",
+            _only(", ".join(SPARSE_DTYPES)),
         ),
         (
             whole and serving.gpu_class not in ROW_GPUS,
             "gpu",
             str(serving.gpu_class),
-            "a Hopper GPU: others are",
+            _only(Said("a Hopper GPU")),
         ),
     )
     problems = [
-        Problem(field=field, got=f"{got} with {name}", allowed=f"{allowed} not modelled here")
+        Problem(
+            field=field,
+            got=Said("{got} with {name}", got=got, name=name),
+            allowed=allowed,
+        )
         for wrong, field, got, allowed in checks
         if wrong
     ]
     if problems:
         raise ConfigurationError(*problems)
+
+
+def _only(allowed: str) -> Said:
+    return Said("{allowed}: others are not modelled here", allowed=allowed)
 
 
 def pack_pages(stages: tuple[tuple[Page, ...], ...]) -> tuple[Group, ...]:

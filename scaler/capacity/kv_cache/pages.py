@@ -19,6 +19,7 @@ from scaler.capacity.architecture import (
     StateCache,
 )
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from .serving import Serving
 
@@ -213,7 +214,7 @@ def check_split(architecture: ModelArchitecture, serving: Serving) -> None:
         for allowed in _uneven(architecture, ranks)
     ]
     if serving.pipeline_parallel > len(architecture.layers):
-        allowed = f"at most {len(architecture.layers)}, the model's layers"
+        allowed = Said("at most {count}, the model's layers", count=len(architecture.layers))
         got = str(serving.pipeline_parallel)
         problems.append(Problem(field="pipeline_parallel", got=got, allowed=allowed))
     problems += [
@@ -240,13 +241,18 @@ def _unshared(architecture: ModelArchitecture, serving: Serving) -> Iterator[str
     if shared == 1:
         return
     if ranks % shared:
-        yield f"a divisor of tensor_parallel ({ranks})"
+        yield Said("a divisor of {key} ({ranks})", key="tensor_parallel", ranks=ranks)
     attention = [cache for cache in architecture.caches if isinstance(cache, AttentionCache)]
     if any(not cache.grows for cache in attention):
-        yield "1 with sliding or chunked attention: sharing a window is not modelled here"
+        yield Said("1 with sliding or chunked attention: sharing a window is not modelled here")
     heads = max((cache.kv_heads for cache in attention), default=1)
     if attention and shared > max(1, ranks // heads):
-        yield f"at most {max(1, ranks // heads)}: {ranks} ranks / {heads} KV heads"
+        yield Said(
+            "at most {most}: {ranks} ranks / {heads} KV heads",
+            most=max(1, ranks // heads),
+            ranks=ranks,
+            heads=heads,
+        )
 
 
 def _uneven(architecture: ModelArchitecture, ranks: int) -> tuple[str, ...]:
@@ -254,12 +260,14 @@ def _uneven(architecture: ModelArchitecture, ranks: int) -> tuple[str, ...]:
     found: dict[str, None] = {}
     heads = architecture.attention_heads
     if heads is not None and heads % ranks:
-        found[f"a divisor of the {heads} attention heads"] = None
+        found[Said("a divisor of the {heads} attention heads", heads=heads)] = None
     for cache in architecture.caches:
         if isinstance(cache, AttentionCache) and _splits_badly(cache.kv_heads, ranks):
-            found[f"a divisor or a multiple of the {cache.kv_heads} KV heads"] = None
+            found[Said("a divisor or a multiple of the {heads} KV heads", heads=cache.kv_heads)] = (
+                None
+            )
         if isinstance(cache, StateCache) and cache.heads % ranks:
-            found[f"a divisor of the {cache.heads} state heads"] = None
+            found[Said("a divisor of the {heads} state heads", heads=cache.heads)] = None
     return tuple(found)
 
 

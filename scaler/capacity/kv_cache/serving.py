@@ -11,6 +11,7 @@ import functools
 import re
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 MOST_LAYERS = 10_000
 """Of a model or a drafter: what is stated beyond it is a slip, and takes memory to count."""
@@ -79,7 +80,9 @@ def parse_version(text: str) -> Version:
         return V0_ALONE
     if numbers is None:
         raise ConfigurationError(
-            Problem(field="engine_version", got=repr(text), allowed="a release such as 0.32.0")
+            Problem(
+                field="engine_version", got=repr(text), allowed=Said("a release such as 0.32.0")
+            )
         )
     found = tuple(int(number) for number in re.findall(r"\d+", numbers.group()))
     return Version(found, v0=v0 or found < FIRST_V1)
@@ -137,17 +140,25 @@ class Serving:
             "max_num_seqs",
         )
         problems = [
-            Problem(field=name, got=str(value), allowed="a whole number of at least 1")
+            Problem(field=name, got=str(value), allowed=Said("a whole number of at least 1"))
             for name in names
             if (value := getattr(self, name)) is not None and value < 1
         ]
         problems += [
-            Problem(field=name, got=str(value), allowed=f"0 to {MOST_LAYERS}")
+            Problem(
+                field=name,
+                got=str(value),
+                allowed=Said("0 to {most}", most=MOST_LAYERS),
+            )
             for name in ("draft_layers", "speculative_tokens")
             if (value := getattr(self, name)) is not None and not 0 <= value <= MOST_LAYERS
         ]
         problems += [
-            Problem(field=name, got=f"{value:g}", allowed=f"above 0 and at most {MOST_GIB:,.0f}")
+            Problem(
+                field=name,
+                got=f"{value:g}",
+                allowed=Said("above 0 and at most {most:,.0f}", most=MOST_GIB),
+            )
             for name in ("gpu_memory_gib", "mamba_memory_ratio", "swa_tokens_ratio")
             if (value := getattr(self, name)) is not None and not 0 < value <= MOST_GIB
         ]

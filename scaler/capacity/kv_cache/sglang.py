@@ -13,6 +13,7 @@ import dataclasses
 
 from scaler.capacity.architecture import AttentionCache, Cache, ModelArchitecture, StateCache
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from . import pages
 from .capacity import KvCapacity
@@ -52,8 +53,8 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
         raise ConfigurationError(
             Problem(
                 field="model",
-                got=f"{architecture.name} on SGLang",
-                allowed="not modelled here: it keeps states alone, and no tokens",
+                got=Said("{name} on SGLang", name=architecture.name),
+                allowed=Said("not modelled here: it keeps states alone, and no tokens"),
             )
         )
     window_cell = serving.swa_tokens_ratio * cell_bytes(windows, dtype, ranks)

@@ -8,6 +8,7 @@ says "Setting max batch total tokens to N". Source: text-generation-inference
 
 from scaler.capacity.architecture import ModelArchitecture
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from .capacity import KvCapacity
 from .serving import Serving, Version, parse_version
@@ -27,8 +28,8 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
         raise ConfigurationError(
             Problem(
                 field="model",
-                got=f"{architecture.name} on TGI",
-                allowed="not supported: TGI keeps states outside the pool that it sizes",
+                got=Said("{name} on TGI", name=architecture.name),
+                allowed=Said("not supported: TGI keeps states outside the pool that it sizes"),
             )
         )
     old = serving.version is not None and parse_version(serving.version) < SINGLE_TOKEN_BLOCKS_SINCE

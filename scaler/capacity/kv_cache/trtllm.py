@@ -7,6 +7,7 @@ true capacity is this or more. Source: TensorRT-LLM ``kvCacheManager`` and its s
 
 from scaler.capacity.architecture import ModelArchitecture
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from .capacity import KvCapacity
 from .serving import Serving
@@ -26,9 +27,11 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
         raise ConfigurationError(
             Problem(
                 field="model",
-                got=f"{architecture.name} on TensorRT-LLM",
-                allowed="not supported: how its pool is split between states and tokens "
-                "was not found in a source",
+                got=Said("{name} on TensorRT-LLM", name=architecture.name),
+                allowed=Said(
+                    "not supported: how its pool is split between states and tokens"
+                    " was not found in a source"
+                ),
             )
         )
     block = serving.block_tokens or BLOCK_TOKENS

@@ -15,6 +15,7 @@ from scaler.capacity.architecture import (
     StateCache,
 )
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from . import pages
 from .capacity import CapacityStep, KvCapacity, capacity_tokens, longest_step
@@ -142,8 +143,8 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
         raise ConfigurationError(
             Problem(
                 field="engine_version",
-                got=f"{version(serving)} with {architecture.name}",
-                allowed="0.9 or later: V0 keeps states outside the pool that it sizes",
+                got=Said("{version} with {name}", version=version(serving), name=architecture.name),
+                allowed=Said("0.9 or later: V0 keeps states outside the pool that it sizes"),
             )
         )
     dtype = resolved_dtype(architecture, serving)

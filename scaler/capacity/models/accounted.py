@@ -19,6 +19,7 @@ from scaler.capacity.architecture import (
     StateCache,
 )
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from .compressed import QSA
 from .fields import HEAD_DIM, HEADS, KV_HEADS, LAYERS, LONGEST_TOLD, Config
@@ -187,8 +188,10 @@ def refuse_unaccounted(
         Problem(
             field=f"model {config.name}: {_named(key)}",
             got=_shown(value),
-            allowed="not modelled here, and it may hold a cache: state it as --not-a-cache if you "
-            "know that it holds none, or take the engine's own count from its log",
+            allowed=Said(
+                "not modelled here, and it may hold a cache: state it as --not-a-cache if you"
+                " know that it holds none, or take the engine's own count from its log"
+            ),
         )
         for key, value in _keys(config)
         if key not in told and key.rpartition(".")[2] not in told

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from scaler.capacity.architecture import AttentionCache, Cache, IndexerCache, LatentCache
+from scaler.said import Said
 
 from .compressed import POOLED, compressed_caches, pooled_index, sparse_keys
 from .fields import Config
 from .kinds import BOTH, CHUNKED, FULL, NONE, SLIDING, STATE, layer_kinds, shared_kinds, spread
 from .states import ngram_state, state_cache
 
-CROSS = (
+CROSS = Said(
     "cross attention keeps the encoder's keys per request, whose size the text's length "
     "does not tell"
 )
@@ -26,10 +27,10 @@ UNSUPPORTED = {
     "whisper": CROSS,
     "t5": CROSS,
     "bart": CROSS,
-    "minimax_m3": "the keys of its sparse blocks are not modelled here",
-    "minicpm3": "engines differ in what they keep of its latents",
-    "rwkv": "no engine here serves it",
-    "recurrent_gemma": "no engine here serves its recurrent blocks from a shared pool",
+    "minimax_m3": Said("the keys of its sparse blocks are not modelled here"),
+    "minicpm3": Said("engines differ in what they keep of its latents"),
+    "rwkv": Said("no engine here serves it"),
+    "recurrent_gemma": Said("no engine here serves its recurrent blocks from a shared pool"),
 }
 ENCODERS = ("bert", "roberta", "xlm-roberta", "modernbert", "nomic_bert", "new", "distilbert")
 
@@ -71,16 +72,18 @@ def refuse_unsupported(config: Config) -> None:
     outer_type = str(config.outer.get("model_type") or "")
     why = UNSUPPORTED.get(config.model_type) or UNSUPPORTED.get(outer_type)
     if config.get("is_encoder_decoder"):
-        why = f"encoder-decoder: {CROSS}"
+        why = Said("encoder-decoder: {cross}", cross=CROSS)
     if config.get("cross_attention_layers"):
         why = CROSS
     if config.model_type in ENCODERS:
-        why = "an encoder keeps no KV cache; scale it by rate (metrics: rps)"
+        why = Said("an encoder keeps no KV cache; scale it by rate (metrics: rps)")
     if config.model_type == "kimi_linear" and config.get("linear_attn_config") is None:
-        why = "linear_attn_config is missing, which tells the linear layers from the full ones"
+        why = Said(
+            "linear_attn_config is missing, which tells the linear layers from the full ones"
+        )
     if why:
-        got = config.model_type or outer_type or "this architecture"
-        raise config.wrong("architecture", got=got, allowed=f"not supported: {why}")
+        got = config.model_type or outer_type or Said("this architecture")
+        raise config.wrong("architecture", got=got, allowed=Said("not supported: {why}", why=why))
 
 
 def _whole(config: Config) -> tuple[Cache, ...]:
@@ -153,8 +156,12 @@ def _owns_indexer(config: Config, layer: int) -> bool:
 def _listed_indexer(config: Config, listed: list[Any], layer: int) -> bool:
     words = {"full": True, "shared": False}
     if layer >= len(listed) or listed[layer] not in words:
-        got = repr(listed[layer]) if layer < len(listed) else f"{len(listed)} entries"
-        raise config.wrong("indexer_types", got=got, allowed="full or shared, one per layer")
+        got = (
+            repr(listed[layer])
+            if layer < len(listed)
+            else Said("{count} entries", count=len(listed))
+        )
+        raise config.wrong("indexer_types", got=got, allowed=Said("full or shared, one per layer"))
     return words[listed[layer]]
 
 
@@ -179,7 +186,9 @@ def _searched(config: Config, blocks: list[Any]) -> tuple[tuple[Cache, ...], ...
     for block in blocks:
         attention = block.get("attention") if isinstance(block, Mapping) else None
         if not isinstance(attention, Mapping):
-            raise config.wrong("block_configs", got=repr(block)[:60], allowed="an attention each")
+            raise config.wrong(
+                "block_configs", got=repr(block)[:60], allowed=Said("an attention each")
+            )
         if attention.get("no_op") or attention.get("replace_with_linear"):
             caches.append(())
             continue

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaler.capacity.architecture import Cache, PackedCache
+from scaler.said import Said
 
 from .fields import Config
 from .kinds import spread
@@ -57,18 +58,22 @@ def _ratios(config: Config) -> tuple[int, ...] | None:
     if not isinstance(listed, list):
         words = config.listed("layer_types")
         if words is None:
-            raise config.wrong("compress_ratios", got="nothing", allowed="a ratio per layer")
+            raise config.wrong("compress_ratios", got="nothing", allowed=Said("a ratio per layer"))
         listed = [WORDS.get(word, 0 if word == "sliding_attention" else None) for word in words]
     if len(listed) < config.layers:
-        got = f"{len(listed)} entries"
-        raise config.wrong("compress_ratios", got=got, allowed=f"{config.layers}, one per layer")
+        got = Said("{count} entries", count=len(listed))
+        raise config.wrong(
+            "compress_ratios",
+            got=got,
+            allowed=Said("{layers}, one per layer", layers=config.layers),
+        )
     return tuple(_ratio(config, ratio) for ratio in listed[: config.layers])
 
 
 def _ratio(config: Config, ratio: Any) -> int:  # noqa: ANN401 - JSON
     if ratio in (0, 1, None, *STATE_BLOCKS) and not isinstance(ratio, bool | float):
         return ratio or 0
-    allowed = "0, 4 or 128: others are not modelled here"
+    allowed = Said("0, 4 or 128: others are not modelled here")
     raise config.wrong("compress_ratios", got=repr(ratio)[:60], allowed=allowed)
 
 
@@ -120,7 +125,9 @@ def sparse_keys(config: Config) -> tuple[PackedCache, ...]:
         return ()
     dim, ratio = config.required("indexer_head_dim"), config.required("indexer_compress_ratio")
     if config.required("indexer_kv_heads") != 1:
-        raise config.wrong("indexer_kv_heads", got="more", allowed="1: others are not modelled")
+        raise config.wrong(
+            "indexer_kv_heads", got="more", allowed=Said("1: others are not modelled")
+        )
     raw = BFLOAT16_BYTES * (dim + POSITION_ELEMENTS)
     return (
         PackedCache(row_bytes=BFLOAT16_BYTES * dim, tokens_per_row=ratio),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 NESTED = ("text_config", "llm_config", "language_config", "language_model_config", "decoder")
 NESTED_TWICE = ("thinker_config",)
@@ -65,10 +66,10 @@ class Config:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self.wrong(names[0], got=repr(value), allowed="a whole number")
+            raise self.wrong(names[0], got=repr(value), allowed=Said("a whole number"))
         if value > MOST:
-            got = f"a number of {len(str(value))} digits"
-            raise self.wrong(names[0], got=got, allowed=f"at most {MOST}")
+            got = Said("a number of {count} digits", count=len(str(value)))
+            raise self.wrong(names[0], got=got, allowed=Said("at most {most}", most=MOST))
         return value or None
 
     def required(self, *names: str) -> int:
@@ -80,7 +81,7 @@ class Config:
         """
         value = self.whole(*names)
         if value is None:
-            raise self.wrong(names[0], got="nothing", allowed="a whole number of at least 1")
+            raise self.wrong(names[0], got="nothing", allowed=Said("a whole number of at least 1"))
         return value
 
     def listed(self, *names: str) -> Sequence[str] | None:
@@ -95,7 +96,9 @@ class Config:
             return None
         if isinstance(value, str | list) and all(isinstance(word, str) for word in value):
             return value
-        raise self.wrong(names[0], got=repr(value)[:60], allowed="a list of words, or letters")
+        raise self.wrong(
+            names[0], got=repr(value)[:60], allowed=Said("a list of words, or letters")
+        )
 
     def wrong(self, field: str, *, got: str, allowed: str) -> ConfigurationError:
         """Return the error that names a field of this model; what is long is told short."""
@@ -125,7 +128,11 @@ class Config:
             return len(pattern)
         layers = self.required(*LAYERS)
         if layers > MOST_LAYERS:
-            raise self.wrong(LAYERS[0], got=str(layers), allowed=f"at most {MOST_LAYERS}")
+            raise self.wrong(
+                LAYERS[0],
+                got=str(layers),
+                allowed=Said("at most {most}", most=MOST_LAYERS),
+            )
         return layers
 
     @property
@@ -158,7 +165,9 @@ class Config:
             return stated
         hidden, heads = self.required(*HIDDEN), self.required(*HEADS)
         if hidden < heads:
-            raise self.wrong(HIDDEN[0], got=str(hidden), allowed=f"at least the {heads} heads")
+            raise self.wrong(
+                HIDDEN[0], got=str(hidden), allowed=Said("at least the {heads} heads", heads=heads)
+            )
         return hidden // heads
 
 

@@ -9,6 +9,8 @@ files.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from scaler.said import Said
+
 from .fields import Config
 
 FULL, SLIDING, CHUNKED, STATE, BOTH, NONE = "full", "sliding", "chunked", "state", "both", "none"
@@ -60,14 +62,20 @@ def _of_length(config: Config, key: str, kinds: tuple[str, ...]) -> tuple[str, .
     """Return as many kinds as there are layers; what follows are layers of a drafter."""
     layers = config.layers
     if len(kinds) < layers:
-        raise config.wrong(key, got=f"{len(kinds)} entries", allowed=f"{layers}, one per layer")
+        raise config.wrong(
+            key,
+            got=Said("{count} entries", count=len(kinds)),
+            allowed=Said("{layers}, one per layer", layers=layers),
+        )
     return kinds[:layers]
 
 
 def _kind(config: Config, key: str, word: str) -> str:
     kind = WORDS.get(word.lower())
     if kind is None or (word.lower() in BY_INDEX and config.model_type not in INDEXED):
-        raise config.wrong(key, got=repr(word), allowed=f"one of {', '.join(WORDS)}")
+        raise config.wrong(
+            key, got=repr(word), allowed=Said("one of {names}", names=", ".join(WORDS))
+        )
     if kind == SLIDING and not config.whole("sliding_window"):
         return FULL
     return kind

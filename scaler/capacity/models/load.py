@@ -14,6 +14,7 @@ from typing import Any
 from scaler.capacity.architecture import ModelArchitecture
 from scaler.errors import ConfigurationError, Problem
 from scaler.files import read_text
+from scaler.said import Said
 
 from .accounted import refuse_unaccounted
 from .caches import builders, layer_caches
@@ -80,7 +81,7 @@ def _file(name: str) -> pathlib.Path | None:
     except (OSError, ValueError):  # longer than a path may be, or with a NUL
         return None
     if path.suffix == ".json":
-        allowed = "a file that exists, or a model's name"
+        allowed = Said("a file that exists, or a model's name")
         raise ConfigurationError(Problem(field="model", got=name, allowed=allowed))
     return None
 
@@ -106,7 +107,9 @@ def architecture_of(
     layers = layer_caches(config)
     refuse_unaccounted(config, layers, not_a_cache)
     if not any(layers):
-        raise config.wrong("layers", got="none that keeps a cache", allowed="at least one")
+        raise config.wrong(
+            "layers", got=Said("none that keeps a cache"), allowed=Said("at least one")
+        )
     return ModelArchitecture(
         name=name,
         source=str(config.get("source") or f"config.json of {name}"),
@@ -136,13 +139,19 @@ def _read(path: pathlib.Path) -> Mapping[str, Any]:
     try:
         document = json.loads(read_text(path, field="model"))
     except (ValueError, RecursionError) as error:
-        why = "nested too deep" if isinstance(error, RecursionError) else error
+        why = Said("nested too deep") if isinstance(error, RecursionError) else error
         raise ConfigurationError(
-            Problem(field="model", got=f"{path}: {why}", allowed="a JSON file that can be read")
+            Problem(
+                field="model", got=f"{path}: {why}", allowed=Said("a JSON file that can be read")
+            )
         ) from None
     if not isinstance(document, dict):
         raise ConfigurationError(
-            Problem(field="model", got=f"{path}: a {type(document).__name__}", allowed="an object")
+            Problem(
+                field="model",
+                got=Said("{path}: a {name}", path=path, name=type(document).__name__),
+                allowed=Said("an object"),
+            )
         )
     return document
 

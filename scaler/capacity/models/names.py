@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 TABLE = pathlib.Path(__file__).with_name("table.json")
 
@@ -153,12 +154,14 @@ def look_up(name: str) -> Mapping[str, Any]:
     if record is not None:
         return record
     near = _near(name[-MOST_COMPARED:].rsplit("/", 1)[-1])
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    hint = Said("; did you mean {names}?", names=", ".join(near)) if near else ""
     raise ConfigurationError(
         Problem(
             field="model",
             got=_shown(name),
-            allowed=f"a config.json, or a known name (kvtide capacity --list){hint}",
+            allowed=Said(
+                "a config.json, or a known name (kvtide capacity --list){hint}", hint=hint
+            ),
         )
     )
 

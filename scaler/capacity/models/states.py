@@ -8,6 +8,7 @@ the recurrent part is the configuration's where it states one, else the family's
 from collections.abc import Callable, Mapping
 
 from scaler.capacity.architecture import StateCache
+from scaler.said import Said
 
 from .fields import Config
 
@@ -26,8 +27,8 @@ def state_cache(config: Config) -> StateCache:
         return build(config)
     raise config.wrong(
         "linear attention",
-        got="no keys that tell its state's shape",
-        allowed="linear_*, mamba_*, linear_attn_config, conv_L_cache or attn_type_list",
+        got=Said("no keys that tell its state's shape"),
+        allowed=Said("linear_*, mamba_*, linear_attn_config, conv_L_cache or attn_type_list"),
     )
 
 

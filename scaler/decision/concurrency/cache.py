@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from scaler.capacity.kv_cache import KvLayout
 from scaler.decision.policy import InferencePolicy
-from scaler.decision.said import Said
 from scaler.decision.sample import Replica, Sample
+from scaler.said import Said
 
 NULL_BLOCKS = 1
 """The block that vLLM keeps for itself."""

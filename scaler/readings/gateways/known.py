@@ -4,13 +4,13 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from scaler.decision.said import Said
-from scaler.errors import ConfigurationError, Problem
+from scaler.errors import NOTHING, ConfigurationError, Problem
 from scaler.readings.plausible import MOST_AT_GATEWAY, at_most
 from scaler.readings.promql import Matcher, any_text
 from scaler.readings.readings import Reading
 from scaler.readings.series import SeriesStore, Subject, Track
 from scaler.readings.wanted import Exporter, Wanted
+from scaler.said import Said
 from scaler.source import Workload
 
 from .profile import GatewayProfile, any_of, rows_of, rows_of_sign
@@ -169,15 +169,17 @@ class KnownGateways:
     def _profile(self, workload: Workload) -> GatewayProfile:
         name = str(workload.gateway)
         if name not in self._profiles:
-            known = ", ".join(sorted(self._profiles)) or "none is configured"
+            known = ", ".join(sorted(self._profiles)) or Said("none is configured")
             raise ConfigurationError(Problem(field="gateway", got=name, allowed=known))
         profile = self._profiles[name]
         if not profile.ties_rows_to_workloads and not workload.gateway_selector:
             raise ConfigurationError(
                 Problem(
                     field="gatewaySelector",
-                    got="nothing",
-                    allowed=f"labels of this workload's series at the gateway {name}",
+                    got=NOTHING,
+                    allowed=Said(
+                        "labels of this workload's series at the gateway {name}", name=name
+                    ),
                 )
             )
         return profile

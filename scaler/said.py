@@ -25,6 +25,20 @@ class Said(str):
         said.sentence, said.parts = sentence, parts
         return said
 
+    def renamed(self, old: str, new: str) -> "Said":
+        """Return the same of parts that call ``old`` what ``new`` is."""
+        return Said(
+            self.sentence,
+            **{
+                name: part.renamed(old, new)
+                if isinstance(part, Said)
+                else part.replace(old, new)
+                if isinstance(part, str)
+                else part
+                for name, part in self.parts.items()
+            },
+        )
+
     def __deepcopy__(self, _: object) -> "Said":
         """Return itself: it does not change."""
         return self
