@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from benchmarks.claim_traffic import safe_rps
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.policy import InferencePolicy
 from scaler.simulation.cluster import ClusterConfig
 from scaler.simulation.fleet import FleetConfig
@@ -87,7 +88,7 @@ def policy_at(target: float) -> InferencePolicy:
     """Return the defaults but for the target."""
     return InferencePolicy(
         max_replicas=GPUS,
-        itl_target_s=0.1,
+        itl_target=LatencyTarget(seconds=0.1),
         ttft_target_s=2.0,
         target_utilization=target,
     )

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 
 from benchmarks.policy_traces import folder
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.policy import InferencePolicy, LendingPolicy, LoadBase, StepCost
 from scaler.readings.traces import open_trace
 from scaler.simulation.baselines.catalog import SAFE_RHO
@@ -75,7 +76,7 @@ class Case:
         return InferencePolicy(
             min_replicas=max(1, self.reserved),
             max_replicas=self.units,
-            itl_target_s=0.1,
+            itl_target=LatencyTarget(seconds=0.1),
             scale_down_delay_s=120.0,
             lead_time_s=self.lead_time_s,
         )

@@ -6,6 +6,7 @@ Run: python benchmarks/simulator.py
 
 import time
 
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.decide import decide
 from scaler.decision.policy import InferencePolicy, StepCost
 from scaler.simulation.cluster import Cluster, ClusterConfig
@@ -27,7 +28,7 @@ ENGINE = EngineConfig(
     max_num_seqs=512,
     max_num_batched_tokens=2048,
 )
-POLICY = InferencePolicy(min_replicas=1, max_replicas=40, itl_target_s=0.1)
+POLICY = InferencePolicy(min_replicas=1, max_replicas=40, itl_target=LatencyTarget(seconds=0.1))
 
 
 def run(*, deciding: bool) -> Score:

@@ -37,6 +37,8 @@ class Workload:
     gateway_selector: tuple[tuple[str, str], ...] = ()
     arrival_query: str | None = None
     prometheus: str = "default"
+    itl_buckets: bool = False
+    """Read the whole histogram of inter-token latency: its target is a percentile."""
 
     @property
     def key(self) -> str:

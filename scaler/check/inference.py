@@ -12,6 +12,7 @@ from scaler.documents.forms import DURATIONS
 from scaler.documents.gateways import gateway_profile
 from scaler.documents.keys import read
 from scaler.documents.metadata import KEYS
+from scaler.readings.buckets import buckets_of
 from scaler.source import Role
 
 from .finding import METADATA, Finding, error, warning
@@ -129,6 +130,22 @@ def windows_and_scrapes(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def percentile_is_shown(seen: Seen) -> Iterator[Finding]:
+    """Yield a percentile that the engine has no histogram for."""
+    if seen.inference is None:
+        return
+    policy, workload = seen.inference
+    target, profile = policy.itl_target, engine_profiles(seen.configuration).get(workload.engine)
+    if target is None or target.percentile is None or profile is None:
+        return
+    if buckets_of(profile.readings.get("itl_count")) is None:
+        yield warning(
+            f"{METADATA}itlTarget",
+            f"p{target.percentile:g} of inter-token latency: {workload.engine} shows no histogram "
+            "of it, so that its mean is held instead",
+        )
+
+
 def engine_admits(seen: Seen) -> Iterator[Finding]:
     """Yield an engine that starts more requests than are safe: a limit that nothing enforces."""
     if seen.inference is None:
@@ -189,6 +206,7 @@ RULES = (
     idle_replicas,
     replicas_that_keda_allows,
     windows_and_scrapes,
+    percentile_is_shown,
     engine_admits,
     model_fits,
     gpu_of_the_pool,

@@ -13,6 +13,7 @@ import math
 from typing import Annotated, TypeVar
 
 from scaler.capacity.kv_cache import KvCapacity, KvLayout
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.capacity.token_length import TokenLength
 from scaler.errors import NOTHING, ConfigurationError, Problem, stated, stated_since
 from scaler.said import Said
@@ -156,8 +157,9 @@ class InferencePolicy:
     """Waiting requests that are worth one more replica; for the queue signal."""
     rps_target: float | None = None
     """Completions per second of one replica; for the rps signal."""
-    itl_target_s: float | None = None
-    """Inter-token latency to stay under, seconds."""
+    itl_target: LatencyTarget | None = None
+    """Inter-token latency to stay under: on average, or with ``@p99`` in 99 of 100 cases, by the
+    engine's own histogram."""
     ttft_target_s: float | None = None
     """Time to first token to stay under, seconds."""
     gpu_memory_threshold: Share = 0.90
@@ -243,7 +245,6 @@ class InferencePolicy:
             *_in_range(self, "max_scale_down_rate", 1, math.inf),
             *_in_range(self, "queue_target", 0, math.inf),
             *_in_range(self, "rps_target", 0, math.inf),
-            *_in_range(self, "itl_target_s", 0, math.inf),
             *_in_range(self, "ttft_target_s", 0, math.inf),
             *_in_range(self, "max_concurrency", 1, math.inf, closed_below=True),
             *_in_range(self, "max_model_len", 1, math.inf, closed_below=True),

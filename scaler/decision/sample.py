@@ -7,6 +7,8 @@ never NaN and never a zero that stands for silence.
 
 import dataclasses
 
+from scaler.capacity.histogram import Histogram
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
@@ -43,6 +45,8 @@ class Replica:
     itl_sum_s: float | None = None
     """Counter: sum of inter-token latencies, seconds."""
     itl_count: float | None = None
+    itl_buckets: Histogram | None = None
+    """Counters: inter-token latencies by length; read where a percentile is a target."""
     ttft_sum_s: float | None = None
     """Counter: sum of times to first token, seconds."""
     ttft_count: float | None = None

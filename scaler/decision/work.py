@@ -90,9 +90,10 @@ def _safe_rho(
     """Return the least of: rho at the ITL target, rho at the safe concurrency, 0.95."""
     limits = [(LARGEST_RHO, Said("{rho:g} at most", rho=LARGEST_RHO))]
     alone_s = mix.alone_s(cost)
-    if policy.itl_target_s is not None and mix.output_tokens:
-        rho = 1 - alone_s / mix.output_tokens / policy.itl_target_s
-        told = Said("inter-token latency {target_ms:g} ms", target_ms=1000 * policy.itl_target_s)
+    if policy.itl_target is not None and mix.output_tokens:
+        target_s = policy.itl_target.seconds
+        rho = 1 - alone_s / mix.output_tokens / target_s
+        told = Said("inter-token latency {target_ms:g} ms", target_ms=1000 * target_s)
         limits.append((max(0.01, rho), told))
     if safe is not None:
         work_s = safe.requests * mix.work_s(cost)

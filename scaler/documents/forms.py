@@ -12,10 +12,17 @@ import datetime as dt
 import enum
 import re
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from scaler.capacity.latency_target import (
+    A_LATENCY_TARGET,
+    LATENCY_TARGET,
+    LatencyTarget,
+    read_target,
+    write_target,
+)
 from scaler.capacity.token_length import A_LENGTH, LENGTH, TokenLength, read_length, write_length
 from scaler.decision.policy import Written
 from scaler.numerals import (
@@ -77,8 +84,8 @@ def unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...]]:  # noqa: ANN401
 def _form_of_type(name: str, hint: Any, marks: tuple[Any, ...]) -> Form:  # noqa: ANN401
     if get_origin(hint) is tuple:
         return listed(form_of(name, get_args(hint)[0]))
-    if hint is TokenLength:
-        return LENGTHS
+    if hint in FORMS:
+        return FORMS[hint]
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return parts(hint)
     if issubclass(hint, enum.Enum):
@@ -257,6 +264,17 @@ LENGTHS = Form(
     allowed=A_LENGTH,
     pattern=LENGTH,
 )
+
+
+LATENCY_TARGETS = Form(
+    read=read_target,
+    write=write_target,
+    noun="duration, or duration@p99",
+    allowed=A_LATENCY_TARGET,
+    pattern=LATENCY_TARGET,
+)
+FORMS: Mapping[type, Form] = {TokenLength: LENGTHS, LatencyTarget: LATENCY_TARGETS}
+"""How values are written that have a grammar of their own."""
 
 
 def read_instant(text: str) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from scaler.decision.sample import Replica
 
 from . import dcgm
+from .buckets import BoundBuckets, buckets_of
 from .engines.profile import COUNTERS, LIVE, EngineProfile
 from .life import Life
 from .plausible import within_unit
@@ -46,6 +47,7 @@ class ReplicaReader:
         profile: EngineProfile,
         selector: Mapping[str, str],
         staleness: Staleness,
+        by_bucket: bool = False,
     ) -> None:
         self._name, self._store, self._pods = name, store, pods
         self._staleness = staleness
@@ -72,6 +74,7 @@ class ReplicaReader:
             stated_s=profile.refresh_s,
         )
         self._gpus = dcgm.GpuReader(store, pods)
+        self._itl = _inter_token(profile, store, pods, selector) if by_bucket else None
 
     @property
     def engine_tracks(self) -> Iterator[Track]:
@@ -97,7 +100,8 @@ class ReplicaReader:
         gpus = self._gpus.at(at_s, self._staleness.gpu_s)
         fields = within_unit({**engine, **gpus})
         self._store.refuse(self._pods[0], at_s, len(engine) + len(gpus) - len(fields))
-        return Replica(name=self._name, sleeping=awake == 0, **fields)
+        itl = self._itl.at(at_s, stale_after_s) if self._itl and "itl_count" in fields else None
+        return Replica(name=self._name, sleeping=awake == 0, itl_buckets=itl, **fields)
 
     def _read(self, at_s: float) -> dict[str, float] | None:
         """Return the engine's fields; none while one of its servers is silent."""
@@ -168,6 +172,19 @@ class ReplicaReader:
                 goes_on |= now is not None and now >= before
                 breaks |= now is None or now < before
         return goes_on and breaks
+
+
+def _inter_token(
+    profile: EngineProfile,
+    store: SeriesStore,
+    pods: Sequence[Subject],
+    selector: Mapping[str, str],
+) -> BoundBuckets | None:
+    """Return the histogram of inter-token latency; None: the engine counts it by no histogram."""
+    count, total = (profile.readings.get(field) for field in ("itl_count", "itl_sum_s"))
+    buckets = buckets_of(count)
+    scale = 1.0 if total is None else total.scale
+    return None if buckets is None else BoundBuckets(buckets, store, pods, selector, scale=scale)
 
 
 def _series(readings: Iterable[Bound]) -> Iterator[Track]:

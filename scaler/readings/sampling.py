@@ -61,6 +61,7 @@ class Sampler:
                 profile=profile,
                 selector=dict(workload.selector),
                 staleness=staleness,
+                by_bucket=workload.itl_buckets,
             )
             for name, group in sorted(groups(workload, pods).items())
         ]

@@ -141,6 +141,7 @@ def _seen(pod: Replica, now_s: float, gpu_utilization: float | None) -> Seen:
         requests_finished_total=reading.requests_finished_total,
         itl_sum_s=reading.itl_sum_s,
         itl_count=reading.itl_count,
+        itl_buckets=_histogram(engine.shown(now_s)[0]),
         ttft_sum_s=reading.ttft_sum_s,
         ttft_count=reading.ttft_count,
         e2e_sum_s=reading.e2e_sum_s,
@@ -157,6 +158,10 @@ def lengths(pods: Iterable[Replica]) -> Lengths:
         prompt_tokens=_added([engine.request_prompt_tokens for engine in engines]),
         output_tokens=_added([engine.request_generation_tokens for engine in engines]),
     )
+
+
+def _histogram(buckets: Buckets) -> Histogram:
+    return Histogram(upper=(*buckets.upper, math.inf), counts=tuple(map(float, buckets.counts)))
 
 
 def _added(each: list[Buckets]) -> Histogram | None:

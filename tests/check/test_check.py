@@ -148,6 +148,14 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
+            metadata(engine="llamacpp", itlTarget="100ms@p99"),
+            "warning",
+            "spec.triggers.metadata.itlTarget",
+            "p99 of inter-token latency: llamacpp shows no histogram",
+            id="a percentile that the engine does not count",
+        ),
+        pytest.param(
+            CHAT,
             metadata(metrics="rps", rpsTarget="5"),
             "warning",
             "spec.triggers.metadata.metrics",

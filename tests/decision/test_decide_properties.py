@@ -5,6 +5,7 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.decide import decide
 from scaler.decision.policy import Phase, SignalName
 from scaler.decision.sample import Replica, Sample
@@ -73,7 +74,14 @@ def policies(draw):
         queue_target=5.0,
         rps_target=10.0,
         ttft_target_s=2.0,
-        itl_target_s=draw(st.none() | st.floats(0.01, 1)),
+        itl_target=draw(
+            st.none()
+            | st.builds(
+                LatencyTarget,
+                seconds=st.floats(0.01, 1),
+                percentile=st.none() | st.floats(50, 99.9),
+            )
+        ),
         scale_down_delay_s=draw(st.none() | st.just(0.0)),
         activation_scale=draw(st.integers(1, 3)),
         hpa_tolerance=draw(st.none() | st.just(0.0)),

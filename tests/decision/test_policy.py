@@ -84,7 +84,6 @@ def test_workers_are_bounded_by_what_the_pool_could_ever_hold():
         pytest.param("max_scale_down_rate", "(1 inf)", id="the rate down"),
         pytest.param("queue_target", "(0 inf)", id="the queue target"),
         pytest.param("rps_target", "(0 inf)", id="the completions per second"),
-        pytest.param("itl_target_s", "(0 inf)", id="the inter-token latency"),
         pytest.param("ttft_target_s", "(0 inf)", id="the time to first token"),
         pytest.param("max_concurrency", "[1 inf)", id="the stated concurrency"),
         pytest.param("max_model_len", "[1 inf)", id="the longest request"),

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from scaler.capacity.concurrency.result import Bound, Limit, SafeConcurrency
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision import work
 from scaler.decision.demand import Fill
 from scaler.decision.facts.bucket import came as came_in
@@ -85,14 +86,14 @@ def test_the_newest_sample_teaches_nothing():
     [
         pytest.param({}, None, 0.95, "0.95 at most", id="the law's own limit"),
         pytest.param(
-            {"itl_target_s": 0.0412},
+            {"itl_target": LatencyTarget(seconds=0.0412)},
             None,
             0.75,
             "inter-token latency 41.2 ms",
             id="1 − (a + w/O) / target",
         ),
         pytest.param(
-            {"itl_target_s": 0.005},
+            {"itl_target": LatencyTarget(seconds=0.005)},
             None,
             0.01,
             "inter-token latency 5 ms",
@@ -102,7 +103,7 @@ def test_the_newest_sample_teaches_nothing():
             {}, safe_at(100), 3 / (1.03 + 3), "100 requests at once", id="n·w / (O·a + w + n·w)"
         ),
         pytest.param(
-            {"itl_target_s": 0.0206},
+            {"itl_target": LatencyTarget(seconds=0.0206)},
             safe_at(100),
             0.5,
             "inter-token latency 20.6 ms",
@@ -123,7 +124,7 @@ def test_requests_that_generate_nothing_have_no_inter_token_latency_to_keep():
         counted(one.at_s, 2 * one.at_s, generation_tokens_total=0.0) for one in steady(buckets=6)
     ]
 
-    law = learned(embedded, itl_target_s=0.001)
+    law = learned(embedded, itl_target=LatencyTarget(seconds=0.001))
 
     assert law.safe_rho == 0.95
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.capacity.question import CapacityQuestion, planned_capacity
 from scaler.capacity.token_length import TokenLength
 from scaler.configuration import Configuration, Pool, PrometheusServer
@@ -399,7 +400,8 @@ INFERENCE = st.builds(
     max_concurrency=st.none() | counts,
     overflow_probability=shares,
     target_utilization=shares,
-    itl_target_s=st.none() | shares,
+    itl_target=st.none()
+    | st.builds(LatencyTarget, seconds=shares, percentile=st.none() | st.floats(50, 99.9)),
     step_cost=st.none() | st.builds(StepCost, a_s=shares, b_s=shares, c_s=shares),
     stable_window_s=seconds,
     panic_window_percentage=st.floats(1, 100),
@@ -431,9 +433,20 @@ LENDING = st.builds(
 )
 
 
+def test_only_a_percentile_makes_the_histogram_be_read():
+    mean, tail = parse(itlTarget="100ms"), parse(itlTarget="100ms@p99")
+
+    assert (mean.workload.itl_buckets, tail.workload.itl_buckets) == (False, True)
+    assert isinstance(tail.policy, InferencePolicy)
+    assert tail.policy.itl_target == LatencyTarget(seconds=0.1, percentile=99.0)
+
+
 @given(INFERENCE)
 def test_an_inference_policy_survives_being_written(policy):
-    workload = Workload(namespace="llm", scaled_object="chat", kind="StatefulSet", name="x")
+    by_bucket = policy.itl_target is not None and policy.itl_target.percentile is not None
+    workload = Workload(
+        namespace="llm", scaled_object="chat", kind="StatefulSet", name="x", itl_buckets=by_bucket
+    )
     trigger = Trigger(role=Role.INFERENCE, workload=workload, policy=policy)
 
     assert parse(**render_trigger(trigger)) == trigger

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator
 
 from scaler.capacity.histogram import Histogram
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.policy import Forecast, InferencePolicy, LendingPolicy, SignalName
 from scaler.decision.pool import Member, PoolWindow, TierWindow
 from scaler.decision.sample import Replica, Sample
@@ -25,12 +26,12 @@ Subject = Window | PoolWindow | TierWindow
 Poll = tuple[str, Subject, InferencePolicy | LendingPolicy]
 """The name of its case, what is known, and what is asked."""
 
-DEFAULT = InferencePolicy(itl_target_s=0.1, max_replicas=40)
+DEFAULT = InferencePolicy(itl_target=LatencyTarget(seconds=0.1), max_replicas=40)
 EVERY_SIGNAL = InferencePolicy(
     metrics=tuple(SignalName),
     queue_target=4.0,
     rps_target=3.0,
-    itl_target_s=0.1,
+    itl_target=LatencyTarget(seconds=0.1),
     ttft_target_s=2.0,
     max_num_seqs=64,
 )

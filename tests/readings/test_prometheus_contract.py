@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import json
+import math
 import time
 
 import aiohttp
 import pytest
 
+from scaler.capacity.histogram import Histogram
 from scaler.configuration import PrometheusServer, ScrapeIntervals
 from scaler.errors import NoDataError
 from scaler.readings.engines.profile import shipped_profiles
@@ -135,6 +138,19 @@ async def test_pods_gpus_and_the_cluster_are_read(world, source):
     assert latest.replicas[0].gpu_utilization == 0.5
     assert latest.replicas[1].gpu_memory_used_mib is None
     assert (latest.spec_replicas, latest.targets_up) == (3, 2)
+
+
+async def test_a_histogram_is_read_by_its_buckets_where_a_percentile_is_asked_for(world, source):
+    name, counts = "vllm:inter_token_latency_seconds", {"0.05": 7, "0.1": 9, "+Inf": 10}
+    histogram = "".join(row(f"{name}_bucket", n, engine="0", le=le) for le, n in counts.items())
+    total = row(f"{name}_count", 10, engine="0") + row(f"{name}_sum", 0.5, engine="0")
+    await world.scraped({"llm-0": busy(0) + histogram + total})  # one that works and stands: frozen
+    now_s = world.now_s
+    workload = dataclasses.replace(LLM, itl_buckets=True)
+    await source.refresh([workload], LOOKBACK_S, now_s)
+    (replica,) = source.window(workload, LOOKBACK_S, now_s).latest.replicas
+    assert replica.itl_buckets == Histogram(upper=(0.05, 0.1, math.inf), counts=(7, 2, 1))
+    assert replica.itl_count == 10
 
 
 async def test_readings_that_are_no_numbers_are_missing_and_a_counter_may_begin_anew(world, source):

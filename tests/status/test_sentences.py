@@ -26,6 +26,7 @@ UNSEEN = {
     "traces.py", "recording.py", "latency.py", "served.py", "written.py", "profile.py", "api.py",
     "clouds.py", "deployed.py", "demo.py", "listening.py", "settings.py", "tracing.py", "report",
     "app.py", "once.py", "configuration.py", "nodes.py", "yaml_text.py", "keda",
+    "grid.py", "past.py",
 }  # fmt: skip
 """Rooms and modules whose errors are told to whoever starts a command, not on the page."""
 ERRORS = {"NoDataError", "NotServedError", "SourceError"}

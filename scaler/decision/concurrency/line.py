@@ -47,9 +47,13 @@ def robust_line(x: Array, y: Array, *, least_ratio: float) -> Line | None:
     count = min(GROUPS, len(x) // LEAST_IN_GROUP)
     if count < LEAST_GROUPS:
         return None
-    at, of = _medians(x, y, count)
+    return line_through(*_medians(x, y, count), least_ratio=least_ratio, readings=len(x))
+
+
+def line_through(at: Array, of: Array, *, least_ratio: float, readings: int) -> Line | None:
+    """Return the robust line through groups in order of x; None: x has not spread enough."""
     lowest, highest = float(at[0]), float(at[-1])
-    left, right = _PAIRS[count]
+    left, right = _PAIRS[len(at)]
     apart = at[right] - at[left]
     slopes = (of[right] - of[left])[apart > 0] / apart[apart > 0]
     if highest < least_ratio * lowest or not len(slopes):
@@ -60,7 +64,7 @@ def robust_line(x: Array, y: Array, *, least_ratio: float) -> Line | None:
         slope=slope,
         lowest=lowest,
         highest=highest,
-        readings=len(x),
+        readings=readings,
     )
 
 

@@ -20,7 +20,7 @@ def safe_concurrency(window: Window, policy: InferencePolicy) -> SafeConcurrency
     earlier, reach = window.earlier, Reach.of(window, policy)
     limits = (
         kv_bound(window, policy, earlier, reach),
-        *slo_bounds(earlier, policy, reach),
+        *slo_bounds(window, policy, reach),
         _engine_bound(window, policy),
         _explicit_bound(policy),
     )

@@ -3,7 +3,8 @@ Requests at once that keep latency under its target, learned from the window.
 
 A step of continuous batching takes longer the more requests it carries, so inter-token latency
 rises about linearly with the requests that run; time to first token rises with all that are there,
-waiting ones included. Each is a robust line through what the replicas of the window showed.
+waiting ones included. Each is a robust line through what the replicas of the window showed: their
+means, or (:mod:`.tail`) a percentile of all latencies at about as many requests.
 
 The property that must stay true: no spread in load, or no rise with it, is no limit, and neither
 is a target so far above what was seen that only a bold line would reach it.
@@ -15,14 +16,15 @@ from collections.abc import Callable
 import numpy as np
 
 from scaler.capacity.concurrency.result import Bound, Limit
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.facts.columns import Array, Columns, Readings
 from scaler.decision.policy import InferencePolicy
+from scaler.decision.window import Window
 
 from .evidence import Reach
 from .line import Line, robust_line
+from .tail import LEAST_RATIO, shows_buckets, tail_of
 
-LEAST_RATIO = 1.5
-"""Spread in requests, most over fewest, that shows how latency depends on them."""
 FARTHEST = 3.0
 """How far past the most requests seen a line is believed, as a multiple of them."""
 
@@ -42,31 +44,47 @@ FIRST_TOKEN = Latency(
 )
 
 
-def slo_bounds(past: Columns, policy: InferencePolicy, reach: Reach) -> tuple[Bound, ...]:
-    """Return the limits that the stated latency targets set, as far as this past shows them."""
-    targets = ((INTER_TOKEN, policy.itl_target_s), (FIRST_TOKEN, policy.ttft_target_s))
+def slo_bounds(window: Window, policy: InferencePolicy, reach: Reach) -> tuple[Bound, ...]:
+    """Return the limits that the stated latency targets set, as far as the past shows them."""
+    itl, ttft_s = policy.itl_target, policy.ttft_target_s
     bounds = (
-        _bound(latency, points(latency, past, reach), target_s)
-        for latency, target_s in targets
-        if target_s is not None
+        None if itl is None else _inter_token(window, itl, reach),
+        None if ttft_s is None else _of_mean(FIRST_TOKEN, window, ttft_s, reach),
     )
     return tuple(bound for bound in bounds if bound is not None)
 
 
-def _bound(latency: Latency, seen: tuple[Array, Array], target_s: float) -> Bound | None:
-    line = robust_line(*seen, least_ratio=LEAST_RATIO)
+def _inter_token(window: Window, target: LatencyTarget, reach: Reach) -> Bound | None:
+    if target.share is None or not shows_buckets(window):
+        return _of_mean(INTER_TOKEN, window, target.seconds, reach)
+    name = f"p{target.percentile:g} of {INTER_TOKEN.name}"
+    tail = tail_of(window, target.share, target.seconds, reach)
+    bound = None if tail is None else _bound(name, tail.line, target.seconds)
+    if tail is None or bound is None or bound.requests >= int(tail.met_at):
+        return bound
+    detail = f"{name} was within {1000 * target.seconds:.0f} ms at {tail.met_at:.0f} requests"
+    return Bound(limit=Limit.SLO, requests=int(tail.met_at), detail=detail)
+
+
+def _of_mean(latency: Latency, window: Window, target_s: float, reach: Reach) -> Bound | None:
+    requests, seconds = points(latency, window.earlier, reach)
+    line = robust_line(requests, seconds, least_ratio=LEAST_RATIO)
+    return _bound(latency.name, line, target_s)
+
+
+def _bound(name: str, line: Line | None, target_s: float) -> Bound | None:
     if line is None or line.slope <= 0:
         return None
     most = (target_s - line.intercept) / line.slope
     if most > FARTHEST * line.highest:
         return None
     requests = int(max(1.0, most))
-    return Bound(limit=Limit.SLO, requests=requests, detail=_sentence(latency, line, target_s))
+    return Bound(limit=Limit.SLO, requests=requests, detail=_sentence(name, line, target_s))
 
 
-def _sentence(latency: Latency, line: Line, target_s: float) -> str:
+def _sentence(name: str, line: Line, target_s: float) -> str:
     return (
-        f"{latency.name} was {1000 * line.at(line.lowest):.0f} ms at {line.lowest:.0f} requests "
+        f"{name} was {1000 * line.at(line.lowest):.0f} ms at {line.lowest:.0f} requests "
         f"and {1000 * line.at(line.highest):.0f} ms at {line.highest:.0f}; it reaches "
         f"{1000 * target_s:.0f} ms at {(target_s - line.intercept) / line.slope:.0f}"
     )

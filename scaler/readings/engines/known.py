@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.readings.buckets import buckets_of
 from scaler.readings.lengths import Which
 from scaler.readings.series import SeriesStore, Subject
 from scaler.readings.wanted import Exporter, Wanted
@@ -28,6 +29,7 @@ class KnownEngines:
         Of an engine that is only one that ``auto`` might find, what shows it to be there, at once.
         """
         stated = {workload.engine for workload in workloads}
+        by_bucket = {workload.engine for workload in workloads if workload.itl_buckets}
         for profile in self._of(workloads):
             is_there = profile.name in stated or self._has_series(profile)
             if not is_there:
@@ -40,6 +42,9 @@ class KnownEngines:
                     exporter=Exporter.ENGINE,
                     once_a_minute=reading.label is not None,
                 )
+            buckets = buckets_of(profile.readings.get("itl_count"))
+            if buckets is not None and by_bucket & {profile.name, AUTO}:
+                yield Wanted(metrics=buckets.metrics, exporter=Exporter.ENGINE)
 
     def sign_metrics(self, workloads: Collection[Workload]) -> tuple[str, ...]:
         """Return metrics of which an engine of the workloads has at least one."""

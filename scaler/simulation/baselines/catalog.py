@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.policy import Forecast, InferencePolicy, StepCost
 from scaler.errors import ConfigurationError, Problem
 from scaler.simulation.keda import kvtide
@@ -71,7 +72,7 @@ def own_defaults(terms: Terms) -> InferencePolicy:
     return InferencePolicy(
         min_replicas=1,
         max_replicas=terms.most,
-        itl_target_s=terms.slo.itl_s,
+        itl_target=LatencyTarget(seconds=terms.slo.itl_s),
         ttft_target_s=terms.slo.ttft_least_s,
     )
 

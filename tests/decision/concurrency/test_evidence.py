@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.concurrency.evidence import MOST_READINGS, Reach
 from scaler.decision.concurrency.live import safe_concurrency
 from scaler.decision.concurrency.slo import INTER_TOKEN, points
@@ -12,7 +13,7 @@ from scaler.decision.window import Window
 from tests.builders import INTERVAL_S, inference, replica, sample_of, window
 from tests.golden.histories import samples
 
-POLICY = inference(max_concurrency=None, itl_target_s=0.05)
+POLICY = inference(max_concurrency=None, itl_target=LatencyTarget(seconds=0.05))
 
 
 def stands_for(reach: Reach, replicas: int) -> float:

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.capacity.concurrency.result import Bound, Limit
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.concurrency.evidence import Reach
 from scaler.decision.concurrency.live import safe_concurrency
 from scaler.decision.concurrency.slo import slo_bounds as bounds_within
-from scaler.decision.facts.columns import Columns
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.sample import Sample
 from tests.builders import inference, replica, sample_of, window
@@ -43,8 +44,9 @@ def served(
 
 
 def slo_bounds(samples: Sequence[Sample], policy: InferencePolicy) -> tuple[Bound, ...]:
-    """Return the bounds by every reading."""
-    return bounds_within(Columns.of(samples), policy, Reach(interval_s=5, samples=0))
+    """Return the bounds by every reading; the newest sample, which says nothing, is not read."""
+    newest = dataclasses.replace(samples[-1], at_s=samples[-1].at_s + 5)
+    return bounds_within(window(*samples, newest), policy, Reach(interval_s=5, samples=0))
 
 
 WAVES = [20.0 + 20 * (at % 6) for at in range(60)]
@@ -52,7 +54,8 @@ WAVES = [20.0 + 20 * (at % 6) for at in range(60)]
 
 
 def only(*, itl_s: float | None = None, ttft_s: float | None = None) -> InferencePolicy:
-    return inference(max_concurrency=None, itl_target_s=itl_s, ttft_target_s=ttft_s)
+    itl = None if itl_s is None else LatencyTarget(seconds=itl_s)
+    return inference(max_concurrency=None, itl_target=itl, ttft_target_s=ttft_s)
 
 
 @pytest.mark.parametrize(
