@@ -1,5 +1,5 @@
 """
-The scaler for minutes on end: ``python -m tests.soak SECONDS`` (``make soak`` takes ten minutes).
+The scaler for minutes on end: ``python -m tests.soak SECONDS [PAUSE]`` (``make soak``: ten).
 
 A real ``kvtide serve`` of its own reads a real Prometheus that goes and comes back and a cluster in
 which objects come and go; KEDAs connect, poll with metadata that changes, and are gone. What the
@@ -34,7 +34,8 @@ from tests.wiring.test_faults import world
 COMING_AND_GOING = 20
 """Objects of a turn, which nobody hears of again."""
 GONE_EVERY_S, GONE_FOR_S = 15.0, 3.0
-TURN_S = 0.5
+PAUSE_S = 0.5
+"""Between two turns; longer, where an hour may not take a core for itself."""
 PATIENT = aiohttp.ClientTimeout(total=600, sock_connect=600)
 """A machine that does much else lets a process wait: what is asked about is what it holds."""
 SERVE = (sys.executable, "-m", "scaler", "serve")
@@ -109,9 +110,7 @@ def slope(measured: list[Held], field: str) -> tuple[float, float]:
 
 
 @contextlib.asynccontextmanager
-async def serve(
-    url: str, kubernetes: str, program: Sequence[str] = SERVE
-) -> AsyncIterator[Running]:
+async def serve(url: str, kubernetes: str) -> AsyncIterator[Running]:
     """Run the server on a Prometheus and an API server, as a process of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -138,7 +137,7 @@ async def serve(
         (folder / "kubeconfig").write_text(json.dumps(cluster))
         with (folder / "log").open("w+") as log:
             process = await asyncio.create_subprocess_exec(
-                *(*program, "--config", str(folder / "kvtide.yaml")),
+                *(*SERVE, "--config", str(folder / "kvtide.yaml")),
                 *("--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"),
                 env={**os.environ, "KUBECONFIG": str(folder / "kubeconfig")},
                 stderr=log,
@@ -206,24 +205,22 @@ def fall_ill(prometheus: IllServer, at_s: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def stage(
-    program: Sequence[str] = SERVE,
-) -> AsyncIterator[tuple[Running, IllServer, FakeKubernetes]]:
+async def stage() -> AsyncIterator[tuple[Running, IllServer, FakeKubernetes]]:
     """Run a server, the Prometheus and the API server that it reads."""
     cluster = FakeKubernetes()
     async with (
         world() as prometheus,
         TestServer(cluster.application()) as api,
-        serve(prometheus.url, str(api.make_url("")).rstrip("/"), program) as running,
+        serve(prometheus.url, str(api.make_url("")).rstrip("/")) as running,
     ):
         yield running, prometheus, cluster
 
 
-async def soak(seconds: float, program: Sequence[str] = SERVE) -> list[Held]:
+async def soak(seconds: float, pause_s: float = PAUSE_S) -> list[Held]:
     """Run, and return what was held, turn by turn."""
     measured = list[Held]()
     async with (
-        stage(program) as (running, prometheus, cluster),
+        stage() as (running, prometheus, cluster),
         aiohttp.ClientSession(timeout=PATIENT) as http,
     ):
         began_s = time.monotonic()
@@ -234,7 +231,7 @@ async def soak(seconds: float, program: Sequence[str] = SERVE) -> list[Held]:
             fall_ill(prometheus, at_s)
             await keda_at_a_turn(running.grpc_port, take_turn(cluster, turn), turn)
             measured.append(await running.held(http, began_s))
-            await asyncio.sleep(TURN_S)
+            await asyncio.sleep(pause_s)
     return measured
 
 
@@ -246,7 +243,7 @@ def growth(measured: list[Held]) -> dict[str, tuple[float, float]]:
 
 
 if __name__ == "__main__":
-    found = asyncio.run(soak(float(sys.argv[1])))
+    found = asyncio.run(soak(*map(float, sys.argv[1:])))
     grown = growth(found)
     sys.stdout.write(f"{COMING_AND_GOING * len(found)} objects came and went\n")
     for name, (per_minute, error) in grown.items():
