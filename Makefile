@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTO := scaler/keda/_pb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test fuzz check lint types layers fix lock generate benchmark soak dist audit sbom
+.PHONY: help setup system demo test fuzz check lint types layers fix lock generate benchmark soak dist audit licences sbom
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,9 +61,12 @@ dist: setup ## Wheel and charts into dist/, as a release has them
 	$(BIN)/python -m hatchling build -d dist/python
 	helm package --destination dist charts/kvtide charts/llm-on-kvtide
 
-audit: setup ## Known vulnerabilities and licences of what is locked (asks a public database)
-	$(BIN)/uv tool run pip-audit --no-deps --disable-pip -r requirements/run.txt
-	$(BIN)/uv tool run pip-licenses --python $(BIN)/python --format markdown
+audit: setup ## Known vulnerabilities of what is locked (asks a public database)
+	$(BIN)/uv tool run pip-audit==2.10.1 --no-deps --disable-pip -r requirements/run.txt
+
+licences: setup ## Under which licence each locked dependency of the wheel is; one that binds the whole fails
+	$(BIN)/uv tool run --with-requirements requirements/run.txt pip-licenses==5.5.5 --format markdown \
+	  --partial-match --fail-on "GPL;GNU General Public"
 
 sbom: setup ## What is in the wheel's locked environment, as CycloneDX, into dist/
 	@mkdir -p dist
