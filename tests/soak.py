@@ -49,6 +49,11 @@ SHORT = {  # so that what is remembered on purpose is at its full length after t
 }
 
 
+def patient() -> aiohttp.ClientSession:
+    """Return a client that waits, with a connection for each request: idle ones are cut."""
+    return aiohttp.ClientSession(timeout=PATIENT, connector=aiohttp.TCPConnector(force_close=True))
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """What the process holds at one instant."""
@@ -221,7 +226,7 @@ async def soak(seconds: float, pause_s: float = PAUSE_S) -> list[Held]:
     measured = list[Held]()
     async with (
         stage() as (running, prometheus, cluster),
-        aiohttp.ClientSession(timeout=PATIENT) as http,
+        patient() as http,
     ):
         began_s = time.monotonic()
         for turn in itertools.count():

@@ -23,7 +23,7 @@ import grpc
 
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
-from tests.soak import PATIENT, stage, take_turn
+from tests.soak import patient, stage, take_turn
 
 from .catalogue import ATTACKS, Attack, Scene, asked
 
@@ -104,7 +104,7 @@ async def measured(attack: Attack) -> Cost:
     """Run a server, attack it, and let it be."""
     async with (
         stage() as (server, prometheus, cluster),
-        aiohttp.ClientSession(timeout=PATIENT) as http,
+        patient() as http,
         polling(server.grpc_port) as polls,
     ):
         scene = Scene(server=server, prometheus=prometheus, cluster=cluster)
