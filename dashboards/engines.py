@@ -105,7 +105,7 @@ def row(page: dashboard.Dashboard) -> dashboard.Dashboard:
             lines(
                 "Prompt tokens found in a cache",
                 "Share that was not computed again. Falls when requests of one conversation "
-                "reach different replicas.",
+                "reach different replicas. Empty where the engine caches no prefixes.",
                 (series.cache_hits(), series.LEGEND),
                 unit="percentunit",
                 most=1,

@@ -159,7 +159,7 @@ def _answering(page: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Disagreement between replicas",
                 "Largest minus smallest desired count of one object. More than a moment: their "
                 "configurations or their Prometheus differ.",
-                (f"max {desired} - min {desired} > 0", "{{namespace}}/{{scaledobject}}"),
+                (f"max {desired} - min {desired}", "{{namespace}}/{{scaledobject}}"),
                 steps=True,
             )
         )

@@ -86,7 +86,7 @@ def _now(page: dashboard.Dashboard) -> dashboard.Dashboard:
         .with_panel(
             number(
                 "Reclaim time, p99 of a day",
-                "From the decision until the workers were gone.",
+                "From the decision until the workers were gone. Empty while nothing was reclaimed.",
                 (_reclaim(0.99, "1d"), ""),
                 unit="s",
                 thresholds=((60, "orange"), (120, "red")),
@@ -182,7 +182,7 @@ def _course(page: dashboard.Dashboard) -> dashboard.Dashboard:
         .with_panel(
             lines(
                 "Reclaim time",
-                "From the decision until the workers were gone.",
+                "From the decision until the workers were gone. Empty while nothing was reclaimed.",
                 (_reclaim(0.5, "1h"), "p50"),
                 (_reclaim(0.99, "1h"), "p99"),
                 unit="s",

@@ -178,12 +178,18 @@ class NoDataError(KvtideError):
         super().__init__(message)
 
 
+SOURCE_ERRORS = (
+    *("refused", "timeout", "http", "format", "partial", "limit", "credentials", "clock"),
+    *("several", "internal"),
+)
+"""Every kind of :class:`SourceError`: several servers failed in several ways; a fault of ours."""
+
+
 class SourceError(NoDataError):
     """
     A source could not be read.
 
-    ``kind`` is a bounded label: refused, timeout, http, format, partial, limit, credentials,
-    clock.
+    ``kind`` is a bounded label, one of :data:`SOURCE_ERRORS`.
     ``of_the_query``: the server is well and refuses what was asked; less of it may do.
     """
 

@@ -26,7 +26,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from scaler.decision.decision import Decision
-from scaler.errors import KvtideError
+from scaler.errors import SOURCE_ERRORS, KvtideError
 from scaler.tracing import NO_TRACER, Tracer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -196,6 +196,8 @@ class Telemetry:
             ["kind"],
             registry=self.registry,
         )
+        for kind in SOURCE_ERRORS:  # from 0 on, or nobody sees the first one's increase
+            self._source_errors.labels(kind)
         self._refused = Counter(
             "kvtide_readings_refused",
             "Samples that no reading can be: below zero, or beyond what the unit allows.",
@@ -300,6 +302,10 @@ class Telemetry:
         ends, unusable = self._certificate
         ends.set(math.nan if expires_s is None else expires_s)
         unusable.set(failed)
+
+    def may_reclaim(self, *, namespace: str, scaled_object: str) -> None:
+        """Show the reclaims of a borrower from the first one on, none so far included."""
+        self._reclaims.labels(namespace, scaled_object)
 
     def observe_reclaim(self, *, namespace: str, scaled_object: str, seconds: float) -> None:
         self._reclaims.labels(namespace, scaled_object).observe(seconds)

@@ -11,6 +11,7 @@ from scaler.cli import app
 from scaler.errors import ConfigurationError
 from scaler.lab.demo import DemoOptions
 from scaler.wiring.demo import demo
+from tests.dashboards.demo_panels import EMPTY, never_found
 from tests.programs import program
 
 
@@ -44,14 +45,22 @@ async def test_a_surge_is_scaled_for_and_idle_gpus_are_lent(
         trace=surge, duration_s=11.5, speed=20.0, scale=1.0, prometheus=prometheus
     )
     is_open = prometheus == "embedded"
-    result = await demo(options, for_json=True, open_page=is_open)
+    play = asyncio.ensure_future(demo(options, for_json=True, open_page=is_open))
+    said = ""
+    if prometheus == "auto":
+        while not (address := re.search(r"Prometheus at (http://\S+)", said)):
+            await asyncio.sleep(0.1)
+            assert not play.done()
+            said += capsys.readouterr().err
+        assert await asyncio.to_thread(never_found, address[1]) <= EMPTY.keys()
+    result = await play
     ours = result["runs"]["kvtide"]
     assert ours["requests"] > 2000
     assert ours["max_replicas"] > 1
     assert ours["training_gpu_hours"] > 0
     assert ours["failed_requests"] == 0
     assert len(result["runs"]) == 3
-    shown = capsys.readouterr().err
+    shown = said + capsys.readouterr().err
     assert "status page" in shown
     if is_open:
         assert (tmp_path / "opened").read_text().strip() in shown

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scaler.decision.decision import Decision, Reason, Step
+from scaler.errors import SOURCE_ERRORS
 from scaler.log import JsonLines, LogFmt, NotTooOften
 from scaler.telemetry import Observation, Telemetry, decision_fields
 
@@ -122,7 +123,8 @@ def test_the_process_is_counted():
     telemetry.observe_reclaim(namespace="prod", scaled_object="train", seconds=4.0)
     telemetry.observe_fast_scale(namespace="prod", scaled_object="chat", seconds=0.7)
     found = samples(telemetry)
-    assert found["kvtide_source_errors_total"] == [({"kind": "timeout"}, 1)]
+    errors = {labels["kind"]: count for labels, count in found["kvtide_source_errors_total"]}
+    assert errors == {kind: float(kind == "timeout") for kind in SOURCE_ERRORS}
     assert found["kvtide_rpc_seconds_count"] == [({"method": "GetMetrics", "code": "OK"}, 1)]
     assert found["kvtide_tick_seconds_sum"] == [({"phase": "read"}, 0.3)]
     assert found["kvtide_reclaim_seconds_sum"][0][1] == 4.0

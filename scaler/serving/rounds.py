@@ -256,6 +256,7 @@ class Rounds:
     def _time_reclaim(self, entry: Entry, pool: PoolWindow, decision: Decision) -> None:
         """Measure from the sample that ended lending until the cluster shows no worker."""
         before = entry.latest.decision if entry.latest else None
+        self._telemetry.may_reclaim(namespace=entry.namespace, scaled_object=entry.name)
         if decision.replicas != 0:
             entry.reclaiming_since_s = None
         elif before is not None and before.active:

@@ -12,6 +12,7 @@ from dashboards import build
 from scaler.readings import dcgm
 from scaler.settings import RUNBOOKS
 from scaler.telemetry import Telemetry
+from tests.dashboards import demo_panels
 from tests.programs import program
 from tests.shared_data import shared_data
 
@@ -174,3 +175,10 @@ class TestWhatToReadOn:
         marks = json.loads(build.rendered()[name])["annotations"]["list"]
         held = next(mark for mark in marks if mark["name"] == "Held")
         assert held["textFormat"] == "{{namespace}}/{{scaledobject}}: {{reason}}"
+
+
+def test_a_panel_that_a_demo_may_have_nothing_for_says_when_it_is_empty():
+    for board in demo_panels.BOARDS:
+        for panel in board["panels"]:
+            if panel["title"] in demo_panels.EMPTY:
+                assert "Empty w" in panel["description"], panel["title"]

@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-import requests
 
 from dashboards import build, engine_series
 from tests.dashboards import engine_pages, recorded_world
+from tests.dashboards.asking import finds, panels
 from tests.fakes.recorded import recorded_prometheus
 
 pytestmark = pytest.mark.prometheus
@@ -35,26 +34,10 @@ def prometheus(tmp_path_factory) -> Iterator[str]:
         yield url
 
 
-def panels(board: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the queries of each panel and mark, by row and title."""
-    found, row = {}, ""
-    for panel in board["panels"]:
-        row = panel["title"] if panel["type"] == "row" else row
-        if panel.get("targets"):
-            found[f"{row} / {panel['title']}"] = [one["expr"] for one in panel["targets"]]
-    return found | {f"mark / {one['name']}": [one["expr"]] for one in board["annotations"]["list"]}
-
-
-def finds(prometheus: str, expression: str, engine: str) -> bool:
-    """Whether there is a number anywhere, asked as Grafana asks with everything chosen."""
-    values = VALUES | {"engine": engine}
-    filled = re.sub(r"\$([A-Za-z_]\w*)", lambda name: values.get(name[1], ".*"), expression)
-    asked = {"query": filled, "start": BEGIN_S, "end": END_S, "step": recorded_world.STEP_S}
-    answer = requests.post(f"{prometheus}/api/v1/query_range", data=asked, timeout=60).json()
-    assert answer["status"] == "success", (filled, answer)
-    return any(
-        value != "NaN" for series in answer["data"]["result"] for _, value in series["values"]
-    )
+def found(prometheus: str, expression: str, engine: str) -> bool:
+    variables = VALUES | {"engine": engine}
+    step_s = recorded_world.STEP_S
+    return finds(prometheus, expression, variables, between=(BEGIN_S, END_S), step_s=step_s)
 
 
 def sign(engine: str) -> str:
@@ -82,7 +65,7 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("expressions", ELSEWHERE)
 def test_a_panel_finds_data(prometheus, expressions):
-    assert all(finds(prometheus, one, sign("vllm")) for one in expressions)
+    assert all(found(prometheus, one, sign("vllm")) for one in expressions)
 
 
 @pytest.mark.parametrize("engine", engine_pages.PROFILES)
@@ -90,6 +73,6 @@ def test_an_engines_row_has_what_the_engine_has_and_nothing_of_another(prometheu
     empty = {
         title
         for title, expressions in of_the_engine_row().items()
-        if not any(finds(prometheus, one, sign(engine)) for one in expressions)
+        if not any(found(prometheus, one, sign(engine)) for one in expressions)
     }
     assert empty == engine_pages.LACKING.get(engine, set())
