@@ -41,6 +41,26 @@ def test_a_page_in_chinese_is_linked_with_its_english_one(name):
     assert f"zh-CN/{name}.md" in (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", ["install", "lending", "runbooks", "signals"])
+def test_a_page_in_chinese_has_the_sections_tables_and_commands_of_its_english_one(name):
+    english, chinese = (
+        (ROOT / path).read_text(encoding="utf-8")
+        for path in (f"docs/{name}.md", f"docs/zh-CN/{name}.md")
+    )
+
+    for pattern in (r"^#+ ", r"^\|"):
+        marks = [re.findall(pattern, page, re.MULTILINE) for page in (english, chinese)]
+        assert marks[0] == marks[1], pattern
+    assert commands(english) == commands(chinese)
+
+
+def commands(page: str) -> list[str]:
+    """Return the lines of a page's blocks of code, without comments."""
+    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
+    lines = [re.split(r"(?:^|\s+)#", line)[0] for block in blocks for line in block.splitlines()]
+    return [line.strip() for line in lines if line.strip()]
+
+
 def test_every_runbook_is_there_in_both_languages():
     english, chinese = (
         re.findall(r"^### (\w+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
