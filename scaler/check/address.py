@@ -1,5 +1,6 @@
 """Whether KEDA finds the scaler at all: the trigger's type and the address it dials."""
 
+import dataclasses
 import re
 from collections.abc import Iterator
 
@@ -31,12 +32,16 @@ def scaler_address(spec: TriggerSpec) -> Iterator[Finding]:
         )
 
 
-def misspelt_trigger(scaled: ScaledObject) -> Finding | None:
-    """Return the type of a trigger that names a scaler's address and is none that KEDA knows."""
+def as_meant(scaled: ScaledObject) -> tuple[ScaledObject, tuple[Finding, ...]]:
+    """Return an object whose triggers that name a scaler's address are of types that KEDA knows."""
+    triggers, found = [], []
     for trigger in scaled.spec.triggers:
-        if trigger.type in OURS or "scalerAddress" not in trigger.metadata:
-            continue
-        if meant := closest(trigger.type, OURS):
+        meant = None
+        if trigger.type not in OURS and "scalerAddress" in trigger.metadata:
+            meant = closest(trigger.type, OURS)
+        if meant is not None:
             why = f"KEDA has no trigger of type {trigger.type}: did you mean {meant}?"
-            return error("spec.triggers.type", why)
-    return None
+            found.append(error("spec.triggers.type", why))
+        triggers.append(dataclasses.replace(trigger, type=meant or trigger.type))
+    spec = dataclasses.replace(scaled.spec, triggers=tuple(triggers))
+    return dataclasses.replace(scaled, spec=spec), tuple(found)

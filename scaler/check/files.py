@@ -18,7 +18,7 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.source import Role, Trigger
 
 from . import hpa, inference, keda, scaled_job, shards, tiers, training, zero
-from .address import misspelt_trigger, scaler_address
+from .address import as_meant, scaler_address
 from .finding import METADATA, Finding, Level, error, warning
 from .many import too_many
 from .places import placed
@@ -89,8 +89,7 @@ def _of_one(
     scaled: ScaledObject, configuration: Configuration
 ) -> tuple[Seen | None, tuple[Finding, ...]]:
     """Return an object with the trigger that is ours, where it has one, and what is found in it."""
-    if (meant := misspelt_trigger(scaled)) is not None:
-        return None, (meant,)
+    scaled, misspelt = as_meant(scaled)
     if not scaled.our_triggers:
         types = " or ".join(OURS)
         why = f"none of type {types}: kvtide has no say in this object"
@@ -99,6 +98,7 @@ def _of_one(
     trigger, problems = parsed(scaled, spec, configuration)
     seen = Seen(object=scaled, spec=spec, trigger=trigger, configuration=configuration)
     return seen, (
+        *misspelt,
         *_metadata_findings(spec),
         *(Finding.of(problem, scaled.key, scaled.origin, within=METADATA) for problem in problems),
         *(finding for rule in RULES for finding in rule(seen)),

@@ -591,6 +591,22 @@ def test_what_is_wrong_or_unwise_is_found(document, changes, level, field, why):
     assert why in found.findings[0].why
 
 
+def test_a_type_that_is_misspelt_hides_nothing_else():
+    changes = {
+        "triggers.0.type": "external_push",
+        "triggers.0.metadata.scalerAddress": "http://kvtide:6000",
+        "pollingInterval": 300,
+    }
+
+    found = checked(changed(CHAT, changes), configuration=HOUSE).findings
+
+    assert [one.field.rpartition(".")[2] for one in found] == [
+        "type",
+        "scalerAddress",
+        "pollingInterval",
+    ]
+
+
 @pytest.mark.parametrize(
     ("more", "fields"),
     [
