@@ -297,6 +297,17 @@ def test_tables_of_a_rotation_are_as_long_as_the_longest_context(
         pytest.param("deepseek-ai/DeepSeek-R1", 671.03, "fp8", None, id="published in fp8"),
         pytest.param("nvidia/NVIDIA-Nemotron-3-Nano-4B-BF16", 3.97, "none", None, id="MLPs alone"),
         pytest.param("LiquidAI/LFM2-350M", 0.354, None, None, id="rounded up to a multiple"),
+        pytest.param(
+            "zai-org/GLM-5.3", 743.38, "fp8", None, id="GLM-5.2's shape, published in fp8"
+        ),
+        pytest.param(
+            "XiaomiMiMo/MiMo-V2.6-Pro", 1021.25, "fp8", None, id="70 layers, 10 of them full"
+        ),
+        pytest.param("nvidia/NVIDIA-Nemotron-Nano-9B-v2", 8.89, None, None, id="56 letters"),
+        pytest.param("Qwen/Qwen3.8-2.4T-A95B-FP8", 2419.8, "fp8", None, id="the largest"),
+        pytest.param(
+            "nvidia/Llama-3_3-Nemotron-Super-49B-v1_5", 49.87, None, None, id="a total alone"
+        ),
         pytest.param("sarvamai/sarvam-105b", 106.03, None, None, id="shapes, not a total alone"),
     ],
 )
@@ -356,6 +367,26 @@ def test_an_inner_width_is_that_of_the_matrices(config: dict[str, Any], width: i
 )
 def test_a_later_release_may_have_a_longer_context(name: str, positions: int) -> None:
     assert load_model(name).max_position_embeddings == positions
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "full"),
+    [
+        pytest.param("zai-org/GLM-5.3", 78, 78, id="latent, and 21 indexers"),
+        pytest.param("XiaomiMiMo/MiMo-V2.5-Pro", 70, 10, id="windows"),
+        pytest.param("nvidia/Llama-3_3-Nemotron-Super-49B-v1_5", 49, 49, id="31 keep none"),
+        pytest.param("meta-models/Muse-Glimmer-30B", 52, 13, id="every fourth"),
+        pytest.param("Qwen/Qwen3.8-2.4T-A95B", 92, 23, id="states"),
+        pytest.param("nvidia/NVIDIA-Nemotron-Nano-12B-v2", 34, 6, id="28 states, 28 MLPs"),
+        pytest.param("CohereLabs/c4ai-command-a-03-2025", 64, 16, id="windows of Cohere"),
+    ],
+)
+def test_layers_of_newer_names_keep_what_they_keep(name: str, layers: int, full: int) -> None:
+    kept = [caches for caches in load_model(name).layers if caches]
+    whole = [caches[0] for caches in kept if not isinstance(caches[0], StateCache)]
+
+    assert len(kept) == layers
+    assert len([one for one in whole if not getattr(one, "window_tokens", None)]) == full
 
 
 def test_an_unknown_name_suggests_a_near_one() -> None:
