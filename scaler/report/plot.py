@@ -40,7 +40,22 @@ _LEFT, _TOP, _BOTTOM, _RIGHT = 52, 34, 26, 14
 _MOST_POINTS = 700
 _HEADROOM = 1.08
 _INK, _GRID, _PAPER = "var(--ink,#1f2933)", "var(--grid,#e3e6ea)", "var(--paper,#ffffff)"
-_STEPS_S = (60, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
+_STEPS_S = (
+    10,
+    30,
+    60,
+    300,
+    600,
+    1800,
+    3600,
+    7200,
+    10_800,
+    21_600,
+    43_200,
+    86_400,
+    172_800,
+    604_800,
+)
 
 
 def lines(
@@ -248,7 +263,8 @@ def _marks(most: float) -> list[float]:
 
 def _instants(low: float, high: float, *, clock: bool) -> Iterator[tuple[float, str]]:
     """Yield about eight round instants, and what they are called."""
-    step = next((one for one in _STEPS_S if one >= (high - low) / 9), _STEPS_S[-1])
+    least = (high - low) / 9 if clock else max(60.0, (high - low) / 9)
+    step = next((one for one in _STEPS_S if one >= least), _STEPS_S[-1])
     label: Callable[[float], str] = (lambda at: _date(at, step)) if clock else _since
     for number in range(math.ceil(low / step), math.floor(high / step) + 1):
         yield number * step, label(number * step)
@@ -256,6 +272,8 @@ def _instants(low: float, high: float, *, clock: bool) -> Iterator[tuple[float, 
 
 def _date(at_s: float, step: float) -> str:
     at = dt.datetime.fromtimestamp(at_s, tz=dt.UTC)
+    if step < 60:
+        return f"{at:%H:%M:%S}"
     return f"{at:%a %d %b}" if step >= 86_400 or (at.hour, at.minute) == (0, 0) else f"{at:%H:%M}"
 
 

@@ -135,7 +135,7 @@ def _counts(moments: Sequence[Moment], limits: Limits, words: Words, *, title: s
 
 
 def _per_ready(moments: Sequence[Moment], each: float) -> Points:
-    return _over(moments, lambda one: None if one.ran is None else one.ran * each)
+    return stepped(_over(moments, lambda one: None if one.ran is None else one.ran * each))
 
 
 def _step_s(moments: Sequence[Moment]) -> float:

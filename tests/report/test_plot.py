@@ -46,6 +46,17 @@ def test_a_change_is_marked_where_it_was_and_which_way():
     assert float(tips[0][0]) < float(tips[1][0])
 
 
+def test_a_moment_of_the_clock_has_times_as_well():
+    svg = lines({"ran": [(1000.0, 1.0), (1038.0, 1.0)]}, title="Replicas")
+
+    assert re.findall(r">(\d\d:\d\d:\d\d)<", svg) == [
+        "00:16:40",
+        "00:16:50",
+        "00:17:00",
+        "00:17:10",
+    ]
+
+
 def test_nothing_recorded_is_said():
     assert "nothing was recorded" in lines({"ran": [(0.0, None)]}, title="Replicas")
 
