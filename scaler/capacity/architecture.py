@@ -170,6 +170,8 @@ class ModelArchitecture:
     """What one layer of the checkpoint's own drafter keeps; None: what its full layers keep."""
     drafter: "ModelArchitecture | None" = None
     """A drafter with shapes of its own (EAGLE, DFlash, a small model); None: layers as the last."""
+    windows_apart: bool = True
+    """Whether SGLang gives layers with a window a pool of their own; else they keep all tokens."""
     by_name: bool = False
     """Whether only a name was given: the checkpoint's own files were not seen."""
     checkpoint_bytes: int | None = None

@@ -164,8 +164,8 @@ def notes(planned: Planned) -> list[str]:
     serving, capacity, memory = planned.serving, planned.capacity, planned.memory
     if not planned.kv_requests:
         found.append(_too_small(planned))
-    if serving.version is None:
-        found.append(f"no engine version stated: {_version(planned)} is assumed")
+    if serving.version is None and (assumed := _version(planned)) is not None:
+        found.append(f"no engine version stated: {assumed} is assumed")
     if memory is not None:
         low, high = memory.available_range_gib
         found.append(
@@ -194,6 +194,9 @@ def notes(planned: Planned) -> list[str]:
 def _if_otherwise(planned: Planned) -> list[str]:
     """Return what holds if the checkpoint's files or the engine's flags say what is not told."""
     found = []
+    model, engine = planned.architecture, planned.serving.engine
+    if engine is Engine.SGLANG and model.family == "sliding hybrid" and not model.windows_apart:
+        found.append("SGLang 0.5.23 has no pool for this family's windows: all tokens are kept")
     if (declared := if_declared(planned)) is not None:
         found.append(
             f"a name is no proof of the cache's type: {planned.capacity.kv_dtype} is assumed; if "

@@ -156,6 +156,17 @@ def test_states_that_may_be_narrower_are_said_to() -> None:
     assert not any("32 bits" in note for note in capacity_json(planned_capacity(stated))["notes"])
 
 
+def test_windows_that_an_engine_keeps_whole_are_said_to_be() -> None:
+    told = {
+        model: capacity_text(planned_capacity(question(model=model, engine="sglang")))
+        for model in ("google/gemma-3-27b-it", "google/gemma-4-26B-A4B")
+    }
+
+    assert "no pool for this family's windows" in told["google/gemma-3-27b-it"]
+    assert "no pool" not in told["google/gemma-4-26B-A4B"]
+    assert not any("None is assumed" in text for text in told.values())
+
+
 def test_on_several_gpus_the_poorest_worker_counts() -> None:
     said = "blocks are the least over the 2 GPUs of an engine"
 

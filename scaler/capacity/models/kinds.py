@@ -44,6 +44,24 @@ INDEXED = ("deepseek_v32", "glm_moe_dsa", "glm5_next_text", "qwen4_exp_text", "q
 """Families whose layers with an indexer are modelled."""
 BY_INDEX = ("indexed_attention", "qwen_sparse_attention")
 
+POOLED_WINDOWS = (
+    *("llama4", "gpt_oss", "granite_swa", "granitemoe_swa", "mimo_v2", "step3p5", "step3p7"),
+    *("gemma4", "diffusion_gemma", "embedding_gemma2", "laguna", "mellum", "muse_glimmer"),
+    *("inkling", "deepseek_v4", "beam", "unlimited_ocr"),
+)
+"""
+Families whose windows SGLang keeps in a pool of their own: it has a list of architectures, and in
+the layers of any other (Gemma 2 and 3, Olmo 3, EXAONE 4, Cohere 2, Phi-3) it keeps every token.
+SGLang 0.5.23 ``configs/model_config.py`` (is_hybrid_swa_model).
+"""
+
+
+def pools_windows(config: Config) -> bool:
+    """Whether SGLang gives this model's windows a pool; a configuration may say so by a key."""
+    kinds = (config.model_type, str(config.outer.get("model_type") or ""))
+    named = any(kind.startswith(family) for kind in kinds for family in POOLED_WINDOWS)
+    return named or bool(config.get("is_hybrid_swa"))
+
 
 def layer_kinds(config: Config) -> tuple[str, ...]:
     """Return what each layer keeps."""

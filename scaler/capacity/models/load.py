@@ -21,6 +21,7 @@ from .caches import builders, layer_caches
 from .declared import declared_kv_dtype, declared_quantization, quantizes_mixers
 from .drafts import own_draft_layer
 from .fields import POSITIONS, Config, read_config
+from .kinds import pools_windows
 from .names import completed, declared_of, look_up, stored_as
 from .parameters import count_parameters, inner_width, is_multimodal
 
@@ -115,6 +116,7 @@ def architecture_of(
         source=str(config.get("source") or f"config.json of {name}"),
         layers=layers,
         own_draft_layer=own_draft_layer(config, builders(config)),
+        windows_apart=pools_windows(config),
         attention_heads=config.heads,
         hidden_size=config.hidden,
         intermediate_size=inner_width(config),

@@ -5,12 +5,23 @@ import math
 
 import pytest
 
-from scaler.capacity.architecture import IndexerCache, LatentCache, StateCache
+from scaler.capacity.architecture import (
+    AttentionCache,
+    IndexerCache,
+    LatentCache,
+    ModelArchitecture,
+    StateCache,
+)
 from scaler.capacity.kv_cache import GIB, Engine, Serving, kv_capacity
+from scaler.capacity.models import load_model
 from scaler.errors import ConfigurationError
 from tests.builders import architecture, attention
 
 MAMBA = StateCache(kind="mamba2", channels=1024, kernel=4, heads=32, per_head=8_192)
+
+
+def attentions(model: ModelArchitecture) -> list[AttentionCache]:
+    return [cache for cache in model.caches if isinstance(cache, AttentionCache)]
 
 
 def test_sglang_counts_cells_of_one_token() -> None:
@@ -36,6 +47,32 @@ def test_sglang_gives_windows_a_pool_of_their_own() -> None:
     assert capacity.bytes_per_token_per_gpu == 20_480
 
 
+@pytest.mark.parametrize(
+    ("name", "apart"),
+    [
+        pytest.param("google/gemma-4-26B-A4B", True, id="in its list"),
+        pytest.param("openai/gpt-oss-20b", True, id="too"),
+        pytest.param("google/gemma-3-27b-it", False, id="not in it: every layer keeps all tokens"),
+        pytest.param("CohereLabs/c4ai-command-a-03-2025", False, id="nor this"),
+    ],
+)
+def test_sglang_keeps_windows_whole_in_families_that_it_does_not_list(
+    name: str, *, apart: bool
+) -> None:
+    model = load_model(name)
+    page = Serving(engine=Engine.SGLANG)
+
+    listed = kv_capacity(dataclasses.replace(model, windows_apart=True), page, GIB)
+    capacity = kv_capacity(model, page, GIB)
+
+    assert model.windows_apart is apart
+    assert (capacity == listed) is apart
+    if not apart:
+        cells = sum(2 * 2 * c.kv_heads * c.head_dim for c in attentions(model))
+        assert capacity.reported_tokens == GIB // cells
+        assert capacity.request_slots is None
+
+
 def test_sglang_admits_as_many_requests_as_it_has_states() -> None:
     hybrid = architecture(*(MAMBA,) * 4, attention())
     state = 4 * (1024 * 3 * 2 + 32 * 8_192 * 4)  # 32 bits unless the configuration says otherwise
@@ -48,6 +85,16 @@ def test_sglang_admits_as_many_requests_as_it_has_states() -> None:
     assert capacity.request_slots == slots // 5
     assert capacity.max_concurrency == capacity.request_slots
     assert alone.request_slots == slots
+
+
+def test_sglang_keeps_three_slots_for_convolutions() -> None:
+    lfm = load_model("LiquidAI/LFM2-1.2B")
+    state = 10 * 2048 * 2 * 2  # no recurrent part
+    slots = int(GIB * 0.9 // state) - 1
+
+    capacity = kv_capacity(lfm, Serving(engine=Engine.SGLANG, max_model_len=100), GIB)
+
+    assert capacity.request_slots == slots // 3
 
 
 @pytest.mark.parametrize(
