@@ -67,7 +67,12 @@ def test_a_gpu_is_found(written: str, name: str, memory_gib: float) -> None:
         pytest.param("A30 2g.12gb+me", "A30-2g.12gb", 11.69, id="with media engines"),
         pytest.param("H100 NVL 3g.47gb", "H100-NVL-3g.47gb", 46.38, id="H100 of 94 GB"),
         pytest.param("GH200-1g.24gb", "GH200-1g.24gb", 23.0, id="H100 of 96 GB"),
-        pytest.param("B200 2g.45gb", "B200-2g.45gb", 44.59, id="by its share"),
+        pytest.param("NVIDIA B200 MIG 2g.45gb", "B200-2g.45gb", 44.25, id="as PyTorch printed it"),
+        pytest.param("NVIDIA B200 MIG 1g.23gb", "B200-1g.23gb", 20.5, id="less than an eighth"),
+        pytest.param(
+            "NVIDIA B300 SXM6 AC MIG 1g.34gb", "B300-1g.34gb", 30.77, id="as such a slice"
+        ),
+        pytest.param("B200 3g.90gb", "B200-3g.90gb", 89.17, id="by its share"),
         pytest.param("GB200 3g.93gb", "GB200-3g.93gb", 92.15, id="GB200"),
     ],
 )
