@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     kubernetes_events: bool = True
     """Whether what happens to a ScaledObject (panic, lending, data lost) is told as Kubernetes
     Events, a few a minute, where the API is watched."""
+    direct_scrape: bool = False
+    """Whether the pods' own pages of metrics are read each second between two scrapes, for triggers
+    that state directScrapePort; it needs the Kubernetes API, and the network's way to the pods."""
     drain_delay: Annotated[float, _duration(0, 3600)] = 5.0
     """From SIGTERM (not ready any more) until streams end: endpoints take as long to go."""
     drain_grace: Annotated[float, _duration(0, 3600)] = 5.0

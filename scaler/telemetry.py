@@ -22,7 +22,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from scaler.decision.decision import Decision
@@ -253,6 +253,10 @@ class Telemetry:
         """Expose the latest answer of each object, as ``observations`` returns them."""
         self.registry.register(_ObjectCollector(observations, clock))
 
+    def show_pages(self, outcomes: Callable[[], Mapping[str, int]]) -> None:
+        """Expose how many of the pods' own pages were read, as ``outcomes`` says by outcome."""
+        self.registry.register(_PageCollector(outcomes))
+
     def show_tasks(self, count: Callable[[], int]) -> None:
         """Expose how many tasks the event loop has, as ``count`` says at scrape time."""
         Gauge(
@@ -346,6 +350,24 @@ class _ObjectCollector(Collector):
         """Name the families without reading anything, as registration wants."""
         names = ("kvtide_board_objects", _UNITS, *(gauge.name for gauge in _OBJECT_GAUGES))
         return [GaugeMetricFamily(name, "") for name in names]
+
+
+class _PageCollector(Collector):
+    """Reads at scrape time how the pods' own pages were read."""
+
+    def __init__(self, outcomes: Callable[[], Mapping[str, int]]) -> None:
+        self._outcomes = outcomes
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the one family."""
+        family = CounterMetricFamily(
+            "kvtide_direct_scrapes",
+            "Pages of pods that were asked for between scrapes, by outcome: read, or what failed.",
+            labels=["outcome"],
+        )
+        for outcome, count in sorted(self._outcomes().items()):
+            family.add_metric([outcome], count)
+        yield family
 
 
 def _family(gauge: _ObjectGauge, seen: Iterable[Observation], now_s: float) -> GaugeMetricFamily:

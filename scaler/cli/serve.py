@@ -73,6 +73,12 @@ def serve(  # noqa: PLR0913 -- one flag per setting
         str | None,
         typer.Option(help="Whether Events are written: true or false.", metavar="BOOL"),
     ] = None,
+    direct_scrape: Annotated[
+        str | None,
+        typer.Option(
+            help="Whether pods may be read between scrapes: true or false.", metavar="BOOL"
+        ),
+    ] = None,
     drain_delay: Annotated[
         str | None, typer.Option(help="From SIGTERM until streams end.", metavar="DURATION")
     ] = None,

@@ -85,7 +85,7 @@ class Basis:
 
     def recommend(self, fill: Fill = Fill.EMPTY) -> KpaAnswer:
         """Return what Knative's rules make of the load."""
-        pace = pace_of(self.policy, lead_time_s=self.lead_time_s, bucket_s=self.window.interval_s)
+        pace = pace_of(self.policy, lead_time_s=self.lead_time_s, bucket_s=self.window.bucket_s)
         return kpa.over(self.curve(fill), pace)
 
 
@@ -360,6 +360,8 @@ def _notes(basis: Basis) -> tuple[str, ...]:
     if basis.window.gateway_silent is not None:
         why = basis.window.gateway_silent
         notes.append(Said("Nobody would tell of a request: {why}.", why=why))
+    if basis.window.between is not None:
+        notes.append(basis.window.between)
     if basis.policy.forecast is not Forecast.OFF and basis.lead_time_s is None:
         notes.append(Said("No cold start was seen and leadTime is not stated: the forecast rests."))
     if bounds(basis.window, basis.policy)[1] is None:

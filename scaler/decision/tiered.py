@@ -44,7 +44,7 @@ def decide_tier(group: TierWindow, policy: InferencePolicy) -> Decision:
         detail = Said("{names}: no safe concurrency is known", names=blind)
         step = Step(None, Reason.NO_CAPACITY, detail)
         return conclude(basis, (step,), panic=False)
-    answer = share(tiers, own.name, bucket_s=own.window.interval_s)
+    answer = share(tiers, own.name, bucket_s=own.window.bucket_s)
     return conclude(basis, answer.steps, panic=answer.panic, rules=RULES_OF_A_TIER)
 
 

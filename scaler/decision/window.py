@@ -77,6 +77,9 @@ class Window:
         silent_s: seconds since the newest sample ended; above 0 nothing was heard since.
         read_s: the time of the newest reading in the newest sample, whose bucket may not be over;
             None: the bucket's end.
+        fine_s: seconds between the newest samples where pods' own pages were read between two
+            scrapes; None: they are as far apart as all others.
+        between: what is told of that reading, where it was asked for.
         kept: the columns of samples and history where they are at hand; else they are made here.
         foreseen: what the forecast makes of the whole minutes before the present one, by whoever
             keeps it; else it is made here.
@@ -97,6 +100,8 @@ class Window:
     instead: str | None = None
     silent_s: float = 0.0
     read_s: float | None = None
+    fine_s: float | None = None
+    between: str | None = None
     kept: Kept | None = dataclasses.field(default=None, repr=False, compare=False)
     foreseen: Foreseen | None = dataclasses.field(default=None, repr=False, compare=False)
     columns: Columns = dataclasses.field(init=False, repr=False, compare=False)
@@ -141,6 +146,11 @@ class Window:
     def now_s(self) -> float:
         """The instant of the newest reading, Unix seconds: what is told as a decision's time."""
         return self.latest.at_s if self.read_s is None else self.read_s
+
+    @property
+    def bucket_s(self) -> float:
+        """Seconds between the newest samples: what rules over time count in."""
+        return self.interval_s if self.fine_s is None else self.fine_s
 
     @property
     def asked_s(self) -> float:

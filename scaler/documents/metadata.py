@@ -13,7 +13,7 @@ from scaler.decision.policy import InferencePolicy, LendingPolicy, Share
 from scaler.source import Role
 
 from .keys import Key, keys_of
-from .names import CONFIGURED, LABELS, MEMBERS, MODEL, PRESET, TARGET, ScaleTarget
+from .names import CONFIGURED, LABELS, MEMBERS, MODEL, PORT, PRESET, TARGET, ScaleTarget
 
 KEDA_KEYS = frozenset(
     (
@@ -57,6 +57,9 @@ class InferenceKeys:
     """Labels of this workload's series at the gateway."""
     arrival_query: Annotated[str | None, CONFIGURED] = None
     """An arrival counter that the configuration names."""
+    direct_scrape_port: Annotated[int | None, PORT] = None
+    """Port of the pods' own /metrics, read each second between two scrapes of Prometheus, where the
+    server allows it (directScrape)."""
     preset: Annotated[str | None, PRESET] = None
     """Defaults of another autoscaler; stated keys win over them."""
 

@@ -34,6 +34,7 @@ def _read_label(text: str) -> tuple[str, str]:
     return name, value
 
 
+_PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 PAIR = rf"{LABEL}=[A-Za-z0-9][-A-Za-z0-9_./:@+]*"
 TARGET = Form(
     read=_read_target,
@@ -73,6 +74,13 @@ CONFIGURED = Form(
     noun="name",
     allowed="a name of letters, digits, - _ and .",
     pattern=r"[A-Za-z0-9][-A-Za-z0-9_.]{0,62}",
+)
+PORT = Form(
+    read=lambda text: int(matching(_PORT, text).group()),
+    write=str,
+    noun="port",
+    allowed="a port such as 8000, 1 to 65535",
+    pattern=_PORT,
 )
 PRESET = choice(["knative"])
 MODEL = Form(

@@ -17,18 +17,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.errors import SourceError
-from scaler.said import Said
 from scaler.source import Workload
 
 from .assemble import Assembly
 from .engines.profile import EngineProfile
 from .gateways.profile import GatewayProfile
 from .lengths import LENGTHS_S, LengthCounter, Which
+from .pages import fetch, session
 from .timing import Timing
 from .wanted import Wanted
 
 _MOST_AT_ONCE = 64
-_LARGEST_PAGE = 16 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +79,7 @@ class ScrapeSource:
             SourceError: there are targets and none of them answered.
         """
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-                connector=aiohttp.TCPConnector(limit=_MOST_AT_ONCE),
-            )
+            self._session = session(timeout_s=self._timeout_s, at_once=_MOST_AT_ONCE)
         by_metric = {
             metric: wanted
             for wanted in self._assembly.wanted(workloads)
@@ -95,7 +91,7 @@ class ScrapeSource:
             for metric in metrics
         }
         targets = tuple(self._targets())
-        pages = await asyncio.gather(*(self._page(self._session, target) for target in targets))
+        pages = await asyncio.gather(*(fetch(self._session, target.url) for target in targets))
         self._assembly.store.next_round()
         for target, page in zip(targets, pages, strict=True):
             self._take(target, page, by_metric, now_s)
@@ -142,39 +138,6 @@ class ScrapeSource:
             await self._session.close()
             self._session = None
 
-    async def _page(self, session: aiohttp.ClientSession, target: Target) -> str | SourceError:
-        try:
-            async with session.get(target.url) as response:
-                if response.status != 200:
-                    return SourceError(
-                        "http",
-                        Said("{url} answered {status}", url=target.url, status=response.status),
-                    )
-                body = bytearray()
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > _LARGEST_PAGE:
-                        return SourceError(
-                            "limit",
-                            Said(
-                                "{url}: over {most} bytes",
-                                url=target.url,
-                                most=_LARGEST_PAGE,
-                            ),
-                        )
-                return body.decode("utf-8", "replace")
-        except TimeoutError:
-            return SourceError(
-                "timeout",
-                Said(
-                    "{url} took more than {limit_s:g} s",
-                    url=target.url,
-                    limit_s=self._timeout_s,
-                ),
-            )
-        except aiohttp.ClientError as error:
-            return SourceError("refused", f"{target.url}: {error}")
-
     def _take(
         self,
         target: Target,
@@ -186,13 +149,7 @@ class ScrapeSource:
         up = {**target.labels, "__name__": "up", "instance": target.url}
         if target.pod is not None:
             self._assembly.take(by_metric["up"], up, [(now_s, 0.0 if rows is None else 1.0)])
-        for labels, value in rows or ():
-            moved = {
-                (f"exported_{label}" if label in target.labels else label): text
-                for label, text in labels.items()
-            }
-            wanted = by_metric[labels["__name__"]]
-            self._assembly.take(wanted, {**moved, **target.labels}, [(now_s, value)])
+        take_rows(self._assembly, target, rows or (), by_metric, now_s)
 
     def _count(
         self,
@@ -208,6 +165,23 @@ class ScrapeSource:
         for labels, value in rows_of_page(page, lengths) or ():
             which, le = lengths[labels.pop("__name__")], labels.pop("le", "")
             self._lengths.add(which, pod, str(sorted(labels.items())), le, (now_s, value))
+
+
+def take_rows(
+    assembly: Assembly,
+    target: Target,
+    rows: Iterable[tuple[dict[str, str], float]],
+    by_metric: Mapping[str, Wanted],
+    now_s: float,
+) -> None:
+    """Take in the rows of a target's page, under the labels that Prometheus would give them."""
+    for labels, value in rows:
+        moved = {
+            (f"exported_{label}" if label in target.labels else label): text
+            for label, text in labels.items()
+        }
+        wanted = by_metric[labels["__name__"]]
+        assembly.take(wanted, {**moved, **target.labels}, [(now_s, value)])
 
 
 def rows_of_page(page: str, wanted: Collection[str]) -> list[tuple[dict[str, str], float]] | None:

@@ -20,10 +20,12 @@ from typing import Any
 from scaler.configuration import Configuration
 from scaler.decision.decide import decide
 from scaler.decision.decision import Decision
+from scaler.documents.engines import engine_profiles
 from scaler.documents.trigger import parse_trigger
 from scaler.keda.certificates import Tls
 from scaler.keda.server import Server, ServerOptions
 from scaler.listening import listen
+from scaler.readings.direct import DirectReader
 from scaler.serving.board import Board, Limits, Parse
 from scaler.settings import Settings
 from scaler.source import Source, Trigger
@@ -68,7 +70,7 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(
+async def serving(  # noqa: PLR0913 -- the seams of a server, each by its name
     settings: Settings,
     *,
     source: Source,
@@ -78,12 +80,14 @@ async def serving(
     cluster: Hearing | None = None,
     configuration: Configuration | None = None,
     tracer: Tracer = NO_TRACER,
+    direct: DirectReader | None = None,
 ) -> AsyncIterator[Serving]:
     """
     Serve gRPC and HTTP over ``source`` until left, then drain; ``past`` answers for other times.
 
     ``cluster`` is what the Kubernetes API says, where it is asked; ``configuration`` names the
-    Prometheus servers that may hold kvtide's own metrics; ``tracer`` measures rounds and RPCs.
+    Prometheus servers that may hold kvtide's own metrics; ``tracer`` measures rounds and RPCs;
+    ``direct`` is what reads pods' own pages, where it is allowed.
 
     Raises:
         ConfigurationError: an address is taken, or a TLS file cannot be read.
@@ -102,6 +106,8 @@ async def serving(
     )
     board.tell = None if cluster is None else cluster.tell
     telemetry.show_objects(board.observations, clock)
+    if direct is not None:
+        telemetry.show_pages(lambda: direct.outcomes)
     loop = asyncio.get_running_loop()
     telemetry.show_tasks(lambda: len(asyncio.all_tasks(loop)))
     server = Server(board, telemetry, rng=random.Random(), options=_options(settings))
@@ -159,10 +165,17 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
     async with (
         _ended(traces),
         hearing(settings) as cluster,
-        prometheus(configuration, cluster.known, time.time, traces) as source,
+        prometheus(
+            configuration,
+            cluster.known,
+            time.time,
+            traces,
+            direct=(direct := _direct(settings, configuration, cluster)),
+        ) as source,
     ):
         server = serving(
             settings,
+            direct=direct,
             source=source,
             parse=parse,
             past=past,
@@ -171,6 +184,16 @@ async def serve(settings: Settings, configuration: Configuration) -> None:
             tracer=traces,
         )
         await _until_told(server, settings)
+
+
+def _direct(
+    settings: Settings, configuration: Configuration, cluster: Hearing
+) -> DirectReader | None:
+    """Return what reads pods' own pages; None: nobody may."""
+    if not settings.direct_scrape:
+        return None
+    profiles = engine_profiles(configuration)
+    return DirectReader(cluster.known, profiles=profiles, clock=time.time)
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ from scaler.documents.gateways import gateway_profiles
 from scaler.errors import ConfigurationError, Problem
 from scaler.readings.clocks import Clock
 from scaler.readings.credentials import Credentials
+from scaler.readings.direct import DirectReader
 from scaler.readings.kubernetes.known import KnownCluster
 from scaler.readings.prometheus_source import PrometheusSource
 from scaler.readings.several import SeveralSources
@@ -17,6 +18,7 @@ from scaler.source import Source
 from scaler.tracing import NO_TRACER, Tracer
 
 from .apart import Apart
+from .between import Between
 
 
 @contextlib.asynccontextmanager
@@ -25,6 +27,8 @@ async def prometheus(
     known: KnownCluster | None = None,
     clock: Clock | None = None,
     tracer: Tracer = NO_TRACER,
+    *,
+    direct: DirectReader | None = None,
 ) -> AsyncIterator[Source]:
     """
     Yield the servers of a configuration as one source; their connections close after.
@@ -32,7 +36,8 @@ async def prometheus(
     They are read on a thread of their own: the loop that waits for them stays free for others.
 
     ``known`` is what the Kubernetes API says, where it is asked; ``clock`` is whose seconds it is
-    read by, which each server's are compared with (None: a past is read, by no clock's).
+    read by, which each server's are compared with (None: a past is read, by no clock's); ``direct``
+    reads the pods of those that ask for it, where that is allowed.
 
     Raises:
         ConfigurationError: no server is named, an engine is described wrongly, or a file of
@@ -42,7 +47,8 @@ async def prometheus(
     async with contextlib.AsyncExitStack() as ends:
         for server in read.values():
             ends.push_async_callback(server.close)
-        apart = Apart(SeveralSources(read))
+        all_servers = SeveralSources(read)
+        apart = Apart(all_servers if clock is None else Between(all_servers, direct))
         ends.callback(apart.close)
         yield apart
 

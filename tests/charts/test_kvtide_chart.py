@@ -243,6 +243,22 @@ class TestNetworkPolicy:
     def test_leaves_egress_alone_unless_told(self):
         assert only(rendered(CHART, self.ON), "NetworkPolicy")["spec"]["policyTypes"] == ["Ingress"]
 
+    def test_opens_the_way_to_pods_only_where_they_are_read(self):
+        stated = (
+            "--set=networkPolicy.enabled=true",
+            "--set=networkPolicy.egress[0].ports[0].port=9090",
+        )
+        allowed = "--set=kubernetes.directScrape.enabled=true"
+        ports = "--set=kubernetes.directScrape.ports={8000,9400}"
+        policy = named(rendered(CHART, *stated, allowed, ports), "NetworkPolicy", SCALER)
+        *_, pods = policy["spec"]["egress"]
+        assert [one["port"] for one in pods["ports"]] == [8000, 9400]
+        assert pods["to"] == [{"namespaceSelector": {}}]
+        assert environment(allowed)["KVTIDE_DIRECT_SCRAPE"] == "true"
+        closed = named(rendered(CHART, *stated), "NetworkPolicy", SCALER)
+        assert len(closed["spec"]["egress"]) == len(policy["spec"]["egress"]) - 1
+        assert "KVTIDE_DIRECT_SCRAPE" not in environment()
+
     def test_with_egress_still_lets_names_be_resolved(self):
         allowed = "--set=networkPolicy.egress[0].ports[0].port=9090"
         spec = only(rendered(CHART, self.ON, allowed), "NetworkPolicy")["spec"]

@@ -18,6 +18,8 @@ from scaler.decision.policy import InferencePolicy
 from scaler.decision.sliding import buckets_of
 from scaler.decision.window import Window
 
+_SLACK_S = 0.5
+"""A bucket ends on the grid; what is read in between is a second apart."""
 MOST_READINGS = 400
 """Readings of single replicas that are worth their time; more show the same requests again."""
 
@@ -46,7 +48,10 @@ class Reach:
         now = past.instants
         readings = np.ceil(self.samples * now.replicas / MOST_READINGS)
         stride = np.exp2(np.ceil(np.log2(np.maximum(readings, 1))))
-        return np.where(buckets_of(now.at_s, self.interval_s) % stride == 0, stride, 0.0)
+        number = buckets_of(now.at_s, self.interval_s)
+        # What was read between two scrapes shows the same requests as the scrape behind it.
+        scraped = now.at_s - number * self.interval_s < _SLACK_S
+        return np.where(scraped & (number % stride == 0), stride, 0.0)
 
 
 def _power_of_two(count: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from scaler.decision.window import ScaleBounds
 from scaler.readings.accelerators import exporter_name
-from scaler.readings.attribution import Owner
+from scaler.readings.attribution import Owner, attribute
 from scaler.readings.units import Template
 from scaler.source import Workload
 
@@ -130,6 +130,25 @@ class KnownCluster:
         found = [self._accelerators(workload.namespace, one) for one in counts.claims]
         known = [count for count in found if count is not None]
         return Template(asked, sum(known) if known and len(known) == len(found) else None)
+
+    def pods_of(self, workload: Workload) -> dict[str, Pod] | None:
+        """
+        Return a workload's pods that are there, by name; None: the list is not current.
+
+        Theirs is what its target owns, as everywhere; a name proves nothing here.
+        """
+        if not self.pods.is_current:
+            return None
+        there = {
+            key: pod
+            for key, pod in self.pods.listed.items()
+            if key[0] == workload.namespace and pod.owner is not None and not pod.ended
+        }
+        target = dataclasses.replace(workload, selector=())
+        found = attribute(
+            there, [target], owner_of=lambda key: there[key].owner, carries=lambda *_: False
+        )
+        return {key[1]: there[key] for key in found.pods[workload.key]}
 
     def triggers_of(
         self, addresses: Collection[str]

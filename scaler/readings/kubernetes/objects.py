@@ -7,6 +7,8 @@ A field that an object does not carry is None, never a guess.
 
 import dataclasses
 import datetime as dt
+import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +26,7 @@ PAUSED_SCALE_IN = f"{KEDA}/paused-scale-in"
 PAUSED_SCALE_OUT = f"{KEDA}/paused-scale-out"
 FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 """What Go's strconv.ParseBool reads as false; KEDA takes anything else for a pause."""
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,63}){1,8}/?")
 EXTERNAL = frozenset({"external", "external-push"})
 
 
@@ -97,6 +100,10 @@ class Pod:
     """Extended resources that its containers ask for."""
     claims: tuple[PodClaim, ...] = ()
     """ResourceClaims that it names."""
+    address: str | None = None
+    """Its own IP; None: it has none, or shares its node's."""
+    metrics_path: str = "/metrics"
+    """Where its page is, by the annotation that scrape configurations read."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +201,28 @@ def pod(manifest: Manifest) -> Pod:
         node=spec.get("nodeName"),
         units=_asked_for(spec),
         claims=pod_claims(spec, status),
+        address=None if spec.get("hostNetwork") else _own_address(status.get("podIP")),
+        metrics_path=_path((meta.get("annotations") or {}).get("prometheus.io/path")),
     )
+
+
+def _own_address(text: str | None) -> str | None:
+    """Return the address of a pod; one that is nobody's in particular is none."""
+    try:
+        address = ipaddress.ip_address(text or "")
+    except ValueError:
+        return None
+    strange = (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+    )
+    return None if strange else str(address)
+
+
+def _path(text: str | None) -> str:
+    return text if text and _PATH.fullmatch(text) else "/metrics"
 
 
 def node(manifest: Manifest) -> NodeState:
