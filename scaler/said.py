@@ -54,5 +54,14 @@ def joined(separator: str, texts: Iterable[str]) -> Said:
     return Said(separator.join(f"{{{name}}}" for name in parts), **parts)
 
 
+def pieces(text: str) -> list[str]:
+    """Return the texts that :func:`joined` put one after another; of any other the text itself."""
+    named = text.parts if isinstance(text, Said) else {}
+    if not named or any(name != f"part_{number}" for number, name in enumerate(named)):
+        return [text]
+    parts = (part for part in named.values() if isinstance(part, str))
+    return [one for part in parts for one in pieces(part)]
+
+
 def _made(sentence: str, parts: Mapping[str, object]) -> Said:
     return Said(sentence, **parts)

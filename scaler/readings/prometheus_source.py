@@ -16,7 +16,7 @@ from scaler.configuration import PrometheusServer
 from scaler.decision.pool import Node, Units
 from scaler.decision.window import Window
 from scaler.errors import NoDataError, SourceError
-from scaler.said import joined
+from scaler.said import Said, joined
 from scaler.source import Workload
 from scaler.tracing import NO_TRACER, Tracer
 
@@ -250,9 +250,13 @@ class PrometheusSource:
         """Return what would explain that an engine's readings are missing; None: nothing known."""
         failure = self._failures.get((Exporter.ENGINE, workload.namespace))
         if failure is not None:
-            return str(failure)
+            return failure.said
         if self._slowest_s >= SLOW_S:
-            return f"{self._url} is slow: the last queries took up to {self._slowest_s:.1f} s"
+            return Said(
+                "{url} is slow: the last queries took up to {slowest_s:.1f} s",
+                url=self._url,
+                slowest_s=self._slowest_s,
+            )
         return self._lookout.of(workload)
 
     def nodes(self, resource: str, online: Collection[Workload], now_s: float) -> tuple[Node, ...]:

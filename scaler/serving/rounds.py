@@ -20,7 +20,7 @@ from scaler.decision.decision import Decision, Reason
 from scaler.decision.foresight import Foresight
 from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
-from scaler.said import Said
+from scaler.said import Said, joined
 from scaler.source import Source, Trigger
 from scaler.telemetry import Telemetry
 from scaler.tracing import failed
@@ -245,12 +245,10 @@ class Rounds:
     def _told(self, error: Exception, entry: Entry) -> KvtideError:
         """Return what a client is told: for want of data, also why the last read failed."""
         if isinstance(error, NoDataError) and self.failure is not None:
-            text = Said(
-                "{said}; the last read failed: {failure}",
-                said=error.said,
-                failure=self.failure.said,
-            )
-            return NoDataError(text, newest_s=error.newest_s)
+            if str(self.failure) in str(error):
+                return error
+            failed = Said("the last read failed: {failure}", failure=self.failure.said)
+            return NoDataError(joined("; ", (error.said, failed)), newest_s=error.newest_s)
         return refusal(error, entry.key)
 
     def _time_reclaim(self, entry: Entry, pool: PoolWindow, decision: Decision) -> None:

@@ -78,10 +78,15 @@ class Group:
 
 
 def groups(
-    seen: Sequence[Observation], chosen: Filter, words: Words, *, now_s: float
+    seen: Sequence[Observation],
+    chosen: Filter,
+    words: Words,
+    *,
+    now_s: float,
+    failure: str | None = None,
 ) -> list[Group]:
     """Return the groups that have a row: held ones first, then inference, then training."""
-    rows = _sorted([row(one, words, now_s=now_s) for one in seen], chosen.sort)
+    rows = _sorted([row(one, words, now_s=now_s, failure=failure) for one in seen], chosen.sort)
     shown = [one for one in rows if chosen.shows(one)]
     kinds = (
         ("held_title", [one for one in shown if one.state != "ok"]),

@@ -53,7 +53,8 @@ class Pages:
 
     def _overview(self, words: Words, chosen: Filter) -> str:
         found = self._seen.observations()
-        shown = groups(found, chosen, words, now_s=self._seen.clock())
+        failure = self._seen.standing().failure
+        shown = groups(found, chosen, words, now_s=self._seen.clock(), failure=failure)
         told = {"filter": chosen, "states": STATES, "groups": shown, "all": len(found)}
         return self._page("overview.html.j2", words, found, root="./", **told)
 

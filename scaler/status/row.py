@@ -3,6 +3,7 @@
 import dataclasses
 
 from scaler.decision.decision import Decision
+from scaler.said import joined, pieces
 from scaler.telemetry import Observation
 
 from .words import Words
@@ -39,8 +40,8 @@ class Row:
         return f"objects/{self.key}"
 
 
-def row(one: Observation, words: Words, *, now_s: float) -> Row:
-    """Return an object's texts."""
+def row(one: Observation, words: Words, *, now_s: float, failure: str | None = None) -> Row:
+    """Return an object's texts; a ``failure`` of the source is said once, above all of them."""
     decision = one.decision
     wanted = None if decision is None else decision.replicas
     ready = None if decision is None else decision.ready_replicas
@@ -57,12 +58,19 @@ def row(one: Observation, words: Words, *, now_s: float) -> Row:
         safe=_safe(decision),
         reason=one.reason,
         gloss=words.reason(one.reason),
-        detail=words.sentence(one.detail),
+        detail=words.sentence(_without(one.detail, failure)),
         kept=_kept(one, words) if one.held else "",
         panic=bool(decision and decision.panic),
         age=words("none_yet") if age_s is None else words.ago(age_s),
         order=(wanted, ready, load, age_s),
     )
+
+
+def _without(detail: str, failure: str | None) -> str:
+    if not failure:
+        return detail
+    kept = [one for one in pieces(detail) if failure not in one]
+    return joined("; ", kept) if kept else detail
 
 
 def share_of_target(decision: Decision, role: str) -> float | None:

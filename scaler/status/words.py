@@ -46,7 +46,10 @@ class Words:
         """Return what a decision says; text of others (a database, a library) stays as it is."""
         if not isinstance(text, Said):
             return text
-        told = sentences().get(text.sentence, {}).get(self.language, text.sentence)
+        others = sentences().get(text.sentence, {})
+        told = others.get(self.language, text.sentence)
+        if not others:  # no words of its own, but what stands between its parts
+            told = told.replace("; ", self("between"))
         parts = {
             name: self.sentence(part) if isinstance(part, Said) else part
             for name, part in text.parts.items()

@@ -14,6 +14,7 @@ from scaler.readings.kubernetes.api import connect, is_in_cluster
 from scaler.readings.kubernetes.events import write_event
 from scaler.readings.kubernetes.known import KnownCluster
 from scaler.readings.kubernetes.watch import hear
+from scaler.said import Said, joined
 from scaler.serving.happenings import Tell
 from scaler.settings import Settings
 
@@ -23,7 +24,7 @@ logger = logging.getLogger("kvtide.kubernetes")
 
 FIRST_LISTS_S = 5.0
 """So long a start waits for them: the first answers then know their targets."""
-ALONE = "the cluster is known by kube-state-metrics alone"
+ALONE = Said("the cluster is known by kube-state-metrics alone")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ async def hearing(settings: Settings) -> AsyncIterator[Hearing]:
     except ConfigurationError as error:
         if settings.kubernetes == "on":
             raise
-        told = f"Kubernetes API: {error}; {ALONE}."
+        told = Said("Kubernetes API: {why}; {alone}.", why=error.said, alone=ALONE)
         logger.warning("%s", told)
         yield Hearing(known=known, standing=lambda: told)
         return
@@ -79,12 +80,17 @@ async def hearing(settings: Settings) -> AsyncIterator[Hearing]:
 def _why_not(settings: Settings) -> str | None:
     """Return why the API is not asked; None: it is."""
     if settings.kubernetes == "off":
-        return f"Kubernetes API: not asked (kubernetes: off); {ALONE}."
+        return Said("Kubernetes API: not asked (kubernetes: off); {alone}.", alone=ALONE)
     if settings.kubernetes == "auto" and not (is_in_cluster() or os.environ.get("KUBECONFIG")):
-        return f"Kubernetes API: this process is in no cluster and has no KUBECONFIG; {ALONE}."
+        return Said(
+            "Kubernetes API: this process is in no cluster and has no KUBECONFIG; {alone}.",
+            alone=ALONE,
+        )
     return None
 
 
 def _standing(known: KnownCluster) -> str:
     troubles = known.troubles()
-    return f"Kubernetes API: watched{', but not ' if troubles else ''}{'; '.join(troubles)}."
+    if not troubles:
+        return Said("Kubernetes API: watched.")
+    return Said("Kubernetes API: watched, but not {troubles}.", troubles=joined("; ", troubles))

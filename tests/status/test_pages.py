@@ -12,7 +12,7 @@ from aiohttp import web
 from scaler.decision.decision import Decision, Reason
 from scaler.errors import NoDataError
 from scaler.report.moments import Moment
-from scaler.said import Said
+from scaler.said import Said, joined
 from scaler.serving.history import History, Origin
 from scaler.serving.units import Picture, Strip, Use
 from scaler.status.app import View, application
@@ -322,6 +322,23 @@ async def test_the_first_sentence_is_how_the_process_is(seen, standing, words):
 )
 def test_the_language_is_the_one_asked_for_or_accepted(asked, accepted, language):
     assert choose(asked, accepted) == language
+
+
+async def test_a_source_that_fails_is_said_once_and_by_no_row_again():
+    failed = "refused: http://p:9090: Connection refused"
+    standing = dataclasses.replace(
+        WELL, failure=failed, failure_kind="refused", failure_detail=failed.partition(": ")[2]
+    )
+    silent = Said("no fresh readings of {name}", name="Deployment/code")
+    detail = joined("; ", (silent, Said("the last read failed: {failure}", failure=failed)))
+    held = dataclasses.replace(SILENT, detail=detail, error=NoDataError(detail))
+    async with site(held, standing=standing) as session:
+        text = await text_of(session, "/")
+        fine = await text_of(session, "/objects/prod/code?lang=zh")
+
+    assert text.count("Connection refused") == 1
+    assert "no fresh readings of Deployment/code" in text
+    assert "最近一次读取失败" in fine
 
 
 async def test_every_page_speaks_chinese():

@@ -16,7 +16,7 @@ from scaler.decision.decision import Decision
 from scaler.decision.reported import WORK
 from scaler.documents.trigger import parse_trigger
 from scaler.errors import ConfigurationError, SourceError
-from scaler.said import Said, joined
+from scaler.said import Said, joined, pieces
 from scaler.status.words import LANGUAGES, Words, sentences
 from tests.golden.histories import random_polls
 
@@ -161,10 +161,12 @@ def test_whatever_is_wrong_with_metadata_can_be_said_in_every_language(metadata)
 def test_an_error_of_a_source_keeps_its_sentence_wherever_it_goes():
     late = SourceError("timeout", Said("{url} took more than {limit_s:g} s", url="u", limit_s=5.0))
 
-    told = Said("{said}; the last read failed: {failure}", said="x", failure=late.again().said)
+    failed = Said("the last read failed: {failure}", failure=late.again().said)
+    told = joined("; ", ("x", failed))
 
     assert told == "x; the last read failed: timeout: u took more than 5 s"
     assert ZH.sentence(told) == "x；最近一次读取失败：timeout: u 用时超过 5 秒"
+    assert pieces(told) == ["x", "the last read failed: timeout: u took more than 5 s"]
 
 
 def test_parts_that_are_sentences_are_said_in_the_language_too():
@@ -174,7 +176,7 @@ def test_parts_that_are_sentences_are_said_in_the_language_too():
     )
 
     assert whole == "no fewer than now without every signal (no replica reports; x:y)"
-    assert ZH.sentence(whole) == "信号不全时不少于现有数量（没有副本上报; x:y）"
+    assert ZH.sentence(whole) == "信号不全时不少于现有数量（没有副本上报；x:y）"
 
 
 def test_text_of_others_stays_as_it_is():

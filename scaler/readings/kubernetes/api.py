@@ -24,6 +24,7 @@ from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundE
 from kubernetes.aio.dynamic.resource import Resource
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.said import Said
 
 from .manifest import Key, Manifest, Refusal, key_of
 
@@ -87,8 +88,10 @@ async def connect() -> ApiClient:
             raise ConfigurationError(
                 Problem(
                     field="KUBECONFIG",
-                    got=f"no usable kubeconfig at {where} ({error})",
-                    allowed="a kubeconfig, or a pod's service account",
+                    got=Said(
+                        "no usable kubeconfig at {where} ({error})", where=where, error=str(error)
+                    ),
+                    allowed=Said("a kubeconfig, or a pod's service account"),
                 )
             ) from error
     return ApiClient()

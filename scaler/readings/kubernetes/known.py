@@ -15,6 +15,7 @@ from scaler.decision.window import ScaleBounds
 from scaler.readings.accelerators import exporter_name
 from scaler.readings.attribution import Owner, attribute
 from scaler.readings.units import Template
+from scaler.said import Said
 from scaler.source import Workload
 
 from .claims import PodClaim, ResourceClaim, ResourceSlice
@@ -56,21 +57,25 @@ class KnownCluster:
 
     def __init__(self) -> None:
         self.scaled_objects = Heard[ScaledObject](
-            "scale targets, minimums, paused objects, and pools and tiers right after a start"
+            Said("scale targets, minimums, paused objects, and pools and tiers right after a start")
         )
-        self.autoscalers = Heard[Autoscaler]("the HPA's dead band")
-        self.pods = Heard[Pod]("pods' start times, GPUs per replica, pods on their way out")
-        self.nodes = Heard[NodeState]("the nodes of a pool")
-        self.claims = Heard[ResourceClaim]("GPUs that pods hold by ResourceClaim", optional=True)
+        self.autoscalers = Heard[Autoscaler](Said("the HPA's dead band"))
+        self.pods = Heard[Pod](Said("pods' start times, GPUs per replica, pods on their way out"))
+        self.nodes = Heard[NodeState](Said("the nodes of a pool"))
+        self.claims = Heard[ResourceClaim](
+            Said("GPUs that pods hold by ResourceClaim"), optional=True
+        )
         self.claim_templates = Heard[ResourceClaim](
-            "GPUs by ResourceClaim of a workload at zero", optional=True
+            Said("GPUs by ResourceClaim of a workload at zero"), optional=True
         )
-        self.slices = Heard[ResourceSlice]("the nodes of a pool that DRA offers", optional=True)
+        self.slices = Heard[ResourceSlice](
+            Said("the nodes of a pool that DRA offers"), optional=True
+        )
         self.counts: Mapping[str, Heard[Counts]] = {
-            "Deployment": Heard("replicas of Deployments"),
-            "StatefulSet": Heard("replicas of StatefulSets"),
-            "ReclaimableJob": Heard("workers of ReclaimableJobs", optional=True),
-            "Rollout": Heard("replicas of Rollouts", optional=True),
+            "Deployment": Heard(Said("replicas of Deployments")),
+            "StatefulSet": Heard(Said("replicas of StatefulSets")),
+            "ReclaimableJob": Heard(Said("workers of ReclaimableJobs"), optional=True),
+            "Rollout": Heard(Said("replicas of Rollouts"), optional=True),
         }
 
     @property
@@ -187,7 +192,12 @@ class KnownCluster:
     def troubles(self) -> list[str]:
         """Return what is not known, and why, as sentences; a kind that needs not be there is."""
         return [
-            f"{kind} ({one.trouble.message}): it would tell {one.told_by_it}"
+            Said(
+                "{kind} ({why}): it would tell {what}",
+                kind=kind,
+                why=one.trouble.message,
+                what=one.told_by_it,
+            )
             for kind, one in self.heard.items()
             if one.trouble is not None and not (one.optional and one.trouble.status == NOT_FOUND)
         ]
