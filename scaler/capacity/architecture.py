@@ -162,8 +162,10 @@ class ModelArchitecture:
     experts_per_token: int = 0
     quantization: str | None = None
     """What the checkpoint declares; None: unquantized."""
-    quantized_mixers: bool | None = None
-    """Whether the checkpoint quantizes attention as well; None: as its format usually does."""
+    quantized_mixers: float | None = None
+    """Share of attention that the checkpoint quantizes too; None: as its format usually does."""
+    quantized_head: bool = False
+    """Whether the checkpoint quantizes the output's table as well."""
     kv_dtype: str | None = None
     """KV dtype that the checkpoint declares, which ``auto`` then means."""
     own_draft_layer: tuple[Cache, ...] | None = None

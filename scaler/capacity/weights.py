@@ -29,11 +29,12 @@ class Storage:
     """A format: bits per quantized weight with its scales, and which matrices it takes."""
 
     bits: float
-    mixers: bool = True
+    mixers: float = 1.0
+    """Share of attention that is quantized."""
     mixer_bits: float | None = None
     """Bits of quantized mixers, where they differ."""
-    dense: bool = True
-    tables: bool = False
+    dense: float = 1.0
+    tables: float = 0.0
     slack: float = 0.03
     """How far the bytes of such checkpoints stray, as a share: exceptions, scales, padding."""
 
@@ -45,14 +46,14 @@ STORAGE = {
     "awq": Storage(bits=4 + 20 / 128),  # 16-bit scale and 4-bit zero per 128
     "gptq": Storage(bits=4 + 20 / 128),
     "int4": Storage(bits=4 + 16 / 128, slack=0.08),
-    "int4-g32": Storage(bits=4 + 16 / 32, mixers=False, dense=False),
+    "int4-g32": Storage(bits=4 + 16 / 32, mixers=0.0, dense=0.0),
     "nvfp4": Storage(bits=4 + 8 / 16, mixer_bits=8, slack=0.12),
     "nvfp4-fp8": Storage(bits=4 + 8 / 16, mixer_bits=8, slack=0.12),
     "nvfp4-all": Storage(bits=4 + 8 / 16, slack=0.12),
-    "mxfp4": Storage(bits=4 + 8 / 32, mixers=False, dense=False),
-    "mxfp4-fp8": Storage(bits=4 + 8 / 32, mixer_bits=8, dense=False),
+    "mxfp4": Storage(bits=4 + 8 / 32, mixers=0.0, dense=0.0),
+    "mxfp4-fp8": Storage(bits=4 + 8 / 32, mixer_bits=8, dense=0.0),
     "bitsandbytes": Storage(bits=4 + 32 / 64, slack=0.1),
-    "gguf": Storage(bits=8.5, tables=True, slack=0.5),  # which of its kinds, no name tells
+    "gguf": Storage(bits=8.5, tables=1.0, slack=0.5),  # which of its kinds, no name tells
 }
 """
 Formats by name. Sources: the group sizes of AutoAWQ, GPTQ and compressed-tensors (128), NVFP4 (16,
@@ -146,7 +147,7 @@ def weights_on_gpu(
     ranks = serving.tensor_parallel
     share = _share_on_fullest(counted, storage, serving)
     mixer_bits = storage.bits if storage.mixer_bits is None else storage.mixer_bits
-    whole = counted.replicated * (mixer_bits / 8 if storage.mixers else 2)
+    whole = counted.replicated * (2 + storage.mixers * (mixer_bits / 8 - 2))
     whole *= (1 - 1 / ranks) / serving.pipeline_parallel
     rotation = 2 * counted.rotation
     on_gpu = math.ceil(total * share + whole) + rotation + _drafter_bytes(architecture, serving)
@@ -186,6 +187,7 @@ def _storage_in_use(
 ) -> tuple[str, Storage]:
     """Return the format: what is stated, refined by what the checkpoint declares of its kind."""
     declared = architecture.quantization
+    tables = architecture.parameters.tables if architecture.parameters else 0
     name, storage = storage_of(quantization or declared)
     if quantization and declared and declared.startswith(name):
         name, storage = storage_of(declared)
@@ -195,7 +197,9 @@ def _storage_in_use(
         told = architecture.quantized_mixers
         storage = dataclasses.replace(storage, mixers=told, mixer_bits=bits)
     elif name == "nvfp4" and architecture.experts:
-        storage = dataclasses.replace(storage, mixers=False)
+        storage = dataclasses.replace(storage, mixers=0.0)
+    if architecture.quantized_head and storage.bits < 16 and tables > 1:
+        storage = dataclasses.replace(storage, tables=1 / tables)  # the output's, not the input's
     return name, storage
 
 
@@ -213,15 +217,15 @@ def _padding(hidden: int) -> float:
 
 def stored_bytes(counted: Parameters, storage: Storage, *, drafts: bool) -> int:
     """Return the bytes of all weights."""
-    plain, stored = counted.other, counted.expert * storage.bits
+    plain, stored = float(counted.other), counted.expert * storage.bits
     mixer_bits = storage.bits if storage.mixer_bits is None else storage.mixer_bits
     for weights, taken, bits in (
         (counted.mixer, storage.mixers, mixer_bits),
         (counted.dense, storage.dense, storage.bits),
         (counted.embedding * counted.tables, storage.tables, storage.bits),
     ):
-        stored += weights * bits if taken else 0
-        plain += 0 if taken else weights
+        stored += weights * taken * bits
+        plain += weights * (1 - taken)
     plain += counted.draft if drafts else 0
     return math.ceil(stored / 8 + 2 * plain)
 

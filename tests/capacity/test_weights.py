@@ -49,15 +49,28 @@ def test_bits_per_weight(counted: Parameters, quantization: str | None, gigabyte
     [
         pytest.param("nvfp4", True, 6 * 4.5 / 8 + 2, id="attention is quantized as well"),
         pytest.param("fp8", False, 4 + 4 + 2, id="attention is left out"),
+        pytest.param("fp8", 0.5, 4 + 3 + 2, id="half of attention is left out"),
         pytest.param(None, False, 14.0, id="nothing is quantized: nothing to leave out"),
     ],
 )
 def test_a_checkpoint_says_whether_it_quantizes_attention(
-    quantization: str | None, mixers: bool, gigabytes: float
+    quantization: str | None, mixers: float, gigabytes: float
 ) -> None:
     model = architecture(parameters=DENSE, quantization=quantization, quantized_mixers=mixers)
 
     assert weights_on_gpu(model, Serving()).gpu_bytes == pytest.approx(gigabytes * 1e9, rel=1e-6)
+
+
+def test_a_quantized_output_leaves_the_input_alone() -> None:
+    untied = dataclasses.replace(DENSE, tables=2)
+    sizes = [
+        weights_on_gpu(
+            architecture(parameters=untied, quantization="fp8", quantized_head=head), Serving()
+        ).gpu_bytes
+        for head in (False, True)
+    ]
+
+    assert sizes[0] - sizes[1] == untied.embedding
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ checkpoints carry ``kv_cache_quant_algo`` (or ``kv_cache_scheme``), compressed-t
 configurations of nvidia's NVFP4 checkpoints.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +33,13 @@ def _section(config: Config) -> Mapping[str, Any] | None:
         if isinstance(found, Mapping):
             return found
     return None
+
+
+def quantization_sections(config: Config) -> tuple[Mapping[str, Any], ...]:
+    """Return what declares quantization: of ``hf_quant_config.json`` first, then of the config."""
+    beside = config.outer.get("hf_quant_config")
+    nested = beside.get("quantization") if isinstance(beside, Mapping) else None
+    return tuple(found for found in (nested, _section(config)) if isinstance(found, Mapping))
 
 
 def declared_quantization(config: Config, named: str | None) -> str | None:
@@ -99,28 +105,3 @@ def declared_kv_dtype(config: Config) -> str | None:
     if isinstance(scheme, Mapping):
         return "fp8" if scheme.get("num_bits") == 8 else None
     return "fp8" if isinstance(scheme, str) and "8" in scheme else None
-
-
-MIXER = re.compile(r"self_attn|linear_attn|mixer|mamba|\.attn|attention")
-WHOLE = re.compile(r"(self_attn|linear_attn|mixer)(\.?\*|\*\.?|$)|re:")
-
-
-def quantizes_mixers(config: Config) -> bool | None:
-    """
-    Return whether attention is quantized too, as the section's exceptions tell; None: silent.
-
-    Exceptions name modules whole (``*self_attn*``) or layer by layer; what is excepted in half of
-    the layers and more is not quantized.
-    """
-    section = _section(config) or {}
-    beside = config.outer.get("hf_quant_config")
-    if isinstance(beside, Mapping) and isinstance(beside.get("quantization"), Mapping):
-        section = {**section, **beside["quantization"]}
-    for key in ("ignore", "exclude_modules", "modules_to_not_convert"):
-        listed = section.get(key)
-        if isinstance(listed, list) and listed:
-            mixers = [str(name) for name in listed if MIXER.search(str(name))]
-            whole = any(WHOLE.search(name) for name in mixers)
-            layers = {found.group() for name in mixers if (found := re.search(r"\d+", name))}
-            return not (whole or 2 * len(layers) >= config.layers)
-    return None

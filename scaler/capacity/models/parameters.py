@@ -82,7 +82,7 @@ def count_parameters(config: Config, layers: tuple[tuple[Cache, ...], ...]) -> P
             stated=True,
         )
     expert = [_expert_weights(config, hidden, layer) for layer in range(len(layers))]
-    mixer = [_mixer_weights(config, hidden, caches) for caches in layers]
+    mixer = [mixer_weights(config, hidden, caches) for caches in layers]
     beside = [_dense_weights(config, hidden, layer) for layer in range(len(layers))]
     return Parameters(
         mixer=sum(mixer) + sum(b for b, e in zip(beside, expert, strict=True) if e),
@@ -147,7 +147,7 @@ def _drafts(config: Config) -> bool:
     return bool(config.whole("num_nextn_predict_layers", "mtp_num_hidden_layers"))
 
 
-def _mixer_weights(config: Config, hidden: int, caches: tuple[Cache, ...]) -> int:
+def mixer_weights(config: Config, hidden: int, caches: tuple[Cache, ...]) -> int:
     """Return the matrices around a layer's caches; a layer that reads another's has a query."""
     if not caches and config.whole("num_kv_shared_layers"):
         return 2 * hidden * (config.heads or 0) * config.head_dim
