@@ -36,6 +36,8 @@ SERVICES = tuple(
 
 HANDSHAKE_MS = 20_000
 """A connection that has said nothing by then is closed."""
+MOST_PENDING = 4096
+"""Calls that wait to be begun on; from twice as many on every further one is refused."""
 LARGEST_REQUEST_BYTES = 256 * 1024
 """The metadata of one trigger: etcd holds objects of 1.5 MB at most, triggers are a few KB."""
 
@@ -64,6 +66,9 @@ class ServerOptions:
     """Between two looks at the certificate's files."""
     most_streams: int = 21_000
     """Open at one time; KEDA opens one for each push trigger, two where it asks for the spec."""
+    most_streams_of_one: int = 64
+    """Of those, about one object: several triggers, and KEDAs whose nodes died within the last
+    half minute."""
     most_connections: int = 4096
     """Open at one time; KEDA has one or two for each address that it knows the scaler by."""
     life: StreamLife = dataclasses.field(default_factory=StreamLife)
@@ -86,7 +91,11 @@ class Server:
         self._options = options or ServerOptions()
         self._certificates: Certificates | None = None
         life = self._options.life
-        open_streams = OpenStreams(telemetry, most=self._options.most_streams)
+        open_streams = OpenStreams(
+            telemetry,
+            most=self._options.most_streams,
+            most_of_one=self._options.most_streams_of_one,
+        )
         self._scaler = ExternalScaler(board, telemetry, rng=rng, life=life, streams=open_streams)
         streams = Streams(
             board, open_streams, rng=rng, life=life, heartbeat_s=self._options.heartbeat_s
@@ -182,9 +191,10 @@ def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:
         ("grpc.max_allowed_incoming_connections", options.most_connections),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
         # From a thousand calls that wait to be begun on gRPC refuses some of them at random
-        # (CANCELLED): a KEDA that restarts opens the streams of all its objects at once.
-        ("grpc.server.max_pending_requests", options.most_streams),
-        ("grpc.server.max_pending_requests_hard_limit", 2 * options.most_streams),
+        # (CANCELLED): a KEDA that restarts opens the streams of all its objects at once. Each that
+        # waits takes 16 KB, which do not come back.
+        ("grpc.server.max_pending_requests", MOST_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * MOST_PENDING),
         ("grpc.max_receive_message_length", LARGEST_REQUEST_BYTES),
         # A client whose node died never says so: ask, lest its streams count as followers.
         ("grpc.keepalive_time_ms", round(1000 * options.keepalive_s)),

@@ -128,7 +128,7 @@ class ExternalScaler(ExternalScalerServicer):
     ) -> AsyncIterator[keda.GetMetricSpecResponse]:
         """Send the constant spec once; it never changes, and an empty update would freeze KEDA."""
         try:
-            with self._streams.one():
+            with self._streams.one(request.namespace, request.name):
                 yield SPEC
                 async with asyncio.timeout(self._draw_life_s()):
                     await self._drained.wait()
@@ -160,7 +160,7 @@ class ExternalScaler(ExternalScalerServicer):
         A repeated ``true`` would delay KEDA's scale to zero.
         """
         try:
-            with self._streams.one():
+            with self._streams.one(request.namespace, request.name):
                 edges = self._edges(request)
                 async with contextlib.aclosing(edges):
                     async for active in edges:

@@ -61,7 +61,7 @@ class Streams:
         ends_s = loop.time() + self._rng.uniform(self._life.shortest_s, self._life.longest_s)
         try:
             with (
-                self._open.one(),
+                self._open.one(request.namespace, request.name),
                 self._board.follow(request.namespace, request.name) as follower,
             ):
                 _refuse(follower.latest, refuse)

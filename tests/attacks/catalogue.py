@@ -117,7 +117,8 @@ def sockets(http: bool, sent: bytes, more: bytes = b"") -> Attack:
                 else:
                     await asyncio.sleep(1.0)
                     for writer in writers:
-                        writer.write(more)
+                        if more and not writer.is_closing():
+                            writer.write(more)
         finally:
             for writer in writers:
                 writer.transport.abort()

@@ -14,6 +14,7 @@ from scaler.telemetry import Telemetry
 from tests.keda.conftest import OPTIONS, ref, refused, serve
 
 MANY = 2000
+NAMES = [f"llm-{number}" for number in range(50)]
 
 
 def shown(telemetry: Telemetry, name: str) -> float:
@@ -47,13 +48,31 @@ async def test_one_stream_too_many_is_refused_and_polls_go_on():
         assert (await anext(aiter(bench.scaler.StreamIsActive(ref())))).result is True
 
 
+async def test_streams_about_one_object_take_no_place_of_another():
+    async with serve(options=dataclasses.replace(OPTIONS, most_streams_of_one=1)) as bench:
+        bench.runs("prod/llm", 2)
+        bench.runs("prod/other", 2)
+        first = bench.scaler.StreamIsActive(ref())
+        await anext(aiter(first))
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "1 streams about prod/llm are open"):
+            await anext(aiter(bench.scaler.StreamIsActive(ref())))
+        assert (await anext(aiter(bench.scaler.StreamIsActive(ref("other"))))).result
+        first.cancel()
+        async with asyncio.timeout(10):
+            while shown(bench.telemetry, "kvtide_open_streams") > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (await anext(aiter(bench.scaler.StreamIsActive(ref())))).result
+
+
 async def test_thousands_of_streams_are_served_and_leave_nothing_behind():
     async with serve() as bench:
+        for name in NAMES:
+            bench.runs(f"prod/{name}", 2)
         bench.runs("prod/llm", 2)
         before = len(asyncio.all_tasks())
         async with another(bench.port) as channel:
             stub = ExternalScalerStub(channel)
-            streams = [stub.StreamIsActive(ref()) for _ in range(MANY)]
+            streams = [stub.StreamIsActive(ref(NAMES[n % len(NAMES)])) for n in range(MANY)]
             firsts = await asyncio.gather(*(anext(aiter(one)) for one in streams))
             assert all(one.result for one in firsts)
             assert shown(bench.telemetry, "kvtide_open_streams") == MANY
