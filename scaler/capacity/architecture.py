@@ -164,6 +164,8 @@ class ModelArchitecture:
     """What the checkpoint declares; None: unquantized."""
     quantized_mixers: float | None = None
     """Share of attention that the checkpoint quantizes too; None: as its format usually does."""
+    quantized_dense: float | None = None
+    """The same of MLPs in layers without experts."""
     quantized_head: bool = False
     """Whether the checkpoint quantizes the output's table as well."""
     kv_dtype: str | None = None

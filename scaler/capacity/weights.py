@@ -8,6 +8,7 @@ alone, AWQ and GPTQ take every matrix. Bits include the scales that a group of w
 
 import dataclasses
 import math
+import re
 
 from scaler.errors import ConfigurationError, Problem, stated
 from scaler.said import Said
@@ -20,6 +21,8 @@ ABSORBED = 0.04
 """Share of a latent model's weights that engines may hold again: two logs had 3.7 and 6 %."""
 TOLD_GIB = 0.2
 """Rotary tables smaller than this go without saying."""
+UNQUANTIZED = 16
+"""Bits of a weight that no format stores in fewer."""
 TYPICAL_VOCABULARY = 150_000
 """Where a record does not tell: between Llama 3's 128 k and Qwen's 152 k."""
 
@@ -61,6 +64,15 @@ Formats by name. Sources: the group sizes of AutoAWQ, GPTQ and compressed-tensor
 """
 
 ALIASES = {
+    "auto_awq": "awq",
+    "auto_gptq": "gptq",
+    "fp8_per_tensor": "fp8",
+    "fp8_per_block": "fp8",
+    "fp8_per_channel": "fp8",
+    "int8_per_channel_weight_only": "int8",
+    "mxfp8": "fp8",
+    "modelopt_mxfp8": "fp8",
+    "modelopt_mixed": "nvfp4-fp8",
     "auto": "none",
     "bf16": "none",
     "bfloat16": "none",
@@ -79,6 +91,10 @@ ALIASES = {
     "petit_nvfp4": "nvfp4",
     "fp4": "nvfp4",
 }
+
+
+PACKED = re.compile(r"(gptq-|awq-)?int([2-8])(?:-g(\d{1,5}))?")
+"""Integers of other widths and groups: ``gptq-int8-g128``, ``int4-g64``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +118,8 @@ def storage_of(name: str | None) -> tuple[str, Storage]:
         known = ALIASES.get(word, word)
         if known in STORAGE:
             return known, STORAGE[known]
+        if packed := PACKED.fullmatch(known):
+            return known, _packed(packed)
     raise ConfigurationError(
         Problem(
             field="quantization",
@@ -111,6 +129,13 @@ def storage_of(name: str | None) -> tuple[str, Storage]:
             ),
         )
     )
+
+
+def _packed(found: re.Match[str]) -> Storage:
+    """Return the bits of a scale in 16 bits per group, and of the zero that GPTQ and AWQ keep."""
+    bits, group = int(found[2]), int(found[3] or 0)
+    scale = (16 + (bits if found[1] else 0)) / group if group else 0.0
+    return Storage(bits=bits + scale, slack=STORAGE["gptq" if found[1] else "int4"].slack)
 
 
 def weights_on_gpu(
@@ -187,19 +212,25 @@ def _storage_in_use(
 ) -> tuple[str, Storage]:
     """Return the format: what is stated, refined by what the checkpoint declares of its kind."""
     declared = architecture.quantization
-    tables = architecture.parameters.tables if architecture.parameters else 0
     name, storage = storage_of(quantization or declared)
     if quantization and declared and declared.startswith(name):
         name, storage = storage_of(declared)
-    if architecture.quantized_mixers is not None and storage.bits < 16:
+    if storage.bits >= UNQUANTIZED:
+        return name, storage
+    counted = architecture.parameters
+    if not (storage.dense or architecture.experts or (counted and counted.expert)):
+        storage = dataclasses.replace(storage, mixers=1.0, dense=1.0)  # all that there is
+    if architecture.quantized_mixers is not None:
         # what a file does not except is stored as the rest, unless its format says otherwise
         bits = None if name == "nvfp4" else storage.mixer_bits
         told = architecture.quantized_mixers
         storage = dataclasses.replace(storage, mixers=told, mixer_bits=bits)
     elif name == "nvfp4" and architecture.experts:
         storage = dataclasses.replace(storage, mixers=0.0)
-    if architecture.quantized_head and storage.bits < 16 and tables > 1:
-        storage = dataclasses.replace(storage, tables=1 / tables)  # the output's, not the input's
+    if architecture.quantized_dense is not None:
+        storage = dataclasses.replace(storage, dense=architecture.quantized_dense)
+    if architecture.quantized_head and counted and counted.tables > 1:
+        storage = dataclasses.replace(storage, tables=1 / counted.tables)  # not the input's
     return name, storage
 
 

@@ -91,7 +91,8 @@ def test_what_a_list_leaves_of_attention(listed: list[str], quantized: float) ->
 
 
 @pytest.mark.parametrize(
-    "key", ["ignore", "exclude_modules", "modules_to_not_convert", "llm_int8_skip_modules"]
+    "key",
+    ["ignore", "exclude_modules", "modules_to_not_convert", "llm_int8_skip_modules", "exclude"],
 )
 def test_lists_have_several_names(key: str) -> None:
     assert share(DENSE, ["model.layers.1.self_attn"], key) == pytest.approx(0.75)
@@ -149,6 +150,30 @@ def test_latent_attention_is_excepted_in_part(parts: list[str], kept: int) -> No
     listed = [f"model.layers.{layer}.self_attn.{part}" for layer in range(4) for part in parts]
 
     assert share(LATENT, listed) == pytest.approx(1 - kept / LATENT_ALL)
+
+
+@pytest.mark.parametrize(
+    ("model", "listed", "quantized"),
+    [
+        pytest.param(DENSE, ["lm_head"], 1.0, id="the output alone"),
+        pytest.param(
+            DENSE, [r"re:.*mlp\.(gate|up|gate_up|down)_proj.*"], 0.0, id="a regular expression"
+        ),
+        pytest.param(DENSE, ["model.layers.3.mlp.down_proj"], 0.75, id="by its matrix"),
+        pytest.param(DENSE, ["model.layers.0*"], 0.75, id="one layer whole"),
+        pytest.param(DENSE, ["model.layers.0.mlp.gate"], 1.0, id="a router"),
+        pytest.param(DENSE, ["*.mlp.shared_expert.*"], 1.0, id="a shared expert"),
+        pytest.param(HYBRID, ["backbone.layers.1.mixer.up_proj"], 0.5, id="called a mixer"),
+        pytest.param(HYBRID, ["backbone.layers.0.mixer.in_proj"], 1.0, id="a state"),
+    ],
+)
+def test_what_a_list_leaves_of_dense_layers(
+    model: dict[str, Any], listed: list[str], quantized: float
+) -> None:
+    section = {"quant_method": "fp8", "ignore": listed}
+    read = architecture_of("m", {**model, "quantization_config": section})
+
+    assert read.quantized_dense == pytest.approx(quantized)
 
 
 def test_the_list_of_hf_quant_config_wins_and_tells_of_the_output() -> None:

@@ -233,6 +233,56 @@ def test_a_checkpoint_declares_its_numbers(
 
 
 @pytest.mark.parametrize(
+    ("section", "weights"),
+    [
+        pytest.param({"quant_method": "gptq", "bits": 8}, "gptq-int8-g128", id="GPTQ in 8 bits"),
+        pytest.param(
+            {"quant_method": "gptq", "bits": 4, "group_size": 32}, "gptq-int4-g32", id="per 32"
+        ),
+        pytest.param(
+            {"quant_method": "gptq", "bits": 4, "group_size": -1}, "gptq-int4", id="per row"
+        ),
+        pytest.param(
+            {"quant_method": "awq", "w_bit": 4, "q_group_size": 64}, "awq-int4-g64", id="older AWQ"
+        ),
+        pytest.param(
+            {"quant_method": "auto-round", "bits": 2, "group_size": 128},
+            "gptq-int2-g128",
+            id="AutoRound",
+        ),
+        pytest.param(
+            {"quant_method": "bitsandbytes", "load_in_8bit": True}, "int8", id="LLM.int8()"
+        ),
+        pytest.param(
+            {
+                "quant_method": "compressed-tensors",
+                "format": "pack-quantized",
+                "config_groups": {"group_0": {"weights": {"num_bits": 8, "group_size": None}}},
+            },
+            "int8",
+            id="w8a16",
+        ),
+        pytest.param(
+            {"quant_method": "quark", "global_quant_config": {"weight": {"dtype": "fp4"}}},
+            "mxfp4",
+            id="Quark",
+        ),
+        pytest.param(
+            {
+                "quant_method": "quark",
+                "global_quant_config": {"weight": {"dtype": "fp4"}},
+                "layer_quant_config": {"*self_attn*": {"weight": {"dtype": "fp8_e4m3"}}},
+            },
+            "quark",
+            id="Quark, layers apart: its bits are asked for",
+        ),
+    ],
+)
+def test_a_checkpoint_declares_its_bits(section: dict[str, Any], weights: str) -> None:
+    assert architecture_of("m", {**LLAMA, "quantization_config": section}).quantization == weights
+
+
+@pytest.mark.parametrize(
     "key", ["first_k_dense_replace", "num_dense_layers", "moe_layer_start_index"]
 )
 def test_layers_before_the_experts_are_dense(key: str) -> None:
@@ -276,6 +326,11 @@ def test_tables_of_a_rotation_are_as_long_as_the_longest_context(
         pytest.param("nvidia/Llama-3.3-70B-Instruct-FP8", 70.55, "fp8", None, id="no proof"),
         pytest.param("nvidia/Llama-3.1-70B-Instruct-FP8", 70.55, "fp8", "fp8", id="its own files"),
         pytest.param("Qwen/Qwen2.5-32B-Instruct-GPTQ-Int4", 32.76, "gptq", None, id="GPTQ"),
+        pytest.param(
+            "Qwen/Qwen2.5-32B-Instruct-GPTQ-Int8", 32.76, "gptq-int8-g128", None, id="in 8 bits"
+        ),
+        pytest.param("RedHatAI/Qwen2.5-32B-quantized.w8a16", 32.76, "int8", None, id="w8a16"),
+        pytest.param("x/Qwen2.5-32B-NVFP4A16", 32.76, "nvfp4", None, id="weights alone in NVFP4"),
         pytest.param("openai/gpt-oss-120b", 116.79, "mxfp4", None, id="published in MXFP4"),
         pytest.param("unsloth/gpt-oss-20b-BF16", 20.91, "none", None, id="made 16 bits wide again"),
         pytest.param(

@@ -7,7 +7,7 @@ checkpoints carry ``kv_cache_quant_algo`` (or ``kv_cache_scheme``), compressed-t
 configurations of nvidia's NVFP4 checkpoints.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .fields import Config
@@ -19,12 +19,19 @@ KINDS = (
     ("fp8", "fp8"),
     ("awq", "awq"),
     ("gptq", "gptq"),
+    ("auto-round", "gptq"),
     ("bitsandbytes", "bitsandbytes"),
     ("float-quantized", "fp8"),
     ("naive-quantized", "fp8"),
     ("int-quantized", "int8"),
 )
 """What a word of a checkpoint's section means, the first that is part of it."""
+
+
+USUAL_GROUP = 128
+"""How many integers share a scale where a section does not say."""
+QUARK = {"fp4": "mxfp4", "fp8_e4m3": "fp8", "int8": "int8", "int4": "int4", "uint4": "int4"}
+"""Quark's types of weights."""
 
 
 def _section(config: Config) -> Mapping[str, Any] | None:
@@ -60,34 +67,54 @@ def declared_quantization(config: Config, named: str | None) -> str | None:
 
 
 def _normal(word: str, section: Mapping[str, Any] | None = None) -> str:
-    """Return one word per format: ``fp8``, ``nvfp4``, ``int4``, ``int8``, ``mxfp4`` and so on."""
-    lowered = word.lower()
+    """Return one word per format: ``fp8``, ``nvfp4``, ``int4``, ``gptq-int8-g128`` and so on."""
+    lowered, told = word.lower(), section or {}
     if lowered in ("pack-quantized", "marlin-24"):
-        return "int4-g32" if _group_size(section) == 32 else "int4"
+        return _packed("", told, usual="int4")
     if lowered == "compressed-tensors" and section is not None:
         return _bits(section)
-    return next((kind for part, kind in KINDS if part in lowered), lowered)
+    if lowered == "quark":
+        return _quark(told)
+    kind = next((kind for part, kind in KINDS if part in lowered), lowered)
+    if kind in ("gptq", "awq"):
+        return _packed(f"{kind}-", told, usual=kind)
+    return "int8" if kind == "bitsandbytes" and told.get("load_in_8bit") is True else kind
 
 
-def _group_size(section: Mapping[str, Any] | None) -> int | None:
-    """Return how many weights share a scale, where a section says."""
-    groups = (section or {}).get("config_groups")
+def _packed(method: str, section: Mapping[str, Any], usual: str) -> str:
+    """Return the format of packed integers: ``gptq``, or with what is not 4 bits per 128."""
+    weights = next(_weights(section), section)
+    bits = next((b for key in ("num_bits", "bits", "w_bit") if (b := weights.get(key))), 4)
+    group = weights.get("group_size", weights.get("q_group_size", USUAL_GROUP))
+    if not isinstance(group, int) or group < 1:
+        return f"{method}int{bits}"  # a scale for each row
+    return usual if (bits, group) == (4, USUAL_GROUP) else f"{method}int{bits}-g{group}"
+
+
+def _weights(section: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield what each group of compressed-tensors says of its weights."""
+    groups = section.get("config_groups")
     for group in groups.values() if isinstance(groups, Mapping) else ():
         weights = group.get("weights") if isinstance(group, Mapping) else None
-        if isinstance(weights, Mapping) and isinstance(weights.get("group_size"), int):
-            return int(weights["group_size"])
-    return None
+        if isinstance(weights, Mapping):
+            yield weights
 
 
 def _bits(section: Mapping[str, Any]) -> str:
-    groups = section.get("config_groups")
-    if isinstance(groups, Mapping):
-        for group in groups.values():
-            weights = group.get("weights") if isinstance(group, Mapping) else None
-            if isinstance(weights, Mapping) and weights.get("num_bits"):
-                kind = "fp" if weights.get("type") == "float" else "int"
-                return f"{kind}{weights['num_bits']}"
+    for weights in _weights(section):
+        if weights.get("num_bits"):
+            kind = "fp" if weights.get("type") == "float" else "int"
+            return f"{kind}{weights['num_bits']}"
     return "fp8"
+
+
+def _quark(section: Mapping[str, Any]) -> str:
+    """Return AMD Quark's format where one is all layers' (vLLM ``quark/quark.py``)."""
+    whole = section.get("global_quant_config")
+    weights = whole.get("weight") if isinstance(whole, Mapping) else None
+    if section.get("layer_quant_config") or not isinstance(weights, Mapping):
+        return "quark"
+    return QUARK.get(str(weights.get("dtype")), "quark")
 
 
 def declared_kv_dtype(config: Config) -> str | None:

@@ -16,17 +16,18 @@ from scaler.capacity.architecture import Cache, LatentCache, StateCache
 
 from .declared import quantization_sections
 from .fields import Config
-from .parameters import mixer_weights
+from .parameters import dense_weights, expert_weights, mixer_weights
 
-LISTS = ("ignore", "exclude_modules", "modules_to_not_convert", "llm_int8_skip_modules")
-MIXER = re.compile(r"(attn|attention|mixer|mamba)$")
+LISTS = ("ignore", "exclude_modules", "modules_to_not_convert", "llm_int8_skip_modules", "exclude")
+MODULE = re.compile(r"(attn|attention|mixer|mamba|mlp|ffn|feed_forward)$")
+MLP = re.compile(r"(mlp|ffn|feed_forward)$")
 LAYER = re.compile(r"(?:^|\.)(?:layers|blocks|h)\.(\d{1,5})\.?\*?$")
 STATES = re.compile("linear_attn|mamba|mixer")
 ATTENTIONS = re.compile("self_attn|self_attention|mixer")
 NAMED_APART = ("gdn", "mamba", "mamba2", "short-conv")
 """States whose modules have a name of their own; Kimi's and MiniMax's are ``self_attn`` too."""
 SMALL = re.compile(
-    r"norm|gate$|conv1d|index|A_log|dt_|bias|rotary|scale|in_proj_(a|b|ba)\b|expert|router"
+    r"norm|^gate$|conv1d|index|A_log|dt_|bias|rotary|scale|in_proj_(a|b|ba)\b|expert|router"
 )
 """Parts of a mixer that are no matrix worth counting, or belong to the MLP (Nemotron's mixer)."""
 ELSEWHERE = re.compile(r"visual|vision|audio|encoder|tower|talker|code2wav|mtp|draft|eagle")
@@ -34,7 +35,7 @@ ELSEWHERE = re.compile(r"visual|vision|audio|encoder|tower|talker|code2wav|mtp|d
 
 
 class Excepted(NamedTuple):
-    """One exception: the kind of mixer, its layer (None: all) and its part (``""``: all of it)."""
+    """One exception: which module (``""``: the layer), of which layer (None: all), and its part."""
 
     kind: str
     layer: int | None
@@ -43,12 +44,11 @@ class Excepted(NamedTuple):
 
 def quantized_mixers(config: Config, layers: tuple[tuple[Cache, ...], ...]) -> float | None:
     """Return the share of attention's weights that is quantized, 0 to 1; None: no list tells."""
-    names = next(_lists(config), None)
-    if names is None:
+    listed = _listed(config)
+    if listed is None:
         return None
     if config.get("expert_dtype") is not None:
         return 1.0  # DeepSeek V4: what its list leaves as it was is in 8 bits already
-    listed = [found for name in names if (found := _read(name)) is not None]
     held = kept = 0.0
     for number, caches in enumerate(layers):
         if caches:
@@ -56,6 +56,27 @@ def quantized_mixers(config: Config, layers: tuple[tuple[Cache, ...], ...]) -> f
             held += weights
             kept += weights * _excepted_share(config, number, caches, listed)
     return 1 - kept / held if held else None
+
+
+def quantized_dense(config: Config, layers: tuple[tuple[Cache, ...], ...]) -> float | None:
+    """Return the same of the MLPs of layers without experts."""
+    listed = _listed(config)
+    if listed is None or config.hidden is None or config.get("expert_dtype") is not None:
+        return None
+    held = kept = 0
+    for number, caches in enumerate(layers):
+        if not expert_weights(config, config.hidden, number):
+            weights = dense_weights(config, config.hidden, number)
+            held += weights
+            kept += weights * any(_takes_mlp(each, number, caches) for each in listed)
+    return 1 - kept / held if held else None
+
+
+def _takes_mlp(each: Excepted, number: int, caches: tuple[Cache, ...]) -> bool:
+    if each.layer not in (None, number):
+        return False
+    named = not each.kind or MLP.search(each.kind) is not None
+    return named or (each.kind == "mixer" and not caches and each.layer is not None)
 
 
 def quantizes_head(config: Config) -> bool:
@@ -66,6 +87,11 @@ def quantizes_head(config: Config) -> bool:
     )
 
 
+def _listed(config: Config) -> list[Excepted] | None:
+    names = next(_lists(config), None)
+    return names and [found for name in names if (found := _read(name)) is not None]
+
+
 def _lists(config: Config) -> Iterator[list[Any]]:
     for section in quantization_sections(config):
         for key in LISTS:
@@ -74,14 +100,14 @@ def _lists(config: Config) -> Iterator[list[Any]]:
 
 
 def _read(name: object) -> Excepted | None:
-    """Return what a name excepts of a mixer; None: nothing that counts."""
+    """Return what a name excepts of a mixer or an MLP; None: nothing that counts."""
     plain = str(name).removeprefix("re:").replace("\\", "")
     if ELSEWHERE.search(plain):
         return None
     if whole := LAYER.search(plain):
         return Excepted("", int(whole.group(1)), "")
     words = [word.strip("*^$()") for word in plain.split(".")]
-    place = next((at for at, word in enumerate(words) if MIXER.search(word)), None)
+    place = next((at for at, word in enumerate(words) if MODULE.search(word)), None)
     if place is None:
         return None
     part = next((word for word in words[place + 1 :] if word), "")
@@ -106,6 +132,8 @@ def _excepted_share(
 
 
 def _concerns(kind: str, caches: tuple[Cache, ...]) -> bool:
+    if MLP.search(kind):
+        return False
     states = [cache.kind for cache in caches if isinstance(cache, StateCache)]
     if not set(states) <= set(NAMED_APART):
         return True

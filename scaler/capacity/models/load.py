@@ -20,7 +20,7 @@ from .accounted import refuse_unaccounted
 from .caches import builders, layer_caches
 from .declared import declared_kv_dtype, declared_quantization
 from .drafts import own_draft_layer
-from .excepted import quantized_mixers, quantizes_head
+from .excepted import quantized_dense, quantized_mixers, quantizes_head
 from .fields import POSITIONS, Config, read_config
 from .kinds import pools_windows
 from .names import completed, declared_of, look_up, stored_as
@@ -129,6 +129,7 @@ def architecture_of(
         experts_per_token=config.whole("num_experts_per_tok", "top_k_experts") or 0,
         quantization=declared_quantization(config, quantization),
         quantized_mixers=quantized_mixers(config, layers),
+        quantized_dense=quantized_dense(config, layers),
         quantized_head=quantizes_head(config),
         kv_dtype=declared_kv_dtype(config),
         checkpoint_bytes=checkpoint_bytes,

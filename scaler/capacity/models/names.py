@@ -20,11 +20,16 @@ from scaler.said import Said
 TABLE = pathlib.Path(__file__).with_name("table.json")
 
 STORED = (
+    ("nvfp4a16", "nvfp4"),
     ("nvfp4", "nvfp4"),
     ("mxfp4", "mxfp4"),
     ("fp8", "fp8"),
+    ("mxfp8", "fp8"),
+    ("gptq-int8", "gptq-int8-g128"),
     ("awq", "awq"),
     ("gptq", "gptq"),
+    ("autoround", "gptq"),
+    ("w8a16", "int8"),
     ("w4a16", "int4"),
     ("int4", "int4"),
     ("w8a8", "int8"),

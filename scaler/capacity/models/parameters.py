@@ -81,9 +81,9 @@ def count_parameters(config: Config, layers: tuple[tuple[Cache, ...], ...]) -> P
             rotation=_rotation(config, layers),
             stated=True,
         )
-    expert = [_expert_weights(config, hidden, layer) for layer in range(len(layers))]
+    expert = [expert_weights(config, hidden, layer) for layer in range(len(layers))]
     mixer = [mixer_weights(config, hidden, caches) for caches in layers]
-    beside = [_dense_weights(config, hidden, layer) for layer in range(len(layers))]
+    beside = [dense_weights(config, hidden, layer) for layer in range(len(layers))]
     return Parameters(
         mixer=sum(mixer) + sum(b for b, e in zip(beside, expert, strict=True) if e),
         dense=sum(b for b, e in zip(beside, expert, strict=True) if not e),
@@ -266,7 +266,7 @@ def _every_so_many(config: Config, layer: int) -> bool:
     return not every or (layer + 1) % every == 0
 
 
-def _expert_weights(config: Config, hidden: int, layer: int) -> int:
+def expert_weights(config: Config, hidden: int, layer: int) -> int:
     if not _is_expert_layer(config, layer):
         return 0
     width = config.whole("moe_intermediate_size") or config.required(*INTERMEDIATE)
@@ -274,7 +274,7 @@ def _expert_weights(config: Config, hidden: int, layer: int) -> int:
     return _experts(config) * _matrices(config) * inner * width
 
 
-def _dense_weights(config: Config, hidden: int, layer: int) -> int:
+def dense_weights(config: Config, hidden: int, layer: int) -> int:
     """Return the matrices of a layer's MLP: the dense one, or what stands beside the experts."""
     letter = _pattern(config, layer)
     if letter in ("M", "*", "mamba", "attention") and "nemotron" in config.model_type:
