@@ -29,6 +29,7 @@ from .load import Series, read, read_against
 from .pace import pace_of
 from .point import Curve
 from .policy import Forecast, InferencePolicy, SignalName
+from .reported import of_sleepers
 from .waking import came_to_sleeping
 from .window import Window
 
@@ -350,6 +351,8 @@ def _notes(basis: Basis) -> tuple[str, ...]:
         for one in basis.series
         if one.abstention
     ]
+    if (asleep := of_sleepers(now)) is not None:
+        notes.append(asleep)
     if now.spec_replicas is None:
         notes.append(
             Said(

@@ -61,3 +61,20 @@ def why_silent(sample: Sample, answering: int) -> Said:
         " (labels that name them, a scrape job?)",
         **told,
     )
+
+
+def of_sleepers(sample: Sample) -> Said | None:
+    """Say what replicas that sleep count as; None: none does."""
+    asleep = sum(replica.sleeping for replica in sample.replicas)
+    if not asleep:
+        return None
+    if sample.gateway_in_flight is not None:
+        return Said(
+            "Replicas that sleep count as loading: {asleep}. Nobody here wakes them.",
+            asleep=asleep,
+        )
+    return Said(
+        "Replicas that sleep count as silent: {asleep}. What they hold shows in no gauge, and no"
+        " gateway counts it.",
+        asleep=asleep,
+    )

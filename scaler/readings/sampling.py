@@ -19,6 +19,7 @@ from .engines.profile import EngineProfile
 from .gateways.known import AtGateway, KnownGateways
 from .replicas import ReplicaReader, Staleness
 from .series import SeriesStore, Subject, Track
+from .sleepers import sleepers_as_loading
 from .spoken import is_api
 from .timing import Intervals
 from .wanted import Exporter, Wanted
@@ -119,7 +120,7 @@ class Sampler:
             before_it = dataclasses.replace(before_it, arrivals_total=self._counted(before_it))
         if not replicas and scale == cluster.SILENT and before_it == AtGateway():
             return None
-        return Sample(
+        sample = Sample(
             at_s=at_s,
             replicas=_shared(replicas, before),
             spec_replicas=scale.spec_replicas,
@@ -132,6 +133,7 @@ class Sampler:
             arrivals_total=before_it.arrivals_total,
             targets_up=self._targets_up(at_s, is_watched=before_it != AtGateway()),
         )
+        return sleepers_as_loading(sample)
 
     def _young_as_loading(
         self, scale: cluster.Scale, replicas: Sequence[Replica], at_s: float

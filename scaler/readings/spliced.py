@@ -17,6 +17,7 @@ from scaler.decision.sample import Replica, Sample
 from scaler.decision.window import Kept, Window
 
 from .direct import FRESH_S, PERIOD_S, Tail
+from .sleepers import sleepers_as_loading
 
 
 def spliced(window: Window, tail: Tail, now_s: float) -> Window:
@@ -72,10 +73,12 @@ def _with_others(fresh: Recorded, others: tuple[Sample, ...]) -> Recorded:
         len(others) - 1,
     )
     found = tuple(
-        dataclasses.replace(
-            sample,
-            gateway_in_flight=others[place].gateway_in_flight,
-            gateway_waiting=others[place].gateway_waiting,
+        sleepers_as_loading(
+            dataclasses.replace(
+                sample,
+                gateway_in_flight=others[place].gateway_in_flight,
+                gateway_waiting=others[place].gateway_waiting,
+            )
         )
         for sample, place in zip(samples, places.tolist(), strict=True)
     )

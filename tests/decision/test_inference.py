@@ -9,7 +9,7 @@ from scaler.decision.decision import Reason
 from scaler.decision.policy import Forecast, SignalName
 from scaler.decision.sample import Sample
 from scaler.decision.window import ScaleBounds
-from tests.builders import inference, lending, replica, sample, steady, window
+from tests.builders import inference, lending, replica, sample, sample_of, steady, window
 
 FAST = {"scale_down_delay_s": 0.0, "hpa_tolerance": 0.0}
 
@@ -742,6 +742,18 @@ def test_a_replica_that_sleeps_is_told_from_one_that_is_silent():
     decision = decide(window(held), inference())
 
     assert "1 sleep: requests that they hold show in no gauge" in decision.steps[0].detail
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "counts_as"), [(None, "silent: 1"), (7.0, "loading: 1")], ids=["alone", "gateway"]
+)
+def test_what_a_sleeper_counts_as_is_noted(in_flight, counts_as):
+    busy, asleep = replica("llm-0", running=7), replica("llm-1", sleeping=True)
+    seen = sample_of(busy, asleep, at_s=10_000, gateway_in_flight=in_flight)
+
+    notes = decide(window(seen), inference()).notes
+
+    assert any(f"Replicas that sleep count as {counts_as}" in note for note in notes)
 
 
 def test_a_gateway_that_says_nothing_is_noted_while_engines_are_busy():
