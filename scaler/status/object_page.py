@@ -44,7 +44,9 @@ def values(
         "pool": None if shown.pool is None else _pool(shown.pool, words),
         "uses": tuple(use.value for use in Use),
         "steps": [] if decision is None else _steps(decision, words),
-        "signals": [] if decision is None else _signals(decision, words),
+        "signals": [] if decision is None else _signals(decision, words, one.role),
+        "counted": words("col_workers" if one.role == "training" else "col_replicas"),
+        "loaded": words("col_online" if one.role == "training" else "col_signal_load"),
         "safe": "" if decision is None else _safe(decision, words),
         "notes": () if decision is None else tuple(map(words.sentence, decision.notes)),
         "error": "" if one.error is None else words.sentence(one.error.said),
@@ -81,12 +83,14 @@ def _steps(decision: Decision, words: Words) -> list[dict[str, str]]:
     ]
 
 
-def _signals(decision: Decision, words: Words) -> list[dict[str, str]]:
+def _signals(decision: Decision, words: Words, role: str) -> list[dict[str, str]]:
+    """Return the signals: of inference in replicas, of training as a share of the pool."""
+    load, target = ("{:.0%}", "{:.0%}") if role == "training" else ("{:.2f}", "{:g}")
     return [
         {
             "name": signal.name,
-            "load": words("abstains") if signal.load is None else f"{signal.load:.2f}",
-            "target": f"{signal.target:g}",
+            "load": words("abstains") if signal.load is None else load.format(signal.load),
+            "target": target.format(signal.target),
             "detail": words.sentence(signal.detail),
         }
         for signal in decision.signals

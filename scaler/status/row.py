@@ -69,8 +69,9 @@ def row(one: Observation, words: Words, *, now_s: float, failure: str | None = N
 def _without(detail: str, failure: str | None) -> str:
     if not failure:
         return detail
-    kept = [one for one in pieces(detail) if failure not in one]
-    return joined("; ", kept) if kept else detail
+    told = pieces(detail)
+    kept = [one for one in told if failure not in one]
+    return joined("; ", kept) if 0 < len(kept) < len(told) else detail
 
 
 def share_of_target(decision: Decision, role: str) -> float | None:

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from scaler.decision.decision import Decision, Reason
+from scaler.decision.decision import Decision, Reason, Signal
 from scaler.errors import NoDataError
 from scaler.report.moments import Moment
 from scaler.said import Said, joined
@@ -222,6 +222,18 @@ async def test_a_thousand_objects_are_one_small_page():
 
     assert whole < 700_000
     assert "1 of 1000 shown" in one
+
+
+async def test_a_borrower_is_told_in_workers_and_in_shares_of_the_pool():
+    signal = Signal(name="online-load", load=0.07, target=0.7, detail="")
+    decision = dataclasses.replace(cast("Decision", LENT.decision), signals=(signal,))
+    async with site(dataclasses.replace(LENT, decision=decision)) as session:
+        text = await text_of(session, "/objects/ml/train")
+
+    assert '<td class="n" data-label="online load, % of the pool">7%</td>' in text
+    assert '<td class="n" data-label="target">70%</td>' in text
+    assert ">workers</th>" in text
+    assert ">replicas</th>" not in text
 
 
 async def test_a_pool_is_drawn_by_letter_and_told_in_words():
