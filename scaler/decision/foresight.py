@@ -61,7 +61,7 @@ def _outlook(window: Window, policy: InferencePolicy, lead_s: float) -> Outlook 
         return None
     now_s = window.latest.at_s
     learnt_from = this_hour(past, lead_s, now_s) or past
-    load = curve_of(learnt_from, read(learnt_from, policy), policy)
+    load = curve_of(learnt_from, read(learnt_from, policy, over_service=True), policy)
     return rise(load, policy, lead_s, now_s=now_s)
 
 

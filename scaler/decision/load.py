@@ -75,6 +75,8 @@ class Reader:
     columns: Columns
     earlier: Columns
     """The buckets before the newest one: what may be learned from."""
+    over_service: bool
+    """Count arrivals over the time that a request runs, and not by the bucket."""
 
     @property
     def drain_weight(self) -> float:
@@ -116,9 +118,21 @@ class Reader:
         return np.bincount(rows, weights=each, minlength=len(counts)).astype(np.float64)
 
 
-def read(window: Window, policy: InferencePolicy, fill: Fill = Fill.EMPTY) -> tuple[Series, ...]:
-    """Return the series of every chosen signal that is a load, in the order they were chosen."""
-    return read_against(safe_concurrency(window, policy), window, policy, fill)
+def read(
+    window: Window,
+    policy: InferencePolicy,
+    fill: Fill = Fill.EMPTY,
+    *,
+    over_service: bool = False,
+) -> tuple[Series, ...]:
+    """
+    Return the series of every chosen signal that is a load, in the order they were chosen.
+
+    ``over_service`` is for who asks how much room requests will need: what came in five seconds, of
+    requests that run for forty, fills an eighth of what so many a second would fill.
+    """
+    safe = safe_concurrency(window, policy)
+    return read_against(safe, window, policy, fill, over_service=over_service)
 
 
 def read_against(
@@ -126,6 +140,8 @@ def read_against(
     window: Window,
     policy: InferencePolicy,
     fill: Fill = Fill.EMPTY,
+    *,
+    over_service: bool = False,
 ) -> tuple[Series, ...]:
     """Return the series by a safe concurrency that was found already."""
     reader = Reader(
@@ -135,6 +151,7 @@ def read_against(
         safe=safe,
         columns=window.columns,
         earlier=window.earlier,
+        over_service=over_service,
     )
     return tuple(SIGNALS[name](reader) for name in policy.metrics if name in SIGNALS)
 
@@ -307,7 +324,8 @@ def _work(reader: Reader) -> Series:
             told = joined(", no ", map(Said, lacks))
             why = Said("the engine reports no {lacks}, to which it is fitted", lacks=told)
         return _not_applicable(reader, name, target, why)
-    loads = reader.filled(work.loads(reader.columns, law, reader.policy))
+    over_s = demand.service_time_s(reader.earlier) if reader.over_service else None
+    loads = reader.filled(work.loads(reader.columns, law, reader.policy, over_s=over_s or 0.0))
     detail = Said(
         "{each_ms:.1f} ms of a replica per request, safe at {rho:.2f} ({why})",
         each_ms=1000 * law.request_s,

@@ -14,11 +14,13 @@ follows by Little's law.
 
 import dataclasses
 
+import numpy as np
+
 from scaler.capacity.concurrency.result import SafeConcurrency
 from scaler.said import Said
 
 from . import demand
-from .facts.columns import Array, Columns
+from .facts.columns import Array, Columns, Instants
 from .policy import InferencePolicy, StepCost
 from .steps import Busy, Mix, fit
 from .throughput import queued_completions_per_s
@@ -102,14 +104,38 @@ def _safe_rho(
     return min(limits)
 
 
-def loads(past: Columns, work: Work, policy: InferencePolicy) -> Array:
+def loads(past: Columns, work: Work, policy: InferencePolicy, *, over_s: float = 0.0) -> Array:
     """
     Return the load at each bucket: offered and queued work over what one replica may do.
+
+    Arrivals are counted over ``over_s`` seconds, a bucket at least.
 
     The first is NaN, as is every one whose arrivals are not known. A backlog asks for what drains
     it within ``backlog_drain_s`` (at 0, within one service time).
     """
     now = past.instants
     drain_s = policy.backlog_drain_s or work.service_s
-    offered = now.came / now.seconds + now.sure_backlog / drain_s
+    came_per_s = _per_s(now, over_s) if over_s else now.came / now.seconds
+    offered = came_per_s + now.sure_backlog / drain_s
     return offered * work.request_s / work.safe_rho
+
+
+def _per_s(now: Instants, span_s: float) -> Array:
+    """
+    Return arrivals per second over a span that ends with each bucket, its own at least.
+
+    Each is summed by itself, and not as the difference of two running sums: where a past begins
+    changes no bit of it. NaN where the bucket's own are not known.
+    """
+    known = ~np.isnan(now.came) & ~np.isnan(now.seconds)
+    ends = np.arange(len(known)) + 1
+    begins = np.minimum(np.searchsorted(now.at_s, now.at_s - span_s, side="right"), ends - 1)
+    spans = np.stack((begins, ends), axis=1).ravel()
+
+    def summed(each: Array) -> Array:
+        told = np.append(np.where(known, each, 0.0), 0.0)
+        total: Array = np.add.reduceat(told, spans)[::2]
+        return total
+
+    seconds = summed(now.seconds)
+    return np.where(known, summed(now.came) / np.where(known, seconds, 1.0), np.nan)

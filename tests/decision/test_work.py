@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 
 from scaler.capacity.concurrency.result import Bound, Limit, SafeConcurrency
@@ -159,6 +160,45 @@ LAW = work.Work(request_s=0.03, service_s=4.0, safe_rho=0.6, why="")
 def loads(*samples, **policy):
     found = work.loads(Columns.of(samples), LAW, inference(**policy)).tolist()
     return tuple(None if math.isnan(load) else load for load in found)
+
+
+ONE_BURST = [counted(5 * k, 10 * k + (200 if k >= 6 else 0)) for k in range(12)]
+"""Two a second, and two hundred more within the five seconds before the seventh sample."""
+
+
+def over(seconds, *samples):
+    return work.loads(Columns.of(samples), LAW, inference(), over_s=seconds)
+
+
+def test_steady_arrivals_are_as_many_over_any_span():
+    for seconds in (1.0, 12.0, 40.0):
+        assert over(seconds, *steady(2, 12))[1:].tolist() == pytest.approx([2 * 0.03 / 0.6] * 11)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "per_s"),
+    [
+        pytest.param(0.0, 42, id="by the bucket"),
+        pytest.param(2.0, 42, id="requests shorter than a bucket"),
+        pytest.param(25.0, 10, id="over five buckets it is a fifth"),
+        pytest.param(600.0, 2 + 200 / 30, id="over no more than is known"),
+    ],
+)
+def test_a_burst_of_long_requests_is_spread_over_the_time_that_they_run(seconds, per_s):
+    assert over(seconds, *ONE_BURST)[6] == pytest.approx(per_s * 0.03 / 0.6)
+
+
+def test_where_a_past_begins_changes_no_bit_of_what_came_within_a_span():
+    whole, part = over(20.0, *ONE_BURST), over(20.0, *ONE_BURST[3:])
+    assert whole[-4:].tolist() == part[-4:].tolist()
+
+
+def test_arrivals_that_are_not_known_are_not_made_up_from_those_before():
+    silent = counted(60, 120, requests_finished_total=None)
+    after = counted(65, 130)
+    found = over(20.0, *steady(2, 12), silent, after)
+    assert np.isnan(found[-2:]).all()
+    assert np.isfinite(found[1:-2]).all()
 
 
 def test_load_is_linear_in_the_arrival_rate():
