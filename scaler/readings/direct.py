@@ -12,7 +12,7 @@ import collections
 import dataclasses
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import aiohttp
@@ -27,6 +27,7 @@ from .assemble import Assembly
 from .attribution import replica_of
 from .engines.profile import EngineProfile
 from .kubernetes.known import KnownCluster
+from .labels import NAMING
 from .pages import fetch, session
 from .scrape import Target, rows_of_page, take_rows
 from .timing import Timing
@@ -42,7 +43,7 @@ FRESH_S = 2.5 * PERIOD_S
 """So long what was read of a pod stands."""
 TIMEOUT_S = 0.9
 LARGEST_PAGE = 4 * 1024 * 1024
-MOST_PODS = 200
+MOST_PODS = 100
 """Pages that are read in one second, of all workloads together."""
 _AT_ONCE = 32
 _SETTLED_S = 5.0
@@ -215,7 +216,7 @@ class DirectReader:
         if not isinstance(page, SourceError):
             rows = rows_of_page(page, by_metric)
             if rows:
-                take_rows(self._assembly, target, rows, by_metric, now_s)
+                take_rows(self._assembly, target, _of_nobody_else(rows), by_metric, now_s)
             else:
                 kind = "format"
         self.outcomes[kind] += 1
@@ -274,6 +275,14 @@ def _missing(one: _Asked, sample: Sample | None) -> Said | None:
         port=one.workload.direct_scrape_port,
         kinds=", ".join(kinds),
     )
+
+
+def _of_nobody_else(
+    rows: Iterable[tuple[dict[str, str], float]],
+) -> Iterator[tuple[dict[str, str], float]]:
+    """Yield the rows of a page without what it says of whose they are: that is known."""
+    for labels, value in rows:
+        yield {name: text for name, text in labels.items() if name not in NAMING}, value
 
 
 def _by_pods(workload: Workload) -> Workload:

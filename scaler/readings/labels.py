@@ -21,6 +21,8 @@ _PAIRS = (
 )
 """Labels of a namespace and of a pod, the weightiest last: an exporter's own word on a pod counts
 for more than what the scrape says of the exporter."""
+NAMING = frozenset(name for pair in _PAIRS for name in pair)
+"""Every label that may say whose a row is."""
 _WEIGHTIEST_FIRST = {
     "namespace": tuple(namespace for namespace, _ in reversed(_PAIRS)),
     "pod": tuple(pod for _, pod in reversed(_PAIRS)),

@@ -102,8 +102,10 @@ async def served():
             await site.start()
             pods.port = runner.addresses[-1][1]
         reader = DirectReader(pods.known, profiles=shipped_profiles(), clock=lambda: pods.now_s)
-        yield pods, reader
-        await reader.close()
+        try:
+            yield pods, reader
+        finally:
+            await reader.close()
     finally:
         await runner.cleanup()
 
@@ -190,6 +192,24 @@ async def test_nobody_else_is_asked(stranger):
         assert reader.outcomes == {"read": 2}
 
 
+@pytest.mark.parametrize(
+    "claim",
+    [
+        f'pod="{NAMES[1]}",namespace="llm"',
+        f'exported_pod="{NAMES[1]}",exported_namespace="llm"',
+        f'pod_name="{NAMES[1]}",pod_namespace="llm"',
+        f'k8s_pod_name="{NAMES[1]}",k8s_namespace_name="llm"',
+    ],
+)
+async def test_a_page_tells_of_its_own_pod_whatever_it_claims(claim):
+    async with served() as (pods, reader):
+        pods.pages["127.0.0.1"] += f'vllm:num_requests_running{{model_name="x",{claim}}} 500\n'
+        tail = await pods.read(reader)
+
+        held = {one.name: one.requests_running for one in tail.recorded.samples[-1].replicas}
+        assert held == {NAMES[0]: 503, NAMES[1]: 4}
+
+
 async def test_where_the_api_is_not_heard_nobody_is_asked():
     async with served() as (pods, reader):
         pods.known.pods.is_current = False
@@ -206,7 +226,7 @@ async def test_more_pods_than_may_be_read_are_left_to_prometheus():
         pods.known.pods.take(many)
         tail = await pods.read(reader)
 
-        assert "more than 200 pods" in tail.note
+        assert "more than 100 pods" in tail.note
         assert not reader.outcomes
 
 
