@@ -210,6 +210,13 @@ class ModelArchitecture:
         return self.draft_layer * layers
 
     @property
+    def chooses_blocks(self) -> bool:
+        """Whether layers keep keys without values, by which they choose blocks (MiniMax M3)."""
+        return any(
+            isinstance(cache, AttentionCache) and not cache.value_dim for cache in self.caches
+        )
+
+    @property
     def family(self) -> str:
         """The word for how it remembers: ``MLA``, ``state hybrid``, ``GQA`` and so on."""
         caches = self.caches

@@ -170,7 +170,6 @@ def test_the_text_part_of_a_multimodal_model_is_found() -> None:
         pytest.param({"is_encoder_decoder": True}, "encoder-decoder", id="T5, Whisper, BART"),
         pytest.param({"cross_attention_layers": [3, 8]}, "cross attention", id="Llama 3.2 Vision"),
         pytest.param({"model_type": "bert"}, "no KV cache", id="an encoder"),
-        pytest.param({"model_type": "minimax_m3"}, "sparse blocks", id="MiniMax M3"),
         pytest.param(
             {"model_type": "kimi_linear", **MLA}, "linear_attn_config", id="half a record"
         ),

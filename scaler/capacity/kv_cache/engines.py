@@ -12,6 +12,7 @@ from scaler.errors import ConfigurationError, Problem
 from scaler.said import Said
 
 from . import sglang, tgi, trtllm, vllm
+from .block_keys import refuse_unread_keys
 from .capacity import KvCapacity
 from .layout import KvLayout
 from .pages import TURBOQUANT
@@ -43,6 +44,8 @@ def kv_capacity(
                 allowed=Said("vllm: how others lay out its caches is not modelled here"),
             )
         )
+    if architecture.chooses_blocks:
+        refuse_unread_keys(architecture, serving)
     turbo = serving.kv_dtype.lower() in TURBOQUANT and serving.engine is not Engine.VLLM
     if turbo:
         raise ConfigurationError(

@@ -44,6 +44,8 @@ WIDE_BLOCKS = (Version((0, 15)), Version((0, 18)))
 """From and until when heads of 256 on Blackwell needed blocks of 32 (flashinfer #1993)."""
 V0_LATENT_ALIGNMENT = 128
 """V0 pads a latent of 576 elements to 640: 256 bytes in 16-bit elements."""
+BLOCK_OF_CHOOSERS = 128
+"""The only block of MiniMax M3's kernels (vLLM ``models/minimax_m3/common/indexer.py``)."""
 COMPRESSED_BLOCK = 256
 """Tokens of a block of DeepSeek V4: 64 rows of its 4-to-1 latents, 2 of its 128-to-1."""
 ROUNDED_HEAD = 256
@@ -135,6 +137,8 @@ def block_tokens(architecture: ModelArchitecture, serving: Serving, dtype: str) 
     base = serving.block_tokens or _default_block(latent=latent, serving=serving)
     if architecture.family == "compressed MLA" and serving.block_tokens is None:
         base = COMPRESSED_BLOCK
+    if architecture.chooses_blocks and serving.block_tokens is None:
+        base = BLOCK_OF_CHOOSERS
     states = [
         pages.state_bytes(cache, architecture, serving)
         for cache in architecture.caches

@@ -21,6 +21,7 @@ from scaler.capacity.architecture import (
 from scaler.errors import ConfigurationError, Problem
 from scaler.said import Said
 
+from .block_keys import chooses_blocks
 from .compressed import QSA
 from .fields import HEAD_DIM, HEADS, KV_HEADS, LAYERS, LONGEST_TOLD, Config
 
@@ -87,6 +88,16 @@ OF_QSA = frozenset(
     }
 )
 """Read for Qwen's sparse attention and its n-gram embeddings, or of those embeddings alone."""
+
+OF_BLOCKS = frozenset(
+    {
+        *("sparse_attention_config", "use_sparse_attention", "sparse_attention_freq"),
+        *("sparse_index_dim", "sparse_num_index_heads", "sparse_topk_blocks", "sparse_block_size"),
+        *("sparse_disable_index_value", "sparse_score_type"),
+        *("sparse_init_block", "sparse_local_block"),
+    }
+)
+"""Read for MiniMax M3, whose layers choose blocks by keys of their own (``block_keys.py``)."""
 
 OF_DFLASH = frozenset({"use_swa", "swa_window_size", "target_layer_ids", "num_target_layers"})
 """Read of a DFlash drafter's own section, or of the layers of its target that it looks at."""
@@ -175,6 +186,7 @@ def refuse_unaccounted(
             (OF_PACKED, _any(layers, PackedCache)),
             (OF_DFLASH, isinstance(config.get("dflash_config"), Mapping)),
             (OF_QSA, config.model_type in QSA),
+            (OF_BLOCKS, chooses_blocks(config)),
             (OF_STATES, _any(layers, StateCache) or _lists_layers(config)),
             (BESIDE_A_LIST, config.get("layer_types") is not None),
             ({"attention_chunk_size"}, config.model_type.startswith("llama4")),

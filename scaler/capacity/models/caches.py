@@ -12,6 +12,7 @@ from typing import Any
 from scaler.capacity.architecture import AttentionCache, Cache, IndexerCache, LatentCache
 from scaler.said import Said
 
+from .block_keys import block_keys
 from .compressed import POOLED, compressed_caches, pooled_index, sparse_keys
 from .fields import Config
 from .kinds import BOTH, CHUNKED, FULL, NONE, SLIDING, STATE, layer_kinds, shared_kinds, spread
@@ -27,7 +28,6 @@ UNSUPPORTED = {
     "whisper": CROSS,
     "t5": CROSS,
     "bart": CROSS,
-    "minimax_m3": Said("the keys of its sparse blocks are not modelled here"),
     "minicpm3": Said("engines differ in what they keep of its latents"),
     "rwkv": Said("no engine here serves it"),
     "recurrent_gemma": Said("no engine here serves its recurrent blocks from a shared pool"),
@@ -58,7 +58,7 @@ def builders(config: Config) -> dict[str, Callable[[int], tuple[Cache, ...]]]:
     """Return what makes the caches of a layer, by its kind."""
     latent = config.whole("kv_lora_rank") is not None
     return {
-        FULL: lambda at: _latent(config.at(at), at) if latent else _whole(config.at(at)),
+        FULL: lambda at: _latent(config.at(at), at) if latent else _whole(config.at(at), at),
         SLIDING: lambda layer: (_window(config.at(layer)),),
         CHUNKED: lambda layer: (_chunk(config.at(layer)),),
         STATE: lambda at: (state_cache(config.at(at)), *ngram_state(config.at(at), at)),
@@ -86,8 +86,8 @@ def refuse_unsupported(config: Config) -> None:
         raise config.wrong("architecture", got=got, allowed=Said("not supported: {why}", why=why))
 
 
-def _whole(config: Config) -> tuple[Cache, ...]:
-    return (_full(config), *sparse_keys(config))
+def _whole(config: Config, layer: int) -> tuple[Cache, ...]:
+    return (_full(config), *sparse_keys(config), *block_keys(config, layer))
 
 
 def _full(config: Config) -> AttentionCache:

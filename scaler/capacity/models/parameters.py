@@ -19,6 +19,7 @@ from scaler.capacity.architecture import (
 )
 from scaler.capacity.weights import TYPICAL_VOCABULARY
 
+from .block_keys import index_heads
 from .fields import INTERMEDIATE, POSITIONS, Config
 
 UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}
@@ -168,6 +169,8 @@ def _compressed_weights(config: Config, hidden: int) -> int:
 
 def _cache_weights(config: Config, hidden: int, cache: Cache) -> int:
     match cache:
+        case AttentionCache(value_dim=0):
+            return hidden * (index_heads(config) + cache.kv_heads) * cache.head_dim
         case AttentionCache():
             heads = config.heads or cache.kv_heads
             gate = 2 if config.get("linear_num_value_heads") is not None else 1
@@ -279,7 +282,11 @@ def dense_weights(config: Config, hidden: int, layer: int) -> int:
     letter = _pattern(config, layer)
     if letter in ("M", "*", "mamba", "attention") and "nemotron" in config.model_type:
         return 0
-    width = config.whole("intermediate_size_mlp") or config.whole(*INTERMEDIATE) or 0
+    width = (
+        config.whole("intermediate_size_mlp", "dense_intermediate_size")
+        or config.whole(*INTERMEDIATE)
+        or 0
+    )
     if not _is_expert_layer(config, layer):
         doubled = 2 if config.get("use_double_wide_mlp") and layer >= _first_shared(config) else 1
         return doubled * _matrices(config) * hidden * width
