@@ -344,6 +344,9 @@ def test_tables_of_a_rotation_are_as_long_as_the_longest_context(
         pytest.param(
             "amd/Llama-3.3-70B-Instruct-FP8-KV", 70.55, "fp8", None, id="no proof of keys"
         ),
+        pytest.param("nvidia/DeepSeek-R1-FP4", 671.03, "nvfp4", None, id="NVFP4's older word"),
+        pytest.param("nvidia/DeepSeek-R1-0528-NVFP4-v2", 671.03, "nvfp4", None, id="made anew"),
+        pytest.param("x/Qwen2.5-32B-NVFP4-W4A4", 32.76, "nvfp4", None, id="with activations"),
         pytest.param("x/DeepSeek-R1-AWQ", 671.03, "awq", None, id="stored anew, not as published"),
         pytest.param("LiquidAI/LFM2-8B-A1B", 8.34, None, None, id="two dense layers first"),
         pytest.param("LiquidAI/LFM2.5-8B-A1B", 8.47, None, None, id="a larger vocabulary"),

@@ -25,6 +25,7 @@ STORED = (
     ("mxfp4", "mxfp4"),
     ("fp8", "fp8"),
     ("mxfp8", "fp8"),
+    ("fp4", "nvfp4"),
     ("gptq-int8", "gptq-int8-g128"),
     ("awq", "awq"),
     ("gptq", "gptq"),
@@ -70,10 +71,12 @@ TUNED = (
     "mtp",
     "distilled",
     "uncensored",
+    "qad",
+    "w4a4",
 )
 """Words that do not change a model's shape."""
 OF_STORAGE = re.compile(
-    r"quantized\.|(?<=awq)-4bit|(?<=gptq)-4bit|(?<=bnb)-4bit|unsloth-(?=bnb)|(?<=fp8)-kv"
+    r"quantized\.|(?<=awq)-4bit|(?<=gptq)-4bit|(?<=bnb)-4bit|unsloth-(?=bnb)|(?<=fp8)-kv|(?<=fp4)-v2"
 )
 """Parts of words that say more of how weights are stored, and nothing of the shape."""
 DATE = re.compile(r"\d{4}")
