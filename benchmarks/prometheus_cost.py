@@ -16,10 +16,9 @@ import concurrent.futures
 import os
 import pathlib
 import re
-import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 
 import requests
 
@@ -36,6 +35,7 @@ from scaler.simulation.score import Outcomes, Slo
 from scaler.simulation.traffic import Lengths, Rate, sampled
 from scaler.source import Workload
 
+from . import remote_write
 from .recorded_week import END_S, prometheus
 
 TICK_S = 2.0
@@ -47,6 +47,7 @@ ROUNDS = 60
 PODS = 2
 _NAMESPACES = 20
 _IN_LABELS = re.compile(r'(?<=")llm')
+_POD = re.compile(r'pod="([^"]*)"')
 
 
 def main() -> None:
@@ -55,8 +56,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = pathlib.Path(folder) / "data"
-        _blocks(options.workloads, data)
-        with prometheus(data) as url:
+        with prometheus(data, "--web.enable-remote-write-receiver") as url:
+            _write(options.workloads, url)
             _compare(url, options.workloads)
 
 
@@ -149,22 +150,34 @@ def _namespace(number: int) -> str:
     return f"ns-{number % _NAMESPACES}"
 
 
-def _blocks(count: int, data: pathlib.Path) -> None:
-    """Write the pages of one fleet as those of many, each under names of its own."""
-    text = data.parent / "pages.txt"
-    series: dict[str, list[str]] = {}
+def _write(count: int, url: str) -> None:
+    """
+    Write the pages of one fleet as those of many, each under names of its own.
+
+    Each pod is scraped at an instant of its own within the interval, as Prometheus does it.
+    """
+    series: dict[str, list[tuple[float, float]]] = {}
     for line, value, at_s in _scrapes():
-        series.setdefault(line, []).append(f"{value} {at_s:.3f}")
-    with text.open("w", encoding="utf-8") as out:
-        for line, points in sorted(series.items()):
-            for number in range(count):
-                named = _IN_LABELS.sub(_name(number), line).replace("default", _namespace(number))
-                out.writelines(f"{named} {point}\n" for point in points)
-        out.write("# EOF\n")
-    tool = shutil.which("promtool") or "promtool"
-    command = [tool, "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)]
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603
-    text.unlink()
+        series.setdefault(line, []).append((at_s, float(value)))
+    phased = {
+        (line, phase): remote_write.samples(points, later_s=phase)
+        for line, points in series.items()
+        for phase in (range(int(SCRAPE_S)) if 'job="engines"' in line or "vllm:" in line else (0,))
+    }
+    for number in range(count):
+        named = {}
+        for line, phase in _phases(series, number):
+            name = _IN_LABELS.sub(_name(number), line).replace("default", _namespace(number))
+            named[name] = phased[line, phase]
+        remote_write.send(url, named)
+
+
+def _phases(lines: Iterable[str], number: int) -> Iterator[tuple[str, int]]:
+    """Yield by how many seconds a workload's series are scraped after the cluster's."""
+    for line in lines:
+        pod = _POD.search(line) if "kube_" not in line else None
+        spread = zlib.crc32(f"{number} {pod[1]}".encode()) if pod else 0
+        yield line, spread % int(SCRAPE_S)
 
 
 def _scrapes() -> Iterator[tuple[str, str, float]]:

@@ -82,8 +82,8 @@ def blocks(recording: Recording, data: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def prometheus(data: pathlib.Path) -> Iterator[str]:
-    """Run a Prometheus on a data folder that scrapes nothing; yield its address."""
+def prometheus(data: pathlib.Path, *more: str) -> Iterator[str]:
+    """Run a Prometheus on a data folder that scrapes nothing; ``more`` are flags of it."""
     config = data.parent / "prometheus.yml"
     config.write_text("global: {scrape_interval: 15s}\n", encoding="utf-8")
     with socket.socket() as probe:
@@ -94,6 +94,7 @@ def prometheus(data: pathlib.Path) -> Iterator[str]:
         f"--storage.tsdb.path={data}",
         f"--web.listen-address={address}",
         "--storage.tsdb.retention.time=20y",
+        *more,
     )
     server = subprocess.Popen(  # noqa: S603
         [shutil.which("prometheus") or "prometheus", *flags], stderr=subprocess.DEVNULL

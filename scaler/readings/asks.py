@@ -94,12 +94,14 @@ class Plan:
         lookback_s: float,
         overlap_s: Callable[[Exporter], float],
         at_once: bool = False,
+        rests: Callable[[Wanted, str], bool] = lambda _wanted, _namespace: False,
     ) -> list[Ask]:
         """
         Return what to ask for.
 
         ``overlap_s`` is how long before the last read's end an exporter's next one begins;
-        ``at_once`` reads again what is otherwise read once a minute.
+        ``at_once`` reads again what is otherwise read once a minute; what ``rests`` is left alone,
+        but for its first time and where some time is to be asked about again.
         """
         return [
             Ask(wanted=one, namespaces=shard, since_s=since_s, at_s=now_s)
@@ -111,6 +113,7 @@ class Plan:
                 lookback_s=lookback_s,
                 overlap_s=INFO_S if one.once_a_minute else overlap_s(one.exporter),
                 at_once=at_once,
+                rests=rests,
             )
             for shard in cut(names, self._most)
         ]
@@ -174,6 +177,7 @@ class Plan:
         lookback_s: float,
         overlap_s: float,
         at_once: bool,
+        rests: Callable[[Wanted, str], bool],
     ) -> Iterator[tuple[float, list[str]]]:
         """Yield namespaces that are read from the same instant: new ones, laggards, all others."""
         start_s = now_s - lookback_s
@@ -188,6 +192,8 @@ class Plan:
                 continue
             begin_s = (now_s if one.once_a_minute else read.until_s) - overlap_s
             hole = self._holes.get((one, name))
+            if (hole is None or hole.due_s > now_s) and rests(one, name):
+                continue
             if hole is not None and hole.due_s <= now_s:
                 since_s = max(hole.since_s, start_s)
                 self._holes[one, name] = dataclasses.replace(hole, since_s=since_s)

@@ -33,12 +33,13 @@ from .gateways.profile import GatewayProfile
 from .kubernetes.known import KnownCluster
 from .kubernetes.stated import Stated
 from .lengths import LengthBook
+from .newest import NewestBuckets
 from .nodes import Nodes
 from .refusals import refuse_crowd, refuse_rival, silence_s
 from .samplers import Samplers
 from .sampling import UP
 from .series import Point, SeriesStore, Subject
-from .timing import Intervals, Lateness, Timing, bucket_before, bucket_of, newest_reported
+from .timing import Intervals, Lateness, Timing, bucket_before
 from .units import UnitsReader
 from .wanted import Exporter, Wanted
 
@@ -83,7 +84,7 @@ class Assembly:
         self.copies: tuple[str, ...] = tuple(copies)
         """Labels that tell copies of one series apart: stated ones, and those found."""
         self.intervals = Intervals(timing)
-        self.lateness = Lateness()
+        self.lateness = Lateness(timing.ingestion_delay_s)
         self.lengths = LengthBook()
         self.pods: frozenset[Subject] = frozenset()
         """Every pod seen in the workloads' namespaces."""
@@ -103,6 +104,12 @@ class Assembly:
             gateways=self.gateways,
             intervals=self.intervals,
             pods_of=self.pods_of,
+        )
+        self.newest = NewestBuckets(
+            self._samplers,
+            intervals=self.intervals,
+            lateness=self.lateness,
+            ingestion_delay_s=timing.ingestion_delay_s,
         )
         self._assembler = Assembler(
             self.store, samplers=self._samplers, intervals=self.intervals, pods_of=self.pods_of
@@ -242,36 +249,14 @@ class Assembly:
             read_s = self._samplers.of(workload).newest_s(min(now_s, samples[-1].at_s))
             return dataclasses.replace(window, read_s=read_s, silent_s=age_s)
 
-    def delay_s(self, now_s: float) -> float:
-        """Return how late a sample may become visible: as stated, or as it was seen of late."""
-        return max(self._timing.ingestion_delay_s, self.lateness.worst_s(now_s))
-
     def _span(self, workload: Workload, lookback_s: float, now_s: float) -> tuple[int, int, float]:
         """Return the first and the last bucket of a window, and the seconds of a bucket."""
         interval_s = self.intervals.interval_s(Exporter.ENGINE)
         with self.store.lock:
-            last = self._newest_bucket(workload, interval_s, now_s)
+            last = self.newest.of(workload, now_s)
         after_s = fine_after_s(last * interval_s, lookback_s)
         first = min(bucket_before(after_s, interval_s) + 1, last)
         return first, last, interval_s
-
-    def _newest_bucket(self, workload: Workload, interval_s: float, now_s: float) -> int:
-        """
-        Return the bucket that a window ends in; with no engine to hear of, that of now.
-
-        An answer to a query bears the time of asking: it says what a bucket held once that is over.
-        """
-        sampler = self._samplers.of(workload)
-        if not sampler.hears_engines(now_s):
-            return bucket_of(now_s - self._timing.ingestion_delay_s, interval_s)
-        if workload.arrival_query is not None:
-            return bucket_before(now_s - self.delay_s(now_s), interval_s)
-        return newest_reported(
-            sampler.reports(now_s),
-            interval_s=interval_s,
-            now_s=now_s,
-            delay_s=self.delay_s(now_s),
-        )
 
     def window_of(
         self, workload: Workload, fine: Recorded, *, history: Recorded | None = None
@@ -346,6 +331,12 @@ class Assembly:
 
     def _profile(self, workload: Workload) -> EngineProfile:
         return self.engines.profile(workload, self.pods_of(workload))
+
+    def there(self, workload: Workload, now_s: float) -> tuple[tuple[Subject, ...], float | None]:
+        """Return a workload's pods, and how many of its replicas are ready (None: not told)."""
+        stale_after_s = self.intervals.stale_after_s(Exporter.CLUSTER)
+        ready = self._cluster.ready(workload, at_s=now_s, stale_after_s=stale_after_s)
+        return self.pods_of(workload), ready
 
     def pods_of(self, workload: Workload) -> tuple[Subject, ...]:
         """Return the pods that were found to be a workload's."""

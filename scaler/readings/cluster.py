@@ -150,6 +150,10 @@ class ClusterFacts:
             unschedulable_since_s=self._unschedulable_since(pods, at_s, stale_after_s),
         )
 
+    def ready(self, workload: Workload, *, at_s: float, stale_after_s: float) -> float | None:
+        """Return how many replicas of a workload are ready at an instant; None: not told."""
+        return self._counts(workload, at_s, stale_after_s).get("ready")
+
     def tracks(self, workload: Workload) -> Iterable[Track]:
         """Return the series that say how many replicas a workload is to have."""
         names = COUNTS.get(workload.kind)

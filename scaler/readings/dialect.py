@@ -21,6 +21,8 @@ from .server_kind import VICTORIA_METRICS, ServerKind
 _VICTORIA_LATE_S = 35.0
 """The offset and a scrape: a subquery repeats for the time since what was before."""
 
+_VICTORIA_NAMES = 100
+"""What it looks up one by one (``maxOrValues`` in its lib/regexutil)."""
 _VICTORIA_ANEW_S = 3.0
 """For so long a filter stays the same: new series wait no longer, and most asks are remembered."""
 _NO_LABEL = "kvtide_asked"
@@ -36,6 +38,9 @@ class Dialect:
     """A subquery knows nothing of so many last seconds."""
     filters_last_s: float | None = None
     """After so many seconds a filter has to change for new series to be found; None: never."""
+    most_names: int = 250
+    """Metrics in one selector that are still looked up one by one: Prometheus' are 256
+    (``maxSetMatches`` in its labels/regexp.go). Of more the pattern is tried on every name."""
     native_histograms: bool = False
     """Histograms may be stored as a whole, instead of as series of their buckets."""
 
@@ -51,7 +56,10 @@ def dialect_of(kind: ServerKind) -> Dialect:
     if kind.name == VICTORIA_METRICS:
         params = (("latency_offset", "1ms"), ("nocache", "1"))
         return Dialect(
-            params=params, subqueries_late_s=_VICTORIA_LATE_S, filters_last_s=_VICTORIA_ANEW_S
+            params=params,
+            subqueries_late_s=_VICTORIA_LATE_S,
+            filters_last_s=_VICTORIA_ANEW_S,
+            most_names=_VICTORIA_NAMES,
         )
     is_old = kind.name == "Prometheus" and str(kind.version).startswith(("1.", "2."))
     return Dialect(native_histograms=kind.version is not None and not is_old)

@@ -32,7 +32,9 @@ async def merge(together: Together, rows: Sequence[Row], assembly: Assembly, pla
             await asyncio.sleep(0)
 
 
-async def whole(together: Together, text: str, assembly: Assembly, round_: Round) -> Sequence[Row]:
+async def whole(
+    together: Together, text: str, assembly: Assembly, round_: Round, *, small: bool
+) -> Sequence[Row]:
     """
     Ask; take an answer that calls itself incomplete where it has all that is known.
 
@@ -40,7 +42,7 @@ async def whole(together: Together, text: str, assembly: Assembly, round_: Round
         SourceError: there is no full answer.
     """
     try:
-        return await round_.query(text, together.first.at_s)
+        return await round_.query(text, together.first.at_s, small=small)
     except PartialAnswerError as error:
         slack_s = assembly.intervals.stale_after_s(together.first.wanted.exporter)
         knows = functools.partial(

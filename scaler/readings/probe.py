@@ -40,17 +40,27 @@ class Probe:
         """Whether an exporter was there."""
         return bool(self.labels.get(exporter))
 
-    async def ask(self, engines: Iterable[str], namespaces: Collection[str], now_s: float) -> None:
+    async def ask(
+        self,
+        engines: Iterable[str],
+        namespaces: Collection[str],
+        now_s: float,
+        *,
+        absent_only: bool = False,
+    ) -> None:
         """
         Find out which exporters there are, and in which label they name a namespace.
 
         ``engines`` are metrics that every engine in question has. An engine that is not there yet
-        is asked for all the same, under its pod's own labels.
+        is asked for all the same, under its pod's own labels. ``absent_only``: those that were not
+        there at the last look.
 
         Raises:
             SourceError: the server did not answer.
         """
         for exporter, metrics in {Exporter.ENGINE: tuple(engines), **_PROBES}.items():
+            if absent_only and self.has(exporter):
+                continue
             joins = exporter is Exporter.ENGINE
             found = set[str]()
             for names in cut(metrics, letters=_LONGEST_NAMED):

@@ -72,15 +72,9 @@ class PrometheusApi:
         self._authorization = _Authorization(self._credentials, sign)
         self.dialect = Dialect()
         """What is said to it beside the query, as far as it was found out which server it is."""
-        self._client = PrometheusConnect(
-            url=server.request_url,
-            headers=dict(server.headers),
-            session=self._session,
-            retry=Retry(total=0),
-            auth=self._authorization,
-            timeout=server.timeout_s,
-            method="POST",
-        )
+        self._client = self._connect()
+        # Beginning to compress costs a server a millisecond: more than a small reply itself.
+        self._plain_client = self._connect(("Accept-Encoding", "identity"))
         # As many connections as are asked over at once, in place of the client's own adapter.
         adapter = HTTPAdapter(max_retries=Retry(total=0), pool_maxsize=_THREADS)
         self._session.mount(server.request_url, adapter)
@@ -88,16 +82,28 @@ class PrometheusApi:
             max_workers=_THREADS, thread_name_prefix="prometheus"
         )
 
+    def _connect(self, *headers: tuple[str, str]) -> PrometheusConnect:
+        return PrometheusConnect(
+            url=self._server.request_url,
+            headers=dict((*self._server.headers, *headers)),
+            session=self._session,
+            retry=Retry(total=0),
+            auth=self._authorization,
+            timeout=self._server.timeout_s,
+            method="POST",
+        )
+
     async def identify(self) -> None:
         """Find out what is to be said to the server; one that does not tell is a Prometheus."""
         with contextlib.suppress(SourceError):
             self.dialect = dialect_of(await self.kind())
 
-    async def query(self, promql: str, at_s: float) -> list[Row]:
+    async def query(self, promql: str, at_s: float, *, small: bool = False) -> list[Row]:
         """
         Return the rows of an instant query: a vector's or a range vector's.
 
         Values that are no numbers (NaN, infinities) are left out: they are missing readings.
+        ``small``: the reply is expected to be, and is not compressed.
 
         Raises:
             SourceError: no full answer in time.
@@ -111,7 +117,7 @@ class PrometheusApi:
             server__address=address.hostname,
             server__port=address.port,
         ) as told:
-            rows = await self._in_thread(self._ask, promql, at_s)
+            rows = await self._in_thread(self._ask, promql, at_s, small)
             told["db.response.returned_rows"] = len(rows)
             return rows
 
@@ -189,11 +195,12 @@ class PrometheusApi:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _ask(self, promql: str, at_s: float) -> list[Row]:
+    def _ask(self, promql: str, at_s: float, small: bool) -> list[Row]:  # noqa: FBT001
         params = {"time": f"{at_s:.3f}", "timeout": f"{self._server.timeout_s:g}s"}
         params.update((*self.dialect.params, *self._server.params))
         with self._telling():
-            result = self._client.custom_query(promql, params)
+            client = self._plain_client if small else self._client
+            result = client.custom_query(promql, params)
             with _DECODING:
                 rows = rows_of(result, most=self._server.max_series)
             if why := self._session.lacking:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from scaler.configuration import PrometheusServer
@@ -28,9 +29,11 @@ from .engines.profile import EngineProfile
 from .examination import Examination, ServerFacts, examine
 from .gateways.profile import GatewayProfile
 from .kubernetes.known import KnownCluster
+from .lengths_read import LengthsRead
 from .lookout import Lookout
 from .past import Past, read_recording
 from .reader import Reader
+from .rests import Rests
 from .round import Place, Round
 from .series import Subject
 from .timing import Timing
@@ -40,6 +43,8 @@ logger = logging.getLogger("kvtide.prometheus")
 
 ABSENT_S = 10.0
 """An exporter that was not there is looked for again so soon: a Prometheus may just have begun."""
+_BEGINNING_S = 300.0
+"""For so long; then once a minute, as all of them."""
 
 _MOST_PASSES = 3
 """Of one round: what is new; what its pods are and what came late; what came late of that."""
@@ -99,12 +104,14 @@ class PrometheusSource:
         self._copies = server.replica_labels
         self._arrivals = ArrivalQueries(queries or {})
         self._plan = Plan()
+        self._rests = Rests(self._assembly)
         self._lookout = Lookout(
             self._reader, self._assembly, profiles=profiles, gateways=gateways or {}
         )
         self._past = Past(self._reader, self._assembly, self._arrivals)
-        self._probed_s: float | None = None
-        self._measured_s = -MINUTE_S
+        self._lengths = LengthsRead(self._reader, self._assembly, url=server.shown_url)
+        self._began_s = math.inf
+        self._probed_s = self._looked_s = -math.inf
         self._pods: frozenset[Subject] = frozenset()
         self._failures: dict[Place, SourceError] = {}
         self._slowest_s = 0.0
@@ -130,7 +137,7 @@ class PrometheusSource:
             return
         workloads = [self._known.resolved(workload) for workload in workloads]
         await self._clocks.compare(self._url)
-        if self._probed_s is None:
+        if self._began_s == math.inf:
             await self._probe(workloads, now_s)
         round_ = self._reader.begin()
         self._assembly.store.next_round()
@@ -143,11 +150,12 @@ class PrometheusSource:
             now_s=now_s,
             lookback_s=lookback_s,
             step_s=self._assembly.intervals.interval_s(Exporter.ENGINE),
-            delay_s=self._assembly.delay_s(now_s),
+            delay_s=self._assembly.lateness.worst_s(now_s),
             late_s=self._reader.dialect.subqueries_late_s,
         )
         self._note(round_)
-        if not any(exporter is Exporter.ENGINE for exporter, _ in round_.answered):
+        self._rests.settle(workloads, self._assembly.wanted(workloads), now_s)
+        if not _hears(round_.answered) and _hears(round_.asked):
             raise next(iter(round_.failed.values()))
         await self._read_beside(
             workloads, now_s, until_s=now_s - lookback_s, since_s=now_s - history_s
@@ -174,12 +182,9 @@ class PrometheusSource:
         self, workloads: Sequence[Workload], now_s: float, *, until_s: float, since_s: float
     ) -> None:
         round_ = self._reader.begin()
-        patience_s = MINUTE_S if self._reader.found_all else ABSENT_S
-        if now_s - (self._probed_s or 0.0) >= patience_s:
-            with contextlib.suppress(SourceError):  # what is known stands, and the next round asks
-                await self._probe(workloads, now_s)
-        if now_s - self._measured_s >= MINUTE_S:
-            await self._read_lengths(workloads, round_, now_s)
+        with contextlib.suppress(SourceError):  # what is known stands, and the next round asks
+            await self._probe_again(workloads, now_s)
+        await self._lengths.read(workloads, round_, now_s)
         await self._lookout.look(workloads, round_, now_s)
         if self._of_a_past:
             await self._past.read_all(workloads, until_s=until_s, since_s=since_s)
@@ -316,16 +321,30 @@ class PrometheusSource:
         """Drop the connections."""
         self._reader.close()
 
-    async def _probe(self, workloads: Collection[Workload], now_s: float) -> None:
+    async def _probe_again(self, workloads: Collection[Workload], now_s: float) -> None:
+        """Find out what has come or gone, where it was not looked for a while."""
+        if now_s - self._probed_s >= MINUTE_S:
+            await self._probe(workloads, now_s)
+            return
+        begins = now_s - self._began_s < _BEGINNING_S and not self._reader.found_all
+        if begins and now_s - self._looked_s >= ABSENT_S:
+            await self._probe(workloads, now_s, absent_only=True)
+
+    async def _probe(
+        self, workloads: Collection[Workload], now_s: float, *, absent_only: bool = False
+    ) -> None:
         """Find out what is there to be read; without an answer there is nothing to go on with."""
         namespaces = {workload.namespace for workload in workloads}
         engines = self._assembly.engines.sign_metrics(workloads)
         try:
-            await self._reader.probe(engines, namespaces, now_s)
+            await self._reader.probe(engines, namespaces, now_s, absent_only=absent_only)
         except SourceError as error:
             self._failures.update({(Exporter.ENGINE, name): error.again() for name in namespaces})
             raise
-        self._probed_s = now_s
+        self._looked_s = now_s
+        if not absent_only:
+            self._probed_s = now_s
+        self._began_s = min(self._began_s, now_s)
 
     async def _read(
         self, workloads: Collection[Workload], round_: Round, *, now_s: float, lookback_s: float
@@ -343,6 +362,7 @@ class PrometheusSource:
                 lookback_s=lookback_s + self._overlap_s(Exporter.ENGINE),
                 overlap_s=self._overlap_s,
                 at_once=number > 0,
+                rests=lambda one, namespace: self._rests.rests(one, namespace, now_s),
             )
             await self._reader.read(asks, self._assembly, round_, self._plan)
             self._assembly.settle(workloads)
@@ -350,29 +370,10 @@ class PrometheusSource:
             if self._pods <= before and not self._plan.to_fill(now_s):
                 return
 
-    async def _read_lengths(
-        self, workloads: Collection[Workload], round_: Round, now_s: float
-    ) -> None:
-        """Read token lengths; without them the decision says what it assumes instead."""
-        namespaces = {workload.namespace for workload in workloads}
-        try:
-            for which, metrics in self._assembly.engines.length_metrics(workloads):
-                await self._reader.read_lengths(
-                    which,
-                    metrics,
-                    namespaces,
-                    now_s,
-                    book=self._assembly.lengths,
-                    round_=round_,
-                    copies=self._assembly.copies,
-                )
-        except SourceError as error:
-            logger.warning("token lengths could not be read from %s: %s", self._url, error)
-        self._measured_s = now_s
-
     def _note(self, round_: Round) -> None:
         """Remember what failed, and how slow it was; say what is news."""
-        self._slowest_s = round_.slowest_s
+        if round_.asked:
+            self._slowest_s = round_.slowest_s
         refused = self._assembly.store.refused
         if refused > self._refused:
             count = refused - self._refused
@@ -391,6 +392,11 @@ class PrometheusSource:
         late_s = self._timing.ingestion_delay_s
         late_s += _LATE_BUCKETS * self._assembly.intervals.interval_s(exporter)
         return self._assembly.intervals.stale_after_s(exporter) + late_s
+
+
+def _hears(places: Collection[Place]) -> bool:
+    """Whether engines are among what was asked, or answered."""
+    return any(exporter is Exporter.ENGINE for exporter, _ in places)
 
 
 def timing_of(server: PrometheusServer) -> Timing:

@@ -86,7 +86,12 @@ class Reader:
         return await self._api.skew_s(clock)
 
     async def probe(
-        self, engines: Iterable[str], namespaces: Collection[str], now_s: float
+        self,
+        engines: Iterable[str],
+        namespaces: Collection[str],
+        now_s: float,
+        *,
+        absent_only: bool = False,
     ) -> None:
         """
         Find out what server this is, and as :meth:`Probe.ask` what there is on it.
@@ -97,7 +102,7 @@ class Reader:
         if not self._identified:
             await self._api.identify()
             self._identified = True
-        await self._probe.ask(engines, namespaces, now_s)
+        await self._probe.ask(engines, namespaces, now_s, absent_only=absent_only)
 
     async def _learn_targets(self, asks: Sequence[Ask], round_: Round) -> None:
         """Find out whose rows are that carry no pod, as far back as is asked."""
@@ -160,7 +165,9 @@ class Reader:
         """Perform asks, several at a time; return whether all were answered, and note the rest."""
         asks = tuple(asks)
         await self._learn_targets(asks, round_)
-        put = self._grouping.put(ask for ask in asks if self._labels_of(ask))
+        put = self._grouping.put(
+            (ask for ask in asks if self._labels_of(ask)), most_names=self.dialect.most_names
+        )
         answered = await asyncio.gather(
             *(self._perform(together, assembly, round_, plan) for together in put)
         )
@@ -176,16 +183,17 @@ class Reader:
         book: LengthBook,
         round_: Round,
         copies: Sequence[str] = (),
-    ) -> None:
+    ) -> set[str]:
         """
         Read histograms of lengths, added up over the pods of a stem; older names as alternatives.
 
-        Series that differ in ``copies`` alone are one.
+        Series that differ in ``copies`` alone are one. Returns the namespaces that have none.
 
         Raises:
             SourceError: there is no full answer.
         """
         names = with_native(metrics) if self.dialect.native_histograms else metrics
+        lacking = set[str]()
         for some in cut(sorted(namespaces)):
             missing = set(some)
             for metric, label in itertools.product(names, self._probe.labels[Exporter.ENGINE]):
@@ -197,6 +205,8 @@ class Reader:
                 missing -= {namespace for (namespace, _), _, _ in rows}
                 if not missing:
                     break
+            lacking |= missing
+        return lacking
 
     async def names_at(
         self,
@@ -271,9 +281,10 @@ class Reader:
             SourceError: some of it could not be read.
         """
         try:
+            small = self._grouping.is_small(together)
             for label in self._labels_of(together.first):
                 for text in await self._texts(together, label, round_):
-                    rows = await whole(together, text, assembly, round_)
+                    rows = await whole(together, text, assembly, round_, small=small)
                     self._grouping.weigh(together, rows)
                     read = [(self._chosen.read(label, labels), points) for labels, points in rows]
                     await merge(together, read, assembly, plan)

@@ -39,9 +39,9 @@ class Round:
         self.answered: set[Place] = set()
         self.failed: dict[Place, SourceError] = {}
 
-    async def query(self, text: str, at_s: float) -> list[Row]:
+    async def query(self, text: str, at_s: float, *, small: bool = False) -> list[Row]:
         """
-        Ask, unless the server is known not to be well.
+        Ask, unless the server is known not to be well; ``small``: for a small reply, as expected.
 
         Raises:
             SourceError: of this query, or the one that ended the round.
@@ -51,7 +51,7 @@ class Round:
                 raise self._ended_by
             began_s = time.monotonic()
             try:
-                rows = await self._api.query(text, at_s)
+                rows = await self._api.query(text, at_s, small=small)
             except SourceError as error:
                 self._count(error)
                 raise

@@ -84,6 +84,20 @@ class Sampler:
         engines = self._tracks[Exporter.ENGINE]
         return any(track.at(at_s, stale_after_s) is not None for track in engines)
 
+    def awaits_first(self, at_s: float) -> bool:
+        """Whether more replicas are ready than have any series, even of their target, lately."""
+        ready = self._cluster.ready(
+            self._workload,
+            at_s=at_s,
+            stale_after_s=self._intervals.stale_after_s(Exporter.CLUSTER),
+        )
+        stale_after_s = self._intervals.stale_after_s(Exporter.ENGINE)
+        there = sum(
+            any(track.at(at_s, stale_after_s) is not None for track in one.engine_tracks)
+            for one in self._replicas
+        )
+        return (ready or 0) > there
+
     def reports(self, at_s: float) -> Iterator[tuple[float, tuple[Track, ...]]]:
         """
         Yield the series that an instant's samples are made of, by how often they are scraped.

@@ -5,7 +5,6 @@ A bucket is the engines' scrape interval, at least one second, aligned to multip
 time, so that every scaler has the same grid.
 """
 
-import bisect
 import collections
 import dataclasses
 import itertools
@@ -13,7 +12,7 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .series import Point, SeriesStore, Track
+from .series import Point, SeriesStore
 from .spoken import is_api
 from .wanted import Exporter, Wanted
 
@@ -100,9 +99,10 @@ def _stored_gaps(store: SeriesStore, wanted: Wanted) -> Iterator[float]:
 
 
 class Lateness:
-    """How late samples have become visible, seen from one reading to the next."""
+    """How late samples become visible: as stated, or as seen from one reading to the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, stated_s: float = 0.0) -> None:
+        self._stated_s = stated_s
         self._largest: collections.deque[tuple[float, float]] = collections.deque()
         """(Noted at, seconds), the seconds falling: what may yet be the largest."""
 
@@ -113,50 +113,10 @@ class Lateness:
         self._largest.append((now_s, late_s))
 
     def worst_s(self, now_s: float) -> float:
-        """Return how late a sample came in the last ten minutes, at worst; 0: none was."""
+        """Return how late a sample came in the last ten minutes, at worst; as stated, at least."""
         while self._largest and self._largest[0][0] <= now_s - _LATE_REMEMBERED_S:
             self._largest.popleft()
-        return self._largest[0][1] if self._largest else 0.0
-
-
-def newest_reported(
-    reports: Iterable[tuple[float, Iterable[Track]]],
-    *,
-    interval_s: float,
-    now_s: float,
-    delay_s: float,
-) -> int:
-    """
-    Return the newest bucket in which all have reported, or the newest that is over if it is later.
-
-    A bucket that is read before all of its scrapes are in holds the counts of the one before, as if
-    nothing had happened in it. One that is over for ``delay_s`` is taken as it is: who has not
-    reported by then has not been scraped. Where nobody has, it is the one that now is in: silence
-    is told as soon as readings stand no longer.
-
-    Args:
-        reports: scrape intervals, and series that are scraped so often. Nobody waits for one that
-            was missing for a whole bucket, that is scraped less than once in each, or that has
-            reported only once: nothing is counted between its reports.
-        interval_s: of the grid.
-        now_s: Unix seconds; later points are not known yet.
-        delay_s: how long a sample may take until it is there.
-    """
-    over = bucket_before(now_s - delay_s, interval_s)
-    known = [
-        # It has reported in a bucket once its last scrape that falls into it is there.
-        (bucket_of(track.times[last] + own_s, interval_s) - 1, last > 0)
-        for own_s, tracks in reports
-        if own_s <= interval_s
-        for track in tracks
-        if (last := bisect.bisect_right(track.times, now_s) - 1) >= 0
-    ]
-    newest = max((bucket for bucket, _ in known), default=over)
-    if newest < over:
-        # In a whole bucket nobody reported: there is nobody to wait for.
-        return bucket_of(now_s - delay_s, interval_s)
-    awaited = (bucket for bucket, again in known if again and bucket >= newest - 1)
-    return max(over, min(awaited, default=newest))
+        return max(self._stated_s, self._largest[0][1] if self._largest else 0.0)
 
 
 def bucket_of(at_s: float, interval_s: float) -> int:

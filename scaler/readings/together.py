@@ -19,13 +19,13 @@ from .wanted import Exporter
 
 _MOST = 50_000.0
 """Weight of one reply: a megabyte or two."""
+_SMALL = 5_000.0
+"""Weight of a reply of some hundred rows: a hundred kilobytes, as text."""
 _ROW = 10.0
 """What a row's labels weigh, in points."""
-_MOST_NAMES = 100
-"""Of metrics in one query: what VictoriaMetrics looks up one by one (``maxOrValues`` in its
-lib/regexutil, of Prometheus 256); of more it tries the pattern on every name that it has."""
-_LONGEST_NAMES = 4_000
-"""Letters of metric names in one query, beside :data:`scaler.readings.asks.cut`'s of namespaces."""
+_LONGEST_NAMES = 12_000
+"""Letters of names in one query, of metrics and of namespaces: VictoriaMetrics refuses a query of
+more than 16 KiB."""
 
 _Kind = tuple[Exporter, bool]
 """Who is asked, and whether for last values."""
@@ -92,14 +92,23 @@ class Grouping:
         self._in_time: dict[_Kind, int] = {}
         """Readings at once, where more were not answered in time; one more with each answer."""
 
-    def put(self, asks: Iterable[Ask]) -> Iterator[Together]:
-        """Yield the asks put together; each by itself until a reply has shown what it weighs."""
+    def put(self, asks: Iterable[Ask], *, most_names: int) -> Iterator[Together]:
+        """
+        Yield the asks put together; each by itself until a reply has shown what it weighs.
+
+        ``most_names`` is how many metrics one query may name.
+        """
         alike: dict[Hashable, list[Ask]] = {}
         for ask in asks:
             alike.setdefault(_in_common(ask), []).append(ask)
         for group in alike.values():
-            for some in self._parts(group):
+            for some in self._parts(group, most_names):
                 yield Together(asks=tuple(some))
+
+    def is_small(self, together: Together) -> bool:
+        """Whether a small reply is to be expected, of as many namespaces as there were lately."""
+        each = self._weights.get(_kind(together.first), _MOST) * _extent_s(together.first)
+        return each * len(together.asks) < _SMALL
 
     def weigh(self, together: Together, rows: Sequence[Row]) -> None:
         """Take in what a reply weighed; less than before counts for it little by little."""
@@ -118,15 +127,16 @@ class Grouping:
         """Note that no reply came in time: half as many readings are asked for, until some do."""
         self._in_time[_kind(together.first)] = max(1, len(together.asks) // 2)
 
-    def _parts(self, asks: Sequence[Ask]) -> Iterator[list[Ask]]:
+    def _parts(self, asks: Sequence[Ask], most_names: int) -> Iterator[list[Ask]]:
         key = _kind(asks[0])
         each = self._weights.get(key, _MOST) * _extent_s(asks[0])
         found = min(self._most.get(key, len(asks)), self._in_time.get(key, len(asks)))
         most = min(found, max(1, int(_MOST / each)) if each else len(asks))
+        letters = _LONGEST_NAMES - sum(map(len, asks[0].namespaces))
         part, names = list[Ask](), list[str]()
         for ask in asks:
             more = [*names, *ask.wanted.metrics]
-            long = len(more) > _MOST_NAMES or sum(map(len, more)) > _LONGEST_NAMES
+            long = len(more) > most_names or sum(map(len, more)) + len(more) > letters
             if part and (long or len(part) >= most):
                 yield part
                 part, more = [], [*ask.wanted.metrics]

@@ -29,13 +29,13 @@ def reply(rows, points):
 
 
 def sizes(grouping, some):
-    return [len(together.asks) for together in grouping.put(some)]
+    return [len(together.asks) for together in grouping.put(some, most_names=100)]
 
 
 def taught(*, rows=4, points=240, **more):
     """Return a grouping that has seen a reply to one ask of an hour."""
     grouping = Grouping()
-    (first,) = grouping.put(asks(1, **more))
+    (first,) = grouping.put(asks(1, **more), most_names=100)
     grouping.weigh(first, reply(rows, points))
     return grouping
 
@@ -64,7 +64,8 @@ def test_no_more_names_than_servers_look_up_one_by_one():
 
 
 def test_names_beside_those_of_namespaces_fit_what_a_server_takes():
-    long = [ask("x" * 1500 + str(number)) for number in range(5)]
+    many = tuple("n" * 50 + str(number) for number in range(150))
+    long = [ask("x" * 1500 + str(number), namespaces=many) for number in range(5)]
     assert sizes(taught(), long) == [2, 2, 1]
 
 
@@ -85,7 +86,7 @@ def test_only_what_is_asked_for_alike_shares_a_query(other):
 
 def test_what_was_too_large_is_not_tried_again():
     grouping = taught()
-    (all_of_them,) = grouping.put(asks(8))
+    (all_of_them,) = grouping.put(asks(8), most_names=100)
     grouping.too_large(all_of_them)
     grouping.weigh(Together(asks=tuple(asks(1))), reply(1, 1))
     assert sizes(grouping, asks(8)) == [4, 4]
@@ -96,10 +97,10 @@ def test_what_was_too_large_is_not_tried_again():
 
 def test_what_came_too_late_is_asked_for_in_parts_until_the_server_is_well_again():
     grouping = taught()
-    (all_of_them,) = grouping.put(asks(8))
+    (all_of_them,) = grouping.put(asks(8), most_names=100)
     grouping.too_slow(all_of_them)
     assert sizes(grouping, asks(8)) == [4, 4]
-    for together in list(grouping.put(asks(8))):
+    for together in list(grouping.put(asks(8), most_names=100)):
         grouping.weigh(together, reply(4, 240))
     assert sizes(grouping, asks(8)) == [6, 2]
 
