@@ -15,9 +15,9 @@ import asyncio
 import concurrent.futures
 import os
 import pathlib
+import random
 import re
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
 
 import requests
@@ -176,8 +176,9 @@ def _phases(lines: Iterable[str], number: int) -> Iterator[tuple[str, int]]:
     """Yield by how many seconds a workload's series are scraped after the cluster's."""
     for line in lines:
         pod = _POD.search(line) if "kube_" not in line else None
-        spread = zlib.crc32(f"{number} {pod[1]}".encode()) if pod else 0
-        yield line, spread % int(SCRAPE_S)
+        # A pod's series are scraped at once.
+        spread = random.Random(f"{number} {pod[1]}") if pod else None
+        yield line, spread.randrange(int(SCRAPE_S)) if spread else 0
 
 
 def _scrapes() -> Iterator[tuple[str, str, float]]:

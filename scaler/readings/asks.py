@@ -22,10 +22,18 @@ INFO_S = 300.0
 
 NO_NAMESPACE = ("",)
 MOST_NAMESPACES = 200
+MOST_PODS = 100
+"""Named in one ask; VictoriaMetrics looks up so many one by one, Prometheus 256."""
+_WHOLE = 0.9
+"""Of the overlap, within which everything is asked for once."""
 _LONGEST_NAMES = 8_000
 """Letters of namespaces in one ask: VictoriaMetrics refuses a query of more than 16 KiB."""
 _SHORTEST_S = 600.0
 """A longer ask whose reply is too large is halved in time before it is halved in namespaces."""
+
+
+Part = tuple[str, ...] | None
+"""Pods of a namespace to ask for; none of them: it is left alone. None: everything there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +44,8 @@ class Ask:
     namespaces: tuple[str, ...]
     since_s: float
     at_s: float
+    pods: tuple[str, ...] = ()
+    """Of these pods of the namespaces; none: of everything there."""
 
     @property
     def seconds(self) -> float:
@@ -65,6 +75,8 @@ class _Read:
 
     back_to_s: float
     until_s: float
+    whole_s: float
+    """When it was read of everything there, the last time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,26 +106,28 @@ class Plan:
         lookback_s: float,
         overlap_s: Callable[[Exporter], float],
         at_once: bool = False,
-        rests: Callable[[Wanted, str], bool] = lambda _wanted, _namespace: False,
+        part: Callable[[Wanted, str], Part] = lambda _wanted, _namespace: None,
     ) -> list[Ask]:
         """
         Return what to ask for.
 
         ``overlap_s`` is how long before the last read's end an exporter's next one begins;
-        ``at_once`` reads again what is otherwise read once a minute; what ``rests`` is left alone,
-        but for its first time and where some time is to be asked about again.
+        ``at_once`` reads again what is otherwise read once a minute. ``part`` is what to ask for
+        of a namespace; of everything all the same the first time, where some time is to be asked
+        about again, and before the overlap is over, so that what appears is read from its
+        beginning.
         """
         return [
-            Ask(wanted=one, namespaces=shard, since_s=since_s, at_s=now_s)
+            Ask(wanted=one, namespaces=shard, since_s=since_s, at_s=now_s, pods=pods)
             for one in wanted
-            for since_s, names in self._groups(
+            for since_s, names, pods in self._groups(
                 one,
                 sorted(namespaces) if one.namespaced else NO_NAMESPACE,
                 now_s=now_s,
                 lookback_s=lookback_s,
                 overlap_s=INFO_S if one.once_a_minute else overlap_s(one.exporter),
                 at_once=at_once,
-                rests=rests,
+                part=part,
             )
             for shard in cut(names, self._most)
         ]
@@ -125,8 +139,10 @@ class Plan:
             self._read[ask.wanted, name] = _Read(
                 back_to_s=min(ask.since_s, before.back_to_s if before else ask.since_s),
                 until_s=ask.at_s,
+                whole_s=before.whole_s if before and ask.pods else ask.at_s,
             )
-            self._filled(ask, name)
+            if not ask.pods:
+                self._filled(ask, name)
 
     def too_large(self, ask: Ask) -> None:
         """Note that a reply was too large for this many namespaces: later shards are smaller."""
@@ -177,31 +193,70 @@ class Plan:
         lookback_s: float,
         overlap_s: float,
         at_once: bool,
-        rests: Callable[[Wanted, str], bool],
-    ) -> Iterator[tuple[float, list[str]]]:
-        """Yield namespaces that are read from the same instant: new ones, laggards, all others."""
+        part: Callable[[Wanted, str], Part],
+    ) -> Iterator[tuple[float, list[str], tuple[str, ...]]]:
+        """
+        Yield namespaces that are read from the same instant, and of which pods alone.
+
+        New ones, laggards, all others; and those of which some pods are read.
+        """
         start_s = now_s - lookback_s
+        rests_s = (0.001 if at_once else MINUTE_S) if one.once_a_minute else -math.inf
         groups: dict[str, list[str]] = {"new": [], "late": [], "known": []}
         begins: dict[str, float] = {"new": start_s, "late": now_s, "known": now_s}
+        parts = _Parts()
         for name in names:
             read = self._read.get((one, name))
             if read is None or read.back_to_s > start_s + overlap_s:
                 groups["new"].append(name)
                 continue
-            if one.once_a_minute and now_s - read.until_s < (0.001 if at_once else MINUTE_S):
-                continue
             begin_s = (now_s if one.once_a_minute else read.until_s) - overlap_s
-            hole = self._holes.get((one, name))
-            if (hole is None or hole.due_s > now_s) and rests(one, name):
+            hole_s = self._hole_s(one, name, now_s, start_s)
+            pods = part(one, name) if hole_s is None else None
+            if now_s - read.until_s < rests_s or pods == ():
                 continue
-            if hole is not None and hole.due_s <= now_s:
-                since_s = max(hole.since_s, start_s)
-                self._holes[one, name] = dataclasses.replace(hole, since_s=since_s)
-                begin_s = min(begin_s, since_s)
+            if pods and now_s - read.whole_s < _WHOLE * overlap_s:
+                parts.add(name, pods, max(start_s, begin_s))
+                continue
+            begin_s = min(begin_s, hole_s or begin_s)
             group = "late" if now_s - begin_s > 2 * overlap_s else "known"
             groups[group].append(name)
             begins[group] = max(start_s, min(begins[group], begin_s))
-        yield from ((begins[group], members) for group, members in groups.items() if members)
+        yield from ((begins[group], members, ()) for group, members in groups.items() if members)
+        yield from (
+            (some.begin_s, some.names, (*dict.fromkeys(some.pods),)) for some in parts.asked
+        )
+
+    def _hole_s(self, one: Wanted, name: str, now_s: float, start_s: float) -> float | None:
+        """Return from when on some time is to be asked about again at once; None: none is."""
+        hole = self._holes.get((one, name))
+        if hole is None or hole.due_s > now_s:
+            return None
+        since_s = max(hole.since_s, start_s)
+        self._holes[one, name] = dataclasses.replace(hole, since_s=since_s)
+        return since_s
+
+
+@dataclasses.dataclass(slots=True)
+class _Some:
+    names: list[str] = dataclasses.field(default_factory=list)
+    pods: list[str] = dataclasses.field(default_factory=list)
+    begin_s: float = math.inf
+
+
+class _Parts:
+    """Some pods of some namespaces, as many as are looked up one by one in a query."""
+
+    def __init__(self) -> None:
+        self.asked: list[_Some] = []
+
+    def add(self, name: str, pods: Collection[str], begin_s: float) -> None:
+        if not self.asked or len(self.asked[-1].pods) + len(pods) > MOST_PODS:
+            self.asked.append(_Some())
+        some = self.asked[-1]
+        some.names.append(name)
+        some.pods += pods
+        some.begin_s = min(some.begin_s, begin_s)
 
 
 def cut(

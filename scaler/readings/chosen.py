@@ -47,12 +47,19 @@ class Chosen:
         metrics: Sequence[str],
         namespaces: Collection[str],
         where: Iterable[Matcher] = (),
+        pods: Collection[str] = (),
     ) -> list[str]:
-        """Return the selectors of rows that a label tells to be of some namespaces."""
+        """
+        Return the selectors of rows that a label tells to be of some namespaces.
+
+        Of ``pods`` alone, if there are any and a label beside it names them.
+        """
         if label == TARGET_INFO:
             every = self.targets.named(namespaces)
         else:
             every = [self._spelt.named(label, namespaces)]
+            if pods:
+                where = (*where, (self._spelt.pod_beside(label), "=~", promql.any_of(pods)))
         return [one for matchers in every for one in self.selectors(metrics, (*matchers, *where))]
 
     def existence(self, metrics: Sequence[str], namespaces: Collection[str], *, joins: bool) -> str:

@@ -17,7 +17,7 @@ from scaler.source import Workload
 from .attribution import Owner, replica_of
 from .promql import Matcher
 from .series import SeriesStore, Subject, Track
-from .spoken import word
+from .spoken import is_api, spoken, word
 from .wanted import Exporter, Wanted
 
 
@@ -153,6 +153,13 @@ class ClusterFacts:
     def ready(self, workload: Workload, *, at_s: float, stale_after_s: float) -> float | None:
         """Return how many replicas of a workload are ready at an instant; None: not told."""
         return self._counts(workload, at_s, stale_after_s).get("ready")
+
+    def none_is_ready(self, workload: Workload, *, at_s: float, stale_after_s: float) -> bool:
+        """Whether the API itself says, of all who tell of it last, that no replica is ready."""
+        names = COUNTS.get(workload.kind)
+        target = (workload.namespace, workload.name)
+        told = spoken(self._store, names.ready, target, at_s, stale_after_s) if names else []
+        return bool(told) and all(is_api(labels) and value == 0 for labels, value in told)
 
     def tracks(self, workload: Workload) -> Iterable[Track]:
         """Return the series that say how many replicas a workload is to have."""

@@ -61,12 +61,14 @@ class NewestBuckets:
         """
         Return from when on more can be known than is now, Unix seconds; ``now_s``: at any time.
 
-        At any time where no engine is heard of, whose wake is waited for, and where a replica is
-        ready that has not reported yet: when it is scraped nobody knows.
+        At any time where no engine is heard of, and where a replica is ready that has not reported
+        yet: when it is scraped nobody knows. Never (inf), while the API says that none is ready.
         """
         interval_s = self._intervals.interval_s(Exporter.ENGINE)
         sampler, late_s = self._samplers.of(workload), self._lateness.worst_s(now_s)
-        if not sampler.hears_engines(now_s) or sampler.awaits_first(now_s):
+        if not sampler.hears_engines(now_s):
+            return math.inf if sampler.is_at_zero(now_s) else now_s
+        if sampler.awaits_first(now_s):
             return now_s
         if workload.arrival_query is not None:
             return (bucket_before(now_s - late_s, interval_s) + 1) * interval_s + late_s

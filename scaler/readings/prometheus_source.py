@@ -353,6 +353,7 @@ class PrometheusSource:
         wanted = self._assembly.wanted(workloads)
         namespaces = {workload.namespace for workload in workloads}
         self._plan.forget(wanted, namespaces)
+        self._rests.begin(workloads, now_s)
         for number in range(_MOST_PASSES):
             late = self._plan.to_fill(now_s)
             asks = self._plan.due(
@@ -362,7 +363,7 @@ class PrometheusSource:
                 lookback_s=lookback_s + self._overlap_s(Exporter.ENGINE),
                 overlap_s=self._overlap_s,
                 at_once=number > 0,
-                rests=lambda one, namespace: self._rests.rests(one, namespace, now_s),
+                part=self._rests.part,
             )
             await self._reader.read(asks, self._assembly, round_, self._plan)
             self._assembly.settle(workloads)

@@ -187,13 +187,13 @@ class Reader:
         """
         Read histograms of lengths, added up over the pods of a stem; older names as alternatives.
 
-        Series that differ in ``copies`` alone are one. Returns the namespaces that have none.
+        Series that differ in ``copies`` alone are one. Returns the namespaces that count nothing.
 
         Raises:
             SourceError: there is no full answer.
         """
         names = with_native(metrics) if self.dialect.native_histograms else metrics
-        lacking = set[str]()
+        lacking = set(namespaces)
         for some in cut(sorted(namespaces)):
             missing = set(some)
             for metric, label in itertools.product(names, self._probe.labels[Exporter.ENGINE]):
@@ -203,9 +203,9 @@ class Reader:
                 rows = await _lengths_in(*query, now_s, round_)
                 book.put(which, rows)
                 missing -= {namespace for (namespace, _), _, _ in rows}
+                lacking -= {namespace for (namespace, _), _, count in rows if count}
                 if not missing:
                     break
-            lacking |= missing
         return lacking
 
     async def names_at(
@@ -309,7 +309,7 @@ class Reader:
         if self.dialect.native_histograms:
             metrics = with_native(metrics)
         if ask.wanted.namespaced:
-            chosen = self._chosen.within(label, metrics, ask.namespaces, where)
+            chosen = self._chosen.within(label, metrics, ask.namespaces, where, ask.pods)
         else:
             chosen = self._chosen.selectors(metrics, where)
         if len(chosen) > 1:

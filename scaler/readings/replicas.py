@@ -56,6 +56,11 @@ class ReplicaReader:
             field: reading.bind(store, pods, selector)
             for field, reading in profile.readings.items()
         }
+        self._scraped = [
+            self._engine[field]
+            for field, reading in profile.readings.items()
+            if reading.label is None
+        ]
         self._counters = {
             field: bound
             for field, bound in self._engine.items()
@@ -78,8 +83,12 @@ class ReplicaReader:
 
     @property
     def engine_tracks(self) -> Iterator[Track]:
-        """The series that engine readings come from, and whether their targets are up."""
-        for bound in self._engine.values():
+        """
+        The series that engine readings come from, and whether their targets are up.
+
+        Not those that are read once a minute, for what is in a label: no bucket waits for them.
+        """
+        for bound in self._scraped:
             yield from bound.tracks
         yield from self._ups
 

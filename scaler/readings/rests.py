@@ -7,41 +7,70 @@ asked for. kube-state-metrics is scraped for all at once, by its own clock. Whoe
 or yet to be seen is asked for in every round.
 """
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from scaler.source import Workload
 
+from .asks import Part
 from .assemble import Assembly
-from .series import SeriesStore
+from .series import SeriesStore, Subject
 from .spoken import is_api
 from .wanted import Exporter, Wanted
 
-_AT_ANY_TIME = float("-inf")
+_AT_ANY_TIME = -math.inf
 _EARLY = 0.02
 """Of its interval a scrape may come early."""
 
 
 class _Rest(NamedTuple):
     until_s: float
-    known: object
-    """What it was found out of: it ends where that changes."""
+    pods: tuple[Subject, ...]
+    ready: float | None
 
 
 class Rests:
-    """Until when what is told of workloads rests."""
+    """What of some workloads' readings is to be asked for, and until when the others rest."""
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
         self._of: dict[Workload, _Rest] = {}
-        self._until_s: dict[tuple[Exporter, str], float] = {}
+        self._settled_s = _AT_ANY_TIME
+        self._until_s: dict[Exporter, float] = {}
+        self._parts: dict[str, Part] = {}
 
-    def rests(self, wanted: Wanted, namespace: str, now_s: float) -> bool:
-        """Whether nothing new can be there of a reading."""
+    def begin(self, workloads: Collection[Workload], now_s: float) -> None:
+        """Find out, before a round, of which pods something new can be there."""
+        due: dict[str, list[str]] = {}
+        others: dict[str, int] = {}
+        whole = set[str]()
+        for workload in workloads:
+            rest, space = self._of.get(workload), workload.namespace
+            if rest is None or rest.until_s <= self._settled_s:
+                whole.add(space)
+            elif rest.until_s <= now_s:
+                due.setdefault(space, []).extend(name for _, name in rest.pods)
+            else:
+                others[space] = others.get(space, 0) + len(rest.pods)
+        # Where most pods are due the others are asked for with them, by no name.
+        self._parts = {
+            **{workload.namespace: () for workload in workloads},
+            **{
+                space: tuple(pods) if 0 < len(pods) < others.get(space, 0) else None
+                for space, pods in due.items()
+            },
+            **dict.fromkeys(whole),
+        }
+        self._now_s = now_s
+
+    def part(self, wanted: Wanted, namespace: str) -> Part:
+        """Return the pods of which something new of a reading can be there; None: of any."""
         if wanted.once_a_minute:
-            return False
-        name = "" if wanted.exporter is Exporter.CLUSTER else namespace
-        return self._until_s.get((wanted.exporter, name), _AT_ANY_TIME) > now_s
+            return None
+        if wanted.exporter in (Exporter.ENGINE, Exporter.GPU):
+            return self._parts.get(namespace)
+        return () if self._until_s.get(wanted.exporter, _AT_ANY_TIME) > self._now_s else None
 
     def settle(
         self, workloads: Collection[Workload], wanted: Iterable[Wanted], now_s: float
@@ -49,25 +78,27 @@ class Rests:
         """Find out, after a round, what of all that is read rests from now on."""
         with self._assembly.store.lock:
             self._of = {one: self._rest(one, now_s) for one in workloads}
-        until_s: dict[tuple[Exporter, str], float] = {}
-        for workload, rest in self._of.items():
-            places = [(Exporter.ENGINE, workload.namespace), (Exporter.GPU, workload.namespace)]
-            if workload.gateway is not None:
-                places.append((Exporter.GATEWAY, ""))
-            for place in places:
-                until_s[place] = min(rest.until_s, until_s.get(place, rest.until_s))
-        cluster = (Exporter.CLUSTER, "")
-        cluster_s = self._until_s.get(cluster, _AT_ANY_TIME)
+        self._settled_s = now_s
+        gateway_s = (
+            # Nobody's engines rest at zero: a gateway may wake them at any time.
+            _AT_ANY_TIME if math.isinf(rest.until_s) else rest.until_s
+            for workload, rest in self._of.items()
+            if workload.gateway is not None
+        )
+        cluster_s = self._until_s.get(Exporter.CLUSTER, _AT_ANY_TIME)
         if cluster_s <= now_s:
             cluster_s = self._next_scrape_s(Exporter.CLUSTER, wanted)
-        self._until_s = {**until_s, cluster: cluster_s}
+        self._until_s = {
+            Exporter.GATEWAY: min(gateway_s, default=_AT_ANY_TIME),
+            Exporter.CLUSTER: cluster_s,
+        }
 
     def _rest(self, workload: Workload, now_s: float) -> _Rest:
-        known = self._assembly.there(workload, now_s)
+        pods, ready = self._assembly.there(workload, now_s)
         rest = self._of.get(workload)
-        if rest is not None and rest.until_s > now_s and rest.known == known:
+        if rest is not None and rest.until_s > now_s and (rest.pods, rest.ready) == (pods, ready):
             return rest
-        return _Rest(self._assembly.newest.next_s(workload, now_s), known)
+        return _Rest(self._assembly.newest.next_s(workload, now_s), pods, ready)
 
     def _next_scrape_s(self, exporter: Exporter, wanted: Iterable[Wanted]) -> float:
         """

@@ -84,6 +84,15 @@ class Sampler:
         engines = self._tracks[Exporter.ENGINE]
         return any(track.at(at_s, stale_after_s) is not None for track in engines)
 
+    def is_at_zero(self, at_s: float) -> bool:
+        """Whether the API says, which tells of a change when it happens, that there is no pod."""
+        stale_after_s = self._intervals.stale_after_s(Exporter.CLUSTER)
+        return self._cluster.none_is_ready(
+            self._workload, at_s=at_s, stale_after_s=stale_after_s
+        ) and not any(
+            self._store.fresh(cluster.CREATED, pod, at_s, stale_after_s) for pod in self._pods
+        )
+
     def awaits_first(self, at_s: float) -> bool:
         """Whether more replicas are ready than have any series, even of their target, lately."""
         ready = self._cluster.ready(

@@ -132,7 +132,7 @@ class Grouping:
         each = self._weights.get(key, _MOST) * _extent_s(asks[0])
         found = min(self._most.get(key, len(asks)), self._in_time.get(key, len(asks)))
         most = min(found, max(1, int(_MOST / each)) if each else len(asks))
-        letters = _LONGEST_NAMES - sum(map(len, asks[0].namespaces))
+        letters = _LONGEST_NAMES - sum(map(len, (*asks[0].namespaces, *asks[0].pods)))
         part, names = list[Ask](), list[str]()
         for ask in asks:
             more = [*names, *ask.wanted.metrics]
@@ -152,7 +152,7 @@ def _kind(ask: Ask) -> _Kind:
 def _in_common(ask: Ask) -> Hashable:
     wanted = ask.wanted
     kind = (wanted.exporter, wanted.namespaced, wanted.once_a_minute, wanted.where)
-    return kind, ask.namespaces, ask.since_s, ask.at_s
+    return kind, ask.namespaces, ask.pods, ask.since_s, ask.at_s
 
 
 def _extent_s(ask: Ask) -> float:

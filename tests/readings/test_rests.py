@@ -155,3 +155,43 @@ async def test_kube_state_metrics_is_asked_once_in_an_interval(fake):
 
 
 NAMED = {"namespace": "serve", "statefulset": "llm"}
+
+
+def of(name):
+    return Workload(namespace="serve", scaled_object=name, kind="StatefulSet", name=name)
+
+
+async def test_of_a_namespace_of_many_those_pods_are_asked_for_that_can_have_reported(fake):
+    workloads = [of(name) for name in ("a", "b", "c")]
+    source = source_of(fake)
+    for number, workload in enumerate(workloads):
+        scraped(fake, *range(61 + number, 0, -5), pod=f"{workload.name}-0")
+    await asked(fake, source, NOW_S, *workloads)
+    scraped(fake, -2, pod="c-0")
+    (query,) = await asked(fake, source, NOW_S + 2, *workloads)
+    assert 'pod=~"c-0"' in query
+    assert source.window(of("c"), 60, NOW_S + 2).latest.at_s == NOW_S + 5
+    assert source.window(of("a"), 60, NOW_S + 2).latest.at_s == NOW_S
+
+
+async def test_who_did_not_report_when_it_was_asked_for_by_name_is_asked_for_with_all(fake):
+    workloads = [of(name) for name in ("a", "b", "c")]
+    source = source_of(fake)
+    for number, workload in enumerate(workloads):
+        scraped(fake, *range(61 + number, 0, -5), pod=f"{workload.name}-0")
+    await asked(fake, source, NOW_S, *workloads)
+    for at_s, part in ((2, True), (2.5, False)):
+        (query,) = await asked(fake, source, NOW_S + at_s, *workloads)
+        assert ("pod=~" in query) is part
+
+
+async def test_a_pod_that_appears_among_others_is_read_from_its_beginning(fake):
+    workloads = [of(name) for name in ("a", "b", "c")]
+    source = source_of(fake)
+    for number, workload in enumerate(workloads):
+        scraped(fake, *range(61 + number, -30, -5), pod=f"{workload.name}-0")
+    scraped(fake, *range(-2, -30, -5), pod="a-1")
+    for step in range(30):
+        await asked(fake, source, NOW_S + step, *workloads)
+    samples = source.window(of("a"), 60, NOW_S + 29).samples
+    assert next(one.at_s - NOW_S for one in samples if len(one.replicas) == 2) == 5
