@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .front import front_plot
 from .page import heading, number, page, paragraph, table
 
 
@@ -45,6 +46,7 @@ def _parts(result: Mapping[str, Any]) -> Iterator[str]:
     else:
         stated = ", ".join(f"{key}: {value}" for key, value in result["paste"].items())
         yield paragraph(f"The cheapest that serves {share} in time: {stated or 'as today'}.")
+    yield front_plot(rows, slo=result["slo"], today=result["today"])
     yield heading("Nothing is better in both")
     yield _table([row for row in rows if row["front"]])
     yield heading("Every setting")

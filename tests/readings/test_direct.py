@@ -12,19 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.decision.decide import decide
+from scaler.decision.decision import Reason
 from scaler.decision.facts.columns import Columns
 from scaler.decision.facts.record import Record
+from scaler.decision.pool import Member
 from scaler.errors import SourceError
 from scaler.readings.attribution import Owner
 from scaler.readings.direct import MOST_PODS, DirectReader, Tail
 from scaler.readings.engines.profile import shipped_profiles
+from scaler.readings.kubernetes import objects
 from scaler.readings.kubernetes.known import KnownCluster
-from scaler.readings.kubernetes.objects import Counts, Pod, pod
+from scaler.readings.kubernetes.objects import Counts, Pod
 from scaler.readings.pages import fetch, session
 from scaler.readings.spliced import spliced
 from scaler.said import Said
 from scaler.source import Workload
-from tests.builders import inference, replica, sample, sample_of, window
+from tests.builders import inference, lending, pool, replica, sample, sample_of, window
 
 NOW_S = 1_800_000_000.0
 NAMES = ("chat-7c9d5f6b8-x2vbn", "chat-7c9d5f6b8-q7kzr")
@@ -283,7 +286,7 @@ async def test_a_page_is_neither_followed_nor_unpacked_nor_larger_than_allowed(r
 def test_an_address_is_a_pods_own_or_none(status, spec, address):
     meta = {"name": "a", "namespace": "b", "creationTimestamp": "2026-01-01T00:00:00Z"}
 
-    assert pod({"metadata": meta, "spec": spec, "status": status}).address == address
+    assert objects.pod({"metadata": meta, "spec": spec, "status": status}).address == address
 
 
 @pytest.mark.parametrize(
@@ -294,7 +297,7 @@ def test_a_path_is_a_plain_one(noted, path):
     notes = {"prometheus.io/path": noted}
     meta = {"creationTimestamp": "2026-01-01T00:00:00Z", "annotations": notes}
 
-    assert pod({"metadata": meta, "spec": {}, "status": {}}).metrics_path == path
+    assert objects.pod({"metadata": meta, "spec": {}, "status": {}}).metrics_path == path
 
 
 def tail_of(*samples, read_s=None):
@@ -370,3 +373,21 @@ def test_a_surge_between_two_scrapes_is_answered_and_the_decision_says_how_it_wa
     assert (answer.replicas or 0) > 5
     assert "read" in answer.notes
     assert decide(dataclasses.replace(whole, kept=None, foreseen=None), policy).replicas is not None
+
+
+def test_what_is_lent_goes_back_at_the_second_of_a_surge():
+    calm = [sample(30.0 * k, running=1.0, spec_replicas=1) for k in range(1, 61)]
+    surge = [
+        sample(1800.0 + k, running=1.0 if k < 5 else 60.0, spec_replicas=1) for k in range(1, 12)
+    ]
+    policy = inference(units_per_replica=1, scale_down_delay_s=0.0, hpa_tolerance=0.0)
+    base = window(*calm, interval_s=30.0)
+
+    def answered(known, at_s):
+        borrowed = pool(Member(name="prod/llm", policy=policy, window=known), at_s=at_s)
+        return decide(borrowed, lending(headroom_units=0))
+
+    assert (answered(base, 1800.0).replicas or 0) > 0
+    whole = spliced(base, tail_of(*surge), 1811.0)
+    went = answered(whole, 1811.0)
+    assert (went.replicas, went.reason) == (0, Reason.RECLAIMED)
