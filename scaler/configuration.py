@@ -16,6 +16,7 @@ from typing import Any
 
 from scaler.capacity.gpus import mig_profile
 from scaler.decision.policy import Auto
+from scaler.numerals import decimal_text
 
 from .errors import ConfigurationError, Problem
 
@@ -360,7 +361,7 @@ def _refuse_outside(
 ) -> None:
     """Raise the problems of numbers outside their ranges, and those already found."""
     problems = [
-        Problem(field=name, got=f"{number:g}", allowed=_between(low, high))
+        Problem(field=name, got=decimal_text(number), allowed=_between(low, high))
         for name, (low, high) in ranges.items()
         if (number := getattr(value, name)) is not None and not low <= number <= high
     ]

@@ -5,6 +5,7 @@ One grammar for metadata, configuration, settings and flags. Reading is strict, 
 error and never a different number: ``60`` is no duration, ``1_000`` and ``nan`` are no numbers.
 """
 
+import math
 import re
 from decimal import Decimal
 
@@ -41,6 +42,8 @@ def read_number(text: str) -> float:
 
 def decimal_text(value: float) -> str:
     """Return the shortest text of a number, without exponent."""
+    if not math.isfinite(value):
+        return f"{value:g}"
     text = format(Decimal(repr(value)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -188,3 +188,18 @@ def test_without_a_server_the_port_forward_to_type_is_told(capsys):
     with pytest.raises(SystemExit):
         main(["explain", "llm/chat", "--server", "http://127.0.0.1:1"])
     assert "kubectl -n kvtide port-forward svc/kvtide 1:8080" in capsys.readouterr().err
+
+
+def test_no_kubeconfig_is_said_with_the_place_that_was_looked_at(capsys):
+    code, first = told(["controller", "--scaler", "127.0.0.1:1"], capsys)
+    said = "no kubeconfig found at ~/.kube/config, and this is no pod with a service account"
+    assert (code, first) == (2, f"KUBECONFIG: cannot be read: {said}")
+
+
+def test_a_large_number_is_told_as_it_was_typed(capsys):
+    assert told(["mock", "--port", "16000000"], capsys)[1].startswith("--port: got 16000000;")
+
+
+def test_a_server_that_is_not_there_is_told_without_the_systems_number(capsys):
+    _, first = told(["explain", "llm/chat", "--server", DEAD], capsys)
+    assert first == f"refused: {DEAD} does not answer: Connection refused"

@@ -30,7 +30,9 @@ class LatencyTarget:
         """Refuse what nothing can stay under, and shares that are none."""
         if not 0 < self.seconds < math.inf:
             raise ConfigurationError(
-                Problem(field="target", got=f"{self.seconds:g}", allowed=Said("above 0, seconds"))
+                Problem(
+                    field="target", got=decimal_text(self.seconds), allowed=Said("above 0, seconds")
+                )
             )
         if self.percentile is not None and not 0 < self.percentile < 100:
             allowed = Said("a percentile above 0 and below 100, such as p99")

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from scaler.capacity.concurrency.lengths import lognormal
 from scaler.errors import ConfigurationError, Problem, stated
+from scaler.numerals import decimal_text
 from scaler.said import Said
 
 from .architecture import ModelArchitecture
@@ -278,7 +279,7 @@ def _unstated(question: CapacityQuestion, *, gpu_known: bool) -> list[Problem]:
     problems = [
         Problem(
             field=name,
-            got=f"{value:g}",
+            got=decimal_text(value),
             allowed=Said("above 0 and at most {most:,.0f} GiB", most=MOST_GIB),
         )
         for name in ("available_kv_gib", "weights_gib", "gpu_memory_gib")

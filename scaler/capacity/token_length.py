@@ -26,7 +26,11 @@ class TokenLength:
         """Refuse lengths that no lognormal has."""
         if not 1 <= self.mean < math.inf:
             raise ConfigurationError(
-                Problem(field="tokens", got=f"{self.mean:g}", allowed=Said("a mean of at least 1"))
+                Problem(
+                    field="tokens",
+                    got=decimal_text(self.mean),
+                    allowed=Said("a mean of at least 1"),
+                )
             )
         if self.p95 is not None and not 1 <= self.p95 / self.mean <= LARGEST_P95_RATIO:
             allowed = Said(
@@ -34,7 +38,11 @@ class TokenLength:
                 most=LARGEST_P95_RATIO,
             )
             raise ConfigurationError(
-                Problem(field="tokens", got=f"{self.mean:g}:{self.p95:g}", allowed=allowed)
+                Problem(
+                    field="tokens",
+                    got=f"{decimal_text(self.mean)}:{decimal_text(self.p95)}",
+                    allowed=allowed,
+                )
             )
 
 

@@ -16,6 +16,7 @@ from scaler.capacity.kv_cache import KvCapacity, KvLayout
 from scaler.capacity.latency_target import LatencyTarget
 from scaler.capacity.token_length import TokenLength
 from scaler.errors import NOTHING, ConfigurationError, Problem, stated, stated_since
+from scaler.numerals import decimal_text
 from scaler.said import Said
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ class StepCost:
                 raise ConfigurationError(
                     Problem(
                         field=f"step_cost.{name}",
-                        got=f"{value:g}",
+                        got=decimal_text(value),
                         allowed=Said("above 0, seconds"),
                     )
                 )
@@ -443,13 +444,17 @@ def _in_range(
     floor = Said("at least {low:g}", low=low) if closed_below else Said("above {low:g}", low=low)
     if high == math.inf:
         return (
-            Problem(field=field, got=f"{value:g}", allowed=Said("{floor} and finite", floor=floor)),
+            Problem(
+                field=field,
+                got=decimal_text(value),
+                allowed=Said("{floor} and finite", floor=floor),
+            ),
         )
     ceiling = (
         Said("at most {high:g}", high=high) if closed_above else Said("below {high:g}", high=high)
     )
     allowed = Said("{floor} and {ceiling}", floor=floor, ceiling=ceiling)
-    return (Problem(field=field, got=f"{value:g}", allowed=allowed),)
+    return (Problem(field=field, got=decimal_text(value), allowed=allowed),)
 
 
 def _in_order(policy: Policy, low: str, high: str, *, strict: bool = False) -> tuple[Problem, ...]:
@@ -463,4 +468,4 @@ def _in_order(policy: Policy, low: str, high: str, *, strict: bool = False) -> t
         if strict
         else Said("at most {key} ({value:g})", key=high, value=upper)
     )
-    return (Problem(field=low, got=f"{lower:g}", allowed=allowed, others=(high,)),)
+    return (Problem(field=low, got=decimal_text(lower), allowed=allowed, others=(high,)),)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.numerals import decimal_text
 from scaler.readings.traces import Trace, TraceRate, open_trace
 from scaler.report.demo import html
 from scaler.simulation.score import Score
@@ -56,7 +57,7 @@ class DemoOptions:
             ("--scale", 1.0 if self.scale is None else self.scale, 0.001, 1e5, "times as many"),
         )
         problems = tuple(
-            Problem(field=field, got=f"{value:g}", allowed=f"{low:g} to {high:g} {unit}")
+            Problem(field=field, got=decimal_text(value), allowed=f"{low:g} to {high:g} {unit}")
             for field, value, low, high, unit in limits
             if not low <= value <= high
         )

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.numerals import decimal_text
 
 from . import scene
 from .stage import Play
@@ -29,7 +30,7 @@ class MockOptions:
             ("--speed", self.speed, 0.1, 100),
         )
         problems = [
-            Problem(field=field, got=f"{value:g}", allowed=f"{low:g} to {high:g}")
+            Problem(field=field, got=decimal_text(value), allowed=f"{low:g} to {high:g}")
             for field, value, low, high in limits
             if not low <= value <= high
         ]

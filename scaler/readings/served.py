@@ -36,6 +36,7 @@ def served_answer(server: str, key: str, at_s: float | None = None) -> Mapping[s
         raise SourceError("http", f"{url} answered {error.code}{_reason(error)}") from error
     except (OSError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
+        reason = getattr(reason, "strerror", None) or reason
         raise SourceError("refused", f"{server} does not answer: {reason}") from error
     except ValueError as error:
         raise SourceError("format", f"{url} answered no JSON: is it kvtide's HTTP port?") from error

@@ -11,6 +11,7 @@ import functools
 import re
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.numerals import decimal_text
 from scaler.said import Said
 
 MOST_LAYERS = 10_000
@@ -156,7 +157,7 @@ class Serving:
         problems += [
             Problem(
                 field=name,
-                got=f"{value:g}",
+                got=decimal_text(value),
                 allowed=Said("above 0 and at most {most:,.0f}", most=MOST_GIB),
             )
             for name in ("gpu_memory_gib", "mamba_memory_ratio", "swa_tokens_ratio")

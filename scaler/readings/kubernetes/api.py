@@ -81,20 +81,25 @@ async def connect() -> ApiClient:
     try:
         config.load_incluster_config()
     except config.ConfigException:
+        if not has_kubeconfig():
+            raise _no_kubeconfig("") from None
         try:
             await config.load_kube_config(config_file=os.environ.get("KUBECONFIG"))
         except config.ConfigException as error:
-            where = os.environ.get("KUBECONFIG") or "~/.kube/config"
-            raise ConfigurationError(
-                Problem(
-                    field="KUBECONFIG",
-                    got=Said(
-                        "no usable kubeconfig at {where} ({error})", where=where, error=str(error)
-                    ),
-                    allowed=Said("a kubeconfig, or a pod's service account"),
-                )
-            ) from error
+            raise _no_kubeconfig(str(error)) from error
     return ApiClient()
+
+
+def _no_kubeconfig(why: str) -> ConfigurationError:
+    where = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    got = Said("{path} ({reason})", path=where, reason=why)
+    if not has_kubeconfig():
+        got = Said(
+            "no kubeconfig found at {where}, and this is no pod with a service account",
+            where=where,
+        )
+    allowed = Said("a readable kubeconfig")
+    return ConfigurationError(Problem(field="KUBECONFIG", got=got, allowed=allowed))
 
 
 async def discovered(client: ApiClient) -> DynamicClient:
