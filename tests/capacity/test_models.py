@@ -262,6 +262,33 @@ def test_a_checkpoint_declares_its_numbers(
             id="w8a16",
         ),
         pytest.param(
+            {
+                "quant_method": "compressed-tensors",
+                "format": "mixed-precision",
+                "config_groups": {
+                    "experts": {"format": "nvfp4-pack-quantized", "weights": {"num_bits": 4}},
+                    "attention": {"format": "float-quantized", "weights": {"num_bits": 8}},
+                },
+            },
+            "nvfp4-fp8",
+            id="groups in formats of their own",
+        ),
+        pytest.param(
+            {
+                "quant_method": "compressed-tensors",
+                "format": "mixed-precision",
+                "config_groups": {
+                    "experts": {"format": "pack-quantized", "weights": {"num_bits": 4}},
+                    "attention": {"format": "float-quantized", "weights": {"num_bits": 8}},
+                },
+            },
+            "mixed-precision",
+            id="a mix whose shares are not known: its bits are asked for",
+        ),
+        pytest.param(
+            {"quant_method": "compressed-tensors", "format": "dense"}, "none", id="the cache alone"
+        ),
+        pytest.param(
             {"quant_method": "quark", "global_quant_config": {"weight": {"dtype": "fp4"}}},
             "mxfp4",
             id="Quark",
@@ -344,6 +371,7 @@ def test_tables_of_a_rotation_are_as_long_as_the_longest_context(
         pytest.param(
             "amd/Llama-3.3-70B-Instruct-FP8-KV", 70.55, "fp8", None, id="no proof of keys"
         ),
+        pytest.param("RedHatAI/Qwen2.5-32B-NVFP4-FP8", 32.76, "nvfp4-fp8", None, id="a mix"),
         pytest.param("nvidia/DeepSeek-R1-FP4", 671.03, "nvfp4", None, id="NVFP4's older word"),
         pytest.param("nvidia/DeepSeek-R1-0528-NVFP4-v2", 671.03, "nvfp4", None, id="made anew"),
         pytest.param("x/Qwen2.5-32B-NVFP4-W4A4", 32.76, "nvfp4", None, id="with activations"),

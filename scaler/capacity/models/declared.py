@@ -24,6 +24,7 @@ KINDS = (
     ("float-quantized", "fp8"),
     ("naive-quantized", "fp8"),
     ("int-quantized", "int8"),
+    ("dense", "none"),  # compressed-tensors that says how the cache is kept, and nothing more
 )
 """What a word of a checkpoint's section means, the first that is part of it."""
 
@@ -75,6 +76,8 @@ def _normal(word: str, section: Mapping[str, Any] | None = None) -> str:
         return _bits(section)
     if lowered == "quark":
         return _quark(told)
+    if lowered == "mixed-precision":
+        return _mixed(told)
     kind = next((kind for part, kind in KINDS if part in lowered), lowered)
     if kind in ("gptq", "awq"):
         return _packed(f"{kind}-", told, usual=kind)
@@ -106,6 +109,20 @@ def _bits(section: Mapping[str, Any]) -> str:
             kind = "fp" if weights.get("type") == "float" else "int"
             return f"{kind}{weights['num_bits']}"
     return "fp8"
+
+
+def _mixed(section: Mapping[str, Any]) -> str:
+    """Return the format of compressed-tensors' groups that have one each."""
+    groups = section.get("config_groups")
+    each = groups.values() if isinstance(groups, Mapping) else ()
+    formats = {
+        _normal(str(group.get("format") or "untold"))
+        for group in each
+        if isinstance(group, Mapping)
+    }
+    if formats == {"nvfp4", "fp8"}:
+        return "nvfp4-fp8"
+    return "mixed-precision"
 
 
 def _quark(section: Mapping[str, Any]) -> str:

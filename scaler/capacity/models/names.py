@@ -20,6 +20,7 @@ from scaler.said import Said
 TABLE = pathlib.Path(__file__).with_name("table.json")
 
 STORED = (
+    ("nvfp4-fp8", "nvfp4-fp8"),
     ("nvfp4a16", "nvfp4"),
     ("nvfp4", "nvfp4"),
     ("mxfp4", "mxfp4"),
