@@ -23,7 +23,7 @@ from .decision import Reason, Step
 from .kpa import whole
 from .outlook import Outlook, quantile
 from .point import Curve, LoadPoint
-from .policy import Forecast, InferencePolicy
+from .policy import Forecast, InferencePolicy, OnBurst
 from .rise import rise
 from .trend import trend
 
@@ -67,7 +67,18 @@ def raised(
     if outlook is None:
         return None
     wait_s = policy.ttft_target_s or 0.0
-    needed = whole((outlook.load + outlook.rise) * lead_time_s / (lead_time_s + wait_s))
+    drains = lead_time_s / (lead_time_s + wait_s)
+    needed = whole((outlook.load + outlook.rise) * drains)
+    burst = outlook.burst if policy.burst is OnBurst.ABSORB else None
+    if burst is not None and whole(burst.ahead) > max(needed, count):
+        detail = Said(
+            "most hours need {load:.2f} about now, up to {most:.2f} at :{minute:02d}"
+            " (burst: absorb)",
+            load=burst.ahead,
+            most=burst.load,
+            minute=burst.minute,
+        )
+        return Step(whole(burst.ahead), Reason.FORECAST, detail)
     if needed <= count:
         return None
     detail = Said(
@@ -78,6 +89,28 @@ def raised(
         why=outlook.why,
     )
     return Step(needed, Reason.FORECAST, detail)
+
+
+def price_of(outlook: Outlook | None, policy: InferencePolicy) -> str | None:
+    """Return what a burst that comes back needs and costs; None: none does."""
+    if outlook is None or outlook.burst is None:
+        return None
+    told = {
+        "minute": outlook.burst.minute,
+        "needed": whole(outlook.burst.load),
+        "hours": outlook.burst.replica_hours * (policy.units_per_replica or 1),
+    }
+    if policy.burst is OnBurst.ABSORB:
+        return Said(
+            "A burst comes back at :{minute:02d} and needs {needed}: being ready for it costs"
+            " {hours:.1f} GPU-hours a day.",
+            **told,
+        )
+    return Said(
+        "A burst comes back at :{minute:02d} and needs {needed}; being ready for it would cost"
+        " {hours:.1f} GPU-hours a day: set burst: absorb | miss.",
+        **told,
+    )
 
 
 def expect(

@@ -55,6 +55,17 @@ def expected(window: Window, policy: InferencePolicy, lead_s: float) -> Outlook 
     return _outlook(window, policy, lead_s)
 
 
+def with_outlook(window: Window, policy: InferencePolicy, lead_s: float | None) -> Window:
+    """Return a window with what its forecast makes of its minutes, where it was not given it."""
+    if not lead_s or not looks_at_minutes(window, policy) or window.latest.is_known_zero:
+        return window
+    about = _about(window, policy, lead_s)
+    if window.foreseen is not None and window.foreseen.about == about:
+        return window
+    foreseen = Foreseen(about, _outlook(window, policy, lead_s))
+    return dataclasses.replace(window, foreseen=foreseen)
+
+
 def _outlook(window: Window, policy: InferencePolicy, lead_s: float) -> Outlook | None:
     past = whole_minutes(window, policy.forecast_lookback_s)
     if past is None:

@@ -21,8 +21,8 @@ from .curve import curve_of
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
 from .facts.bucket import reporting
-from .forecast import forecast, lead_time_s, raised
-from .foresight import expected, looks_at_minutes
+from .forecast import forecast, lead_time_s, price_of, raised
+from .foresight import expected, looks_at_minutes, with_outlook
 from .kpa import KpaAnswer
 from .limits import bounds, past_dead_band, reported_value, within_bounds
 from .load import Series, read, read_against
@@ -52,13 +52,15 @@ class Basis:
     def of(cls, window: Window, policy: InferencePolicy) -> "Basis":
         """Find everything that more than one step needs."""
         chosen = policy.metrics
+        lead_s = lead_time_s(policy, window.startup_s)
+        window = with_outlook(window, policy, lead_s)
         safe = safe_concurrency(window, policy)
         return cls(
             window=window,
             policy=policy,
             series=read_against(safe, window, policy),
             safe=safe,
-            lead_time_s=lead_time_s(policy, window.startup_s),
+            lead_time_s=lead_s,
             memory=guards.gpu_memory(window, policy) if SignalName.GPU_MEMORY in chosen else None,
             utilization=guards.gpu_utilization(window, policy)
             if SignalName.GPU_UTILIZATION in chosen
@@ -365,12 +367,19 @@ def _notes(basis: Basis) -> tuple[str, ...]:
         notes.append(Said("Nobody would tell of a request: {why}.", why=why))
     if basis.window.between is not None:
         notes.append(basis.window.between)
-    if basis.policy.forecast is not Forecast.OFF and basis.lead_time_s is None:
-        notes.append(Said("No cold start was seen and leadTime is not stated: the forecast rests."))
     if bounds(basis.window, basis.policy)[1] is None:
         notes.append(
             Said("maxReplicas is not known: the count has no bound here, KEDA's still holds.")
         )
     if (instead := mean_instead(basis.window, basis.policy)) is not None:
         notes.append(instead)
-    return (*notes, *(basis.safe.notes if basis.safe else ()))
+    return (*notes, *_of_forecast(basis), *(basis.safe.notes if basis.safe else ()))
+
+
+def _of_forecast(basis: Basis) -> tuple[str, ...]:
+    """Return why the forecast rests, or what a burst that it found would cost."""
+    if basis.policy.forecast is not Forecast.OFF and basis.lead_time_s is None:
+        return (Said("No cold start was seen and leadTime is not stated: the forecast rests."),)
+    foreseen = basis.window.foreseen
+    price = None if foreseen is None else price_of(foreseen.outlook, basis.policy)
+    return () if price is None else (price,)

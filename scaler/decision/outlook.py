@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .burst import Burst
 from .facts.columns import Array
 
 MINUTE_S = 60.0
@@ -20,6 +21,8 @@ class Outlook:
     """What it rises from."""
     rise: float
     why: str
+    burst: Burst | None = None
+    """What comes back every hour; None: nothing does."""
 
 
 class Foreseen(NamedTuple):

@@ -80,6 +80,13 @@ class Forecast(enum.StrEnum):
     TREND = "trend"
 
 
+class OnBurst(enum.StrEnum):
+    """What is done about a burst that comes back every hour."""
+
+    MISS = "miss"
+    ABSORB = "absorb"
+
+
 class LoadBase(enum.StrEnum):
     """What online load is a share of: the whole pool, or what the services have ready."""
 
@@ -199,6 +206,9 @@ class InferencePolicy:
     """How far back a forecast looks for what load does here: from three days on, at this hour."""
     forecast_quantile: Share = 0.9
     """How rarely the load may rise by more than the forecast allows for."""
+    burst: OnBurst = OnBurst.MISS
+    """A burst that came back at the same minute of most hours: replicas are ready for it, or it is
+    missed where it is shorter than a cold start; what it costs is told. With forecast rise."""
     lead_time_s: Auto[float] = None
     """From asking for a replica until it serves; auto: p90 of this workload's own pods."""
     hold_for_s: float = 120.0

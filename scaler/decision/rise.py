@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from scaler.said import Said
 
+from .burst import Burst, recurring
 from .facts.columns import Array, Mask
 from .outlook import MINUTE_S, Outlook, pinball, quantile
 from .point import Curve
@@ -102,11 +103,26 @@ def rise(
         return None
     seen = _Seen.of(minutes)
     reach = max(1.0, lead_time_s / MINUTE_S)
-    near = _within(seen, math.floor(reach), policy.forecast_quantile)
+    found = _reached(seen, reach, policy.forecast_quantile)
+    burst = _recurring(seen, math.ceil(reach), policy.target_utilization)
+    return found and dataclasses.replace(found, burst=burst)
+
+
+def _recurring(seen: "_Seen", reach: int, target: float) -> Burst | None:
+    """Return the burst that comes back every hour, or in this one of every day."""
+    minutes = seen.minutes
+    alike, at_this_hour = _like_now(seen, seen.is_known)
+    highest = np.where(alike, minutes.highest, np.nan)
+    hours = 1 if at_this_hour else 24
+    return recurring(minutes.number, highest, reach=reach, target=target, hours_a_day=hours)
+
+
+def _reached(seen: "_Seen", reach: float, share: float) -> Outlook | None:
+    near = _within(seen, math.floor(reach), share)
     part = reach % 1
     if near is None or not part:
         return near
-    far = _within(seen, math.ceil(reach), policy.forecast_quantile)
+    far = _within(seen, math.ceil(reach), share)
     return far and _between(near, far, part)
 
 
