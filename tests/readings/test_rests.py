@@ -195,3 +195,15 @@ async def test_a_pod_that_appears_among_others_is_read_from_its_beginning(fake):
         await asked(fake, source, NOW_S + step, *workloads)
     samples = source.window(of("a"), 60, NOW_S + 29).samples
     assert next(one.at_s - NOW_S for one in samples if len(one.replicas) == 2) == 5
+
+
+async def test_no_answer_waits_for_what_is_read_once_a_minute(fake):
+    source = source_of(fake)
+    info = row("vllm:cache_config_info", engine="0", num_gpu_blocks="100", block_size="16")
+    for age_s in range(61, -80, -5):
+        fake.scrape(NOW_S - age_s, busy() + info, namespace="serve", pod="llm-0")
+    for step in range(4, 75, 5):
+        await source.refresh([LLM], 60, NOW_S + step)
+        latest = source.window(LLM, 60, NOW_S + step).latest
+        assert latest.at_s == NOW_S + step + 1
+        assert latest.replicas[0].kv_blocks == 100
