@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from scaler.autoscaling import MAX_REPLICAS
 from scaler.capacity.gpus import mig_profile
 from scaler.capacity.planned import Planned
-from scaler.decision.policy import SignalName
+from scaler.decision.policy import Forecast, OnBurst, SignalName
 from scaler.documents.capacity import knows_memory, planned_replica
 from scaler.documents.engines import engine_profiles
 from scaler.documents.forms import DURATIONS
@@ -146,6 +146,20 @@ def percentile_is_shown(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def absorbed_by_a_forecast(seen: Seen) -> Iterator[Finding]:
+    """Yield a burst to be absorbed where nothing foresees it."""
+    if seen.inference is None or seen.inference[0].burst is not OnBurst.ABSORB:
+        return
+    policy, _ = seen.inference
+    if policy.forecast is not Forecast.RISE:
+        yield warning(
+            f"{METADATA}burst",
+            f"absorb rests on forecast: rise, and forecast is {policy.forecast}: nothing is ready",
+        )
+    elif policy.tier_group is not None:
+        yield warning(f"{METADATA}burst", "absorb has no effect on tiers of a group")
+
+
 def engine_admits(seen: Seen) -> Iterator[Finding]:
     """Yield an engine that starts more requests than are safe: a limit that nothing enforces."""
     if seen.inference is None:
@@ -207,6 +221,7 @@ RULES = (
     replicas_that_keda_allows,
     windows_and_scrapes,
     percentile_is_shown,
+    absorbed_by_a_forecast,
     engine_admits,
     model_fits,
     gpu_of_the_pool,

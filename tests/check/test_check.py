@@ -148,6 +148,14 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
+            metadata(burst="absorb", forecast="trend"),
+            "warning",
+            "spec.triggers.metadata.burst",
+            "rests on forecast: rise, and forecast is trend",
+            id="a burst that nothing foresees",
+        ),
+        pytest.param(
+            CHAT,
             metadata(engine="llamacpp", itlTarget="100ms@p99"),
             "warning",
             "spec.triggers.metadata.itlTarget",
