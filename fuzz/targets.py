@@ -17,7 +17,7 @@ from scaler.configuration import Configuration, Pool, PrometheusServer
 from scaler.documents.configuration import read_configuration
 from scaler.documents.trigger import parse_trigger
 from scaler.errors import ConfigurationError, SourceError
-from scaler.readings.replies import lacking, refusal_of, rows_of
+from scaler.readings.replies import answer_of, refusal_of
 from scaler.readings.scrape import rows_of_page
 
 LONGEST = 1000
@@ -88,10 +88,7 @@ def reply(data: bytes) -> None:
     """A reply of Prometheus' query API."""
     try:
         told(refusal_of(400, data, "reason"))
-        lacking(data)
-        document = json.loads(data)
-        result = document["data"]["result"] if isinstance(document, dict) else document
-        rows = rows_of(result, most=100)
+        rows, _ = answer_of(data, most=100)
     except SourceError as error:
         _known(error)
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -9,7 +9,6 @@ kind says what happened: refused, timeout, http, format, partial or limit.
 import asyncio
 import concurrent.futures
 import contextlib
-import functools
 import threading
 import time
 import urllib.parse
@@ -34,10 +33,9 @@ from .replies import (
     PartialAnswerError,
     Row,
     TooManySeriesError,
-    lacking,
+    answer_of,
     not_in_format,
     refusal_of,
-    rows_of,
 )
 from .server_kind import ServerKind, kind_of
 
@@ -48,7 +46,11 @@ MOST_BYTES = 10_000_000
 
 _DECODING = threading.Lock()
 """One reply at a time: it is work for the one interpreter, and sixteen threads that want it would
-keep the loop that answers waiting sixteen times as long."""
+keep the loop that answers waiting sixteen times as long. From text to rows without a pause: what
+lies between takes twenty times the room of the text."""
+_LARGE_BYTES = 1_000_000
+_MOST_LARGE = 4
+"""Replies of more than that, read or waiting to be decoded at one time."""
 _THREADS = 32
 """More than anybody asks at once: a thread whose caller gave up is busy until its own limit."""
 _CHUNK = 65_536
@@ -200,9 +202,7 @@ class PrometheusApi:
         params.update((*self.dialect.params, *self._server.params))
         with self._telling():
             client = self._plain_client if small else self._client
-            result = client.custom_query(promql, params)
-            with _DECODING:
-                rows = rows_of(result, most=self._server.max_series)
+            rows: list[Row] = client.custom_query(promql, params)
             if why := self._session.lacking:
                 raise PartialAnswerError(why, rows)
             return rows
@@ -258,6 +258,8 @@ class _Session(requests.Session):
     def __init__(self, server: PrometheusServer) -> None:
         super().__init__()
         self._limit_s = server.timeout_s
+        self._most_rows = server.max_series
+        self._large = threading.BoundedSemaphore(_MOST_LARGE)
         self._last = threading.local()
         self.verify = server.ca_file or not server.insecure_skip_verify
         if server.cert_file and server.key_file:
@@ -278,17 +280,30 @@ class _Session(requests.Session):
     ) -> requests.Response:
         deadline_s = time.monotonic() + self._limit_s
         more.update(stream=True, allow_redirects=False)
-        with super().request(method, url, data=dict(params), **more) as response:
-            body = _body(response, deadline_s)
-        if response.status_code != requests.codes.ok:
-            otherwise = response.headers.get("Location", response.reason or "")
-            raise refusal_of(response.status_code, body, otherwise)
-        self._last.lacking = lacking(body)
-        response.json = functools.partial(_decoded, body)  # type: ignore[method-assign]
+        with contextlib.ExitStack() as held:
+            with super().request(method, url, data=dict(params), **more) as response:
+                body = _body(response, deadline_s, lambda: self._place_until(deadline_s, held))
+            if response.status_code != requests.codes.ok:
+                otherwise = response.headers.get("Location", response.reason or "")
+                raise refusal_of(response.status_code, body, otherwise)
+            document = self._answer(body) if "query" in params else _document(body)
+        response.json = lambda **_: document  # type: ignore[method-assign]
         return response
 
+    def _answer(self, body: bytes) -> Any:  # noqa: ANN401
+        """Return what the client looks into for the result of a query, which is rows already."""
+        with _DECODING:
+            rows, self._last.lacking = answer_of(body, most=self._most_rows)
+        return {"data": {"result": rows}}
 
-def _decoded(body: bytes) -> Any:  # noqa: ANN401
+    def _place_until(self, deadline_s: float, held: contextlib.ExitStack) -> None:
+        """Wait for a place among the large replies, which ``held`` gives back."""
+        if not self._large.acquire(timeout=max(0.0, deadline_s - time.monotonic())):
+            raise TimeoutError
+        held.callback(self._large.release)
+
+
+def _document(body: bytes) -> Any:  # noqa: ANN401
     with _DECODING:
         return decoded(body)
 
@@ -314,10 +329,14 @@ class _Authorization(requests.auth.AuthBase):
         return request
 
 
-def _body(response: requests.Response, deadline_s: float) -> bytes:
+def _body(
+    response: requests.Response, deadline_s: float, before_large: Callable[[], None]
+) -> bytes:
     """Read a reply piece by piece, since a server that drips never hits a socket's own limit."""
     body = bytearray()
     while piece := response.raw.read1(_CHUNK, decode_content=True):
+        if len(body) <= _LARGE_BYTES < len(body) + len(piece):
+            before_large()
         body += piece
         if time.monotonic() > deadline_s:
             raise TimeoutError

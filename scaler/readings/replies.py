@@ -14,7 +14,7 @@ from scaler.errors import SourceError
 from scaler.said import Said
 
 from . import native
-from .decoding import decoded
+from .decoding import TooManyRowsError, decoded
 from .series import Point
 
 Row = tuple[Mapping[str, str], Sequence[Point]]
@@ -65,6 +65,22 @@ class PartialAnswerError(SourceError):
         """What it does have."""
 
 
+def answer_of(body: bytes, *, most: int) -> tuple[list[Row], str]:
+    """
+    Return the rows of an answer, and what it says that it lacks (empty: nothing).
+
+    Raises:
+        TooManySeriesError: more than ``most``.
+        SourceError: of kind ``format``: it is not of Prometheus' shape.
+        ValueError, LookupError, TypeError, RecursionError: it is no answer at all.
+    """
+    try:
+        document = decoded(body, most)
+    except TooManyRowsError as error:
+        raise _too_many(error.count, most) from None
+    return rows_of(document["data"]["result"], most=most), lacking(document)
+
+
 def rows_of(result: object, *, most: int) -> list[Row]:
     """
     Return the rows of ``data.result``: a vector's (one ``value``) or a range vector's (``values``).
@@ -78,10 +94,14 @@ def rows_of(result: object, *, most: int) -> list[Row]:
     if not isinstance(result, list):
         raise _odd(Said("its result is {kind}, not a list", kind=_kind(result)))
     if len(result) > most:
-        raise TooManySeriesError(
-            Said("{count} series, more than maxSeries ({most})", count=len(result), most=most)
-        )
+        raise _too_many(len(result), most)
     return [row for number, one in enumerate(result, start=1) for row in _rows(number, one)]
+
+
+def _too_many(count: int, most: int) -> TooManySeriesError:
+    return TooManySeriesError(
+        Said("{count} series, more than maxSeries ({most})", count=count, most=most)
+    )
 
 
 def refusal_of(status: int, body: bytes, otherwise: str) -> SourceError:
@@ -99,19 +119,13 @@ def refusal_of(status: int, body: bytes, otherwise: str) -> SourceError:
     return SourceError("http", detail, of_the_query=status in _REFUSED)
 
 
-def lacking(body: bytes) -> str:
+def lacking(document: Mapping[str, Any]) -> str:
     """
     Return what an answer says of what it lacks; empty: nothing.
 
     Thanos and others warn so when a store is missing; a cluster of VictoriaMetrics has a field.
     """
-    if b'"warnings"' not in body and b'"isPartial":true' not in body:
-        return ""
-    try:
-        told = decoded(body)
-        warnings = told.get("warnings") or (told.get("isPartial") and "isPartial is true")
-    except (ValueError, AttributeError, RecursionError):
-        return ""  # no Prometheus' format at all, which the client finds out
+    warnings = document.get("warnings") or (document.get("isPartial") and "isPartial is true")
     return Said("the answer is incomplete: {warnings}", warnings=str(warnings)) if warnings else ""
 
 

@@ -57,3 +57,10 @@ def test_what_is_cut_off_or_changed_is_no_more_json_than_before(data):
             decoded(cut)
     else:
         assert decoded(cut) == expected
+
+
+def test_rows_beyond_the_most_are_counted_and_not_made():
+    body = written({"data": {"result": [ROW] * 5}})
+    assert len(decoded(body, 5)["data"]["result"]) == 5
+    with pytest.raises(decoding.TooManyRowsError, match="^5 rows$"):
+        decoded(body, 2)

@@ -64,8 +64,8 @@ def test_another_refusal_is_none():
 
 
 def test_a_cluster_of_victoria_metrics_says_that_an_answer_is_partial():
-    assert "isPartial" in lacking(b'{"status":"success","isPartial":true,"data":{"result":[]}}')
-    assert lacking(b'{"status":"success","isPartial":false,"data":{"result":[]}}') == ""
+    assert "isPartial" in lacking({"status": "success", "isPartial": True, "data": {"result": []}})
+    assert lacking({"status": "success", "isPartial": False, "data": {"result": []}}) == ""
 
 
 async def test_an_answer_with_warnings_has_its_rows_beside_the_error():
