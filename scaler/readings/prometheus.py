@@ -11,6 +11,7 @@ import concurrent.futures
 import contextlib
 import threading
 import time
+import traceback
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -54,6 +55,7 @@ _MOST_LARGE = 4
 _THREADS = 32
 """More than anybody asks at once: a thread whose caller gave up is busy until its own limit."""
 _CHUNK = 65_536
+_LATE = (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)
 _NO_PAGE = ("http", "format")
 """Kinds of error that a page which a server does not have is told by."""
 _LONGEST_QUERY_TOLD = 2000
@@ -212,11 +214,12 @@ class PrometheusApi:
         """Make a SourceError of whatever goes wrong in the body."""
         try:
             yield
-        except SourceError as error:
-            raise self._told(error) from None
-        except (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError):
-            raise self._late() from None
         except Exception as error:  # noqa: BLE001 -- whatever a reply makes the client stumble over
+            _let_go(error)
+            if isinstance(error, SourceError):
+                raise self._told(error) from None
+            if isinstance(error, _LATE):
+                raise self._late() from None
             raise self._told(_failure(error)) from None
 
     def _told(self, error: SourceError) -> SourceError:
@@ -344,6 +347,13 @@ def _body(
             detail = Said("a reply of more than {most:g} MB", most=MOST_BYTES / 1e6)
             raise SourceError("limit", detail, of_the_query=True)
     return bytes(body)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Let an error, and those that it came of, be kept without the megabytes that they met."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _failure(error: Exception) -> SourceError:

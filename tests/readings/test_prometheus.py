@@ -1,9 +1,11 @@
 """One server that is asked, well and ill: every answer is whole, or an error that says what."""
 
 import asyncio
+import gc
 import json
 import math
 import ssl
+import tracemalloc
 
 import pytest
 from aiohttp import web
@@ -266,6 +268,19 @@ async def test_two_hundred_thousand_series_are_more_than_are_read_at_once(fake):
 async def test_a_reply_that_is_too_long_is_a_limit(fake):
     fake.answer = web.Response(text=json.dumps("x" * MOST_BYTES))
     assert (await refusal(fake.url)).kind == "limit"
+
+
+async def test_an_error_does_not_hold_on_to_the_reply_that_it_is_of(fake):
+    fake.answer = web.Response(text=json.dumps("x" * MOST_BYTES))
+    tracemalloc.start()
+    try:
+        errors = [await refusal(fake.url) for _ in range(3)]
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [error.kind for error in errors] == ["limit"] * 3
+    assert kept < MOST_BYTES
 
 
 async def test_a_server_that_was_closed_is_asked_no_more_and_says_so(fake):
