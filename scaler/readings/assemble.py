@@ -286,8 +286,14 @@ class Assembly:
         Return the samples of the buckets in ``(since, until]``, of which there may be none.
 
         Between two buckets what else is read has its turn: an hour of many pods takes seconds.
+        Where nothing was read yet nothing is looked at: four days of a server that has a minute.
         """
         interval_s = self.intervals.interval_s(Exporter.ENGINE)
+        # A counter that is new was 0 before it, as long as a reading stands.
+        begun_s = self.store.oldest_s() - max(map(self.intervals.stale_after_s, Exporter))
+        since_s = max(since_s, begun_s - interval_s)
+        if since_s >= until_s:
+            return []
         first, last = (bucket_before(at_s, interval_s) for at_s in (since_s, until_s))
         for _ in self._assembler.assembling(workload, first + 1, last, interval_s):
             await asyncio.sleep(0)

@@ -247,6 +247,12 @@ class SeriesStore:
         for rows in self._tracks.get(metric, {}).values():
             yield from rows.values()
 
+    def oldest_s(self) -> float:
+        """Return the instant of the oldest point of all; inf: there is none."""
+        with self.lock:
+            tracks = itertools.chain.from_iterable(map(self.all_tracks, self._tracks))
+            return min((track.first_s for track in tracks), default=math.inf)
+
     def forget(self, before_s: float) -> None:
         """Drop points before an instant, and series without any left."""
         for metric in list(self._tracks):

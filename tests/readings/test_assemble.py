@@ -292,3 +292,24 @@ async def test_what_else_is_read_has_its_turn_between_two_buckets_of_an_old_hour
     beside.cancel()
     assert len(found) >= 39
     assert turns >= len(found)
+
+
+async def test_days_before_the_first_reading_cost_nothing_and_change_nothing():
+    observer, alike = Observer(), Observer()
+    for age in range(5, -1, -1):
+        for one in (observer, alike):
+            one.round(NOW_S - age * STEP_S, {"llm-0": busy(running=1, generation_tokens_total=9)})
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    found = await observer.assembly.between(LLM, NOW_S - 4 * 86_400, NOW_S)
+    beside.cancel()
+    assert found == await alike.assembly.between(LLM, NOW_S - 40 * STEP_S, NOW_S)
+    assert len(found) >= 5
+    assert turns < 40
