@@ -20,7 +20,7 @@ from scaler.source import Role, Trigger
 
 from ._pb import kvtide_pb2 as kvtide
 from ._pb.kvtide_pb2_grpc import LendingServicer, ScalingServicer
-from .servicer import Context, StreamLife, status
+from .servicer import Context, StreamLife, end_with, status
 from .streams import OpenStreams
 
 HEARTBEAT_S = 5.0
@@ -71,7 +71,7 @@ class Streams:
                     await follower.next(min(self._heartbeat_s, ends_s - loop.time()))
                     over = self._board.draining or loop.time() >= ends_s
         except KvtideError as error:
-            await context.abort(*status(error))
+            end_with(context, *status(error))
 
 
 class Lending(LendingServicer):

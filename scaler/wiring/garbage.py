@@ -5,6 +5,7 @@ Python looks for cycles among all objects whenever a quarter more has come to be
 runs meanwhile: more than a second where there are millions. Samples have no cycles. So what is
 there is set aside again and again, which takes no time, and looked through when it has grown by
 half: what was set aside and then became garbage with cycles counts there, and is bounded by it.
+What is garbage before that goes first: a failed call holds its request, which may have 200 KB.
 
 What came free goes back to the system once a minute: else a process stays as large as the most it
 ever served.
@@ -29,6 +30,7 @@ async def keep_out(*, pause: Callable[[float], Awaitable[None]] = asyncio.sleep)
     while True:
         for _ in range(COUNTED_AFTER):
             await pause(EVERY_S)
+            gc.collect()  # of the last second alone: what is garbage by now is not set aside
             gc.freeze()
         least = looked_through(least)
         await asyncio.to_thread(give_back)

@@ -4,7 +4,7 @@ What each attack costs a real ``kvtide serve``: ``python -m tests.attacks [WORD 
 A server of its own each, with a real Prometheus and a cluster; a process beside it polls one object
 as a KEDA would, from before the attack until after. Told are, of the seconds of the attack, how
 late the loop that answers was and how long a poll took, and what the process held before, at most,
-and 20 s after. WORDs choose the attacks whose names have them.
+and 5 s after. WORDs choose the attacks whose names have them.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tests.soak import patient, stage, take_turn
 
 from .catalogue import ATTACKS, Attack, Scene, asked
 
-SETTLING_S, ATTACK_S, AFTER_S = 5.0, 15.0, 20.0
+SETTLING_S, ATTACK_S, AFTER_S = 4.0, 12.0, 5.0
 LAG = re.compile(r'^kvtide_event_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)', re.MULTILINE)
 
 
@@ -42,7 +42,7 @@ class Cost:
     poll_most_s: float
     failed: int
     memory_mib: tuple[float, float, float]
-    """Before, at most during, and 20 s after."""
+    """Before, at most during, and 5 s after."""
 
 
 @contextlib.asynccontextmanager

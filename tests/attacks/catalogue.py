@@ -76,7 +76,8 @@ def large(number: int) -> keda.ScaledObjectRef:
 
 
 def changing(number: int) -> keda.ScaledObjectRef:
-    return asked("restless", maxConcurrency=str(1 + number % 1000))
+    stated = {"workload": "StatefulSet/restless", "maxConcurrency": str(1 + number % 1000)}
+    return asked("restless", **stated)
 
 
 def four_megabytes(number: int) -> keda.ScaledObjectRef:
