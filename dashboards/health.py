@@ -132,7 +132,8 @@ def _answering(page: dashboard.Dashboard) -> dashboard.Dashboard:
         .with_panel(
             lines(
                 "Calls that failed per second, by code",
-                "UNAVAILABLE: held. INVALID_ARGUMENT: wrong metadata. Others: a defect.",
+                "UNAVAILABLE: held. INVALID_ARGUMENT: wrong metadata. Others: a defect. "
+                "Empty while none failed.",
                 (f"sum by (method, code) ({failed})", "{{method}} {{code}}"),
                 unit="reqps",
             )

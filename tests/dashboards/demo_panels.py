@@ -25,6 +25,7 @@ EMPTY = {
     "Reclaim time, p99 of a day": "not every play takes all workers back",
     "mark / Reclaimed": "not every play takes all workers back",
     "mark / Held": "the sources of the demo do not fail",
+    "Calls that failed per second, by code": "none fails where the first reading is in time",
 }
 """By title, panels and marks that a demo may have nothing for, and why."""
 BOARDS = [json.loads(text) for text in build.rendered().values()]
