@@ -81,10 +81,32 @@ def test_both_readmes_have_the_same_commands_and_manifests():
         (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")
     )
 
-    assert re.findall(r"```yaml.*?```", english, re.DOTALL) == re.findall(
-        r"```yaml.*?```", chinese, re.DOTALL
-    )
+    assert commands(english) == commands(chinese)
     assert re.findall(r"\| `kvtide (\w+)`", english) == re.findall(r"\| `kvtide (\w+)`", chinese)
+
+
+@pytest.mark.parametrize(
+    "name", ["README", "docs/install", "docs/lending", "docs/runbooks", "docs/signals"]
+)
+def test_both_languages_speak_of_the_same_keys_and_numbers(name):
+    chinese = "README.zh-CN.md" if name == "README" else name.replace("docs", "docs/zh-CN") + ".md"
+    texts = [(ROOT / path).read_text(encoding="utf-8") for path in (f"{name}.md", chinese)]
+
+    for what in (keys, numbers):
+        said = [what(text) for text in texts]
+        assert said[0] ^ said[1] == set(), what.__name__
+
+
+def keys(page: str) -> set[str]:
+    """Return what a page's prose writes as code; formulas are words, and translated."""
+    prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    spans = (" ".join(one.split()) for one in re.findall(r"`([^`]+)`", prose))
+    return {one for one in spans if not re.search("[×/⌊≤] ", one)}
+
+
+def numbers(page: str) -> set[str]:
+    """Return every figure of a page."""
+    return set(re.findall(r"\d[\d.,:]*\d|\d", page))
 
 
 def test_the_index_names_every_page():
