@@ -12,9 +12,9 @@ RUN python -m venv /opt/kvtide
 WORKDIR /src
 COPY requirements/run.txt requirements/tools.txt requirements/
 # Locked dependencies first: this layer stays until they change.
-RUN /opt/kvtide/bin/python -m pip install --quiet --no-deps --only-binary :all: -r requirements/run.txt
+RUN /opt/kvtide/bin/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: -r requirements/run.txt
 RUN python -m venv /opt/tools \
- && /opt/tools/bin/python -m pip install --quiet --no-deps -r requirements/tools.txt
+ && /opt/tools/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/tools.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY scaler scaler
 RUN /opt/tools/bin/python -m hatchling build -t wheel \

@@ -10,11 +10,11 @@ help: ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # uv takes seconds; pip goes on where uv cannot, since pip.conf may name an index or a certificate.
-LOCKED := -r requirements/dev.txt -r requirements/tools.txt
-.venv/.ready: pyproject.toml requirements/dev.txt
+LOCKED := --require-hashes -r requirements/dev.txt
+.venv/.ready: pyproject.toml requirements/dev.txt requirements/tools.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kvtide needs Python 3.11 or newer, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$$(sed -n 's/^uv==//p' requirements/tools.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/tools.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python $(LOCKED) || $(BIN)/python -m pip install --quiet --no-deps $(LOCKED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -37,7 +37,7 @@ soak: setup ## Ten minutes of objects that come and go, and what is left of them
 FUZZERS ?= metadata config-json exposition reply yaml
 SECONDS ?= 600
 fuzz: setup ## Each fuzzer for ten minutes; FUZZERS=yaml SECONDS=60 and the like
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/fuzz.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/fuzz.txt
 	@for name in $(FUZZERS); do $(BIN)/python -m fuzz $$name $(SECONDS) || exit 1; done
 
 check: lint types layers test ## What CI runs: lint, types, layers, tests
@@ -72,9 +72,12 @@ sbom: setup ## What is in the wheel's locked environment, as CycloneDX, into dis
 	@mkdir -p dist
 	$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --output-file dist/kvtide.cdx.json
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes
 lock: setup ## Resolve the dependencies anew into requirements/
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes pyproject.toml -o requirements/run.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml -o requirements/run.txt
+	$(COMPILE) --group dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) --group tools -c requirements/dev.txt -o requirements/tools.txt
+	$(COMPILE) --group fuzz -o requirements/fuzz.txt
 
 generate: setup ## Stubs from proto/, and every other file that is made from another
 	$(BIN)/python -m grpc_tools.protoc -I $(PROTO)=proto --python_out=. --pyi_out=. --grpc_python_out=. proto/externalscaler.proto proto/kvtide.proto

@@ -1,6 +1,7 @@
 """What is published holds all that the program reads, however it is built."""
 
 import pathlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -61,3 +62,21 @@ def test_the_repository_is_named_alike_wherever_it_is_named():
             yaml.safe_load(chart.read_text(encoding="utf-8"))["home"]
             == project["urls"]["Repository"]
         )
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "requirements").iterdir()))
+def test_every_locked_dependency_has_the_hash_of_its_files(name):
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    pinned = re.findall(r"^\S+==.*", text.replace("\\\n", " "), re.MULTILINE)
+
+    assert pinned
+    assert [one.split()[0] for one in pinned if "--hash=sha256:" not in one] == []
+
+
+@pytest.mark.parametrize("name", ["Makefile", "Dockerfile"])
+def test_what_is_locked_is_installed_by_its_hashes(name):
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    installs = [one for one in lines if "-r requirements/" in one and "uv tool run" not in one]
+
+    assert installs
+    assert [one for one in installs if "--require-hashes" not in one] == []
