@@ -25,6 +25,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from scaler.capacity.histogram import Histogram
 from scaler.decision.compose import lookback_s
 from scaler.decision.history import thinned
 from scaler.decision.policy import InferencePolicy
@@ -118,11 +119,12 @@ def past_of(samples: list[Sample], *, day: bool) -> dict[str, Any]:
 
 
 def _told(value: Sample | Replica) -> dict[str, Any]:
+    """Return what the default policy reads of one, and so no histogram."""
     fields = ((one.name, getattr(value, one.name)) for one in dataclasses.fields(value))
     return {
         name: [_told(one) for one in found] if name == "replicas" else found
         for name, found in fields
-        if found is not None
+        if found is not None and not isinstance(found, Histogram)
     }
 
 

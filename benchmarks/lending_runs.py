@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import math
 import pathlib
 import time
 from typing import Any
@@ -11,7 +12,7 @@ from benchmarks.kept import code, file_of, kept
 from benchmarks.lending_cases import CASES, WARM_UP_S, Case, trace
 from benchmarks.lending_gap import gap
 from benchmarks.lending_ways import OWN, WAYS, Way
-from scaler.decision.online import averages
+from scaler.decision.online import Online, averages
 from scaler.simulation.baselines.fixed import FixedFleet
 from scaler.simulation.baselines.lending_oracle import Instant, bound
 from scaler.simulation.cluster import ClusterConfig
@@ -154,9 +155,10 @@ def _run(case: Case, arrivals: list[Arrival], lender: Lender, way: Way) -> Run:
 
 def _instants(case: Case, watcher: Watcher, run: Run) -> list[Instant]:
     loads = watcher.seen
-    panics = averages(loads, case.lending.panic_window_s)
+    panics = averages(Online.of(loads), case.lending.panic_window_s).tolist()
     read = {
-        round(point.at_s): (point.load, panic) for point, panic in zip(loads, panics, strict=True)
+        round(point.at_s): (point.load, None if math.isnan(panic) else panic)
+        for point, panic in zip(loads, panics, strict=True)
     }
     return [
         Instant(at_s=m.at_s, load=load, panic_load=panic, held_units=m.inference_units)

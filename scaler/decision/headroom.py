@@ -14,7 +14,9 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
-from .online import OnlinePoint
+import numpy as np
+
+from .online import Online
 from .outlook import quantile
 
 
@@ -32,19 +34,19 @@ class Change:
         return self.after > self.before
 
 
-def headroom_units(points: Sequence[OnlinePoint], within_s: float, share: float) -> int:
+def headroom_units(online: Online, within_s: float, share: float) -> int:
     """
     Return how many more units need usually comes to within ``within_s`` as it is rising now.
 
     0 while it is not rising, where no rise was seen to go on, and of units that are free at once.
 
     Args:
-        points: online load over time, oldest first.
+        online: online load over time.
         within_s: how long it takes to get a unit back, seconds.
         share: of the steps by which rises went on, how many find their units free; and in how
             many of them the next step has come before a rise counts as over.
     """
-    changes = _changes(points)
+    changes = _changes(online)
     if not within_s or not changes or not changes[-1].is_rise:
         return 0
     steps = [
@@ -55,18 +57,18 @@ def headroom_units(points: Sequence[OnlinePoint], within_s: float, share: float)
     if not steps:
         return 0
     usual_s = quantile([gap_s for gap_s, _ in steps], share)
-    if points[-1].at_s - changes[-1].at_s > usual_s:
+    if online.at_s[-1] - changes[-1].at_s > usual_s:
         return 0
     return int(quantile([_grown(changes, number, within_s) for _, number in steps], share))
 
 
-def _changes(points: Sequence[OnlinePoint]) -> list[Change]:
+def _changes(online: Online) -> list[Change]:
     """Return each change of need between instants at which it is known."""
-    known = [(one.at_s, one.needed_units) for one in points if one.needed_units is not None]
+    known = ~np.isnan(online.needed_units)
+    at_s, needed = online.at_s[known], online.needed_units[known]
     return [
-        Change(at_s=at_s, before=before, after=after)
-        for (_, before), (at_s, after) in itertools.pairwise(known)
-        if before != after
+        Change(at_s=float(at_s[at + 1]), before=int(needed[at]), after=int(needed[at + 1]))
+        for at in np.flatnonzero(np.diff(needed)).tolist()
     ]
 
 

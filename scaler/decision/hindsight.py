@@ -11,39 +11,36 @@ comes first with every decision, whatever the latch says.
 """
 
 import dataclasses
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+
+import numpy as np
 
 from .latch import Latch, latch
-from .online import OnlinePoint, averages, online_load
+from .online import Online, averages, online_load
 from .policy import LendingPolicy
 from .pool import Member, PoolWindow
 
 
-def latch_as_seen(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Latch:
+def latch_as_seen(pool: PoolWindow, online: Online, policy: LendingPolicy) -> Latch:
     """Return the latch without the crossings that only hindsight shows; see the module."""
-    state = latch(points, policy)
+    state = latch(online, policy)
     begun = state.on or not pool.workers or state.reclaimed_s is None
     if begun or pool.at_s - (state.reclaimed_s or 0.0) < policy.panic_window_s:
         return state
-    imagined: set[float] = set()
-    for run in _crossings(points, policy):
-        if any(_was_one(pool, at_s, policy) for at_s in {run[0], run[-1]}):
+    imagined = np.zeros(len(online.at_s), dtype=bool)
+    for first, last in _crossings(online, policy):
+        if any(_was_one(pool, float(online.at_s[at]), policy) for at in {first, last}):
             break
-        imagined.update(run)
-    return latch(points, policy, imagined=imagined) if imagined else state
+        imagined[first : last + 1] = True
+    return latch(online, policy, imagined=imagined) if imagined.any() else state
 
 
-def _crossings(points: Sequence[OnlinePoint], policy: LendingPolicy) -> Iterator[list[float]]:
-    """Yield the instants past the reclaim threshold in runs, the newest run first."""
-    panics = averages(points, policy.panic_window_s)
-    over = [
-        (panic is not None and panic > policy.reclaim_above, point.at_s)
-        for point, panic in zip(points, panics, strict=True)
-    ]
-    for crossed, run in itertools.groupby(reversed(over), key=lambda one: one[0]):
-        if crossed:
-            yield [at_s for _, at_s in run]
+def _crossings(online: Online, policy: LendingPolicy) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last point of each run past the reclaim threshold, newest first."""
+    over = averages(online, policy.panic_window_s) > policy.reclaim_above
+    edges = np.flatnonzero(np.diff(over, prepend=False, append=False)).tolist()
+    for first, end in zip(edges[-2::-2], edges[::-2], strict=True):
+        yield first, end - 1
 
 
 def _was_one(pool: PoolWindow, at_s: float, policy: LendingPolicy) -> bool:
@@ -51,7 +48,7 @@ def _was_one(pool: PoolWindow, at_s: float, policy: LendingPolicy) -> bool:
     members = tuple(_known_at(one, at_s) for one in pool.members)
     past = dataclasses.replace(pool, at_s=at_s, members=members)
     panic = averages(online_load(past, policy), policy.panic_window_s)[-1:]
-    return any(one is not None and one > policy.reclaim_above for one in panic)
+    return bool((panic > policy.reclaim_above).any())
 
 
 def _known_at(member: Member, at_s: float) -> Member:

@@ -10,6 +10,8 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
+import numpy as np
+
 from scaler.said import Said, joined
 
 from .decision import Decision, Reason, Signal, Step
@@ -17,7 +19,7 @@ from .headroom import headroom_units
 from .hindsight import latch_as_seen
 from .inference import decide_replicas
 from .latch import Latch
-from .online import OnlinePoint, held_replicas, most_needed, online_load
+from .online import Online, held_replicas, most_needed, online_load
 from .policy import LendingPolicy, LoadBase
 from .pool import Member, PoolWindow, unheard
 
@@ -35,17 +37,22 @@ class Need:
 
 def decide_workers(pool: PoolWindow, policy: LendingPolicy) -> Decision:
     """Return the training workers that may run on the pool now."""
-    points = online_load(pool, policy)
-    state = latch_as_seen(pool, points, policy)
-    need = _need(pool, points, policy)
-    step = _unknown_units(pool) or _blind(pool, points, policy) or _off(pool, points, state, policy)
-    steps = (step,) if step else _lent(pool, points, need, policy)
-    return _decision(pool, points, steps, need, policy)
+    online = online_load(pool, policy)
+    state = latch_as_seen(pool, online, policy)
+    units = tuple(map(_member_units, pool.members))
+    need = _need(pool, units, online, policy)
+    step = (
+        _unknown_units(pool, units)
+        or _blind(pool, online, policy)
+        or _off(pool, online, state, policy)
+    )
+    steps = (step,) if step else _lent(pool, online, need, policy)
+    return _decision(pool, online, steps, need, policy)
 
 
-def _unknown_units(pool: PoolWindow) -> Step | None:
+def _unknown_units(pool: PoolWindow, units: Sequence[int | None]) -> Step | None:
     """Lend nothing while it is not known what some workload's replicas hold."""
-    unknown = [member for member in pool.members if _member_units(member) is None]
+    unknown = [one for one, held in zip(pool.members, units, strict=True) if held is None]
     if not unknown:
         return None
     told = joined(
@@ -61,11 +68,12 @@ def _unknown_units(pool: PoolWindow) -> Step | None:
     return Step(0, Reason.UNITS_UNKNOWN, detail)
 
 
-def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Step | None:
+def _blind(pool: PoolWindow, online: Online, policy: LendingPolicy) -> Step | None:
     """Keep what is lent while a load is unknown; take everything back when that lasts."""
-    if points and points[-1].load is not None:
+    newest = online.newest
+    if newest is not None and newest.load is not None:
         return None
-    least = points[-1].least if points else 0.0
+    least = 0.0 if newest is None else newest.least
     if least > policy.reclaim_above:
         return Step(
             0,
@@ -77,7 +85,7 @@ def _blind(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolic
     names = joined(", ", (one.name for one in silent)) or Said("the pool's workloads")
     stopped = [m.silent_since_s for m in silent if m.silent_since_s is not None]
     # Ready replicas that do not report are silence as well, since the last instant that was known.
-    stopped += [point.at_s for point in points if point.load is not None][-1:]
+    stopped += online.at_s[~np.isnan(online.load)][-1:].tolist()
     if stopped and pool.at_s - min(stopped) >= policy.blind_reclaim_after_s:
         silent_s = pool.at_s - min(stopped)
         detail = Said("no reading of {names} for {silent_s:.0f} s", names=names, silent_s=silent_s)
@@ -114,9 +122,7 @@ def _past(load: float, policy: LendingPolicy) -> dict[str, float]:
     return {"load": 100 * load, "limit": 100 * policy.reclaim_above}
 
 
-def _off(
-    pool: PoolWindow, points: Sequence[OnlinePoint], state: Latch, policy: LendingPolicy
-) -> Step | None:
+def _off(pool: PoolWindow, online: Online, state: Latch, policy: LendingPolicy) -> Step | None:
     """Say why the latch is off; None: it is on."""
     if state.panic_load is not None and state.panic_load > policy.reclaim_above:
         past = _past(state.panic_load, policy)
@@ -124,7 +130,7 @@ def _off(
         return Step(0, Reason.RECLAIMED, detail)
     if state.on:
         return None
-    load = points[-1].load or 0.0
+    load = _newest_load(online) or 0.0
     if state.reclaimed_s is not None and pool.at_s - state.reclaimed_s < policy.lend_delay_s:
         detail = Said(
             "{passed_s:.0f} s of the {delay_s:g} s after a reclaim have passed",
@@ -141,9 +147,7 @@ def _off(
     return Step(0, Reason.NOT_LENDING, detail)
 
 
-def _lent(
-    pool: PoolWindow, points: Sequence[OnlinePoint], need: Need, policy: LendingPolicy
-) -> tuple[Step, ...]:
+def _lent(pool: PoolWindow, online: Online, need: Need, policy: LendingPolicy) -> tuple[Step, ...]:
     """Return the steps from free units to a count that the borrower can take."""
     free = max(0, _free_workers(pool, need.kept, policy))
     detail = Said(
@@ -158,8 +162,8 @@ def _lent(
     )
     steps: tuple[Step, ...] = (Step(free, Reason.LENT if free else Reason.NO_ROOM, detail),)
     for rule in (
-        functools.partial(_in_band, pool, points),
-        functools.partial(_free_for_long, pool, points, need),
+        functools.partial(_in_band, pool, online),
+        functools.partial(_free_for_long, pool, online, need),
         functools.partial(_min_runtime, pool, need),
         _whole,
     ):
@@ -185,11 +189,9 @@ def _free_workers(pool: PoolWindow, kept: int, policy: LendingPolicy) -> int:
     return min(fits, (policy.pool_units - kept) // policy.units_per_worker)
 
 
-def _in_band(
-    pool: PoolWindow, points: Sequence[OnlinePoint], count: int, policy: LendingPolicy
-) -> Step | None:
+def _in_band(pool: PoolWindow, online: Online, count: int, policy: LendingPolicy) -> Step | None:
     """Between the thresholds workers may shrink, never grow."""
-    load, workers = points[-1].load or 0.0, pool.workers
+    load, workers = _newest_load(online) or 0.0, pool.workers
     if load < policy.lend_below or workers is None or count <= workers:
         return None
     detail = Said(
@@ -202,7 +204,7 @@ def _in_band(
 
 def _free_for_long(
     pool: PoolWindow,
-    points: Sequence[OnlinePoint],
+    online: Online,
     need: Need,
     count: int,
     policy: LendingPolicy,
@@ -216,7 +218,7 @@ def _free_for_long(
     there = pool.workers or 0
     if count <= there:
         return None
-    lately = most_needed(points, pool.at_s - policy.min_runtime_s)
+    lately = most_needed(online, pool.at_s - policy.min_runtime_s)
     if lately is None:
         detail = Said(
             "what inference needed within the last {runtime_s:g} s is not known: no further worker"
@@ -266,12 +268,19 @@ def _whole(count: int, policy: LendingPolicy) -> Step | None:
     return Step(taken, Reason.WHOLE_GANG, detail)
 
 
-def _need(pool: PoolWindow, points: Sequence[OnlinePoint], policy: LendingPolicy) -> Need:
-    units = sum(_member_units(member) or 0 for member in pool.members)
+def _newest_load(online: Online) -> float | None:
+    newest = online.newest
+    return None if newest is None else newest.load
+
+
+def _need(
+    pool: PoolWindow, each: Sequence[int | None], online: Online, policy: LendingPolicy
+) -> Need:
+    units = sum(held or 0 for held in each)
     headroom = policy.headroom_units
     if headroom is None:
         headroom = headroom_units(
-            points, policy.effective_reclaim_time_s(pool.reclaim_s), policy.forecast_quantile
+            online, policy.effective_reclaim_time_s(pool.reclaim_s), policy.forecast_quantile
         )
     kept = max(policy.reserved_units, units + headroom)
     return Need(units=units, headroom=headroom, kept=kept)
@@ -297,12 +306,12 @@ def _member_units(member: Member) -> int | None:
 
 def _decision(
     pool: PoolWindow,
-    points: Sequence[OnlinePoint],
+    online: Online,
     steps: tuple[Step, ...],
     need: Need,
     policy: LendingPolicy,
 ) -> Decision:
-    load = points[-1].load if points else None
+    load = _newest_load(online)
     share = Said("share of the pool that the online workloads would fill")
     if policy.load_base is LoadBase.SERVICE:
         share = Said("share of what is ready that the online workloads would fill")

@@ -7,14 +7,15 @@ Against the whole pool by default, since a well-scaled service always sits near 
 against what the services have ready for a fleet of fixed size (``loadBase: service``).
 """
 
-import bisect
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
+from .facts.columns import Array
 from .load import read
 from .policy import InferencePolicy, LendingPolicy, LoadBase
 from .pool import Member, PoolWindow
@@ -37,71 +38,97 @@ class OnlinePoint:
     """Units that all workloads held or were owed; None: not known of some."""
 
 
-class Reading(NamedTuple):
-    """One workload at one instant."""
+class Online(NamedTuple):
+    """Points in order of time, as columns; NaN: not known."""
 
-    units: float | None = None
-    """Units it would fill; None: not known."""
-    ready_units: float = 0.0
-    needed_units: int | None = None
-    """Units it holds or is owed; None: not known."""
+    at_s: Array
+    load: Array
+    least: Array
+    needed_units: Array
+
+    @classmethod
+    def of(cls, points: Sequence[OnlinePoint]) -> Self:
+        """Return points as columns."""
+        rows = [(one.at_s, one.load, one.least, one.needed_units) for one in points]
+        return cls(*np.array(rows, dtype=np.float64).reshape(-1, 4).T.copy())
+
+    def points(self, first: int = 0) -> tuple[OnlinePoint, ...]:
+        """Return the columns as points, from a number of them on."""
+        return tuple(
+            OnlinePoint(
+                at_s=at_s,
+                load=None if math.isnan(load) else load,
+                least=least,
+                needed_units=None if math.isnan(needed) else int(needed),
+            )
+            for at_s, load, least, needed in zip(*(c[first:].tolist() for c in self), strict=True)
+        )
+
+    @property
+    def newest(self) -> OnlinePoint | None:
+        """The newest point; None: there is none."""
+        return self.points(-1)[0] if len(self.at_s) else None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Track:
-    """One workload's load over time."""
+class _Track(NamedTuple):
+    """One workload over time, as columns; NaN: not known."""
 
-    times_s: tuple[float, ...]
-    readings: tuple[Reading, ...]
-    fine_from_s: float
-    fine_stands_s: float
-
-    def at(self, at_s: float) -> Reading:
-        """Return what is known of an instant; a sample stands until it is stale."""
-        index = bisect.bisect_right(self.times_s, at_s) - 1
-        if index < 0:
-            return Reading()
-        age_s = at_s - self.times_s[index]
-        stands_s = self.fine_stands_s if self.times_s[index] >= self.fine_from_s else THINNED_S
-        return Reading() if age_s > stands_s else self.readings[index]
+    at_s: Array
+    stands_s: Array
+    """How long each reading stands."""
+    units: Array
+    """Units it would fill."""
+    ready_units: Array
+    needed_units: Array
+    """Units it holds or is owed."""
 
 
-def online_load(pool: PoolWindow, policy: LendingPolicy) -> tuple[OnlinePoint, ...]:
+def online_load(pool: PoolWindow, policy: LendingPolicy) -> Online:
     """Return the online load at every instant any workload was sampled, oldest first."""
     since_s = pool.at_s - policy.latch_lookback_s
-    tracks = [_track(member, since_s) for member in pool.members]
-    times = sorted({t for track in tracks if track for t in track.times_s if t >= since_s})
-    return tuple(_point(tracks, at_s, policy) for at_s in times)
+    tracks = [
+        _track(member.window, member.policy, member, since_s)
+        for member in pool.members
+        if member.window is not None and member.policy is not None
+    ]
+    times = [track.at_s[track.at_s >= since_s] for track in tracks]
+    at_s: Array = np.unique(np.concatenate(times)) if times else np.empty(0)
+    units, ready, needed = (np.zeros(len(at_s)) for _ in range(3))
+    is_known = np.full(len(at_s), len(tracks) == len(pool.members))
+    for track in tracks:
+        at = np.searchsorted(track.at_s, at_s, side="right") - 1
+        stands = (at >= 0) & (at_s - track.at_s[at] <= track.stands_s[at])
+        own = track.units[at]
+        told = stands & ~np.isnan(own)
+        units += np.where(told, own, 0.0)
+        ready += np.where(stands, track.ready_units[at], 0.0)
+        needed += np.where(stands, track.needed_units[at], np.nan)
+        is_known &= told
+    base = ready if policy.load_base is LoadBase.SERVICE else np.full(len(at_s), policy.pool_units)
+    # A service with nothing ready and no load is idle; with load it is past full.
+    least = np.where(base > 0, units / np.where(base > 0, base, 1.0), units > 0)
+    if len(tracks) < len(pool.members):
+        needed[:] = np.nan
+    return Online(at_s, np.where(is_known, least, np.nan), least, needed)
 
 
-def _track(member: Member, since_s: float) -> Track | None:
-    if member.window is None or member.policy is None:
-        return None
-    window, units = _recent(member.window, since_s), member.units_per_replica or 0
-    whole = window.whole
-    return Track(
-        times_s=tuple(sample.at_s for sample in whole.samples),
-        readings=tuple(
-            Reading(
-                units=None if load is None or (load and not units) else load * units,
-                ready_units=float((sample.ready or 0) * units),
-                needed_units=None if held is None else member.units_of(held),
-            )
-            for sample, load, held in zip(
-                whole.samples,
-                full_loads(whole, member.policy),
-                map(held_replicas, whole.samples),
-                strict=True,
-            )
-        ),
-        fine_from_s=window.samples[0].at_s,
-        fine_stands_s=2.5 * window.interval_s,
+def _track(window: Window, policy: InferencePolicy, member: Member, since_s: float) -> _Track:
+    window, units = _recent(window, since_s), member.units_per_replica or 0
+    whole, now = window.whole, window.whole.columns.instants
+    loads = full_loads(whole, policy)
+    return _Track(
+        at_s=now.at_s,
+        stands_s=np.where(now.at_s >= window.samples[0].at_s, 2.5 * window.interval_s, THINNED_S),
+        # Load on replicas of a size that nobody tells may fill anything.
+        units=loads * units if units else np.where(loads > 0, np.nan, loads),
+        ready_units=np.nan_to_num(now.ready) * units,
+        needed_units=member.units_of_each(now.held),
     )
 
 
 def _recent(window: Window, since_s: float) -> Window:
     """Return a window without the history that was over before ``since_s``: forecasts keep it."""
-    first = bisect.bisect_right(window.history, since_s, key=lambda sample: sample.at_s) - 1
+    first = int(np.searchsorted(window.past.instants.at_s, since_s, side="right")) - 1
     return window.without_history_before(first) if first > 0 else window
 
 
@@ -119,53 +146,32 @@ def held_replicas(sample: Sample) -> int | None:
     return max(exist, sample.spec_replicas or 0)
 
 
-def full_loads(window: Window, policy: InferencePolicy) -> tuple[float | None, ...]:
+def full_loads(window: Window, policy: InferencePolicy) -> Array:
     """Return the load in full replicas over history and samples: the largest any signal says."""
     whole = window.whole
     series = read(whole, policy)
     if not series:
-        return (None,) * len(whole.samples)
-    loads = functools.reduce(np.fmax, [one.loads for one in series])
-    return tuple(None if load != load else load for load in loads.tolist())  # noqa: PLR0124 -- NaN
+        return np.full(len(whole.samples), np.nan)
+    return functools.reduce(np.fmax, [one.loads for one in series])
 
 
-def _point(tracks: Sequence[Track | None], at_s: float, policy: LendingPolicy) -> OnlinePoint:
-    readings = [track.at(at_s) if track else Reading() for track in tracks]
-    known = [one.units for one in readings if one.units is not None]
-    needed = [one.needed_units for one in readings if one.needed_units is not None]
-    base = float(policy.pool_units)
-    if policy.load_base is LoadBase.SERVICE:
-        base = sum(one.ready_units for one in readings)
-    # A service with nothing ready and no load is idle; with load it is past full.
-    least = sum(known) / base if base else float(sum(known) > 0)
-    whole = len(known) == len(tracks)
-    return OnlinePoint(
-        at_s=at_s,
-        load=least if whole else None,
-        least=least,
-        needed_units=sum(needed) if len(needed) == len(tracks) else None,
-    )
-
-
-def averages(points: Sequence[OnlinePoint], window_s: float) -> tuple[float | None, ...]:
+def averages(online: Online, window_s: float) -> Array:
     """
     Return at each point the mean over the trailing ``window_s``, at least two points of it.
 
-    None where a point in it is unknown.
+    NaN where a point in it is unknown.
     """
-    means: list[float | None] = []
-    start = 0
-    for at, point in enumerate(points):
-        while points[start].at_s <= point.at_s - window_s:
-            start += 1
-        loads = [one.load for one in points[max(0, min(start, at - 1)) : at + 1]]
-        known = [load for load in loads if load is not None]
-        means.append(sum(known) / len(known) if len(known) == len(loads) else None)
-    return tuple(means)
+    ends = np.arange(len(online.at_s))
+    starts = np.searchsorted(online.at_s, online.at_s - window_s, side="right")
+    before = ends - np.maximum(0, np.minimum(starts, ends - 1))
+    total = np.zeros(len(ends))
+    # Oldest first: each is a function of its own points, to the bit.
+    for back in range(int(before.max(initial=0)), -1, -1):
+        total[back:] += np.where(before[back:] >= back, online.load[: len(ends) - back], 0.0)
+    return total / (before + 1)
 
 
-def most_needed(points: Sequence[OnlinePoint], since_s: float) -> int | None:
+def most_needed(online: Online, since_s: float) -> int | None:
     """Return the most units that were needed at once since an instant; None: not always known."""
-    needed = [one.needed_units for one in points if one.at_s > since_s]
-    known = [units for units in needed if units is not None]
-    return max(known, default=0) if len(known) == len(needed) else None
+    most = float(online.needed_units[online.at_s > since_s].max(initial=0))
+    return None if math.isnan(most) else int(most)

@@ -1,10 +1,14 @@
 """A pool of GPUs, MIG slices or shares, and the workloads that live on it, at one instant."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
+
+import numpy as np
 
 from scaler.said import Said, joined
 
+from .facts.columns import Array
 from .policy import InferencePolicy
 from .window import Window
 
@@ -49,13 +53,16 @@ class Member:
 
     def units_of(self, replicas: int) -> int | None:
         """Return the units that so many replicas hold; None: not known, and there are some."""
-        if replicas == 0:
-            return 0
+        (units,) = self.units_of_each(np.array([float(replicas)])).tolist()
+        return None if math.isnan(units) else int(units)
+
+    def units_of_each(self, replicas: Array) -> Array:
+        """Return the units that each of some counts of replicas hold; NaN: not known."""
         each = self.units_per_replica
         if each is None:
-            return None
+            return np.where(replicas > 0, np.nan, replicas)
         shared = min(each, self.units.shared)
-        return shared + replicas * (each - shared)
+        return np.where(replicas > 0, shared + replicas * (each - shared), replicas)
 
 
 def unheard(members: Iterable[Member]) -> Said:

@@ -113,7 +113,7 @@ class Watcher:
                 name=_NAME, policy=self._inference, window=window, units=Units(per_replica=1)
             )
             pool = PoolWindow(at_s=window.now_s, members=(member,))
-            self.seen.append(online_load(pool, self._lending)[-1])
+            self.seen += online_load(pool, self._lending).points(-1)
         return None
 
 

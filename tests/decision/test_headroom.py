@@ -5,14 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.decision.headroom import headroom_units
-from scaler.decision.online import OnlinePoint
+from scaler.decision.online import Online, OnlinePoint
 
 
 def needs(*units, every_s=5.0):
-    return [
-        OnlinePoint(at_s=every_s * k, load=0.1, least=0.1, needed_units=one)
-        for k, one in enumerate(units)
-    ]
+    return Online.of(
+        [
+            OnlinePoint(at_s=every_s * k, load=0.1, least=0.1, needed_units=one)
+            for k, one in enumerate(units)
+        ]
+    )
 
 
 RAMP = [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4]

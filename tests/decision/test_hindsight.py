@@ -46,7 +46,8 @@ def test_a_surge_that_was_none_when_it_was_read_takes_nothing_back():
 @pytest.mark.parametrize("buckets", range(60, 128, 4))
 def test_no_reclaim_begins_on_readings_older_than_a_panic_window(buckets):
     pool_now = seen(buckets)
-    newest = online_load(pool_now, POLICY)[-1]
+    newest = online_load(pool_now, POLICY).newest
+    assert newest is not None
     assert newest.load is not None
     assert newest.load < POLICY.reclaim_above
 

@@ -291,7 +291,7 @@ def test_load_as_a_share_of_what_the_services_have():
     fixed = pool(member([1.0] * 40, replicas=2))
     policy = lending(load_base=LoadBase.SERVICE)
 
-    assert online_load(fixed, policy)[-1].load == pytest.approx(0.5)
+    assert online_load(fixed, policy).load[-1] == pytest.approx(0.5)
     assert decide(fixed, policy).reason is Reason.NOT_LENDING
 
 
@@ -691,7 +691,7 @@ def test_a_gap_in_the_history_is_unknown_and_not_quiet():
         pool(dataclasses.replace(late, window=both), member([0.5] * 250, name="prod/b")), lending()
     )
 
-    assert any(point.load is None for point in points)
+    assert any(point.load is None for point in points.points())
 
 
 def test_the_average_of_a_panic_window_is_of_two_points_at_least():
