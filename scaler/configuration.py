@@ -277,8 +277,8 @@ def _address_problems(url: str) -> tuple[Problem, ...]:
         allowed = "an address such as http://prometheus:9090"
         return (Problem(field="url", got=shown, allowed=allowed),)
     if "?" in url or "#" in url:
-        got, allowed = f"{shown} with parameters", "an address without them; params is their place"
-        return (Problem(field="url", got=got, allowed=allowed, others=("params",)),)
+        got = f"{shown} carries parameters; their place is params"
+        return (Problem(field="url", got=got, others=("params",)),)
     return ()
 
 
@@ -335,14 +335,19 @@ def _cloud_problems(server: PrometheusServer) -> tuple[Problem, ...]:
     clouds = {"aws_region", "google_auth", "oauth2_token_url"} & set(stated)
     shown = (server.oauth2_client_secret_file, server.oauth2_client_assertion_file)
     problems = [
-        Problem(field=stated[0], got=f"also {', '.join(stated[1:])}", allowed="one of them")
+        Problem(
+            field=stated[0],
+            got=f"stated beside {', '.join(stated[1:])}; state one of them",
+            others=tuple(stated[1:]),
+        )
         for _ in clouds
         if len(stated) > 1
     ][:1]
     if server.oauth2_token_url is not None and sum(one is not None for one in shown) != 1:
-        allowed = "this, or oauth2ClientAssertionFile, and not both"
-        got = "both" if all(shown) else "neither"
-        problems.append(Problem(field="oauth2_client_secret_file", got=got, allowed=allowed))
+        both = "stated beside oauth2_client_assertion_file; state one of them"
+        got = both if all(shown) else "missing; state it, or oauth2_client_assertion_file"
+        others = ("oauth2_client_assertion_file",)
+        problems.append(Problem(field="oauth2_client_secret_file", got=got, others=others))
     if server.oauth2_token_url is not None and not server.oauth2_token_url.startswith("https://"):
         url = server.oauth2_token_url
         problems.append(Problem(field="oauth2_token_url", got=repr(url), allowed="https://…"))
@@ -352,8 +357,7 @@ def _cloud_problems(server: PrometheusServer) -> tuple[Problem, ...]:
 def _both(value: object, one: str, other: str) -> tuple[Problem, ...]:
     if getattr(value, one) is None or getattr(value, other) is None:
         return ()
-    allowed = f"this, or {other}, but not both"
-    return (Problem(field=one, got="both", allowed=allowed, others=(other,)),)
+    return (Problem(field=one, got=f"stated beside {other}; state one of them", others=(other,)),)
 
 
 def _refuse_outside(

@@ -72,9 +72,10 @@ class Problem:
 
     field: str
     got: str
-    allowed: str
+    allowed: str = ""
+    """Empty: ``got`` is a sentence that says all, and no value that somebody wrote."""
     others: tuple[str, ...] = ()
-    """Fields beside this one that ``allowed`` names, as it writes them."""
+    """Fields beside this one that ``allowed``, or that sentence, names, as it writes them."""
 
     def __str__(self) -> str:
         """Return the sentence a person reads."""
@@ -88,10 +89,11 @@ class Problem:
     @property
     def said(self) -> Said:
         """The sentence without the field: what is wrong, and what is right instead."""
-        why = self._why_stated
-        if self.got == NOTHING and why is not None:
-            return Said("missing{why}", why=why)
-        got = NOTHING if self.got == NOTHING else _on_one_line(self.got)
+        if self.got == NOTHING:
+            return self._missing
+        if not self.allowed:
+            return joined("", (self.got,))
+        got = _on_one_line(self.got)
         if self.allowed.startswith(READABLE):
             return Said("cannot be read: {got}", got=got)
         wrong = Said("unknown key") if self.got == UNKNOWN_KEY else Said("got {got}", got=got)
@@ -100,23 +102,25 @@ class Problem:
         return joined("; ", (wrong, Said("allowed: {allowed}", allowed=self.allowed)))
 
     @property
-    def _why_stated(self) -> str | None:
-        """Why the key must be there; empty: it simply must. None: it need not, by itself."""
+    def _missing(self) -> Said:
+        """What is to be stated, or why it must be; nothing more: it simply must."""
         why = self.allowed.removeprefix(STATED)
-        if why == self.allowed or why.startswith(", or"):
-            return None
+        if why == self.allowed:
+            return Said("missing; state {allowed}", allowed=self.allowed)
         said = self.allowed.parts.get("why") if isinstance(self.allowed, Said) else None
-        return said if isinstance(said, str) else why
+        why = said if isinstance(said, str) else why
+        if why.startswith(", or"):
+            return Said("missing; state it{why}", why=why)
+        return Said("missing{why}", why=why)
 
     def renamed(self, name: Callable[[str], str]) -> "Problem":
         """Return the problem with every field that it carries called what ``name`` says."""
-        allowed, others = self.allowed, tuple(name(other) for other in self.others)
+        others = tuple(name(other) for other in self.others)
+        says = self.allowed or self.got
         for old, new in zip(self.others, others, strict=True):
-            if isinstance(allowed, Said):
-                allowed = allowed.renamed(old, new)
-            else:
-                allowed = allowed.replace(old, new)
-        return dataclasses.replace(self, field=name(self.field), allowed=allowed, others=others)
+            says = says.renamed(old, new) if isinstance(says, Said) else says.replace(old, new)
+        said = {"allowed": says} if self.allowed else {"got": says}
+        return dataclasses.replace(self, field=name(self.field), others=others, **said)
 
 
 def _on_one_line(text: str) -> str:

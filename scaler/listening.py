@@ -69,9 +69,7 @@ async def listen(app: web.Application, address: str, bounds: Bounds = Bounds()) 
     except (OSError, OverflowError) as error:  # a port beyond 65535 is an OverflowError
         await runner.cleanup()
         why = why_not(error, host, port) or str(error)
-        raise ConfigurationError(
-            Problem(field="http_address", got=f"{address} ({why})", allowed="a free host:port")
-        ) from error
+        raise ConfigurationError(Problem(field="http_address", got=why)) from error
     return Listening(server.sockets[0].getsockname()[1], server, runner)
 
 

@@ -164,10 +164,9 @@ def _module(name: str) -> Any:  # noqa: ANN401
         package = name.partition(".trace")[0].replace(".", "-")
         raise _wrong(
             "OTEL_…",
-            f"traces asked for without the package {package}",
-            "with the extra: pip install 'kvtide[otel]'",
+            f"traces need the package {package}: pip install 'kvtide[otel]'",
         ) from None
 
 
-def _wrong(field: str, got: str, allowed: str) -> ConfigurationError:
+def _wrong(field: str, got: str, allowed: str = "") -> ConfigurationError:
     return ConfigurationError(Problem(field=field, got=got, allowed=allowed))

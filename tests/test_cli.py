@@ -203,22 +203,34 @@ MISUSE = [
     pytest.param(["check"], "Missing argument 'FILE…'", id="check nothing"),
     pytest.param(["check", "no.yaml"], "no.yaml: cannot be read: No such file", id="check no file"),
     pytest.param(["check", "."], "bytes that are not UTF-8", id="check a folder of no text"),
-    pytest.param(["check", "empty"], "empty: got a folder without", id="check a folder of no YAML"),
+    pytest.param(
+        ["check", "empty"],
+        "empty: no .yaml or .yml file is in this folder",
+        id="check a folder of no YAML",
+    ),
     pytest.param(["mock", "--port", "99999"], "--port: got 99999", id="a port beyond all"),
-    pytest.param(["mock", "--host", "192.0.2.1"], "--port: got 192.0.2.1:", id="another's address"),
+    pytest.param(
+        ["mock", "--host", "192.0.2.1"],
+        "--port: 192.0.2.1 is no address of this machine",
+        id="another's address",
+    ),
     pytest.param(
         ["simulate", "--trace", "no.csv", "--output", "not.yaml/x"],
-        "--output: got not.yaml/x (Not a directory)",
+        "--output: not.yaml/x cannot be written to: Not a directory",
         id="results into a file",
     ),
     pytest.param(
         ["backtest", "--scaled-object", "no.yaml", "--output", "not.yaml/x"],
-        "--output: got not.yaml/x (Not a directory)",
+        "--output: not.yaml/x cannot be written to: Not a directory",
         id="results of a backtest into a file",
     ),
     pytest.param(["check", "not.yaml"], "expected ',' or ']' in line 2", id="check no YAML"),
     pytest.param(["check", "bytes.yaml"], "bytes that are not UTF-8", id="check no text"),
-    pytest.param(["serve"], "prometheus: got nothing", id="serve from nothing"),
+    pytest.param(
+        ["serve"],
+        "prometheus: missing; state a server in the file of --config",
+        id="serve from nothing",
+    ),
     pytest.param(["serve", "--config", "no.yaml"], "no.yaml: cannot be read", id="serve no file"),
     pytest.param(
         ["serve", "--config", "."], ".: cannot be read: Is a directory", id="serve a folder"
@@ -237,20 +249,33 @@ MISUSE = [
         "bytes that are not UTF-8",
         id="a wrong trace",
     ),
-    pytest.param(["capacity"], "--model: got nothing", id="the capacity of nothing"),
-    pytest.param(["capacity", "qwen"], "with --list only", id="a word without --list"),
-    pytest.param(["capacity", "--list", "zzz"], "--list: got 'zzz'", id="a list of nothing"),
-    pytest.param(["capacity", "--model", "X"], "--gpu: got nothing", id="on no GPU"),
-    pytest.param(["capacity", "--model", ".", "--gpu", "H100"], "--model: got .", id="of a folder"),
     pytest.param(
-        ["capacity", "--model", "not.yaml", "--gpu", "H100"], "--model: got not.yaml", id="no JSON"
+        ["capacity"],
+        "--model: missing; state a config.json or a name",
+        id="the capacity of nothing",
+    ),
+    pytest.param(
+        ["capacity", "qwen"], "--model: missing; is it --model qwen?", id="a word without --list"
+    ),
+    pytest.param(["capacity", "--list", "zzz"], "--list: got 'zzz'", id="a list of nothing"),
+    pytest.param(
+        ["capacity", "--model", "X"], "--gpu: missing; state a GPU's name", id="on no GPU"
+    ),
+    pytest.param(
+        ["capacity", "--model", ".", "--gpu", "H100"],
+        "--model: there is no file config.json",
+        id="of a folder",
+    ),
+    pytest.param(
+        ["capacity", "--model", "not.yaml", "--gpu", "H100"],
+        "--model: not.yaml is no JSON",
+        id="no JSON",
     ),
     pytest.param(
         ["capacity", "--model", "Llama-3.1-8B", "--gpu", "H100", "--prompt-tokens", "many"],
         "--prompt-tokens: got 'many'; allowed: mean or mean:p95",
         id="no lengths",
     ),
-    pytest.param(["explain"], "NAMESPACE/NAME: got nothing", id="explain nothing"),
     pytest.param(["explain", "a/b", "--at", "soon"], "--at: got 'soon'", id="no time"),
     pytest.param(["explain", "a/b", "--server", "x"], "--server: got 'x'", id="no server"),
     pytest.param(

@@ -120,7 +120,7 @@ async def test_it_answers_from_prometheus_says_what_ails_it_and_ends_cleanly(tmp
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "prometheus: got nothing"),
+        ([], "prometheus: missing; state a server"),
         (["--grpc-address", "nowhere"], "--grpc-address: got 'nowhere'; allowed: host:port"),
         (["--config", "absent.yaml"], "absent.yaml: cannot be read: No such file"),
     ],

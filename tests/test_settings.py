@@ -93,9 +93,9 @@ def test_what_is_no_address(monkeypatch, address):
 )
 def test_half_a_certificate_is_refused(monkeypatch, given, missing):
     (problem,) = refusal(monkeypatch, flags={given: pathlib.Path("a.pem")})
-    assert problem == f"{missing}: got nothing; allowed: a file, as {given} is"
+    assert problem == f"{missing}: missing; state a file, as {given} is"
 
 
 def test_asking_clients_for_certificates_needs_one_of_ones_own(monkeypatch):
     (problem,) = refusal(monkeypatch, flags={"tls_client_ca_file": pathlib.Path("ca.pem")})
-    assert problem.startswith("tls_cert_file: got nothing")
+    assert problem.startswith("tls_cert_file: missing")

@@ -133,7 +133,7 @@ def test_measured_steps_and_a_stated_cache_make_the_replica(trace, tmp_path):
         (("--policy", "fixed=many"), "fixed=NUMBER (replicas)"),
         (("--slice", "9:3"), "--slice"),
         (("--latency", "none.csv"), "none.csv: cannot be read: No such file"),
-        (("--slice", "900:"), "a trace with requests in the slice"),
+        (("--slice", "900:"), "no request in the slice"),
     ],
 )
 def test_a_wrong_word_is_named_with_what_is_allowed(trace, arguments, said):

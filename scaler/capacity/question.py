@@ -207,10 +207,11 @@ def drafter_problems(*, drafts: bool, layers: int | None, tokens: int | None) ->
     return [
         Problem(
             field="draft_layers",
-            got=Said("nothing, though {tokens} tokens are drafted at a time", tokens=tokens),
-            allowed=Said(
-                "1 for the checkpoint's own drafter (MTP), 0 for one that keeps no cache"
-                " (n-grams), or a drafter with shapes of its own as {key} (EAGLE, DFlash)",
+            got=Said(
+                "missing, though {tokens} tokens are drafted at a time: state 1 for the"
+                " checkpoint's own drafter (MTP), 0 for one that keeps no cache (n-grams), or a"
+                " drafter with shapes of its own as {key} (EAGLE, DFlash)",
+                tokens=tokens,
                 key="draft_model",
             ),
             others=("draft_model",),

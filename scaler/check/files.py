@@ -68,7 +68,7 @@ def check(texts: Mapping[str, str], configuration: Configuration) -> Checked:
     if not objects and not findings:
         names = ", ".join(texts)
         raise ConfigurationError(
-            Problem(field=names, got="no ScaledObject", allowed="at least one (keda.sh/v1alpha1)")
+            Problem(field=names, got="holds no ScaledObject (apiVersion: keda.sh/v1alpha1)")
         )
     seen: list[Seen] = []
     for scaled in objects:

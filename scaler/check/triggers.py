@@ -44,9 +44,7 @@ def triggers_in(
             triggers |= _trigger(scaled, configuration, problems, changes or {})
     if not triggers and not problems:
         problems.append(
-            Problem(
-                field=", ".join(texts), got="no ScaledObject of kvtide's", allowed="at least one"
-            )
+            Problem(field=", ".join(texts), got="holds no ScaledObject with a trigger for kvtide")
         )
     if problems:
         raise ConfigurationError(*problems)

@@ -115,8 +115,10 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
         show(known_json(word) if as_json else known_text(word))
         return
     if word or model is None:
-        got, allowed = (repr(word), "with --list only") if word else ("nothing", "a file or a name")
-        raise ConfigurationError(Problem(field="--model", got=got, allowed=allowed))
+        got = (
+            f"missing; is it --model {word}?" if word else "missing; state a config.json or a name"
+        )
+        raise ConfigurationError(Problem(field="--model", got=got))
 
     import functools
 

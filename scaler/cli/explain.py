@@ -13,7 +13,8 @@ def explain(
     key: Annotated[
         str | None,
         typer.Argument(
-            help="The ScaledObject; may be left out where FILE has one.", metavar="NAMESPACE/NAME"
+            help="The ScaledObject; may be left out where there is one alone.",
+            metavar="NAMESPACE/NAME",
         ),
     ] = None,
     *,

@@ -13,7 +13,7 @@ from scaler.documents.configuration import load_configuration
 from scaler.documents.keys import closest
 from scaler.errors import ConfigurationError, NoDataError, Problem, SourceError
 from scaler.files import read_text
-from scaler.readings.served import served_answer
+from scaler.readings.served import served_answer, served_names, told_of
 from scaler.report.decision_json import answer_json
 from scaler.wiring.past import explain
 
@@ -38,9 +38,10 @@ def told_by(
         NotServedError, SourceError: as ``served_answer``.
     """
     at_s = _instant(at)
-    _refuse_without_file(key, prometheus=prometheus, config=config)
+    _refuse_without_file(prometheus=prometheus, config=config)
     try:
-        return served_answer(server, key or "", at_s)
+        named = _only_one(server, served_names(server)) if key is None else key
+        return served_answer(server, named, at_s)
     except SourceError as error:
         if error.kind != "refused":
             raise
@@ -81,14 +82,21 @@ def decided_here(
 
 def _named(key: str | None, known: Collection[str]) -> str:
     """Return the object that is meant: the named one, or the only one."""
-    if key is None and len(known) == 1:
-        return next(iter(known))
+    if key is None:
+        return _only_one("--scaled-object", sorted(known))
     if key in known:
-        return str(key)
-    meant = None if key is None else closest(key, known)
-    allowed = f"did you mean {meant}?" if meant else f"one of {', '.join(known)}"
-    got = "nothing" if key is None else repr(key)
-    raise ConfigurationError(Problem(field=KEY, got=got, allowed=allowed))
+        return key
+    meant = closest(key, known)
+    allowed = f"did you mean {meant}?" if meant else f"one of {', '.join(sorted(known))}"
+    raise ConfigurationError(Problem(field=KEY, got=repr(key), allowed=allowed))
+
+
+def _only_one(where: str, known: Sequence[str]) -> str:
+    """Return the only object of a file or a server, which need not be named."""
+    if len(known) == 1:
+        return known[0]
+    got = f"say which object of {where}; {told_of(known)}"
+    raise ConfigurationError(Problem(field=KEY, got=got))
 
 
 def configuration_of(path: pathlib.Path | None, url: str | None) -> Configuration:
@@ -115,19 +123,12 @@ def _instant(text: str | None) -> float | None:
     return None if text is None else instant_s("--at", text)
 
 
-def _refuse_without_file(
-    key: str | None, *, prometheus: str | None, config: pathlib.Path | None
-) -> None:
+def _refuse_without_file(*, prometheus: str | None, config: pathlib.Path | None) -> None:
     """Raise what makes no sense of a question to a server."""
-    needs = "with --scaled-object FILE"
     problems = [
-        Problem(field=flag, got=repr(str(value)), allowed=needs)
+        Problem(field=flag, got="only with --scaled-object FILE; a server has its own")
         for flag, value in (("--prometheus", prometheus), ("--config", config))
         if value is not None
     ]
-    if key is None:
-        problems.append(
-            Problem(field=KEY, got="nothing", allowed="such as llm/chat, or --scaled-object FILE")
-        )
     if problems:
         raise ConfigurationError(*problems)

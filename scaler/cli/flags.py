@@ -142,6 +142,5 @@ def output_folder(path: pathlib.Path | None) -> None:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        got = f"{path} ({error.strerror})"
-        allowed = "a folder that can be written to"
-        raise ConfigurationError(Problem(field="--output", got=got, allowed=allowed)) from error
+        got = f"{path} cannot be written to: {error.strerror}"
+        raise ConfigurationError(Problem(field="--output", got=got)) from error

@@ -33,19 +33,21 @@ def _files(path: pathlib.Path) -> Iterator[pathlib.Path]:
         return
     found = [one for one in sorted(path.rglob("*")) if one.suffix in _ENDINGS and one.is_file()]
     if not found:
-        got, allowed = "a folder without .yaml or .yml files", "one with some, or a file"
-        raise ConfigurationError(Problem(field=str(path), got=got, allowed=allowed))
+        got = "no .yaml or .yml file is in this folder"
+        raise ConfigurationError(Problem(field=str(path), got=got))
     yield from found
 
 
 def _standard_input() -> str:
     content = sys.stdin.buffer.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        got, allowed = f"more than {MOST_BYTES} bytes", "YAML of at most that"
+        got, allowed = f"more than {MOST_BYTES >> 20} MiB", "a readable text"
         raise ConfigurationError(Problem(field="standard input", got=got, allowed=allowed))
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         raise ConfigurationError(
-            Problem(field="standard input", got="bytes that are not UTF-8", allowed="YAML")
+            Problem(
+                field="standard input", got="bytes that are not UTF-8", allowed="a readable text"
+            )
         ) from error

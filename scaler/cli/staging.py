@@ -145,8 +145,8 @@ def played_part(rows: Iterable[Arrival], asked: Asked, *, origin: str) -> Spoole
         rows = sped_up(rows, asked.speed_up)
     arrivals = Spooled(rows)
     if not arrivals:
-        allowed = "a trace with requests in the slice that is played"
-        raise ConfigurationError(Problem(field="--trace", got=origin, allowed=allowed))
+        got = f"{origin} has no request in the slice that is played"
+        raise ConfigurationError(Problem(field="--trace", got=got))
     return arrivals
 
 

@@ -90,8 +90,8 @@ def tune(  # noqa: PLR0913 -- one option per thing a person may change
     from .tuning import tuned
 
     if trace is not None and (prometheus, since, until) != (None, _SINCE, None):
-        allowed = "either a trace or what Prometheus recorded, not both"
-        raise ConfigurationError(Problem(field="--trace", got=str(trace), allowed=allowed))
+        got = "play either a trace or what Prometheus recorded, not both"
+        raise ConfigurationError(Problem(field="--trace", got=got))
     recorded = Recorded(
         prometheus=prometheus,
         since=since,

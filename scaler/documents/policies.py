@@ -45,7 +45,7 @@ def in_typed_words(
     ``forms`` are those of the fields that are written as one text, ``stated`` the texts by key.
     """
     told = problem.renamed(_key_in)
-    if told.field not in stated or problem.field not in forms:
+    if not told.allowed or told.field not in stated or problem.field not in forms:
         return told
     unit = forms[problem.field].unit
     return dataclasses.replace(

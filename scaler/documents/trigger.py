@@ -91,8 +91,7 @@ def _untold(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     more = len(problems) - MOST_TOLD
     if more <= 0:
         return ()
-    got = Said("{count} more problems", count=more)
-    return (Problem(field="metadata", got=got, allowed=Said("none")),)
+    return (Problem(field="metadata", got=Said("and {count} more problems", count=more)),)
 
 
 def render_trigger(trigger: Trigger) -> dict[str, str]:
@@ -164,8 +163,7 @@ def _unknown_keys(stated: Mapping[str, str], role: Role) -> tuple[Problem, ...]:
 def _unknown_key(key: str, role: Role, *, guess: bool) -> Problem:
     (other,) = set(Role) - {role}
     if key in NAMES[other]:
-        got = Said("a key of {role}", role=other)
-        return Problem(field=key, got=got, allowed=Said("only with role: {role}", role=other))
+        return Problem(field=key, got=Said("only with role: {role}", role=other))
     meant = closest(key, NAMES[role]) if guess else None
     allowed = (
         Said("did you mean {meant}?", meant=meant)
@@ -258,8 +256,7 @@ def _pool(draft: Draft) -> tuple[Pool | None, tuple[Problem, ...]]:
     both = tuple(
         Problem(
             field=key,
-            got=Said("stated beside {name}", name=shown(draft.stated["pool"])),
-            allowed=Said("without a pool"),
+            got=Said("the pool {name} states it; leave it out", name=shown(draft.stated["pool"])),
             others=("pool",),
         )
         for key in own

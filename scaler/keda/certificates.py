@@ -138,17 +138,19 @@ def _unfit(tls: Tls, client_ca: str | None) -> list[Problem]:
     """Return what is wrong with files that can be read."""
     problems = []
     if not _has_certificate(tls.certificate):
-        problems.append(_problem("tls_cert_file", f"{tls.certificate} (no certificate)", PEM))
+        problems.append(_problem("tls_cert_file", f"{tls.certificate} holds no certificate in PEM"))
     elif why := _unfit_key(tls):
-        allowed = f"the key of {tls.certificate}, in PEM and without a password"
-        problems.append(_problem("tls_key_file", f"{tls.key} ({why})", allowed))
+        must = f"it must hold the key of {tls.certificate}, in PEM and without a password"
+        problems.append(_problem("tls_key_file", f"{tls.key}: {why}; {must}"))
     if client_ca is not None and not _has_certificate(tls.client_ca):
-        problems.append(_problem("tls_client_ca_file", f"{tls.client_ca} (no certificate)", PEM))
+        problems.append(
+            _problem("tls_client_ca_file", f"{tls.client_ca} holds no certificate in PEM")
+        )
     return problems
 
 
-def _problem(field: str, got: str, allowed: str) -> Problem:
-    return Problem(field=field, got=got, allowed=allowed)
+def _problem(field: str, got: str) -> Problem:
+    return Problem(field=field, got=got)
 
 
 def _has_certificate(path: pathlib.Path | None) -> bool:

@@ -131,8 +131,7 @@ class Server:
             raise ConfigurationError(
                 Problem(
                     field="grpc_address",
-                    got=f"{options.address} (in use, or no address of this machine)",
-                    allowed="a free host:port",
+                    got=f"{options.address} is in use, or no address of this machine",
                 )
             ) from error
         for service in SERVICES:
@@ -177,10 +176,7 @@ def _refuse_taken(address: str) -> None:
             tried.bind(where)
     except (OSError, OverflowError) as error:
         if why := why_not(error, host, port):
-            got = f"{address} ({why})"
-            raise ConfigurationError(
-                Problem(field="grpc_address", got=got, allowed="a free host:port")
-            ) from error
+            raise ConfigurationError(Problem(field="grpc_address", got=why)) from error
 
 
 def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:

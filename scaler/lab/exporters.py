@@ -81,9 +81,7 @@ class Exporters:
         except (OSError, OverflowError) as error:  # a port beyond 65535 is an OverflowError
             await self.stop()
             why = why_not(error, host, port) or str(error)
-            raise ConfigurationError(
-                Problem(field="--port", got=f"{host}:{port} ({why})", allowed="a free port")
-            ) from error
+            raise ConfigurationError(Problem(field="--port", got=why)) from error
         bound = self._runner.addresses[0]
         self.url = f"http://{bound[0]}:{bound[1]}"
         return self.url

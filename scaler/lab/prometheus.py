@@ -97,8 +97,8 @@ class Prometheus:
             raise ConfigurationError(
                 Problem(
                     field="prometheus",
-                    got=f"{self._program}, which said: {lines[-1]}",
-                    allowed="a Prometheus that starts; or --prometheus embedded",
+                    got=f"{self._program} did not start ({lines[-1]});"
+                    " --prometheus embedded does without it",
                 )
             ) from None
         return self.url

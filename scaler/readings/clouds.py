@@ -170,7 +170,6 @@ def _module(name: str, field: str, got: str, extra: str) -> Any:  # noqa: ANN401
         raise ConfigurationError(
             Problem(
                 field=field,
-                got=f"{got}, without the package {package}",
-                allowed=f"with the extra: pip install 'kvtide[{extra}]'",
+                got=f"{got} needs the package {package}: pip install 'kvtide[{extra}]'",
             )
         ) from None

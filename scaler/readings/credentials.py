@@ -125,11 +125,10 @@ class Credentials:
         if text not in known:
             known.append(text)
         if not text:
-            got = Said("{path}, which is empty", path=path)
-            raise _wrong(field, got, Said("a file of one line"))
+            raise _wrong(field, Said("{path} is empty", path=path))
         if not text.isprintable() or not text.isascii():
-            got = Said("{path}, which holds more than one line of printable characters", path=path)
-            raise _wrong(field, got, Said("a file of one line"))
+            got = Said("{path} holds more than one line of printable characters", path=path)
+            raise _wrong(field, got)
         return text
 
     def _secrets(self) -> Iterator[str]:
@@ -156,7 +155,7 @@ def redactor(servers: Iterable[PrometheusServer]) -> Callable[[str], str]:
     return redacted
 
 
-def _wrong(field: str, got: str, allowed: str) -> ConfigurationError:
+def _wrong(field: str, got: str, allowed: str = "") -> ConfigurationError:
     return ConfigurationError(Problem(field=field, got=got, allowed=allowed))
 
 

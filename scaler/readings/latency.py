@@ -73,9 +73,11 @@ def _rows(path: pathlib.Path) -> Busy:
         problem = Problem(field=str(path), got=str(error), allowed="a readable CSV file")
         raise ConfigurationError(problem) from error
     if missing := [name for name in _COLUMNS if name not in columns]:
-        got = f"a header without {', '.join(missing)}"
-        allowed = "columns batch, prompt_tokens, latency_s, and steps if rows are means"
-        raise ConfigurationError(Problem(field=str(path), got=got, allowed=allowed))
+        got = (
+            f"the header lacks {', '.join(missing)}; the columns are batch, prompt_tokens,"
+            " latency_s, and steps if rows are means"
+        )
+        raise ConfigurationError(Problem(field=str(path), got=got))
     problems = [
         Problem(field=f"{path}, row {number}, {name}", got=repr(row[name]), allowed=allowed)
         for number, row in enumerate(rows, start=1)

@@ -1,15 +1,18 @@
 """The last answer of a running ``kvtide serve``, over its HTTP API."""
 
+import contextlib
 import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scaler.errors import ConfigurationError, NotServedError, Problem, SourceError
 
 TIMEOUT_S = 60.0
+NAMED = 12
+"""Most objects that are named where none, or an unknown one, was asked for."""
 
 
 def served_answer(server: str, key: str, at_s: float | None = None) -> Mapping[str, Any]:
@@ -24,15 +27,43 @@ def served_answer(server: str, key: str, at_s: float | None = None) -> Mapping[s
         SourceError: the server does not answer, or is none of ours.
     """
     _refuse_misshapen(server, key)
-    path = urllib.parse.quote(key)
     query = "" if at_s is None else f"?at={at_s:.3f}"
-    url = f"{server.rstrip('/')}/api/decisions/{path}{query}"
+    try:
+        return _asked(server, f"/api/decisions/{urllib.parse.quote(key)}{query}", "decision")
+    except NotServedError:
+        why = f"{server} was not asked about {key} since it started"
+    with contextlib.suppress(NotServedError, SourceError):  # a proxy that shows this path alone
+        why += f"; {told_of(served_names(server))}"
+    raise NotServedError(why)
+
+
+def served_names(server: str) -> list[str]:
+    """
+    Return the names of all objects that a server knows, as ``namespace/name``.
+
+    Raises:
+        ConfigurationError, SourceError: as ``served_answer``.
+    """
+    _refuse_misshapen(server)
+    answers = _asked(server, "/api/decisions", "decisions")["decisions"]
+    return sorted(str(one["object"]) for one in answers)
+
+
+def told_of(names: Sequence[str]) -> str:
+    """Return which objects there are, in a few words."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"it has {', '.join(names[:NAMED])}{more}" if names else "it has none yet"
+
+
+def _asked(server: str, path: str, key: str) -> Mapping[str, Any]:
+    """Return what a server answers to a path, an object with ``key``."""
+    url = f"{server.rstrip('/')}{path}"
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as reply:  # noqa: S310 - http, above
             answer = json.load(reply)
     except urllib.error.HTTPError as error:
         if error.code == 404:
-            raise NotServedError(f"{server} was not asked about {key} since it started") from error
+            raise NotServedError(f"{url} is not there") from error
         raise SourceError("http", f"{url} answered {error.code}{_reason(error)}") from error
     except (OSError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
@@ -40,19 +71,24 @@ def served_answer(server: str, key: str, at_s: float | None = None) -> Mapping[s
         raise SourceError("refused", f"{server} does not answer: {reason}") from error
     except ValueError as error:
         raise SourceError("format", f"{url} answered no JSON: is it kvtide's HTTP port?") from error
-    if not isinstance(answer, dict) or "decision" not in answer:
+    if not isinstance(answer, dict) or key not in answer:
         raise SourceError("format", f"{url} answered no decision: is it kvtide's HTTP port?")
     return answer
 
 
-def _refuse_misshapen(server: str, key: str) -> None:
+def _refuse_misshapen(server: str, key: str = "any/any") -> None:
     problems = []
     if not server.startswith(("http://", "https://")):
         problems.append(
-            Problem(field="--server", got=repr(server), allowed="such as http://localhost:8080")
+            Problem(
+                field="--server",
+                got=repr(server),
+                allowed="an address such as http://localhost:8080",
+            )
         )
     if key.count("/") != 1 or not all(key.partition("/")):
-        problems.append(Problem(field="NAMESPACE/NAME", got=repr(key), allowed="such as llm/chat"))
+        allowed = "a namespace and a name such as llm/chat"
+        problems.append(Problem(field="NAMESPACE/NAME", got=repr(key), allowed=allowed))
     if problems:
         raise ConfigurationError(*problems)
 

@@ -193,8 +193,10 @@ def open_trace(path: pathlib.Path) -> Trace:
             return Trace(path=path, format=known.name, _rows=rows, _reader=known)
     if "window_start_s" in columns and columns & {"rate_rps", "requests_per_min"}:
         return Trace(path=path, format="rates", _rows=rows, _reader=None)
-    got = ", ".join(sorted(columns)[:8]) or "no rows"
-    raise ConfigurationError(Problem(field=str(path), got=got, allowed=f"columns {_FORMATS}"))
+    got = f"has the columns {', '.join(sorted(columns)[:8])}" if columns else "has no rows"
+    raise ConfigurationError(
+        Problem(field=str(path), got=f"{got}; a trace has one of these sets: {_FORMATS}")
+    )
 
 
 def _lines(path: pathlib.Path, text: io.TextIOBase) -> Iterator[str]:
@@ -204,8 +206,8 @@ def _lines(path: pathlib.Path, text: io.TextIOBase) -> Iterator[str]:
         if not line:
             return
         if len(line) == LONGEST_LINE:
-            got = "a line of more than a million characters"
-            raise _wrong(path, number, got, "one request, or one interval")
+            got = "longer than a million characters; a row is one request, or one interval"
+            raise _wrong(path, number, got)
         yield line
 
 
@@ -262,5 +264,5 @@ def _number(path: pathlib.Path, number: int, row: Mapping[str, str], column: str
     return value
 
 
-def _wrong(path: pathlib.Path, number: int, got: str, allowed: str) -> ConfigurationError:
+def _wrong(path: pathlib.Path, number: int, got: str, allowed: str = "") -> ConfigurationError:
     return ConfigurationError(Problem(field=f"{path}, row {number}", got=got, allowed=allowed))

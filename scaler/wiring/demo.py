@@ -102,10 +102,8 @@ def _writable(path: pathlib.Path) -> pathlib.Path:
             return path
     except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
         why = getattr(error, "strerror", None) or str(error)
-        got = f"{path} ({why})"
-        raise ConfigurationError(
-            Problem(field="--report", got=got, allowed="a file that can be written")
-        ) from error
+        got = f"{path} cannot be written: {why}"
+        raise ConfigurationError(Problem(field="--report", got=got)) from error
 
 
 async def _demo_source(

@@ -27,8 +27,8 @@ async def deployed() -> Mapping[str, str]:
             kinds = api.Kinds(await api.discovered(client))
             found = await api.everything(kinds, KIND)
         except api.FAULTS as error:
-            got = f"{api.refusal(error).message} when ScaledObjects were listed"
-            allowed = "a cluster that lists them, or their files"
-            raise ConfigurationError(Problem(field="FILE", got=got, allowed=allowed)) from error
+            why = api.refusal(error).message
+            got = f"none is named, and the cluster does not list its ScaledObjects: {why}"
+            raise ConfigurationError(Problem(field="FILE", got=got)) from error
     items = [json.dumps(one) for one in found]
     return {ORIGIN: "\n---\n".join(items)} if items else {}

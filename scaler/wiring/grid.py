@@ -78,8 +78,8 @@ def _ray() -> types.ModuleType:
     try:
         import ray  # noqa: PLC0415 -- an extra
     except ModuleNotFoundError as error:
-        allowed = "Ray, which is an extra: pip install 'kvtide[ray]'"
-        raise ConfigurationError(Problem(field="--ray", got="no Ray", allowed=allowed)) from error
+        got = "Ray is not installed: pip install 'kvtide[ray]'"
+        raise ConfigurationError(Problem(field="--ray", got=got)) from error
     found: types.ModuleType = ray
     return found
 
@@ -117,12 +117,10 @@ def _connected(ray: types.ModuleType, address: str) -> Iterator[None]:
 def _failed(error: Exception) -> ConfigurationError:
     """Return what a node said: the last line, of its traceback as well as of Ray's own words."""
     said = str(error).strip().rpartition("\n")[2]
-    allowed = "nodes with the Python of this machine, and numpy"
-    return ConfigurationError(Problem(field="--ray", got=said[:200], allowed=allowed))
+    got = f"a node failed: {said[:200]}; each needs the Python of this machine, and numpy"
+    return ConfigurationError(Problem(field="--ray", got=got))
 
 
 def _silent(address: str, why: str) -> ConfigurationError:
-    got = f"{address!r} ({why})"
-    return ConfigurationError(
-        Problem(field="--ray", got=got, allowed="local, or a Ray cluster that answers")
-    )
+    got = f"{address} does not answer: {why}; --ray local needs no cluster"
+    return ConfigurationError(Problem(field="--ray", got=got))

@@ -62,7 +62,7 @@ def test_mimos_drafter_has_a_window() -> None:
 def test_who_drafts_is_told(more: dict[str, Any]) -> None:
     asked = CapacityQuestion(model="Llama-3.1-8B", available_kv_gib=10.0, speculative_tokens=3)
 
-    with pytest.raises(ConfigurationError, match="draft_layers: got nothing, though 3 tokens"):
+    with pytest.raises(ConfigurationError, match="draft_layers: missing, though 3 tokens"):
         planned_capacity(asked)
     told = {"model": "Llama-3.1-8B", "available_kv_gib": 10.0, "speculative_tokens": 3, **more}
     assert planned_capacity(CapacityQuestion(**told)).capacity.num_blocks

@@ -176,7 +176,7 @@ def test_the_text_part_of_a_multimodal_model_is_found() -> None:
     ],
 )
 def test_what_is_not_supported_says_why(more: dict[str, Any], why: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"not supported.*{why}"):
+    with pytest.raises(ConfigurationError, match=f"not modelled here.*{why}"):
         architecture_of("model", {**LLAMA, **more})
 
 
@@ -521,9 +521,9 @@ def test_a_folder_tells_the_checkpoints_bytes(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        pytest.param(None, "a file that exists", id="no such file"),
-        pytest.param("{", "a JSON file", id="not JSON"),
-        pytest.param("[]", "an object", id="a list"),
+        pytest.param(None, "there is no file", id="no such file"),
+        pytest.param("{", "is no JSON", id="not JSON"),
+        pytest.param("[]", "holds no JSON object", id="a list"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told(

@@ -815,7 +815,7 @@ def test_a_scaled_job_of_somebody_else_is_passed_by():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("kind: Service", "objects.yaml: got no ScaledObject", id="nothing to check"),
+        pytest.param("kind: Service", "objects.yaml: holds no ScaledObject", id="nothing to check"),
         pytest.param("a: {{ .Values.b }}", "objects.yaml: got", id="a template is no YAML"),
     ],
 )

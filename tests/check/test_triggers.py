@@ -45,7 +45,7 @@ def test_every_problem_of_every_file_comes_at_once():
 
 
 def test_nothing_of_ours_is_a_mistake():
-    with pytest.raises(ConfigurationError, match=r"b\.yaml: got no ScaledObject"):
+    with pytest.raises(ConfigurationError, match=r"b\.yaml: holds no ScaledObject"):
         triggers_in({"b.yaml": FOREIGN}, Configuration())
 
 

@@ -159,7 +159,7 @@ def check_edges(make, field, values):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        pytest.param({"metrics": ()}, "metrics: got nothing; allowed: at least one signal"),
+        pytest.param({"metrics": ()}, "metrics: missing; state at least one signal"),
         pytest.param(
             {"metrics": (SignalName.RPS,)},
             "rps_target: missing, since the rps signal is chosen",

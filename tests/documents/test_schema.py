@@ -42,7 +42,7 @@ def refused_keys(role: Role, key: str) -> set[str]:
         return {
             problem.field
             for problem in error.problems
-            if problem.got.startswith(("an unknown key", "a key of"))
+            if problem.got.startswith(("an unknown key", "only with role"))
         }
     return set()
 

@@ -338,13 +338,13 @@ def test_training_takes_a_stated_pool():
         pytest.param(
             {"role": "training", "pool": "a100", "poolUnits": "4"},
             "poolUnits",
-            "got stated beside a100",
+            "the pool a100 states it; leave it out",
             id="a pool named and stated",
         ),
         pytest.param(
             {"role": "training", "poolUnits": "4"},
             "poolWorkloads",
-            "got nothing; allowed: stated, or pool",
+            "missing; state it, or pool: a configured pool's name",
             id="a pool without online workloads",
         ),
         pytest.param(

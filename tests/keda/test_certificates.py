@@ -30,13 +30,13 @@ def tls(files: pathlib.Path, **named: str) -> Tls:
 @pytest.mark.parametrize(
     ("named", "says"),
     [
-        ({"key": "other.key"}, "tls_key_file: got {}/other.key (the key of another certificate)"),
-        ({"key": "server.crt"}, "tls_key_file: got {}/server.crt (no private key)"),
-        ({"key": "other.enc"}, "tls_key_file: got {}/other.enc (it has a password)"),
+        ({"key": "other.key"}, "tls_key_file: {}/other.key: the key of another certificate"),
+        ({"key": "server.crt"}, "tls_key_file: {}/server.crt: no private key"),
+        ({"key": "other.enc"}, "tls_key_file: {}/other.enc: it has a password"),
         ({"key": "absent"}, "tls_key_file: cannot be read: {}/absent (No such file or directory)"),
-        ({"certificate": "empty"}, "tls_cert_file: got {}/empty (no certificate)"),
-        ({"certificate": "server.key"}, "tls_cert_file: got {}/server.key (no certificate)"),
-        ({"client_ca": "server.key"}, "tls_client_ca_file: got {}/server.key (no certificate)"),
+        ({"certificate": "empty"}, "tls_cert_file: {}/empty holds no certificate"),
+        ({"certificate": "server.key"}, "tls_cert_file: {}/server.key holds no certificate"),
+        ({"client_ca": "server.key"}, "tls_client_ca_file: {}/server.key holds no certificate"),
     ],
 )
 def test_the_file_that_does_not_fit_is_named(files, named, says):
@@ -85,7 +85,7 @@ def test_a_renewal_that_fails_is_told_once_by_log_and_metric_until_it_is_mended(
     for _ in range(3):
         certificates.look()
     (told,) = (one.getMessage() for one in caplog.records if "not used" in one.getMessage())
-    assert f"tls_key_file: got {files / 'server.key'} (the key of another certificate)" in told
+    assert f"tls_key_file: {files / 'server.key'}: the key of another certificate; it must" in told
     assert shown(telemetry, "files_unusable") == 1
     assert shown(telemetry, "expiry_timestamp_seconds") == ends_s
 

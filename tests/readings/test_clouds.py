@@ -235,12 +235,15 @@ async def test_without_default_credentials_google_s_library_says_so(tmp_path, mo
 @pytest.mark.parametrize(
     ("stated", "says"),
     [
-        ({"aws_region": "x", "google_auth": True}, "aws_region: got also google_auth"),
+        (
+            {"aws_region": "x", "google_auth": True},
+            "aws_region: stated beside google_auth; state one of them",
+        ),
         ({"aws_region": "x", "bearer_token_file": "t"}, "one of them"),
         ({"oauth2_token_url": "https://i/t"}, "oauth2_client_id"),
         (
             {"oauth2_token_url": "https://i/t", "oauth2_client_id": "c"},
-            "oauth2_client_secret_file: got neither",
+            "oauth2_client_secret_file: missing; state it, or oauth2_client_assertion_file",
         ),
         (
             {

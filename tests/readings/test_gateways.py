@@ -347,7 +347,9 @@ def test_workloads_of_one_gateway_share_its_queries():
 @pytest.mark.parametrize(
     ("one", "says"),
     [
-        pytest.param(workload(gateway="nginx"), "gatewaySelector: got nothing", id="no selector"),
+        pytest.param(
+            workload(gateway="nginx"), "gatewaySelector: missing; state labels", id="no selector"
+        ),
         pytest.param(
             workload(gateway="ngnix"), "gateway: got ngnix; allowed: dynamo, envoy", id="unknown"
         ),

@@ -104,7 +104,7 @@ def test_every_wrong_value_is_named_at_once(tmp_path):
 def test_a_header_without_a_column_is_refused(tmp_path):
     path = written(tmp_path, [(1, 0.01)], header="batch,latency_ms")
 
-    with pytest.raises(ConfigurationError, match="a header without prompt_tokens, latency_s"):
+    with pytest.raises(ConfigurationError, match="the header lacks prompt_tokens, latency_s"):
         measured_steps(path)
 
 

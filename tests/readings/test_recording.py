@@ -68,7 +68,7 @@ def test_lines_are_json_and_silence_is_not_written():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        pytest.param(lambda lines: [], "line 1: got nothing", id="an empty file"),
+        pytest.param(lambda lines: [], "line 1: missing; state", id="an empty file"),
         pytest.param(lambda lines: lines[1:], "line 1: .*format kvtide-recording", id="no head"),
         pytest.param(lambda lines: [*lines, "{"], "line 4: got {; .*JSON", id="half a line"),
         pytest.param(lambda lines: lines[:1], "at least one sample", id="no samples"),

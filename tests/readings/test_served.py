@@ -5,13 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from scaler.cli.explanation import told_by
 from scaler.errors import ConfigurationError, NotServedError, SourceError
-from scaler.readings.served import served_answer
+from scaler.readings.served import served_answer, told_of
 from scaler.report.decision_json import answer_json
 from scaler.report.decision_text import answer_text
 from tests.builders import decision
 
 ANSWERS = {
+    "/api/decisions": (200, {"decisions": [{"object": "llm/chat"}, {"object": "llm/a"}]}),
     "/api/decisions/llm/chat": (200, answer_json("llm/chat", "inference", decision=decision())),
     "/api/decisions/llm/absent": (404, {}),
     "/api/decisions/llm/broken": (500, {}),
@@ -51,7 +53,12 @@ def test_the_servers_answer_is_explained(server):
 @pytest.mark.parametrize(
     ("key", "kind", "message"),
     [
-        pytest.param("llm/absent", NotServedError, "was not asked about", id="never heard of"),
+        pytest.param(
+            "llm/absent",
+            NotServedError,
+            "was not asked about llm/absent .*; it has llm/a, llm/chat",
+            id="never heard of",
+        ),
         pytest.param("llm/broken", SourceError, "answered 500", id="a failing server"),
         pytest.param("llm/other", SourceError, "is it kvtide's", id="JSON of somebody else"),
         pytest.param("llm/page", SourceError, "answered no JSON", id="a page"),
@@ -60,6 +67,19 @@ def test_the_servers_answer_is_explained(server):
 def test_another_reply_is_no_answer(server, key, kind, message):
     with pytest.raises(kind, match=message):
         served_answer(server, key)
+
+
+def test_without_a_name_those_that_the_server_has_are_told(server):
+    with pytest.raises(ConfigurationError) as caught:
+        told_by(server, None)
+
+    said = f"NAMESPACE/NAME: say which object of {server}; it has llm/a, llm/chat"
+    assert str(caught.value) == said
+
+
+def test_many_objects_are_told_of_in_a_few_words():
+    assert told_of([]) == "it has none yet"
+    assert told_of([f"llm/{name}" for name in range(100)]).endswith("llm/11 and 88 more")
 
 
 def test_a_server_that_is_not_there_is_named():

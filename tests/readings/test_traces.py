@@ -87,9 +87,13 @@ def test_rates_per_minute_are_rates(trace):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("a,b\n1,2\n", "got a, b; allowed: columns arrival_s", id="unknown columns"),
-        pytest.param("", "got no rows", id="an empty file"),
-        pytest.param("arrival_s,prompt_tokens,output_tokens\n", "got no rows", id="a header alone"),
+        pytest.param(
+            "a,b\n1,2\n",
+            "has the columns a, b; a trace has one of these sets: arrival_s",
+            id="unknown columns",
+        ),
+        pytest.param("", "has no rows", id="an empty file"),
+        pytest.param("arrival_s,prompt_tokens,output_tokens\n", "has no rows", id="a header alone"),
     ],
 )
 def test_what_is_no_trace_is_refused_with_what_would_be_one(trace, text, message):
@@ -175,7 +179,7 @@ def read_all(trace):
 def test_a_zipped_line_that_unfolds_without_end_is_not_unfolded(tmp_path):
     path = tmp_path / "trace.gz"
     path.write_bytes(gzip.compress(HEAD.encode() + b"0" * 50_000_000))
-    with pytest.raises(ConfigurationError, match="row 2: got a line of more than a million"):
+    with pytest.raises(ConfigurationError, match="row 2: longer than a million"):
         read_all(open_trace(path))
 
 

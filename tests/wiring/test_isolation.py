@@ -59,7 +59,7 @@ async def test_a_server_that_is_closed_to_a_namespace_is_neither_asked_nor_told_
         _, why = await refused(stub, "other", prometheus="nowhere")
         assert why == "prometheus: got 'nowhere'; allowed: one of common"
         _, why = await refused(stub, "other")
-        assert why == "prometheus: got nothing; allowed: one of common"
+        assert why == "prometheus: missing; state one of common"
 
         code, _ = await refused(stub, "llm", prometheus="vault")
         assert code is grpc.StatusCode.UNAVAILABLE  # nothing is there to be read

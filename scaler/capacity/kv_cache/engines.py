@@ -40,8 +40,11 @@ def kv_capacity(
         raise ConfigurationError(
             Problem(
                 field="engine",
-                got=Said("{engine} with {name}", engine=serving.engine, name=architecture.name),
-                allowed=Said("vllm: how others lay out its caches is not modelled here"),
+                got=Said(
+                    "{name} is modelled on vllm only, and not on {engine}",
+                    name=architecture.name,
+                    engine=serving.engine,
+                ),
             )
         )
     if architecture.chooses_blocks:
@@ -49,7 +52,7 @@ def kv_capacity(
     turbo = serving.kv_dtype.lower() in TURBOQUANT and serving.engine is not Engine.VLLM
     if turbo:
         raise ConfigurationError(
-            Problem(field="kv_dtype", got=serving.kv_dtype, allowed=Said("with vllm only"))
+            Problem(field="kv_dtype", got=Said("{dtype} is vllm's only", dtype=serving.kv_dtype))
         )
     return ENGINES[serving.engine](architecture, serving, available_bytes)
 

@@ -103,11 +103,11 @@ def _resized(page: Page, largest: int) -> Page:
             Problem(
                 field="model",
                 got=Said(
-                    "latent pages of {page_bytes} bytes beside pages of {largest}",
+                    "latent pages of {page_bytes} bytes beside pages of {largest}, which they do"
+                    " not divide, are not modelled here",
                     page_bytes=page.page_bytes,
                     largest=largest,
                 ),
-                allowed=Said("pages that divide each other: this mix is not modelled here"),
             )
         )
     return dataclasses.replace(page, page_bytes=largest)

@@ -60,8 +60,10 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
         raise ConfigurationError(
             Problem(
                 field="model",
-                got=Said("{name} on SGLang", name=architecture.name),
-                allowed=Said("not modelled here: it keeps states alone, and no tokens"),
+                got=Said(
+                    "{name} on SGLang is not modelled here: it keeps states alone, and no tokens",
+                    name=architecture.name,
+                ),
             )
         )
     window_cell = serving.swa_tokens_ratio * cell_bytes(windows, dtype, ranks)

@@ -28,8 +28,11 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
         raise ConfigurationError(
             Problem(
                 field="model",
-                got=Said("{name} on TGI", name=architecture.name),
-                allowed=Said("not supported: TGI keeps states outside the pool that it sizes"),
+                got=Said(
+                    "{name} on TGI is not modelled here: it keeps states outside the pool that it"
+                    " sizes",
+                    name=architecture.name,
+                ),
             )
         )
     old = serving.version is not None and parse_version(serving.version) < SINGLE_TOKEN_BLOCKS_SINCE

@@ -27,10 +27,10 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
         raise ConfigurationError(
             Problem(
                 field="model",
-                got=Said("{name} on TensorRT-LLM", name=architecture.name),
-                allowed=Said(
-                    "not supported: how its pool is split between states and tokens"
-                    " was not found in a source"
+                got=Said(
+                    "{name} on TensorRT-LLM is not modelled here: how its pool is split between"
+                    " states and tokens was not found in a source",
+                    name=architecture.name,
                 ),
             )
         )

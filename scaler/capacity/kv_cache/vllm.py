@@ -143,8 +143,11 @@ def capacity(architecture: ModelArchitecture, serving: Serving, available_bytes:
         raise ConfigurationError(
             Problem(
                 field="engine_version",
-                got=Said("{version} with {name}", version=version(serving), name=architecture.name),
-                allowed=Said("0.9 or later: V0 keeps states outside the pool that it sizes"),
+                got=Said(
+                    "{name} is modelled from 0.9 on: V0 keeps states outside the pool that it"
+                    " sizes",
+                    name=architecture.name,
+                ),
             )
         )
     dtype = resolved_dtype(architecture, serving)

@@ -199,10 +199,10 @@ def refuse_unaccounted(
     problems = [
         Problem(
             field=f"model {config.name}: {_named(key)}",
-            got=_shown(value),
-            allowed=Said(
-                "not modelled here, and it may hold a cache: state it as --not-a-cache if you"
-                " know that it holds none, or take the engine's own count from its log"
+            got=Said(
+                "{value} is not modelled here, and it may hold a cache: state it as --not-a-cache"
+                " if you know that it holds none, or take the engine's own count from its log",
+                value=_shown(value),
             ),
         )
         for key, value in _keys(config)

@@ -83,7 +83,9 @@ def refuse_unsupported(config: Config) -> None:
         )
     if why:
         got = config.model_type or outer_type or Said("this architecture")
-        raise config.wrong("architecture", got=got, allowed=Said("not supported: {why}", why=why))
+        raise config.wrong(
+            "architecture", got=Said("{name} is not modelled here: {why}", name=got, why=why)
+        )
 
 
 def _whole(config: Config, layer: int) -> tuple[Cache, ...]:

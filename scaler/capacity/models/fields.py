@@ -100,9 +100,10 @@ class Config:
             names[0], got=repr(value)[:60], allowed=Said("a list of words, or letters")
         )
 
-    def wrong(self, field: str, *, got: str, allowed: str) -> ConfigurationError:
-        """Return the error that names a field of this model; what is long is told short."""
-        short = got if len(got) <= LONGEST_TOLD else f"{got[: LONGEST_TOLD - 3]}..."
+    def wrong(self, field: str, *, got: str, allowed: str = "") -> ConfigurationError:
+        """Return the error that names a field of this model; a value that is long is told short."""
+        long = allowed and len(got) > LONGEST_TOLD
+        short = f"{got[: LONGEST_TOLD - 3]}..." if long else got
         return ConfigurationError(
             Problem(field=f"model {self.name}: {field}", got=short, allowed=allowed)
         )

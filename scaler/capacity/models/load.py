@@ -83,8 +83,9 @@ def _file(name: str) -> pathlib.Path | None:
     except (OSError, ValueError):  # longer than a path may be, or with a NUL
         return None
     if path.suffix == ".json":
-        allowed = Said("a file that exists, or a model's name")
-        raise ConfigurationError(Problem(field="model", got=name, allowed=allowed))
+        raise ConfigurationError(
+            Problem(field="model", got=Said("there is no file {path}", path=path))
+        )
     return None
 
 
@@ -146,16 +147,13 @@ def _read(path: pathlib.Path) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         why = Said("nested too deep") if isinstance(error, RecursionError) else error
         raise ConfigurationError(
-            Problem(
-                field="model", got=f"{path}: {why}", allowed=Said("a JSON file that can be read")
-            )
+            Problem(field="model", got=Said("{path} is no JSON: {why}", path=path, why=why))
         ) from None
     if not isinstance(document, dict):
         raise ConfigurationError(
             Problem(
                 field="model",
-                got=Said("{path}: a {name}", path=path, name=type(document).__name__),
-                allowed=Said("an object"),
+                got=Said("{path} holds no JSON object", path=path),
             )
         )
     return document

@@ -167,9 +167,11 @@ def look_up(name: str) -> Mapping[str, Any]:
     raise ConfigurationError(
         Problem(
             field="model",
-            got=_shown(name),
-            allowed=Said(
-                "a config.json, or a known name (kvtide capacity --list){hint}", hint=hint
+            got=Said(
+                "no known model is called {name}; state its config.json, or a name that"
+                " `kvtide capacity --list` shows{hint}",
+                name=_shown(name),
+                hint=hint,
             ),
         )
     )

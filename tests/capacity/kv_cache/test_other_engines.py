@@ -265,5 +265,5 @@ def test_tgi_counts_tokens(version: str | None, block: int) -> None:
 
 @pytest.mark.parametrize("engine", [Engine.TGI, Engine.TRTLLM])
 def test_states_are_refused_where_no_source_tells_their_pool(engine: Engine) -> None:
-    with pytest.raises(ConfigurationError, match="not supported"):
+    with pytest.raises(ConfigurationError, match="not modelled here"):
         kv_capacity(architecture(MAMBA, attention()), Serving(engine=engine), GIB)

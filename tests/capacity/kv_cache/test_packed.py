@@ -111,7 +111,7 @@ def test_a_ring_holds_the_drafts_as_well() -> None:
 @pytest.mark.parametrize(
     ("serving", "told"),
     [
-        pytest.param(Serving(engine=Engine.SGLANG), "sglang with", id="another engine"),
+        pytest.param(Serving(engine=Engine.SGLANG), "not on sglang", id="another engine"),
         pytest.param(Serving(version="0.25.0"), "0.30 or later", id="an earlier version"),
         pytest.param(Serving(kv_dtype="bfloat16"), "fp8_ds_mla: others", id="another row"),
         pytest.param(Serving(gpu_class=GpuClass.UNIFIED), "a Hopper GPU", id="another GPU"),
