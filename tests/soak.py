@@ -28,7 +28,7 @@ from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from tests.fakes.fake_kubernetes import FakeKubernetes
 from tests.fakes.ill_server import IllServer
-from tests.readings.kubernetes.recorded import recorded
+from tests.readings.kubernetes.recorded import scaled_object
 from tests.wiring.test_faults import world
 
 COMING_AND_GOING = 20
@@ -115,7 +115,7 @@ def slope(measured: list[Held], field: str) -> tuple[float, float]:
 
 
 @contextlib.asynccontextmanager
-async def serve(url: str, kubernetes: str) -> AsyncIterator[Running]:
+async def serve(url: str, kubernetes: str, watch: str = "on") -> AsyncIterator[Running]:
     """Run the server on a Prometheus and an API server, as a process of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -128,7 +128,7 @@ async def serve(url: str, kubernetes: str) -> AsyncIterator[Running]:
         }
         configuration = {
             "prometheus": {"default": prometheus},
-            "server": {"tick": "0.2s", "drainDelay": "0s", "kubernetes": "on"},
+            "server": {"tick": "0.2s", "drainDelay": "0s", "kubernetes": watch},
         }
         (folder / "kvtide.yaml").write_text(json.dumps(configuration))  # JSON is YAML
         cluster = {
@@ -179,11 +179,16 @@ def take_turn(cluster: FakeKubernetes, turn: int) -> list[str]:
             cluster.drop("scaledobjects", "serve", name)
     cluster.changes = cluster.changes[-1000:]
     come = [f"guest-{turn}-{number}" for number in range(COMING_AND_GOING)]
-    for name in come if there else ["chat", *come]:
-        manifest = recorded("ScaledObject")
-        manifest["metadata"] = {"name": name, "namespace": "serve"}
-        cluster.put("scaledobjects", manifest)
-    return [name for kind, _, name in cluster.objects if kind == "scaledobjects"]
+    names = ["chat", *come, *(name for name in there if name.startswith(f"guest-{turn - 1}-"))]
+    for name in names:
+        cluster.put("scaledobjects", scaled_object("serve", name, metadata_of(name, turn)))
+    return names
+
+
+def metadata_of(name: str, turn: int) -> dict[str, str]:
+    """Return the metadata of an object at a turn."""
+    workload = "llm" if name == "chat" else name
+    return {**SHORT, "workload": f"StatefulSet/{workload}", "maxConcurrency": str(1 + turn % 9)}
 
 
 async def keda_at_a_turn(port: int, names: Sequence[str], turn: int) -> None:
@@ -195,9 +200,9 @@ async def keda_at_a_turn(port: int, names: Sequence[str], turn: int) -> None:
 
 async def poll(stub: ExternalScalerStub, name: str, turn: int) -> None:
     """Ask about an object as KEDA does, with a stream that is cut."""
-    workload = "llm" if name == "chat" else name
-    stated = {**SHORT, "workload": f"StatefulSet/{workload}", "maxConcurrency": str(1 + turn % 9)}
-    asked = keda.ScaledObjectRef(namespace="serve", name=name, scalerMetadata=stated)
+    asked = keda.ScaledObjectRef(
+        namespace="serve", name=name, scalerMetadata=metadata_of(name, turn)
+    )
     stream = stub.StreamIsActive(asked)
     request = keda.GetMetricsRequest(scaledObjectRef=asked, metricName="desired-replicas")
     with contextlib.suppress(grpc.aio.AioRpcError):
@@ -210,13 +215,13 @@ def fall_ill(prometheus: IllServer, at_s: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def stage() -> AsyncIterator[tuple[Running, IllServer, FakeKubernetes]]:
-    """Run a server, the Prometheus and the API server that it reads."""
+async def stage(watch: str = "on") -> AsyncIterator[tuple[Running, IllServer, FakeKubernetes]]:
+    """Run a server, the Prometheus and the API server that it reads, or (``off``) does not."""
     cluster = FakeKubernetes()
     async with (
         world() as prometheus,
         TestServer(cluster.application()) as api,
-        serve(prometheus.url, str(api.make_url("")).rstrip("/")) as running,
+        serve(prometheus.url, str(api.make_url("")).rstrip("/"), watch) as running,
     ):
         yield running, prometheus, cluster
 

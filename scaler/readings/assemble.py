@@ -187,6 +187,7 @@ class Assembly:
             workloads,
             owner_of=self._cluster.owner_of,
             carries=lambda pod, workload: self.engines.carries(workload, pod),
+            is_shown=lambda workload: self._known.has(workload) or self._cluster.shows(workload),
         )
         self.lengths.settle(self._attribution.pods)
         self.gateways.settle(workloads)

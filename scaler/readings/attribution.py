@@ -2,7 +2,9 @@
 Whose pods are whose: by owner, else by the controller's naming rule, else by labels.
 
 A pod belongs to one workload. Two ScaledObjects that claim the same pod are both wrong, since
-each would answer for the other's load: both are told, each with the other's name.
+each would answer for the other's load: both are told, each with the other's name. But for one of
+which the cluster shows nothing, beside one that it has: whoever can call may make that one up, and
+it alone is told.
 """
 
 import dataclasses
@@ -57,36 +59,60 @@ def attribute(
     *,
     owner_of: Callable[[Subject], Owner | None],
     carries: Callable[[Subject, Workload], bool],
+    is_shown: Callable[[Workload], bool] = lambda _: True,
 ) -> Attribution:
     """
     Give each pod to the workload that it belongs to.
 
     ``owner_of`` returns a pod's owner where the cluster tells; ``carries`` whether a pod has an
-    engine series with the labels of a workload's selector.
+    engine series with the labels of a workload's selector; ``is_shown`` whether the cluster shows
+    a workload's ScaledObject.
     """
-    by_target = _by_target(workloads)
-    long_names = [(target, found) for target, found in by_target.items() if _may_be_cut(target)]
-    by_selector = [workload for workload in workloads if workload.selector]
+    everyone = _Claimants(workloads, carries)
+    known = [workload for workload in workloads if is_shown(workload)]
+    shown = everyone if len(known) in (0, len(workloads)) else _Claimants(known, carries)
     claimed: dict[str, list[Subject]] = {workload.key: [] for workload in workloads}
     rivals: dict[str, tuple[str, str]] = {}
     for pod in sorted(pods):
         owner = owner_of(pod)
-        owners = _by_owner_or_name(pod, by_target, owner)
-        if not owners and owner is None:
-            owners = [
-                workload
-                for target, found in long_names
-                if _is_cut_from(pod, target)
-                for workload in found
-            ]
-        owners += [w for w in by_selector if w.namespace == pod[0] and carries(pod, w)]
-        keys = list(dict.fromkeys(workload.key for workload in owners))
-        for key in keys:
+        claiming = everyone.of(pod, owner)
+        entitled = claiming if shown is everyone else shown.of(pod, owner) or claiming
+        for key in entitled:
             claimed[key].append(pod)
-            others = [other for other in keys if other != key]
-            if others:
-                rivals.setdefault(key, (others[0], pod[1]))
+        for key in (*entitled, *claiming):
+            other = next((one for one in entitled if one != key), None)
+            if other is not None:
+                rivals.setdefault(key, (other, pod[1]))
     return Attribution(pods={key: tuple(found) for key, found in claimed.items()}, rivals=rivals)
+
+
+class _Claimants:
+    """Workloads, by what they claim pods with."""
+
+    def __init__(
+        self, workloads: Collection[Workload], carries: Callable[[Subject, Workload], bool]
+    ) -> None:
+        self._carries = carries
+        self._by_target = _by_target(workloads)
+        self._long_names = [
+            (target, found) for target, found in self._by_target.items() if _may_be_cut(target)
+        ]
+        self._by_selector = [workload for workload in workloads if workload.selector]
+
+    def of(self, pod: Subject, owner: Owner | None) -> list[str]:
+        """Return the keys of those that claim a pod, each once."""
+        found = _by_owner_or_name(pod, self._by_target, owner)
+        if not found and owner is None:
+            found = [
+                workload
+                for target, named in self._long_names
+                if _is_cut_from(pod, target)
+                for workload in named
+            ]
+        found += [
+            one for one in self._by_selector if one.namespace == pod[0] and self._carries(pod, one)
+        ]
+        return list(dict.fromkeys(workload.key for workload in found))
 
 
 def targets_of_name(pod: str) -> Iterator[tuple[str, str]]:

@@ -124,6 +124,11 @@ SILENT = Scale()
 """The cluster tells nothing."""
 
 
+def keda_hpa(scaled_object: str) -> str:
+    """Return what KEDA calls the HPA of a ScaledObject that names none."""
+    return f"keda-hpa-{scaled_object}"
+
+
 class ClusterFacts:
     """Reads a workload's facts off the store."""
 
@@ -203,15 +208,25 @@ class ClusterFacts:
         an HPA kube-state-metrics tells not whose it is but what it scales; where it does not tell
         that either, it is the one of KEDA's name.
         """
-        hpa = self._hpa_of(workload) or (workload.namespace, f"keda-hpa-{workload.scaled_object}")
+        hpa = self._hpa_of(workload) or (workload.namespace, keda_hpa(workload.scaled_object))
         lowest, highest = (self._newest(metric, hpa) for metric in (_HPA_MIN, _HPA_MAX))
         return ScaleBounds(
             min_replicas=int(lowest) if lowest is not None and lowest > 1 else None,
             max_replicas=int(highest) if highest is not None else None,
         )
 
+    def shows(self, workload: Workload) -> bool:
+        """Whether there is an HPA of KEDA's name for this ScaledObject, on its target."""
+        hpa = (workload.namespace, keda_hpa(workload.scaled_object))
+        return hpa in self._hpas_on(workload)
+
     def _hpa_of(self, workload: Workload) -> Subject | None:
         """Return the HPA that scales a workload's target; of several none can be told."""
+        hpas = self._hpas_on(workload)
+        return next(iter(hpas)) if len(hpas) == 1 else None
+
+    def _hpas_on(self, workload: Workload) -> set[Subject]:
+        """Return the HPAs that scale a workload's target, where that is told."""
         shape = self._store.shape(_HPA_INFO)
         if self._hpas[0] != shape:
             found: dict[tuple[str, ...], set[Subject]] = {}
@@ -220,9 +235,8 @@ class ClusterFacts:
                     named = (row.labels.get(f"scaletargetref_{part}", "") for part in _TARGET)
                     found.setdefault((subject[0], *named), set()).add(subject)
             self._hpas = (shape, found)
-        found = self._hpas[1]
-        hpas = found.get((workload.namespace, workload.kind, workload.name), set())
-        return next(iter(hpas)) if len(hpas) == 1 else None
+        target = (workload.namespace, workload.kind, workload.name)
+        return self._hpas[1].get(target, set())
 
     def _counts(self, workload: Workload, at_s: float, stale_after_s: float) -> dict[str, float]:
         names = COUNTS.get(workload.kind)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from scaler.errors import NoDataError, NotServedError, TooManyObjectsError
 from scaler.said import Said
@@ -22,23 +22,13 @@ from .compose import Decide, Elsewhere, Subject
 from .entry import Entry, Follower, refuse_wrong_names
 from .evaluation import Evaluation
 from .happenings import Tell
+from .listed import Listed
 from .rounds import Rounds, refusal
 
 logger = logging.getLogger("kvtide.board")
 
-Named = Callable[[Collection[str]], Iterable[tuple[str, str, Mapping[str, str]]]]
-"""Addresses of this scaler to (namespace, name, metadata) of the ScaledObjects that name one."""
-
-There = Callable[[str, str], bool | None]
-"""Whether the cluster has a ScaledObject (namespace, name); None: it does not tell now."""
-
 Parse = Callable[[str, str, Mapping[str, str]], Trigger]
 """(namespace, name, metadata) to a Trigger, or a ConfigurationError with all problems."""
-
-UNLISTED_IDLE_S = 600.0
-"""What the cluster does not list and nobody asks about is dropped after this."""
-GONE_S = 60.0
-"""KEDA may go on asking about what was deleted until it has let go of it: it is told so."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +48,7 @@ class Limits:
 class Board:
     """The objects that KEDA asked about, each with its latest answer."""
 
-    def __init__(  # noqa: PLR0913 -- the seams of a server, each by its name
+    def __init__(
         self,
         *,
         source: Source,
@@ -67,9 +57,7 @@ class Board:
         clock: Callable[[], float],
         telemetry: Telemetry,
         limits: Limits | None = None,
-        named: Named | None = None,
-        there: There | None = None,
-        others: Named | None = None,
+        listed: Listed | None = None,
     ) -> None:
         """
         Begin with no object.
@@ -81,11 +69,9 @@ class Board:
             clock: Unix seconds.
             telemetry: what is said of each answer.
             limits: times and bounds.
-            named: the ScaledObjects that the cluster has; None: only KEDA says.
-            there: whether it has one; None: only KEDA's silence says that one has gone.
-            others: the ScaledObjects that name none of some addresses; None: nobody says.
+            listed: the ScaledObjects that the cluster has; None: only KEDA says.
         """
-        self._named, self._there, self._others = named, there, others
+        self._listed = listed or Listed()
         self.tell: Tell | None = None
         """Hears what happens to objects that are admitted from now on, for people."""
         self._parse = parse
@@ -93,7 +79,6 @@ class Board:
         self._telemetry = telemetry
         self._limits = limits or Limits()
         self._entries: dict[str, Entry] = {}
-        self._gone: dict[str, float] = {}  # when the cluster was seen to have it no more
         self._rounds = Rounds(
             self._entries, source=source, decide=decide, clock=clock, telemetry=telemetry
         )
@@ -270,14 +255,20 @@ class Board:
 
     async def _asked(self, namespace: str, name: str, metadata: Mapping[str, str]) -> Entry:
         """Register an object, or take its newest metadata; note that somebody asked."""
-        entry = self._entries.get(f"{namespace}/{name}") or self._admit(namespace, name)
+        key = f"{namespace}/{name}"
+        if key not in self._entries:
+            refuse_wrong_names(namespace=namespace, name=name)
+            await self._listed.refuse_made_up(
+                namespace, name, patience_s=self._limits.first_answer_s
+            )
+        metadata = self._listed.metadata(namespace, name, metadata)
+        entry = self._entries.get(key) or self._register(namespace, name)
         entry.pulse.poll(self._clock())
         if not entry.has_taken(metadata):
             await self._take(entry, dict(metadata))
         return entry
 
-    def _admit(self, namespace: str, name: str) -> Entry:
-        refuse_wrong_names(namespace=namespace, name=name)
+    def _register(self, namespace: str, name: str) -> Entry:
         if len(self._entries) >= self._limits.most_objects:
             raise TooManyObjectsError(
                 Said(
@@ -286,9 +277,6 @@ class Board:
                 )
             )
         entry = Entry(namespace=namespace, name=name, drained=self.draining, tell=self.tell)
-        if entry.key in self._gone and self._is_there(entry) is False:
-            raise NoDataError(Said("the cluster has {key} no more", key=entry.key))
-        entry.listed = self._is_there(entry) is True
         self._entries[entry.key] = entry
         return entry
 
@@ -316,45 +304,32 @@ class Board:
         They name an address that KEDA called this scaler by; what KEDA says of an object counts
         from its first call on.
         """
-        if self._named is None:
-            return
         addresses = {entry.address for entry in self._entries.values() if entry.address}
-        for namespace, name, metadata in tuple(self._named(addresses)):
+        for namespace, name, metadata in tuple(self._listed.named(addresses)):
             entry = self._entries.get(f"{namespace}/{name}")
             if entry is None and len(self._entries) < self._limits.most_objects:
-                entry = self._admit(namespace, name)
+                entry = self._register(namespace, name)
             if entry is not None:
                 entry.pulse.keep(self._clock())
                 if entry.taken is None:
                     await self._take(entry, dict(metadata))
-        if self._others is not None and addresses:
+        if addresses:
             self._rounds.elsewhere = {
                 f"{namespace}/{name}": Elsewhere(
                     metadata["scalerAddress"], metadata.get("tierGroup")
                 )
-                for namespace, name, metadata in self._others(addresses)
+                for namespace, name, metadata in self._listed.others(addresses)
                 if f"{namespace}/{name}" not in self._entries
             }
 
     def _evict(self) -> None:
-        """Drop what the cluster had and has no more, and what nobody asks about any more."""
-        now_s = self._clock()
-        self._gone = {key: at_s for key, at_s in self._gone.items() if now_s - at_s < GONE_S}
+        """Drop what the cluster does not have, and what nobody asks about any more."""
+        now_s, idle_s = self._clock(), self._limits.idle_s
         for entry in tuple(self._entries.values()):
-            there = self._is_there(entry)
-            entry.listed = entry.listed or there is True
-            # A ScaledJob is in no list, and neither is what had gone before it was looked for.
-            idle_s = UNLISTED_IDLE_S if there is False else self._limits.idle_s
-            if entry.listed and there is False:
-                self._gone[entry.key] = now_s
-                self._drop(entry, "the cluster has %s no more: dropped")
-            elif not entry.followers and entry.pulse.has_stopped(
-                now_s, min(idle_s, self._limits.idle_s)
-            ):
+            if self._listed.there(entry.namespace, entry.name) is False:
+                self._drop(entry, "the cluster has no ScaledObject %s: dropped")
+            elif not entry.followers and entry.pulse.has_stopped(now_s, idle_s):
                 self._drop(entry, "nobody asks about %s any more: dropped")
-
-    def _is_there(self, entry: Entry) -> bool | None:
-        return None if self._there is None else self._there(entry.namespace, entry.name)
 
     def _drop(self, entry: Entry, why: str) -> None:
         del self._entries[entry.key]

@@ -56,8 +56,6 @@ class Entry:
     seq: int = 0
     pulse: Pulse = dataclasses.field(default_factory=Pulse)
     """When it was asked about."""
-    listed: bool = False
-    """Whether the cluster was seen to have the ScaledObject."""
     followers: int = 0
     drained: bool = False
     polls: deque[tuple[float, Evaluation]] = dataclasses.field(

@@ -46,7 +46,7 @@ async def hearing(settings: Settings) -> AsyncIterator[Hearing]:
     Raises:
         ConfigurationError: ``on``, and there is no cluster to be found.
     """
-    known = KnownCluster()
+    known = KnownCluster(settings.kubernetes_namespace)
     why_not = _why_not(settings)
     if why_not is not None:
         logger.info("%s", why_not)

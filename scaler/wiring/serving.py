@@ -26,7 +26,9 @@ from scaler.keda.certificates import Tls
 from scaler.keda.server import Server, ServerOptions
 from scaler.listening import listen
 from scaler.readings.direct import DirectReader
+from scaler.readings.kubernetes.known import KnownCluster
 from scaler.serving.board import Board, Limits, Parse
+from scaler.serving.listed import Listed
 from scaler.settings import Settings
 from scaler.source import Source, Trigger
 from scaler.status.app import View, application
@@ -100,9 +102,7 @@ async def serving(  # noqa: PLR0913 -- the seams of a server, each by its name
         clock=clock,
         telemetry=telemetry,
         limits=_limits(settings),
-        named=None if cluster is None else cluster.known.triggers_of,
-        there=None if cluster is None else cluster.known.there,
-        others=None if cluster is None else cluster.known.triggers_elsewhere,
+        listed=None if cluster is None else _listed(cluster.known),
     )
     board.tell = None if cluster is None else cluster.tell
     telemetry.show_objects(board.observations, clock)
@@ -232,6 +232,15 @@ def _allow_more_files() -> None:
 async def _serving_when_ready(board: Board, server: Server) -> None:
     await board.until_ready()
     await server.serving()
+
+
+def _listed(known: KnownCluster) -> Listed:
+    return Listed(
+        named=known.triggers_of,
+        others=known.triggers_elsewhere,
+        there=known.there,
+        stated=known.metadata_of,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

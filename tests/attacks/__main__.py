@@ -23,9 +23,10 @@ import grpc
 
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
-from tests.soak import patient, stage, take_turn
+from tests.readings.kubernetes.recorded import scaled_object
+from tests.soak import patient, stage
 
-from .catalogue import ATTACKS, Attack, Scene, asked
+from .catalogue import ATTACKS, UNWATCHED, Attack, Scene, asked
 
 SETTLING_S, ATTACK_S, AFTER_S = 4.0, 12.0, 5.0
 LAG = re.compile(r'^kvtide_event_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)', re.MULTILINE)
@@ -100,15 +101,17 @@ async def most_held(scene: Scene, http: aiohttp.ClientSession, seconds: float) -
     return most
 
 
-async def measured(attack: Attack) -> Cost:
+async def measured(attack: Attack, *, watch: str) -> Cost:
     """Run a server, attack it, and let it be."""
     async with (
-        stage() as (server, prometheus, cluster),
+        stage(watch) as (server, prometheus, cluster),
         patient() as http,
         polling(server.grpc_port) as polls,
     ):
         scene = Scene(server=server, prometheus=prometheus, cluster=cluster)
-        take_turn(cluster, 0)
+        chat = asked("chat")
+        manifest = scaled_object(chat.namespace, chat.name, chat.scalerMetadata)
+        cluster.put("scaledobjects", manifest)
         async with asyncio.timeout(120):
             while not any(one > 0 for one in polls):  # noqa: ASYNC110 -- until it answers
                 await asyncio.sleep(0.2)
@@ -152,7 +155,8 @@ def lines(chosen: list[str]) -> Iterator[str]:
     for name, attack in ATTACKS.items():
         if chosen and not any(word in name for word in chosen):
             continue
-        cost = asyncio.run(measured(attack))
+        watch = "off" if any(word in name for word in UNWATCHED) else "on"
+        cost = asyncio.run(measured(attack, watch=watch))
         memory = ", ".join(f"{one:.0f}" for one in cost.memory_mib)
         lag = f"<= {1000 * cost.lag_p99_s:g}, {1000 * cost.lag_most_s:g} ms"
         took = f"{1000 * cost.poll_p99_s:.1f}, {1000 * cost.poll_most_s:.1f} ms"

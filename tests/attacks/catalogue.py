@@ -35,6 +35,10 @@ Attack = Callable[[Scene], Awaitable[None]]
 """Goes on until it is cancelled."""
 
 
+UNWATCHED = ("key", "200 KB", "one object", "messages")
+"""Words of attacks on a server that does not watch the API: there whoever calls is believed."""
+
+
 def asked(name: str, **stated: str) -> keda.ScaledObjectRef:
     """Return what KEDA sends of an object that is served by ``llm``."""
     metadata = {**SHORT, "workload": "StatefulSet/llm", "maxConcurrency": "10", **stated}
@@ -82,6 +86,11 @@ def changing(number: int) -> keda.ScaledObjectRef:
 
 def four_megabytes(number: int) -> keda.ScaledObjectRef:
     return asked("wrong", wrong="x" * 4_300_000 + str(number))
+
+
+def made_up(number: int) -> keda.ScaledObjectRef:
+    """Return an object that nobody made, on the workload of the one that is polled."""
+    return asked(f"made-up-{number}")
 
 
 async def streams(scene: Scene) -> None:
@@ -201,6 +210,7 @@ ATTACKS: dict[str, Attack] = {
     "200 KB in each of a hundred objects": metadata(large),
     "one object changed all the time": metadata(changing),
     "messages of 4 MB": metadata(four_megabytes),
+    "made-up objects on one's workload": metadata(made_up),
     "2,000 streams, again and again": streams,
     "500 clients that ask and never read": sockets(http=False, sent=never_reading()),
     "500 connections that say nothing": sockets(http=True, sent=b""),

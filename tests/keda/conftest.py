@@ -13,8 +13,9 @@ from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.keda._pb.kvtide_pb2_grpc import LendingStub, ScalingStub
 from scaler.keda.server import Server, ServerOptions
-from scaler.serving.board import Board, Limits, Named, Parse, There
+from scaler.serving.board import Board, Limits, Parse
 from scaler.serving.compose import Decide
+from scaler.serving.listed import Listed
 from scaler.telemetry import Telemetry
 from tests.builders import sample, window
 from tests.fakes.fake_rules import decide, parse
@@ -92,9 +93,7 @@ async def serve(
     clock: Clock | None = None,
     parse: Parse = parse,
     decide: Decide = decide,
-    named: Named | None = None,
-    there: There | None = None,
-    others: Named | None = None,
+    listed: Listed | None = None,
 ) -> AsyncIterator[Bench]:
     source, clock, telemetry = FakeSource(), clock or Clock(), Telemetry()
     board = Board(
@@ -104,9 +103,7 @@ async def serve(
         clock=clock,
         telemetry=telemetry,
         limits=limits,
-        named=named,
-        there=there,
-        others=others,
+        listed=listed,
     )
     telemetry.show_objects(board.observations, clock)
     server = Server(board, telemetry, rng=random.Random(1), options=options)

@@ -17,8 +17,9 @@ from scaler.decision.policy import Policy
 from scaler.decision.pool import PoolWindow
 from scaler.errors import NoDataError, SourceError
 from scaler.log import JsonLines
-from scaler.serving.board import UNLISTED_IDLE_S, Limits
+from scaler.serving.board import Limits
 from scaler.serving.compose import Subject
+from scaler.serving.listed import MOST_WAITING, Listed
 from tests.builders import sample, window
 from tests.fakes.fake_rules import decide
 from tests.keda.conftest import LIMITS, Clock, ref, refused, serve
@@ -118,8 +119,8 @@ async def test_an_object_is_dropped_after_three_polls_that_did_not_come(bench):
 
 
 async def test_an_object_that_the_cluster_has_no_more_is_forgotten_at_once():
-    listed: dict[str, bool | None] = {"old": True, "new": True, "elsewhere": False}
-    async with serve(there=lambda _, name: listed[name]) as bench:
+    listed: dict[str, bool | None] = {"old": True, "new": True}
+    async with serve(listed=Listed(there=lambda _, name: listed[name])) as bench:
         for name in listed:
             bench.runs(f"prod/{name}", 3)
             await bench.metrics(ref(name))
@@ -128,10 +129,10 @@ async def test_an_object_that_the_cluster_has_no_more_is_forgotten_at_once():
         await bench.tick()
         listed.update(old=None, new=None)  # the list is not current: nobody knows
         await bench.tick()
-        assert len(bench.board.evaluations()) == 3
+        assert len(bench.board.evaluations()) == 2
         listed.update(old=False, new=True)
         await bench.tick()
-        assert {one.name for one in bench.board.evaluations()} == {"new", "elsewhere"}
+        assert {one.name for one in bench.board.evaluations()} == {"new"}
         assert [edge async for edge in stream] == []
         assert "prod/old" not in {*bench.board.triggers()}
         assert 'scaledobject="old"' not in bench.telemetry.exposition().decode()
@@ -140,13 +141,13 @@ async def test_an_object_that_the_cluster_has_no_more_is_forgotten_at_once():
 async def test_what_is_being_deleted_is_not_served_again_and_claims_nothing():
     """KEDA asks about it until it has let go of it; under its name it may be made anew."""
     listed: dict[str, bool | None] = {"old": True}
-    async with serve(there=lambda _, name: listed[name]) as bench:
+    async with serve(listed=Listed(there=lambda _, name: listed[name])) as bench:
         bench.runs("prod/old", 3)
         await bench.metrics(ref("old"))
         await bench.tick()
         listed.update(old=False)
         await bench.tick()
-        with refused(grpc.StatusCode.UNAVAILABLE, "the cluster has prod/old no more"):
+        with refused(grpc.StatusCode.UNAVAILABLE, "the cluster has no ScaledObject prod/old"):
             await bench.metrics(ref("old"))
         assert {*bench.board.triggers()} == set()
         listed.update(old=True)
@@ -156,7 +157,7 @@ async def test_what_is_being_deleted_is_not_served_again_and_claims_nothing():
 
 async def test_two_hundred_objects_that_go_leave_nothing():
     listed = {f"llm-{number}" for number in range(200)}
-    async with serve(there=lambda _, name: name in listed) as bench:
+    async with serve(listed=Listed(there=lambda _, name: name in listed)) as bench:
         for name in sorted(listed):
             bench.source.windows[f"prod/{name}"] = window(sample(bench.clock.now_s, running=2))
         await asyncio.gather(*(bench.metrics(ref(name)) for name in sorted(listed)))
@@ -175,16 +176,54 @@ async def test_two_hundred_objects_that_go_leave_nothing():
         assert sum(one() is not None for one in answers) <= 1
 
 
-async def test_what_had_gone_before_it_was_looked_for_is_not_kept_for_long():
-    async with serve(there=lambda *_: False) as bench:
-        bench.source.windows["prod/llm"] = window(sample(bench.clock.now_s, running=2))
-        await bench.metrics(ref())
-        bench.clock.now_s += UNLISTED_IDLE_S - 1  # a ScaledJob is in no list of ScaledObjects
+async def test_what_was_asked_about_before_the_list_was_heard_goes_when_it_is_not_in_it():
+    heard: list[bool] = []
+    async with serve(listed=Listed(there=lambda *_: False if heard else None)) as bench:
+        bench.runs("prod/llm", 2)
+        assert await bench.count(ref()) == 2
+        heard.append(True)
         await bench.tick()
-        assert metric(bench, "kvtide_board_objects") == 1
-        bench.clock.now_s += 2
-        await bench.tick()
+        assert bench.board.triggers() == {}
         assert metric(bench, "kvtide_board_objects") == 0
+
+
+async def test_what_the_cluster_does_not_have_is_refused_and_costs_nothing():
+    async with serve(listed=Listed(there=lambda _, name: name == "llm")) as bench:
+        bench.runs("prod/llm", 3)
+        assert await bench.count(ref()) == 3
+        made_up = [ref(f"made-up-{number}") for number in range(2 * MOST_WAITING)]
+        answers = await asyncio.gather(*map(bench.metrics, made_up), return_exceptions=True)
+        for one, answer in zip(made_up, answers, strict=True):
+            assert isinstance(answer, grpc.aio.AioRpcError)
+            assert answer.code() is grpc.StatusCode.UNAVAILABLE
+            assert f"the cluster has no ScaledObject prod/{one.name} (yet)" in str(answer.details())
+        assert {*bench.board.triggers()} == {"prod/llm"}
+        assert await bench.count(ref()) == 3
+
+
+async def test_what_was_made_a_moment_ago_is_waited_for():
+    """KEDA hears of it by a watch of its own, which may be the faster one."""
+    looked: list[str] = []
+
+    def there(_, name):
+        looked.append(name)
+        return len(looked) > 2
+
+    async with serve(listed=Listed(there=there)) as bench:
+        bench.runs("prod/llm", 3)
+        assert await bench.count(ref()) == 3
+
+
+async def test_the_clusters_metadata_counts_whatever_somebody_asks_with():
+    def stated(_namespace, _name, metadata):
+        return None if "mixed" in metadata else {"target": "of-the-cluster"}
+
+    async with serve(listed=Listed(there=lambda *_: True, stated=stated)) as bench:
+        bench.runs("prod/llm", 3)
+        assert await bench.count(ref(target="of-somebody")) == 3
+        with refused(grpc.StatusCode.UNAVAILABLE, "no trigger of the cluster's ScaledObject"):
+            await bench.metrics(ref(mixed="1"))
+        assert bench.board.triggers()["prod/llm"].workload.name == "of-the-cluster"
 
 
 async def test_what_the_source_refuses_is_counted(bench):
@@ -389,7 +428,7 @@ def cluster_with(*listed):
 
 async def test_members_of_a_pool_are_known_before_keda_asks_about_them():
     named = cluster_with(("kvtide:6000", "llm", {}), ("other:6000", "foreign", {}))
-    async with serve(named=named) as bench:
+    async with serve(listed=Listed(named=named)) as bench:
         bench.runs("prod/llm", 3)
         training = ref("train", scalerAddress="kvtide:6000", **TRAINING)
         assert await bench.count(training) == 5
@@ -400,7 +439,7 @@ async def test_a_member_that_another_shard_is_asked_about_is_named_with_its_addr
     def others(addresses):
         return [("prod", "llm", {"scalerAddress": "kvtide-1:6000"})] if addresses else []
 
-    async with serve(named=cluster_with(), others=others) as bench:
+    async with serve(listed=Listed(named=cluster_with(), others=others)) as bench:
         training = ref("train", scalerAddress="kvtide:6000", **TRAINING)
         with refused(grpc.StatusCode.UNAVAILABLE, "prod/llm"):
             await bench.metrics(training)
@@ -412,7 +451,7 @@ async def test_a_member_that_another_shard_is_asked_about_is_named_with_its_addr
 
 async def test_what_keda_says_of_an_object_counts_before_what_the_cluster_does():
     named = cluster_with(("kvtide:6000", "llm", {"target": "as-written"}))
-    async with serve(named=named) as bench:
+    async with serve(listed=Listed(named=named)) as bench:
         bench.runs("prod/llm", 3)
         await bench.metrics(ref("llm", scalerAddress="kvtide:6000", target="as-resolved"))
         await bench.tick()
@@ -420,6 +459,6 @@ async def test_what_keda_says_of_an_object_counts_before_what_the_cluster_does()
 
 
 async def test_before_keda_has_called_no_address_is_this_scalers():
-    async with serve(named=cluster_with(("kvtide:6000", "llm", {}))) as bench:
+    async with serve(listed=Listed(named=cluster_with(("kvtide:6000", "llm", {})))) as bench:
         await bench.tick()
         assert bench.board.triggers() == {}

@@ -16,15 +16,19 @@ def workload(scaled_object, kind="Deployment", name=None, **more):
     )
 
 
-def pods_of(pods, *workloads, owners=None, carrying=()):
+def pods_of(pods, *workloads, owners=None, carrying=(), shown=None):
     attribution = attribute(
         [("serve", pod) for pod in pods],
         workloads,
         owner_of=lambda pod: (owners or {}).get(pod[1]),
         carries=lambda pod, _: pod[1] in carrying,
+        is_shown=lambda one: shown is None or one.scaled_object in shown,
     )
     found = {key: [pod for _, pod in pods] for key, pods in attribution.pods.items()}
     return found, attribution.rivals
+
+
+POD = "llm-0-1"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,30 @@ def test_two_scaled_objects_that_claim_one_pod_are_told_of_each_other():
     pod = "llm-6d5f8b9c7d-x2x4z"
     _, rivals = pods_of([pod], workload("one", name="llm"), workload("two", name="llm"))
     assert rivals == {"serve/one": ("serve/two", pod), "serve/two": ("serve/one", pod)}
+
+
+@pytest.mark.parametrize(
+    "made_up",
+    [
+        pytest.param(workload("made-up", "LeaderWorkerSet", "llm"), id="the same target"),
+        pytest.param(workload("made-up", selector=(("a", "b"),)), id="by labels"),
+        pytest.param(workload("made-up", "StatefulSet", "llm-0"), id="a longer name"),
+    ],
+)
+def test_what_the_cluster_does_not_show_takes_nothing_from_what_it_does(made_up):
+    real = workload("real", "LeaderWorkerSet", "llm")
+    for both in ((real, made_up), (made_up, real)):
+        found, rivals = pods_of([POD], *both, carrying=(POD,), shown=("real",))
+        assert found == {"serve/real": [POD], "serve/made-up": []}
+        assert rivals == {"serve/made-up": ("serve/real", POD)}
+
+
+def test_of_two_that_the_cluster_shows_each_is_told_and_of_two_that_it_does_not():
+    three = [workload(name, name="llm") for name in ("one", "two", "three")]
+    for shown in (("one", "two"), ("one", "two", "three"), ()):
+        _, rivals = pods_of(["llm-6d5f8b9c7d-x2x4z"], *three, shown=shown)
+        assert {*rivals} == {"serve/one", "serve/two", "serve/three"}
+        assert rivals["serve/one"][0] == "serve/two"
 
 
 def test_two_triggers_of_one_scaled_object_are_no_rivals():

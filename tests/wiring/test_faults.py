@@ -119,8 +119,9 @@ async def server(
     )
     configuration = Configuration(prometheus={"default": answers})
     parse = functools.partial(parse_trigger, configuration=configuration)
+    known = None if cluster is None else cluster.known
     async with (
-        prometheus(configuration, clock=clock) as source,
+        prometheus(configuration, known, clock) as source,
         serving(SETTINGS, source=source, parse=parse, cluster=cluster, clock=clock) as made,
         grpc.aio.insecure_channel(f"127.0.0.1:{made.grpc_port}") as channel,
     ):

@@ -18,6 +18,7 @@ from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from tests.fakes.fake_kubernetes import FakeKubernetes
 from tests.fakes.ill_server import IllServer
+from tests.readings.kubernetes.recorded import scaled_object
 from tests.soak import Running, serve
 from tests.wiring.test_faults import CHAT, world
 
@@ -98,10 +99,13 @@ async def gone(pid: int, number: signal.Signals) -> None:
 
 
 async def test_whatever_befalls_one_of_two_no_answer_says_less_than_the_truth():
+    kubernetes = FakeKubernetes()
+    chat = scaled_object(CHAT.namespace, CHAT.name, CHAT.scalerMetadata)
+    kubernetes.put("scaledobjects", chat)
     async with (
         world(SCRAPES_S) as one_way,
         IllServer(one_way.url).running() as other_way,
-        TestServer(FakeKubernetes().application()) as api,
+        TestServer(kubernetes.application()) as api,
     ):
         cluster = str(api.make_url("")).rstrip("/")
         said: list[float] = []

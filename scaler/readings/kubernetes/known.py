@@ -25,6 +25,8 @@ from .objects import Autoscaler, Counts, NodeState, Pod, ScaledObject
 Parsed = TypeVar("Parsed")
 
 NOT_FOUND = 404
+_FROM_ENV = "FromEnv"
+"""Ends the keys whose values KEDA takes from the target's environment."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -55,7 +57,9 @@ class Heard(Generic[Parsed]):
 class KnownCluster:
     """Everything heard of a cluster."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str | None = None) -> None:
+        """Begin with nothing heard of a namespace (None: all of them)."""
+        self.namespace = namespace
         self.scaled_objects = Heard[ScaledObject](
             Said("scale targets, minimums, paused objects, and pools and tiers right after a start")
         )
@@ -166,7 +170,7 @@ class KnownCluster:
         """
         for (namespace, name), known in self._staying():
             ours = [one for one in known.triggers if one.get("scalerAddress") in addresses]
-            if len(ours) == 1 and not any(key.endswith("FromEnv") for key in ours[0]):
+            if len(ours) == 1 and not _resolved_by_keda(ours[0]):
                 yield namespace, name, ours[0]
 
     def triggers_elsewhere(
@@ -178,12 +182,40 @@ class KnownCluster:
             if named and not any(one["scalerAddress"] in addresses for one in named):
                 yield namespace, name, named[0]
 
+    def metadata_of(
+        self, namespace: str, name: str, asked_with: Mapping[str, str]
+    ) -> Mapping[str, str] | None:
+        """
+        Return the metadata of a ScaledObject's trigger that counts, whatever it is asked with.
+
+        Its own, where it has one that KEDA sends as it is written; else what is asked with, where
+        it can be one of its own; None: it cannot. Where nothing is known whoever asks is believed.
+        """
+        known = self.scaled_objects.listed.get((namespace, name))
+        if not self.there(namespace, name) or known is None:
+            return asked_with
+        if any(can_be(asked_with, trigger) for trigger in known.triggers):
+            return asked_with
+        address = asked_with.get("scalerAddress")
+        same = [one for one in known.triggers if one.get("scalerAddress") == address]
+        (only, *more) = same or known.triggers
+        return None if more or _resolved_by_keda(only) else only
+
     def there(self, namespace: str, name: str) -> bool | None:
-        """Return whether a ScaledObject is listed, and to stay; None: the list is not current."""
-        if not self.scaled_objects.is_current:
+        """
+        Return whether a ScaledObject is listed with an external trigger, and to stay.
+
+        None: the list is not current, or is not one of that namespace.
+        """
+        if not self.scaled_objects.is_current or self.namespace not in (None, namespace):
             return None
         known = self.scaled_objects.listed.get((namespace, name))
-        return known is not None and not known.leaving
+        return known is not None and not known.leaving and bool(known.triggers)
+
+    def has(self, workload: Workload) -> bool:
+        """Whether its ScaledObject was in the last list, of whatever age."""
+        known = self._scaled_object(workload)
+        return known is not None and bool(known.triggers)
 
     def _staying(self) -> Iterable[tuple[Key, ScaledObject]]:
         listed = self.scaled_objects.listed.items()
@@ -233,3 +265,19 @@ class KnownCluster:
 
     def _scaled_object(self, workload: Workload) -> ScaledObject | None:
         return self.scaled_objects.listed.get((workload.namespace, workload.scaled_object))
+
+
+def can_be(metadata: Mapping[str, str], trigger: Mapping[str, str]) -> bool:
+    """
+    Whether KEDA may have sent ``metadata`` for a trigger.
+
+    It sends all of it as written, but for ``…FromEnv``, which has the value of the variable, or is
+    left out without one (pkg/scalers/external_scaler.go).
+    """
+    written = {key: text for key, text in trigger.items() if not key.endswith(_FROM_ENV)}
+    sent = {key: text for key, text in metadata.items() if not key.endswith(_FROM_ENV)}
+    return sent == written and metadata.keys() <= trigger.keys()
+
+
+def _resolved_by_keda(trigger: Mapping[str, str]) -> bool:
+    return any(key.endswith(_FROM_ENV) for key in trigger)

@@ -14,6 +14,7 @@ from typing import Any
 
 from scaler.autoscaling import MAX_REPLICAS, TOLERANCE
 from scaler.readings.attribution import Owner
+from scaler.readings.cluster import keda_hpa
 from scaler.readings.nodes import LEAVING_TAINTS
 
 from .claims import PodClaim, pod_claims
@@ -128,7 +129,7 @@ def scaled_object(manifest: Manifest) -> ScaledObject:
     return ScaledObject(
         kind=target.get("kind") or "Deployment",
         name=target["name"],
-        hpa=config.get("name") or f"keda-hpa-{meta['name']}",
+        hpa=config.get("name") or keda_hpa(meta["name"]),
         min_replicas=spec.get("minReplicaCount") or 0,
         max_replicas=spec.get("maxReplicaCount") or MAX_REPLICAS,
         paused=PAUSED_REPLICAS in notes or is_switched(notes, PAUSED),

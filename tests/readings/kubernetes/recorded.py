@@ -8,6 +8,7 @@ a node; managed fields and volumes taken out.
 import copy
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 RECORDED = json.loads(pathlib.Path(__file__).with_name("recorded.json").read_text())
@@ -24,3 +25,11 @@ def recorded(kind: str, at: int = 0) -> dict[str, Any]:
     """Return a copy of one of the objects, for a test to change."""
     found: dict[str, Any] = copy.deepcopy(RECORDED[kind][at])
     return found
+
+
+def scaled_object(namespace: str, name: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return a ScaledObject with one trigger of this metadata."""
+    manifest = recorded("ScaledObject")
+    manifest["metadata"] = {"name": name, "namespace": namespace}
+    manifest["spec"]["triggers"] = [{"type": "external-push", "metadata": {**metadata}}]
+    return manifest

@@ -7,6 +7,7 @@ import pytest
 from scaler.readings.attribution import Owner
 from scaler.readings.kubernetes import objects
 from scaler.readings.kubernetes.known import KnownCluster
+from scaler.readings.kubernetes.manifest import Refusal
 from tests.readings.kubernetes.recorded import recorded
 
 
@@ -164,3 +165,59 @@ def test_a_node_that_its_autoscaler_takes_away():
 )
 def test_quantities(text, value):
     assert objects.quantity(text) == pytest.approx(value)
+
+
+WRITTEN = {"scalerAddress": "kvtide:6000", "workload": "llm"}
+RESOLVED = {"scalerAddress": "kvtide:6000", "workloadFromEnv": "TARGET"}
+
+
+@pytest.mark.parametrize(
+    ("triggers", "asked_with", "counts"),
+    [
+        pytest.param([WRITTEN], WRITTEN, WRITTEN, id="as it is written"),
+        pytest.param([WRITTEN], {"workload": "other"}, WRITTEN, id="somebody's"),
+        pytest.param([WRITTEN], {**WRITTEN, "workload": "other"}, WRITTEN, id="of another day"),
+        pytest.param(
+            [{"scalerAddress": "a:1"}, WRITTEN],
+            {**WRITTEN, "workload": "other"},
+            WRITTEN,
+            id="of several the one with its address",
+        ),
+        pytest.param([{"scalerAddress": "a:1"}, WRITTEN], {"workload": "x"}, None, id="of none"),
+        pytest.param(
+            [RESOLVED],
+            {**RESOLVED, "workloadFromEnv": "llm"},
+            {**RESOLVED, "workloadFromEnv": "llm"},
+            id="resolved",
+        ),
+        pytest.param(
+            [RESOLVED],
+            {"scalerAddress": "kvtide:6000"},
+            {"scalerAddress": "kvtide:6000"},
+            id="a variable that is not set",
+        ),
+        pytest.param([RESOLVED], WRITTEN, None, id="not what is resolved"),
+    ],
+)
+def test_of_a_trigger_what_the_cluster_has_counts(triggers, asked_with, counts):
+    known, manifest = KnownCluster(), recorded("ScaledObject")
+    manifest["spec"]["triggers"] = [{"type": "external", "metadata": one} for one in triggers]
+    assert known.metadata_of("serve", "chat", asked_with) == asked_with  # not heard yet
+    known.scaled_objects.take({("serve", "chat"): objects.scaled_object(manifest)})
+    assert known.metadata_of("serve", "chat", asked_with) == counts
+    known.scaled_objects.lose(Refusal(status=None, message="gone"))
+    assert known.metadata_of("serve", "chat", asked_with) == asked_with
+
+
+def test_of_other_namespaces_than_the_one_that_is_watched_nothing_is_said():
+    for namespace, there in ((None, False), ("serve", False), ("other", None)):
+        known = KnownCluster(namespace)
+        known.scaled_objects.take({})
+        assert known.there("serve", "chat") is there
+
+
+def test_a_scaled_object_without_an_external_trigger_asks_nobody():
+    known, manifest = KnownCluster(), recorded("ScaledObject")
+    manifest["spec"]["triggers"] = [{"type": "cron", "metadata": {"start": "0 6 * * *"}}]
+    known.scaled_objects.take({("serve", "chat"): objects.scaled_object(manifest)})
+    assert known.there("serve", "chat") is False
