@@ -12,15 +12,17 @@ import re
 import string
 import urllib.parse
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from scaler.capacity.gpus import mig_profile
 from scaler.decision.policy import Auto
-from scaler.numerals import decimal_text
+from scaler.ranges import Range, range_problems
 
 from .errors import ConfigurationError, Problem
 
 Pairs = tuple[tuple[str, str], ...]
+Interval = Annotated[float, Range(ge=1, le=600)]
+ANY_COUNT = Range(ge=1, le=math.inf)
 QUERY_PLACEHOLDERS = ("namespace", "workload")
 
 
@@ -28,19 +30,18 @@ QUERY_PLACEHOLDERS = ("namespace", "workload")
 class ScrapeIntervals:
     """How often each kind of source is scraped; None (auto): the median gap of its timestamps."""
 
-    engine_s: Auto[float] = None
+    engine_s: Auto[Interval] = None
     """The engines' own /metrics."""
-    gpu_s: Auto[float] = None
+    gpu_s: Auto[Interval] = None
     """DCGM's exporter."""
-    gateway_s: Auto[float] = None
+    gateway_s: Auto[Interval] = None
     """Gateways and routers."""
-    cluster_s: Auto[float] = None
+    cluster_s: Auto[Interval] = None
     """kube-state-metrics."""
 
     def __post_init__(self) -> None:
         """Refuse intervals outside one second to ten minutes."""
-        names = [field.name for field in dataclasses.fields(self)]
-        _refuse_outside(self, dict.fromkeys(names, (1, 600)))
+        _refuse(*range_problems(self))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,20 +90,19 @@ class PrometheusServer:
     """Key of the client certificate."""
     insecure_skip_verify: bool = False
     """Do not check the server's certificate."""
-    timeout_s: float = 10.0
+    timeout_s: Annotated[float, Range(ge=0.1, le=300)] = 10.0
     """Longest wait for one query."""
-    ingestion_delay_s: float = 2.0
+    ingestion_delay_s: Annotated[float, Range(ge=0, le=300)] = 2.0
     """How late a sample may become visible; instants younger than this are not final."""
-    max_series: int = 200_000
+    max_series: Annotated[int, ANY_COUNT] = 200_000
     """Most series in one reply; more is an error, and a reason to split into shards."""
     scrape_interval: ScrapeIntervals = dataclasses.field(default_factory=ScrapeIntervals)
     """How often this server scrapes, per kind of source."""
 
     def __post_init__(self) -> None:
         """Refuse what no query could use; all problems at once."""
-        _refuse_outside(
-            self,
-            {"timeout_s": (0.1, 300), "ingestion_delay_s": (0, 300), "max_series": (1, math.inf)},
+        _refuse(
+            *range_problems(self),
             *_address_problems(self.url),
             *_header_problems(self.headers),
             *_label_problems("matchers", (name for name, _ in self.matchers)),
@@ -135,11 +135,11 @@ class PrometheusServer:
 class Pool:
     """A fixed number of GPUs, MIG slices or shares that inference and training live on."""
 
-    units: int
+    units: Annotated[int, ANY_COUNT]
     """GPUs, MIG slices or shares in the pool."""
     workloads: tuple[str, ...]
     """The online workloads of the pool, namespace/scaledobject each."""
-    reserved_units: int = 0
+    reserved_units: Annotated[int, Range(ge=0)] = 0
     """Units that are never lent."""
     resource: str = "nvidia.com/gpu"
     """The extended resource that a unit is, such as nvidia.com/mig-1g.5gb."""
@@ -152,9 +152,8 @@ class Pool:
             for name in self.workloads
             if not all(name.partition("/")) or name.count("/") != 1
         )
-        _refuse_outside(
-            self,
-            {"units": (1, math.inf), "reserved_units": (0, self.units)},
+        _refuse(
+            *range_problems(self, reserved_units=Range(ge=0, le=self.units)),
             *(nameless if self.workloads else (empty,)),
             *_unknown_profile(self.resource),
         )
@@ -218,8 +217,7 @@ class Configuration:
         )
         problems += _namespace_problems("gateway_namespaces", self.gateway_namespaces)
         problems += _namespace_problems("pool_namespaces", self.pool_namespaces or ())
-        if problems:
-            raise ConfigurationError(*problems)
+        _refuse(*problems)
 
     def arrival_query(self, name: str, *, namespace: str, workload: str) -> str:
         """Return a named query with its placeholders filled; the values are Kubernetes names."""
@@ -360,18 +358,7 @@ def _both(value: object, one: str, other: str) -> tuple[Problem, ...]:
     return (Problem(field=one, got=f"stated beside {other}; state one of them", others=(other,)),)
 
 
-def _refuse_outside(
-    value: object, ranges: Mapping[str, tuple[float, float]], *others: Problem
-) -> None:
-    """Raise the problems of numbers outside their ranges, and those already found."""
-    problems = [
-        Problem(field=name, got=decimal_text(number), allowed=_between(low, high))
-        for name, (low, high) in ranges.items()
-        if (number := getattr(value, name)) is not None and not low <= number <= high
-    ]
-    if problems or others:
-        raise ConfigurationError(*problems, *others)
-
-
-def _between(low: float, high: float) -> str:
-    return f"at least {low:g}" + ("" if high == math.inf else f" and at most {high:g}")
+def _refuse(*problems: Problem) -> None:
+    """Raise the problems, where there are any."""
+    if problems:
+        raise ConfigurationError(*problems)

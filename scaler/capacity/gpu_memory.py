@@ -12,6 +12,7 @@ the sampler on ``max_num_seqs`` rows of logits, and the forward pass on ``max_nu
 import dataclasses
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.ranges import Range
 from scaler.said import Said
 
 from .architecture import ModelArchitecture
@@ -20,6 +21,8 @@ from .kv_cache.capacity import GIB, CapacityStep
 from .kv_cache.serving import Engine, GpuClass, Serving, Version
 from .weights import TYPICAL_VOCABULARY, Weights, weights_on_gpu
 
+FRACTION = Range(gt=0, le=1)
+"""Of a GPU's memory, what an engine may be told to take."""
 SAMPLER_BYTES = 38.5
 """
 Bytes per logit at the sampler's peak, vLLM before 0.18: logits and softmax in 32 bits, a sort with
@@ -107,11 +110,9 @@ def estimate_memory(
             )
         )
     fraction = default_fraction(serving, total) if utilization is None else utilization
-    if not 0 < fraction <= 1:
-        got = f"{fraction:g}"
-        raise ConfigurationError(
-            Problem(field="gpu_memory_utilization", got=got, allowed=Said("above 0 and at most 1"))
-        )
+    problems = FRACTION.problems("gpu_memory_utilization", fraction)
+    if problems:
+        raise ConfigurationError(*problems)
     weights = _weights(architecture, serving, weights_gib, quantization)
     overhead, why = overhead_gib(architecture, serving)
     held = weights.gpu_bytes / GIB

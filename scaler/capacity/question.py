@@ -7,11 +7,11 @@ stay true: every wrong field is told at once.
 
 import dataclasses
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from scaler.capacity.concurrency.lengths import lognormal
 from scaler.errors import ConfigurationError, Problem, stated
-from scaler.numerals import decimal_text
+from scaler.ranges import Range, range_problems
 from scaler.said import Said
 
 from .architecture import ModelArchitecture
@@ -23,6 +23,10 @@ from .planned import MemoryTerms, Planned, RequestLengths, plan
 from .token_length import A_LENGTH, TokenLength, read_length
 
 Known = TypeVar("Known")
+Gib = Annotated[
+    float,
+    Range(gt=0, le=MOST_GIB, words=Said("above 0 and at most {most:,.0f} GiB", most=MOST_GIB)),
+]
 ASKED_AS = {
     "block_tokens": "block_size",
     "context_parallel": "decode_context_parallel",
@@ -61,11 +65,11 @@ class CapacityQuestion:
     model: str
     """A config.json, a checkpoint's folder, a record of the table, or a name."""
     quantization: str | None = None
-    weights_gib: float | None = None
+    weights_gib: Gib | None = None
     gpu: str | None = None
-    gpu_memory_gib: float | None = None
+    gpu_memory_gib: Gib | None = None
     gpu_memory_utilization: float | None = None
-    available_kv_gib: float | None = None
+    available_kv_gib: Gib | None = None
     gpus: int | None = None
     """GPUs of one replica; tensor-parallel where nothing else is said."""
     tensor_parallel: int | None = None
@@ -91,7 +95,7 @@ class CapacityQuestion:
     prompt_tokens: str | None = None
     """``mean[:p95]``, tokens."""
     output_tokens: str | None = None
-    overflow_probability: float = 0.01
+    overflow_probability: Annotated[float, Range(gt=0, lt=1)] = 0.01
 
 
 def planned_capacity(
@@ -259,11 +263,6 @@ def _ranks(question: CapacityQuestion) -> tuple[int, int, int]:
 
 
 def _lengths(question: CapacityQuestion) -> RequestLengths | None:
-    if not 0 < question.overflow_probability < 1:
-        got = f"{question.overflow_probability:g}"
-        raise ConfigurationError(
-            Problem(field="overflow_probability", got=got, allowed=Said("above 0 and below 1"))
-        )
     if question.prompt_tokens is None and question.output_tokens is None:
         return None
     prompt = token_length("prompt_tokens", question.prompt_tokens)
@@ -277,15 +276,7 @@ def _lengths(question: CapacityQuestion) -> RequestLengths | None:
 
 
 def _unstated(question: CapacityQuestion, *, gpu_known: bool) -> list[Problem]:
-    problems = [
-        Problem(
-            field=name,
-            got=decimal_text(value),
-            allowed=Said("above 0 and at most {most:,.0f} GiB", most=MOST_GIB),
-        )
-        for name in ("available_kv_gib", "weights_gib", "gpu_memory_gib")
-        if (value := getattr(question, name)) is not None and not 0 < value <= MOST_GIB
-    ]
+    problems = list(range_problems(question))
     memory_known = gpu_known or question.gpu is not None or question.gpu_memory_gib is not None
     if question.available_kv_gib is None and not memory_known:
         problems.append(

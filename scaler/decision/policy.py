@@ -3,13 +3,12 @@ What a user asks for: targets, windows, limits.
 
 One declaration per field: the trigger metadata parser, its JSON Schema and the reference page are
 made from these dataclasses (metadata ``stableWindow: 60s`` is ``stable_window_s=60``; the suffixes
-``_s`` and ``_gib``, and ``Share``, ``Percent`` and ``Auto`` in the types, say how a text is read).
-Values are checked here, every problem of a policy at once, written so that NaN fails.
+``_s`` and ``_gib``, and ``Share``, ``Percent`` and ``Auto`` in the types, say how a text is read; a
+``Range`` says what it may be). Values are checked here, every problem of a policy at once.
 """
 
 import dataclasses
 import enum
-import math
 from typing import Annotated, TypeVar
 
 from scaler.capacity.kv_cache import KvCapacity, KvLayout
@@ -17,6 +16,7 @@ from scaler.capacity.latency_target import LatencyTarget
 from scaler.capacity.token_length import TokenLength
 from scaler.errors import NOTHING, ConfigurationError, Problem, stated, stated_since
 from scaler.numerals import decimal_text
+from scaler.ranges import Range, range_problems
 from scaler.said import Said
 
 T = TypeVar("T")
@@ -42,6 +42,16 @@ Share = Annotated[float, Written.SHARE]
 Percent = Annotated[float, Written.PERCENT]
 Auto = Annotated[T | None, Written.AUTO]
 Computed = Annotated[T | None, Written.COMPUTED]
+Count = Annotated[int, Range(ge=1)]
+Amount = Annotated[int, Range(ge=0)]
+Positive = Annotated[float, Range(gt=0)]
+Cost = Annotated[float, Range(gt=0, words=Said("above 0, seconds"))]
+SmallShare = Annotated[Share, Range(gt=0, lt=1)]
+"""Part of a whole, and never all of it."""
+WholeShare = Annotated[Share, Range(gt=0, le=1)]
+WindowShare = Annotated[Percent, Range(ge=1, le=100)]
+Window = Annotated[float, Range(ge=6, le=3600)]
+"""Knative's limits of a stable window, seconds."""
 
 
 class SignalName(enum.StrEnum):
@@ -102,21 +112,20 @@ class StepCost:
     ``a`` seconds per step, ``b`` seconds per running request, ``c`` seconds per prompt token.
     """
 
-    a_s: float
-    b_s: float
-    c_s: float
+    a_s: Cost
+    b_s: Cost
+    c_s: Cost
 
     def __post_init__(self) -> None:
         """Refuse costs that are not positive and finite."""
-        for name, value in (("a", self.a_s), ("b", self.b_s), ("c", self.c_s)):
-            if not 0 < value < math.inf:
-                raise ConfigurationError(
-                    Problem(
-                        field=f"step_cost.{name}",
-                        got=decimal_text(value),
-                        allowed=Said("above 0, seconds"),
-                    )
+        problems = range_problems(self)
+        if problems:
+            raise ConfigurationError(
+                *(
+                    dataclasses.replace(problem, field=f"step_cost.{problem.field[0]}")
+                    for problem in problems
                 )
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,24 +138,24 @@ class InferencePolicy:
     """Which half of disaggregated serving the replicas do; both: an ordinary engine."""
 
     # Bounds; None: the ScaledObject's where known, else 0 and no limit.
-    min_replicas: int | None = None
+    min_replicas: Amount | None = None
     """Fewest replicas wanted; not stated: the ScaledObject's, where known."""
-    max_replicas: int | None = None
+    max_replicas: Count | None = None
     """Most replicas wanted; not stated: the ScaledObject's, where known."""
 
     # Capacity of one replica.
-    max_concurrency: int | None = None
+    max_concurrency: Count | None = None
     """Requests one replica may hold at once, as stated; caps whatever is computed."""
     concurrency_mode: ConcurrencyMode = ConcurrencyMode.STATISTICAL
     """How the KV-safe concurrency is found: by how often the cache may overflow, by the mean
     request, by the longest one, or as stated."""
-    overflow_probability: Share = 0.01
+    overflow_probability: SmallShare = 0.01
     """Statistical mode: how often the KV cache may overflow."""
-    max_model_len: int | None = None
+    max_model_len: Count | None = None
     """Longest request, tokens; worst-case mode needs it."""
-    max_num_seqs: int | None = None
+    max_num_seqs: Count | None = None
     """The engine's limit on running requests (``--max-num-seqs``)."""
-    units_per_replica: Auto[int] = None
+    units_per_replica: Auto[Count] = None
     """GPUs (or MIG slices) that one replica holds; not stated: its parallel ranks, where stated,
     else what its pods ask for or claim; where nothing tells, pools lend nothing."""
     prompt_tokens: TokenLength | None = None
@@ -159,59 +168,59 @@ class InferencePolicy:
     """The blocks of one engine; from the GPU's memory, where the engine reports none."""
 
     # Targets.
-    target_utilization: Share = 0.7
+    target_utilization: WholeShare = 0.7
     """Share of a replica's safe concurrency (or safe work) to run at."""
-    queue_target: float | None = None
+    queue_target: Positive | None = None
     """Waiting requests that are worth one more replica; for the queue signal."""
-    rps_target: float | None = None
+    rps_target: Positive | None = None
     """Completions per second of one replica; for the rps signal."""
     itl_target: LatencyTarget | None = None
     """Inter-token latency to stay under: on average, or with ``@p99`` in 99 of 100 cases, by the
     engine's own histogram."""
-    ttft_target_s: float | None = None
+    ttft_target_s: Positive | None = None
     """Time to first token to stay under, seconds."""
-    gpu_memory_threshold: Share = 0.90
+    gpu_memory_threshold: WholeShare = 0.90
     """Memory of the fullest replica's GPUs at which one more is asked for."""
-    gpu_utilization_target: Share = 0.90
+    gpu_utilization_target: WholeShare = 0.90
     """Mean GPU utilisation at which another signal's need is confirmed."""
-    backlog_drain_s: float = 30.0
+    backlog_drain_s: Annotated[float, Range(ge=0, le=3600)] = 30.0
     """Drain waiting requests within this time; 0: within one service time (Knative's way)."""
     step_cost: StepCost | None = None
     """Cost of an engine step where it is stated rather than fitted."""
 
     # Pace: Knative's names and, but for the panic window (10 %) and the delay (0), its defaults.
-    stable_window_s: float = 60.0
+    stable_window_s: Window = 60.0
     """Load is averaged over it, and panic lasts at least as long."""
-    panic_window_percentage: Percent = 33.0
+    panic_window_percentage: WindowShare = 33.0
     """The panic window as percent of the stable window."""
-    panic_threshold: Percent = 200.0
+    panic_threshold: Annotated[Percent, Range(ge=110, le=1000)] = 200.0
     """Percent of what the replicas hold at which panic begins."""
-    panic_horizon_s: Auto[float] = None
+    panic_horizon_s: Auto[Annotated[float, Range(gt=0, le=86_400)]] = None
     """How far back a panic's running maximum reaches; auto: max(10m, 5 × stable window)."""
-    max_scale_up_rate: float = 1000.0
+    max_scale_up_rate: Annotated[float, Range(gt=1)] = 1000.0
     """Most replicas at once, as a multiple of those that are ready or loading."""
-    max_scale_down_rate: float = 2.0
+    max_scale_down_rate: Annotated[float, Range(gt=1)] = 2.0
     """Fewest replicas at once: those that are ready or loading, over this."""
-    scale_down_delay_s: Auto[float] = None
+    scale_down_delay_s: Auto[Annotated[float, Range(ge=0, le=3600)]] = None
     """How long a lower count must have been wanted; auto: max(2m, 2 × lead time), else 5m."""
-    activation_scale: int = 1
+    activation_scale: Count = 1
     """Replicas to start with when there is any demand at all."""
-    activation_load: float = 0.0
+    activation_load: Annotated[float, Range(ge=0)] = 0.0
     """Load, in replicas, at or below which a workload counts as idle."""
-    hpa_tolerance: Auto[Share] = None
+    hpa_tolerance: Auto[Annotated[Share, Range(ge=0, lt=1)]] = None
     """The HPA's dead band; auto: 0 where the HPA read back carries ours, else 0.1."""
     forecast: Forecast = Forecast.RISE
     """Capacity for later load: the usual rise within one lead time; the trend; off."""
-    forecast_lookback_s: float = 345_600.0
+    forecast_lookback_s: Annotated[float, Range(ge=600, le=14 * 86_400)] = 345_600.0
     """How far back a forecast looks for what load does here: from three days on, at this hour."""
-    forecast_quantile: Share = 0.9
+    forecast_quantile: SmallShare = 0.9
     """How rarely the load may rise by more than the forecast allows for."""
     burst: OnBurst = OnBurst.MISS
     """A burst that came back at the same minute of most hours: replicas are ready for it, or it is
     missed where it is shorter than a cold start; what it costs is told. With forecast rise."""
-    lead_time_s: Auto[float] = None
+    lead_time_s: Auto[Annotated[float, Range(ge=0, le=7200)]] = None
     """From asking for a replica until it serves; auto: p90 of this workload's own pods."""
-    hold_for_s: float = 120.0
+    hold_for_s: Annotated[float, Range(ge=0, le=1800)] = 120.0
     """How long the last decision stands where readings fail, before an error; 0s: never."""
     fast_path: bool = False
     """The controller may write the scale at once from zero and in panic; a surge then asks for what
@@ -220,53 +229,19 @@ class InferencePolicy:
     # Tiers.
     tier_group: str | None = None
     """Tiers of one demand bear the same name."""
-    tier_cost: float | None = None
+    tier_cost: Positive | None = None
     """Cost of one replica-hour, in any unit that the group shares."""
     tier_preference: int = 0
     """Higher: preferred at the peak (faster GPUs)."""
-    tier_peak_above: Share = 0.6
+    tier_peak_above: WholeShare = 0.6
     """Share of the cheap tiers' capacity above which fast tiers come first."""
-    tier_peak_below: Share = 0.4
+    tier_peak_below: SmallShare = 0.4
     """Share of the cheap tiers' capacity below which cheap tiers come first again."""
 
     def __post_init__(self) -> None:
         """Check every field; all problems in one error."""
         problems = (
-            *_in_range(self, "overflow_probability", 0, 1),
-            *_in_range(self, "target_utilization", 0, 1, closed_above=True),
-            *_in_range(self, "gpu_memory_threshold", 0, 1, closed_above=True),
-            *_in_range(self, "gpu_utilization_target", 0, 1, closed_above=True),
-            *_in_range(self, "forecast_quantile", 0, 1),
-            *_in_range(
-                self, "panic_window_percentage", 1, 100, closed_below=True, closed_above=True
-            ),
-            *_in_range(self, "panic_threshold", 110, 1000, closed_below=True, closed_above=True),
-            *_in_range(self, "stable_window_s", 6, 3600, closed_below=True, closed_above=True),
-            *_in_range(self, "scale_down_delay_s", 0, 3600, closed_below=True, closed_above=True),
-            *_in_range(self, "panic_horizon_s", 0, 86_400, closed_above=True),
-            *_in_range(self, "backlog_drain_s", 0, 3600, closed_below=True, closed_above=True),
-            *_in_range(
-                self, "forecast_lookback_s", 600, 14 * 86_400, closed_below=True, closed_above=True
-            ),
-            *_in_range(self, "hold_for_s", 0, 1800, closed_below=True, closed_above=True),
-            *_in_range(self, "lead_time_s", 0, 7200, closed_below=True, closed_above=True),
-            *_in_range(self, "hpa_tolerance", 0, 1, closed_below=True),
-            *_in_range(self, "activation_load", 0, math.inf, closed_below=True),
-            *_in_range(self, "max_scale_up_rate", 1, math.inf),
-            *_in_range(self, "max_scale_down_rate", 1, math.inf),
-            *_in_range(self, "queue_target", 0, math.inf),
-            *_in_range(self, "rps_target", 0, math.inf),
-            *_in_range(self, "ttft_target_s", 0, math.inf),
-            *_in_range(self, "max_concurrency", 1, math.inf, closed_below=True),
-            *_in_range(self, "max_model_len", 1, math.inf, closed_below=True),
-            *_in_range(self, "max_num_seqs", 1, math.inf, closed_below=True),
-            *_in_range(self, "units_per_replica", 1, math.inf, closed_below=True),
-            *_in_range(self, "activation_scale", 1, math.inf, closed_below=True),
-            *_in_range(self, "min_replicas", 0, math.inf, closed_below=True),
-            *_in_range(self, "max_replicas", 1, math.inf, closed_below=True),
-            *_in_range(self, "tier_cost", 0, math.inf),
-            *_in_range(self, "tier_peak_above", 0, 1, closed_above=True),
-            *_in_range(self, "tier_peak_below", 0, 1),
+            *range_problems(self),
             *_in_order(self, "min_replicas", "max_replicas"),
             *_in_order(self, "tier_peak_below", "tier_peak_above"),
             *self._missing_companions(),
@@ -345,67 +320,50 @@ class InferencePolicy:
 class LendingPolicy:
     """How many training workers may borrow units of a pool that inference does not need."""
 
-    pool_units: int
+    pool_units: Count
     """GPUs, MIG slices or shares in the pool."""
-    reserved_units: int = 0
+    reserved_units: Amount = 0
     """Units that are never lent."""
     load_base: LoadBase = LoadBase.POOL
     """Online load is a share of the whole pool, or of what the services have ready."""
-    units_per_worker: int = 1
+    units_per_worker: Count = 1
     """Units that one training worker holds."""
-    lend_below: Share = 0.30
+    lend_below: SmallShare = 0.30
     """Online load under which lending may begin, after a whole stable window."""
-    reclaim_above: Share = 0.70
+    reclaim_above: WholeShare = 0.70
     """Online load over which everything goes back at once."""
-    latch_lookback_s: float = 21_600.0
+    latch_lookback_s: Annotated[float, Range(ge=60, le=86_400)] = 21_600.0
     """How far back the last crossing of a threshold is looked for; none: not lending."""
-    lend_delay_s: float = 60.0
+    lend_delay_s: Annotated[float, Range(ge=0, lt=86_400)] = 60.0
     """Wait after a reclaim before lending again."""
-    min_runtime_s: float = 300.0
+    min_runtime_s: Annotated[float, Range(ge=0, lt=86_400)] = 300.0
     """Workers run at least this long before a small shrink, and a further one is lent once its
     units would have been free for as long; a reclaim never waits."""
-    min_workers: int = 1
+    min_workers: Count = 1
     """Fewest workers that the borrower can run."""
-    max_workers: int | None = None
+    max_workers: Count | None = None
     """Most workers; not stated: what the pool could ever hold."""
     resizable: bool = True
     """Whether the borrower takes any count from min_workers up; else 0 or max_workers."""
-    headroom_units: Auto[int] = None
+    headroom_units: Auto[Amount] = None
     """Units kept free; auto: while inference rises, what it comes to need in addition within one
     reclaim time."""
-    blind_reclaim_after_s: float = 300.0
+    blind_reclaim_after_s: Annotated[float, Range(gt=0, lt=86_400)] = 300.0
     """Online load unknown for so long: everything goes back."""
-    stable_window_s: float = 60.0
+    stable_window_s: Window = 60.0
     """Online load must stay below lendBelow for so long."""
-    panic_window_percentage: Percent = 10.0
+    panic_window_percentage: WindowShare = 10.0
     """The window that decides a reclaim, as percent of the stable window."""
-    reclaim_time_s: Auto[float] = None
+    reclaim_time_s: Auto[Annotated[float, Range(ge=0, lt=7200)]] = None
     """From "give back" to free units, by which the automatic headroom is sized; auto: the longest
     of the borrower's last reclaims, before the first its checkpoint grace, else 30s."""
-    forecast_quantile: Share = 0.75
+    forecast_quantile: SmallShare = 0.75
     """Share of the steps by which rises went on that the automatic headroom was enough for."""
 
     def __post_init__(self) -> None:
         """Check every field; all problems in one error."""
         problems = (
-            *_in_range(self, "pool_units", 1, math.inf, closed_below=True),
-            *_in_range(self, "reserved_units", 0, math.inf, closed_below=True),
-            *_in_range(self, "units_per_worker", 1, math.inf, closed_below=True),
-            *_in_range(self, "lend_below", 0, 1),
-            *_in_range(self, "reclaim_above", 0, 1, closed_above=True),
-            *_in_range(self, "latch_lookback_s", 60, 86_400, closed_below=True, closed_above=True),
-            *_in_range(self, "lend_delay_s", 0, 86_400, closed_below=True),
-            *_in_range(self, "min_runtime_s", 0, 86_400, closed_below=True),
-            *_in_range(self, "min_workers", 1, math.inf, closed_below=True),
-            *_in_range(self, "max_workers", 1, math.inf, closed_below=True),
-            *_in_range(self, "headroom_units", 0, math.inf, closed_below=True),
-            *_in_range(self, "blind_reclaim_after_s", 0, 86_400),
-            *_in_range(self, "stable_window_s", 6, 3600, closed_below=True, closed_above=True),
-            *_in_range(
-                self, "panic_window_percentage", 1, 100, closed_below=True, closed_above=True
-            ),
-            *_in_range(self, "reclaim_time_s", 0, 7200, closed_below=True),
-            *_in_range(self, "forecast_quantile", 0, 1),
+            *range_problems(self),
             *_in_order(self, "lend_below", "reclaim_above", strict=True),
             *_in_order(self, "reserved_units", "pool_units"),
             *_in_order(self, "min_workers", "max_workers"),
@@ -432,39 +390,6 @@ class LendingPolicy:
 
 
 Policy = InferencePolicy | LendingPolicy
-
-
-def _in_range(
-    policy: Policy,
-    field: str,
-    low: float,
-    high: float,
-    *,
-    closed_below: bool = False,
-    closed_above: bool = False,
-) -> tuple[Problem, ...]:
-    """Return the problem of a field outside its range; None is always allowed."""
-    value: float | None = getattr(policy, field)
-    if value is None:
-        return ()
-    above = value >= low if closed_below else value > low
-    below = value <= high if closed_above else value < high
-    if above and below:
-        return ()
-    floor = Said("at least {low:g}", low=low) if closed_below else Said("above {low:g}", low=low)
-    if high == math.inf:
-        return (
-            Problem(
-                field=field,
-                got=decimal_text(value),
-                allowed=Said("{floor} and finite", floor=floor),
-            ),
-        )
-    ceiling = (
-        Said("at most {high:g}", high=high) if closed_above else Said("below {high:g}", high=high)
-    )
-    allowed = Said("{floor} and {ceiling}", floor=floor, ceiling=ceiling)
-    return (Problem(field=field, got=decimal_text(value), allowed=allowed),)
 
 
 def _in_order(policy: Policy, low: str, high: str, *, strict: bool = False) -> tuple[Problem, ...]:

@@ -11,10 +11,10 @@ import dataclasses
 import datetime as dt
 import enum
 import re
-import types
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from fractions import Fraction
+from typing import Any, get_args, get_origin, get_type_hints
 
 from scaler.capacity.latency_target import (
     A_LATENCY_TARGET,
@@ -29,12 +29,14 @@ from scaler.numerals import (
     A_DURATION,
     DURATION,
     NUMBER,
+    SECONDS,
     decimal_text,
     matching,
     read_duration,
     read_number,
     write_duration,
 )
+from scaler.ranges import unwrapped
 from scaler.said import Said
 
 
@@ -55,6 +57,8 @@ class Form:
     """Every allowed text, where they can be counted."""
     unit: str = ""
     """What follows a bound that is told as a plain number, where the text may have another."""
+    suffixes: Mapping[str, Fraction] = dataclasses.field(default_factory=dict)
+    """What may follow the digits of a number, and how many of each are one of the field's unit."""
 
 
 def form_of(name: str, hint: Any) -> Form:  # noqa: ANN401 - a type hint is any object
@@ -67,18 +71,6 @@ def form_of(name: str, hint: Any) -> Form:  # noqa: ANN401 - a type hint is any 
     stated = next((mark for mark in marks if isinstance(mark, Form)), None)
     form = stated or _form_of_type(name, bare, marks)
     return _or_auto(form) if Written.AUTO in marks else form
-
-
-def unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...]]:  # noqa: ANN401
-    """Return a type without its annotations and its None, and those annotations."""
-    if get_origin(hint) is Annotated:
-        inner, *marks = get_args(hint)
-        bare, more = unwrapped(inner)
-        return bare, (*marks, *more)
-    if get_origin(hint) in {Union, types.UnionType}:
-        (inner,) = [part for part in get_args(hint) if part is not types.NoneType]
-        return unwrapped(inner)
-    return hint, ()
 
 
 def _form_of_type(name: str, hint: Any, marks: tuple[Any, ...]) -> Form:  # noqa: ANN401
@@ -200,6 +192,7 @@ WHOLE = Form(
     noun="whole number",
     allowed=Said("a whole number such as 8"),
     pattern="[+-]?[0-9]{1,15}",
+    suffixes={"": Fraction(1)},
 )
 NUMBERS = Form(
     read=read_number,
@@ -207,6 +200,7 @@ NUMBERS = Form(
     noun="number",
     allowed=Said("a number such as 1.5"),
     pattern=NUMBER,
+    suffixes={"": Fraction(1)},
 )
 SHARES = Form(
     read=_read_share,
@@ -215,6 +209,7 @@ SHARES = Form(
     allowed=Said("a share such as 0.7 or 70%"),
     pattern=f"{NUMBER}%?",
     unit=Said(" (0.7 or 70%)"),
+    suffixes={"": Fraction(1), "%": Fraction(100)},
 )
 PERCENTS = Form(
     read=lambda text: read_number(text.removesuffix("%")),
@@ -222,6 +217,7 @@ PERCENTS = Form(
     noun="percent",
     allowed=Said("percent such as 200 or 200%"),
     pattern=f"{NUMBER}%?",
+    suffixes={"%?": Fraction(1)},
 )
 DURATIONS = Form(
     read=read_duration,
@@ -230,6 +226,7 @@ DURATIONS = Form(
     allowed=A_DURATION,
     pattern=DURATION,
     unit=Said(" seconds"),
+    suffixes={unit: 1 / Fraction(SECONDS[unit]) for unit in ("ms", "s", "m", "h")},
 )
 SWITCH = Form(
     read=lambda text: {"true": True, "false": False}[matching("true|false", text).group()],

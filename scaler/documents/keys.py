@@ -18,8 +18,9 @@ from typing import Any, get_type_hints
 
 from scaler.decision.policy import Written
 from scaler.errors import ConfigurationError, Problem
+from scaler.ranges import Range, range_of, unwrapped
 
-from .forms import Form, form_of, unwrapped
+from .forms import Form, form_of
 
 NO_DEFAULT = dataclasses.MISSING
 LONGEST_NAME = 80
@@ -37,6 +38,8 @@ class Key:
     form: Form
     default: Any
     """Value where the key is absent; :data:`NO_DEFAULT`: it must be there."""
+    range: Range | None = None
+    """What its number may be; None: any, or it is no number."""
 
 
 @functools.cache
@@ -55,6 +58,7 @@ def keys_of(kind: type) -> tuple[Key, ...]:
             field=field.name,
             form=form_of(field.name, hints[field.name]),
             default=default_of(field),
+            range=range_of(hints[field.name]),
         )
         for field in dataclasses.fields(kind)
         if Written.COMPUTED not in unwrapped(hints[field.name])[1]

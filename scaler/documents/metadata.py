@@ -9,6 +9,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated
 
+from scaler.capacity.gpu_memory import FRACTION
+from scaler.capacity.kv_cache.serving import Layers, Whole
+from scaler.capacity.question import Gib
 from scaler.decision.policy import InferencePolicy, LendingPolicy, Share
 from scaler.source import Role
 
@@ -74,29 +77,29 @@ class CapacityKeys:
     """Release whose rules are meant; default: the newest that is known."""
     gpu: str | None = None
     """Name of the GPU, such as H100 or A100-80GB."""
-    gpu_memory_gib: float | None = None
+    gpu_memory_gib: Gib | None = None
     """Memory of one GPU as CUDA reports it, where the name is not known."""
-    gpu_memory_utilization: Share | None = None
+    gpu_memory_utilization: Annotated[Share, FRACTION] | None = None
     """Share of it that the engine takes; default: the engine's own."""
-    available_kv_gib: float | None = None
+    available_kv_gib: Gib | None = None
     """Cache memory of one GPU as the engine's log prints it; nothing is estimated then."""
-    weights_gib: float | None = None
+    weights_gib: Gib | None = None
     """Weights on one GPU as the engine's log prints them."""
     quantization: str | None = None
     """How the weights are stored, such as fp8 or awq; default: what the model says."""
-    tensor_parallel: int | None = None
+    tensor_parallel: Whole | None = None
     """Tensor-parallel ranks of one replica."""
-    pipeline_parallel: int | None = None
+    pipeline_parallel: Whole | None = None
     """Pipeline stages of one replica."""
-    data_parallel: int | None = None
+    data_parallel: Whole | None = None
     """Engines in one replica."""
     kv_cache_dtype: str | None = None
     """How the cache is stored, such as auto or fp8."""
-    block_size: int | None = None
+    block_size: Whole | None = None
     """Tokens of one block; default: the engine's own."""
-    max_num_batched_tokens: int | None = None
+    max_num_batched_tokens: Whole | None = None
     """Tokens of one engine step; default: the engine's own."""
-    draft_layers: int | None = None
+    draft_layers: Layers | None = None
     """Layers of a drafter that own a cache: 1 for the checkpoint's own (MTP)."""
 
 

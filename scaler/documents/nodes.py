@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
 from scaler.errors import ConfigurationError, Problem
+from scaler.ranges import unwrapped
 
-from .forms import PROSE, Form, form_of, unwrapped
+from .forms import PROSE, Form, form_of
 from .keys import NO_DEFAULT, closest, default_of, hints_of, key_name, quoted, shown
 from .policies import in_typed_words
 

@@ -5,15 +5,17 @@ One row per key: how it is written, what holds without it, what it means.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 from scaler.configuration import Configuration
+from scaler.ranges import Range, range_of, unwrapped
 from scaler.settings import Settings
 from scaler.source import Role
 
 from .engines import engine_names
-from .forms import form_of, unwrapped
+from .forms import Form, form_of
 from .gateways import gateway_names
 from .keys import NO_DEFAULT, attribute_docstrings, default_of, key_name
 from .metadata import DECLARED
@@ -39,6 +41,8 @@ code by `make generate`.
 * Durations are Go's, always with their unit: `500ms`, `60s`, `5m`, `1h30m`.
 * A share is `0.7` or `70%`; a bare `70` is an error. Percentages (`panicThreshold`,
   `panicWindowPercentage`) are `200` or `200%`, both two hundred.
+* A range is one of the number that is written; the schema's `minimum` and `maximum` are seconds for
+  durations, and 0 to 1 for shares.
 * Lists have commas: `metrics: work,concurrency`. No part may be there twice.
 * Targets are `Kind/name` (`StatefulSet/chat`); selectors have Prometheus' label names.
 * `auto` where the table says so: kvtide finds the value from what it sees.
@@ -87,7 +91,12 @@ def metadata_page() -> str:
         _section(
             TITLES[kind.__name__],
             [
-                (key.name, key.form.noun, default_text(key.form, key.default) or "", doc)
+                (
+                    key.name,
+                    ranged(key.form, key.range),
+                    default_text(key.form, key.default) or "",
+                    doc,
+                )
                 for key, doc in described_keys(kind)
             ],
         )
@@ -155,7 +164,22 @@ def _written(name: str, hint: Any) -> tuple[str, _Within | None]:  # noqa: ANN40
         return ("a text by name" if part is str else "a mapping"), None
     if get_origin(bare) is tuple:
         return ("a mapping" if get_origin(get_args(bare)[0]) is tuple else "a list"), None
-    return ("text" if bare is str else form_of(name, hint).noun), None
+    return ("text" if bare is str else ranged(form_of(name, hint), range_of(hint))), None
+
+
+def ranged(form: Form, declared: Range | None) -> str:
+    """Return how a value is written and what it may be: ``duration, 6s to 1h``."""
+    if declared is None:
+        return form.noun
+    low = declared.ge if declared.gt is None else declared.gt
+    high = declared.lt if declared.le is None else declared.le
+    open_below, open_above = declared.gt is not None, declared.le is None
+    if math.isfinite(high) and not open_below and not open_above:
+        return f"{form.noun}, {form.write(low)} to {form.write(high)}"
+    floor = f"{'above' if open_below else 'at least'} {form.write(low)}"
+    if not math.isfinite(high):
+        return f"{form.noun}, {floor}"
+    return f"{form.noun}, {floor} and {'below' if open_above else 'at most'} {form.write(high)}"
 
 
 def _default(field: "dataclasses.Field[Any]", hint: Any) -> str:  # noqa: ANN401

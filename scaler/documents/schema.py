@@ -1,21 +1,26 @@
 """
 JSON Schemas of trigger metadata and of the configuration, made from the same fields as the parser.
 
-A schema accepts every key that the parser accepts and no other; texts by their form. What only a
-policy knows (ranges, keys that need one another) is left to the parser.
+A schema accepts every key that the parser accepts and no other; texts by their form, numbers by
+their range. In a text the keywords ``minimum`` and ``maximum`` tell the range of the number that is
+written (of a duration: seconds, of a share: 0 to 1); validators look for no number there, and a
+pattern refuses what is outside. Keys that need one another are left to the parser.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 from scaler.configuration import Configuration
+from scaler.ranges import Range, range_of, unwrapped
 from scaler.source import Role
 
-from .forms import Form, form_of, unwrapped
+from .forms import Form, form_of
 from .keys import NO_DEFAULT, Key, attribute_docstrings, default_of, key_name, keys_of
 from .metadata import DECLARED, FROM_ENV, KEDA_KEYS
+from .outside import outside
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -72,7 +77,7 @@ def _of_role(role: Role) -> Schema:
 
 
 def _of_key(key: Key, doc: str) -> Schema:
-    schema = {"type": "string", **_of_text(key.form)}
+    schema = _of_text(key.form, key.range)
     if doc:
         schema["description"] = doc
     if default_text(key.form, key.default) is not None:
@@ -80,10 +85,34 @@ def _of_key(key: Key, doc: str) -> Schema:
     return schema
 
 
-def _of_text(form: Form) -> Schema:
+def bounds(declared: Range | None) -> Schema:
+    """Return a range in the keywords of JSON Schema; infinite ones are none."""
+    if declared is None:
+        return {}
+    keywords = {
+        "minimum": declared.ge if declared.gt is None else None,
+        "exclusiveMinimum": declared.gt,
+        "maximum": declared.le,
+        "exclusiveMaximum": declared.lt if declared.le is None else None,
+    }
+    return {
+        keyword: bound
+        for keyword, bound in keywords.items()
+        if bound is not None and math.isfinite(bound)
+    }
+
+
+def _of_text(form: Form, declared: Range | None) -> Schema:
+    """Return the schema of a text; with a range, of the number in it."""
     if form.choices:
-        return {"enum": list(form.choices)}
-    return {"pattern": f"^(?:{form.pattern})$"}
+        return {"type": "string", "enum": list(form.choices)}
+    refused = outside(declared, form.suffixes) if declared else ""
+    return {
+        "type": "string",
+        "pattern": f"^(?:{form.pattern})$",
+        **bounds(declared),
+        **({"not": {"pattern": f"^(?:{refused})$"}} if refused else {}),
+    }
 
 
 def default_text(form: Form, default: object) -> str | None:
@@ -137,10 +166,10 @@ def _of_scalar(name: str, hint: Any) -> Schema:  # noqa: ANN401
     bare, _ = unwrapped(hint)
     if bare is str:
         return {"type": list(SCALARS)}
-    form = form_of(name, hint)
-    text = {"type": "string", **_of_text(form)}
+    declared = range_of(hint)
+    text = _of_text(form_of(name, hint), declared)
     native = None if name.endswith("_s") else NATIVE.get(bare)
-    return text if native is None else {"anyOf": [{"type": native}, text]}
+    return text if native is None else {"anyOf": [{"type": native, **bounds(declared)}, text]}
 
 
 SCALARS = ("string", "number", "boolean")

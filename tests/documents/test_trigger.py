@@ -371,7 +371,7 @@ def test_every_problem_comes_at_once():
             engine="vlm",
             stepCost="a=1ms,b=0s,c=0s",
         )
-    ) == ["maxReplica", "stepCost.b", "stableWindow", "targetUtilization", "engine"]
+    ) == ["maxReplica", "stepCost.b", "stepCost.c", "stableWindow", "targetUtilization", "engine"]
 
 
 def test_what_follows_from_a_problem_is_not_told_twice():

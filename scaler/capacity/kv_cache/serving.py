@@ -9,15 +9,22 @@ import dataclasses
 import enum
 import functools
 import re
+from typing import Annotated
 
 from scaler.errors import ConfigurationError, Problem
-from scaler.numerals import decimal_text
+from scaler.ranges import Range, range_problems
 from scaler.said import Said
 
 MOST_LAYERS = 10_000
 """Of a model or a drafter: what is stated beyond it is a slip, and takes memory to count."""
 MOST_GIB = 1e6
 """Memory that anybody states, far beyond any GPU's."""
+Whole = Annotated[int, Range(ge=1, words=Said("a whole number of at least 1"))]
+Layers = Annotated[int, Range(ge=0, le=MOST_LAYERS, words=Said("0 to {most}", most=MOST_LAYERS))]
+Measure = Annotated[
+    float,
+    Range(gt=0, le=MOST_GIB, words=Said("above 0 and at most {most:,.0f}", most=MOST_GIB)),
+]
 
 
 class Engine(enum.StrEnum):
@@ -95,7 +102,7 @@ class Serving:
 
     engine: Engine = Engine.VLLM
     version: str | None = None
-    gpu_memory_gib: float | None = None
+    gpu_memory_gib: Measure | None = None
     """What CUDA reports; engines choose batch sizes by it."""
     gpu_class: GpuClass = GpuClass.OTHER
     gpu: str | None = None
@@ -103,66 +110,34 @@ class Serving:
     gpu_sliced: bool = False
     """Whether it is a MIG slice: slices do not share a request's layers."""
 
-    tensor_parallel: int = 1
-    pipeline_parallel: int = 1
-    data_parallel: int = 1
-    context_parallel: int = 1
+    tensor_parallel: Whole = 1
+    pipeline_parallel: Whole = 1
+    data_parallel: Whole = 1
+    context_parallel: Whole = 1
     """Ranks that one request's tokens are spread over (``--decode-context-parallel-size``)."""
 
     kv_dtype: str = "auto"
-    block_tokens: int | None = None
-    max_model_len: int | None = None
-    max_num_batched_tokens: int | None = None
-    max_num_seqs: int | None = None
-    draft_layers: int = 0
+    block_tokens: Whole | None = None
+    max_model_len: Whole | None = None
+    max_num_batched_tokens: Whole | None = None
+    max_num_seqs: Whole | None = None
+    draft_layers: Layers = 0
     """Layers of a drafter that own a cache: 1 for MTP or EAGLE, all of a draft model."""
-    speculative_tokens: int | None = None
+    speculative_tokens: Layers | None = None
     """Tokens drafted at a time; None: one per draft layer, none without any."""
     prefix_caching: bool | None = None
     hybrid_groups: bool | None = None
     """vLLM's hybrid KV cache manager; None: as the version does by itself."""
     state_dtype: str | None = None
     """Type of recurrent states (``--mamba-ssm-cache-dtype``); None: as the configuration says."""
-    mamba_memory_ratio: float = 0.9
+    mamba_memory_ratio: Measure = 0.9
     """SGLang's ``--mamba-full-memory-ratio``."""
-    swa_tokens_ratio: float = 0.8
+    swa_tokens_ratio: Measure = 0.8
     """SGLang's ``--swa-full-tokens-ratio``."""
 
     def __post_init__(self) -> None:
         """Check every field; all problems in one error."""
-        names = (
-            "tensor_parallel",
-            "pipeline_parallel",
-            "data_parallel",
-            "context_parallel",
-            "block_tokens",
-            "max_model_len",
-            "max_num_batched_tokens",
-            "max_num_seqs",
-        )
-        problems = [
-            Problem(field=name, got=str(value), allowed=Said("a whole number of at least 1"))
-            for name in names
-            if (value := getattr(self, name)) is not None and value < 1
-        ]
-        problems += [
-            Problem(
-                field=name,
-                got=str(value),
-                allowed=Said("0 to {most}", most=MOST_LAYERS),
-            )
-            for name in ("draft_layers", "speculative_tokens")
-            if (value := getattr(self, name)) is not None and not 0 <= value <= MOST_LAYERS
-        ]
-        problems += [
-            Problem(
-                field=name,
-                got=decimal_text(value),
-                allowed=Said("above 0 and at most {most:,.0f}", most=MOST_GIB),
-            )
-            for name in ("gpu_memory_gib", "mamba_memory_ratio", "swa_tokens_ratio")
-            if (value := getattr(self, name)) is not None and not 0 < value <= MOST_GIB
-        ]
+        problems = range_problems(self)
         if problems:
             raise ConfigurationError(*problems)
 
