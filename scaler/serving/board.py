@@ -58,6 +58,7 @@ class Board:
         telemetry: Telemetry,
         limits: Limits | None = None,
         listed: Listed | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         """
         Begin with no object.
@@ -70,7 +71,9 @@ class Board:
             telemetry: what is said of each answer.
             limits: times and bounds.
             listed: the ScaledObjects that the cluster has; None: only KEDA says.
+            has_room: whether there is memory for one object more.
         """
+        self._has_room = has_room
         self._listed = listed or Listed()
         self.tell: Tell | None = None
         """Hears what happens to objects that are admitted from now on, for people."""
@@ -269,16 +272,22 @@ class Board:
         return entry
 
     def _register(self, namespace: str, name: str) -> Entry:
-        if len(self._entries) >= self._limits.most_objects:
-            raise TooManyObjectsError(
-                Said(
-                    "{count} ScaledObjects are served, which is the limit",
-                    count=len(self._entries),
-                )
-            )
+        if why := self._full():
+            raise TooManyObjectsError(why)
         entry = Entry(namespace=namespace, name=name, drained=self.draining, tell=self.tell)
         self._entries[entry.key] = entry
         return entry
+
+    def _full(self) -> Said | None:
+        """Return why no further object is taken up; None: it is."""
+        count = len(self._entries)
+        if count >= self._limits.most_objects:
+            return Said("{count} ScaledObjects are served, which is the limit", count=count)
+        if not self._has_room():
+            return Said(
+                "{count} ScaledObjects are served, and there is no memory for one more", count=count
+            )
+        return None
 
     async def _take(self, entry: Entry, metadata: Mapping[str, str]) -> None:
         """
@@ -307,7 +316,7 @@ class Board:
         addresses = {entry.address for entry in self._entries.values() if entry.address}
         for namespace, name, metadata in tuple(self._listed.named(addresses)):
             entry = self._entries.get(f"{namespace}/{name}")
-            if entry is None and len(self._entries) < self._limits.most_objects:
+            if entry is None and self._full() is None:
                 entry = self._register(namespace, name)
             if entry is not None:
                 entry.pulse.keep(self._clock())

@@ -36,7 +36,7 @@ from scaler.status.banner import Links
 from scaler.telemetry import Telemetry, version
 from scaler.tracing import NO_TRACER, Tracer, tracer
 
-from . import lag
+from . import lag, memory
 from .cluster import Hearing, hearing
 from .garbage import keep_out
 from .gathering import Gathering
@@ -103,6 +103,7 @@ async def serving(  # noqa: PLR0913 -- the seams of a server, each by its name
         telemetry=telemetry,
         limits=_limits(settings),
         listed=None if cluster is None else _listed(cluster.known),
+        has_room=functools.partial(memory.has_room, memory.limit_bytes()),
     )
     board.tell = None if cluster is None else cluster.tell
     telemetry.show_objects(board.observations, clock)

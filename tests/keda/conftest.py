@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import grpc
 import pytest
@@ -94,6 +94,7 @@ async def serve(
     parse: Parse = parse,
     decide: Decide = decide,
     listed: Listed | None = None,
+    has_room: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[Bench]:
     source, clock, telemetry = FakeSource(), clock or Clock(), Telemetry()
     board = Board(
@@ -104,6 +105,7 @@ async def serve(
         telemetry=telemetry,
         limits=limits,
         listed=listed,
+        has_room=has_room,
     )
     telemetry.show_objects(board.observations, clock)
     server = Server(board, telemetry, rng=random.Random(1), options=options)

@@ -259,6 +259,21 @@ async def test_one_object_too_many_is_refused_and_nobody_is_dropped():
         assert await bench.count(ref()) == 3
 
 
+async def test_without_memory_for_one_more_those_that_are_served_go_on():
+    full: list[bool] = []
+    async with serve(has_room=lambda: not full) as bench:
+        bench.runs("prod/llm", 3)
+        assert await bench.count(ref()) == 3
+        full.append(True)
+        with refused(EXHAUSTED, "1 ScaledObjects are served, and there is no memory for one more"):
+            await bench.metrics(ref("other"))
+        assert await bench.count(ref()) == 3
+        full.clear()
+        bench.runs("prod/other", 2)
+        await bench.tick()
+        assert await bench.count(ref("other")) == 2
+
+
 async def test_training_gives_back_as_soon_as_its_pool_is_full(bench):
     bench.runs("prod/llm", 3)
     await bench.metrics(ref())
