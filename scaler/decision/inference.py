@@ -94,8 +94,13 @@ class Basis:
 
 def decide_replicas(window: Window, policy: InferencePolicy) -> Decision:
     """Return the replicas that an inference workload needs."""
-    basis = Basis.of(window, policy)
-    if window.now.missing and not window.now.speaks and not window.now.zero:
+    return decided(Basis.of(window, policy))
+
+
+def decided(basis: Basis) -> Decision:
+    """Return the same, with what its steps rest on found already."""
+    now = basis.window.now
+    if now.missing and not now.speaks and not now.zero:
         return _of_the_few(basis)
     steps, panic = _demanded(basis)
     return conclude(basis, steps, panic=panic)

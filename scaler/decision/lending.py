@@ -17,7 +17,7 @@ from scaler.said import Said, joined
 from .decision import Decision, Reason, Signal, Step
 from .headroom import headroom_units
 from .hindsight import latch_as_seen
-from .inference import decide_replicas
+from .inference import Basis, decided
 from .latch import Latch
 from .online import Online, held_replicas, most_needed, online_load
 from .policy import LendingPolicy, LoadBase
@@ -37,9 +37,10 @@ class Need:
 
 def decide_workers(pool: PoolWindow, policy: LendingPolicy) -> Decision:
     """Return the training workers that may run on the pool now."""
-    online = online_load(pool, policy)
+    bases = tuple(map(_basis, pool.members))
+    online = online_load(pool, policy, [None if one is None else one.series for one in bases])
     state = latch_as_seen(pool, online, policy)
-    units = tuple(map(_member_units, pool.members))
+    units = tuple(map(_member_units, pool.members, bases))
     need = _need(pool, units, online, policy)
     step = (
         _unknown_units(pool, units)
@@ -286,7 +287,15 @@ def _need(
     return Need(units=units, headroom=headroom, kept=kept)
 
 
-def _member_units(member: Member) -> int | None:
+def _basis(member: Member) -> Basis | None:
+    """Return what a decision on a workload rests on; None: none is needed, or it is not known."""
+    window, policy = member.window, member.policy
+    if window is None or policy is None or window.bounds.others_desired is not None:
+        return None
+    return Basis.of(window, policy)
+
+
+def _member_units(member: Member, basis: Basis | None) -> int | None:
     """
     Return the units a workload holds (starting, surging and terminating pods too) or is owed.
 
@@ -297,9 +306,9 @@ def _member_units(member: Member) -> int | None:
         return member.units.in_use
     latest = member.window.latest
     held = max(held_replicas(latest) or 0, len(latest.replicas))
-    wanted = member.window.bounds.others_desired
-    if wanted is None:
-        wanted = decide_replicas(member.window, member.policy).replicas or 0
+    wanted = member.window.bounds.others_desired or 0
+    if basis is not None:
+        wanted = decided(basis).replicas or 0
     owed = member.units_of(max(held, wanted))
     return None if owed is None else max(owed, member.units.in_use)
 

@@ -11,12 +11,13 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from .facts.columns import Array
-from .load import read
+from .load import Series, read
 from .policy import InferencePolicy, LendingPolicy, LoadBase
 from .pool import Member, PoolWindow
 from .sample import Sample
@@ -83,12 +84,20 @@ class _Track(NamedTuple):
     """Units it holds or is owed."""
 
 
-def online_load(pool: PoolWindow, policy: LendingPolicy) -> Online:
-    """Return the online load at every instant any workload was sampled, oldest first."""
+def online_load(
+    pool: PoolWindow,
+    policy: LendingPolicy,
+    known: Sequence[Sequence[Series] | None] | None = None,
+) -> Online:
+    """
+    Return the online load at every instant any workload was sampled, oldest first.
+
+    ``known`` is what the signals said over the fine samples of each member, where that was read.
+    """
     since_s = pool.at_s - policy.latch_lookback_s
     tracks = [
-        _track(member.window, member.policy, member, since_s)
-        for member in pool.members
+        _track(member.window, member.policy, member, series, since_s)
+        for member, series in zip(pool.members, known or repeat(None), strict=False)
         if member.window is not None and member.policy is not None
     ]
     times = [track.at_s[track.at_s >= since_s] for track in tracks]
@@ -112,10 +121,17 @@ def online_load(pool: PoolWindow, policy: LendingPolicy) -> Online:
     return Online(at_s, np.where(is_known, least, np.nan), least, needed)
 
 
-def _track(window: Window, policy: InferencePolicy, member: Member, since_s: float) -> _Track:
+def _track(
+    window: Window,
+    policy: InferencePolicy,
+    member: Member,
+    known: Sequence[Series] | None,
+    since_s: float,
+) -> _Track:
     window, units = _recent(window, since_s), member.units_per_replica or 0
-    whole, now = window.whole, window.whole.columns.instants
-    loads = full_loads(whole, policy)
+    whole = window.whole
+    series = read(whole, policy) if known is None or window.history else known
+    loads, now = full_loads(whole, series), whole.columns.instants
     return _Track(
         at_s=now.at_s,
         stands_s=np.where(now.at_s >= window.samples[0].at_s, 2.5 * window.interval_s, THINNED_S),
@@ -146,12 +162,10 @@ def held_replicas(sample: Sample) -> int | None:
     return max(exist, sample.spec_replicas or 0)
 
 
-def full_loads(window: Window, policy: InferencePolicy) -> Array:
-    """Return the load in full replicas over history and samples: the largest any signal says."""
-    whole = window.whole
-    series = read(whole, policy)
+def full_loads(window: Window, series: Sequence[Series]) -> Array:
+    """Return the load in full replicas over a window's samples: the largest any signal says."""
     if not series:
-        return np.full(len(whole.samples), np.nan)
+        return np.full(len(window.samples), np.nan)
     return functools.reduce(np.fmax, [one.loads for one in series])
 
 

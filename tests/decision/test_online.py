@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from scaler.decision.load import read
 from scaler.decision.online import (
     Online,
     OnlinePoint,
@@ -182,9 +183,9 @@ def test_the_full_load_is_the_most_of_any_signal_that_speaks():
         max_num_seqs=40,
     )
 
-    seen = window(sample(running=20), history=(sample(-60, running=5),))
+    seen = window(sample(running=20), history=(sample(-60, running=5),)).whole
 
-    assert full_loads(seen, policy).tolist() == [0.5, 2.0]
+    assert full_loads(seen, read(seen, policy)).tolist() == [0.5, 2.0]
 
 
 @pytest.mark.parametrize(
