@@ -51,7 +51,7 @@ def averages_over(
     """Return the averages over windows of several sizes, as :func:`averages` gives each."""
     if not _is_whole(buckets, load):
         return tuple(averages(buckets, load, size, gap_rule) for size in sizes)
-    total = np.cumsum(_nano(load, max(sizes)))  # the usual case
+    total = _nano(load, max(sizes)).cumsum()  # the usual case
     never = np.zeros(len(load), dtype=bool)
     return tuple(Averages(_over_all(total, size), never) for size in sizes)
 

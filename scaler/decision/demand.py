@@ -13,7 +13,7 @@ import enum
 import numpy as np
 
 from .facts.bucket import reporting
-from .facts.columns import Array, Columns
+from .facts.columns import Array, Columns, all_or
 from .sample import Sample
 
 
@@ -35,8 +35,9 @@ def current(sample: Sample) -> int:
 
 
 def known_sum(rises: Array) -> float | None:
-    """Return the sum of what is known; None: nothing is."""
-    known = rises[~np.isnan(rises)]
+    """Return the sum of what is known of rises, of which the first never is; None: nothing is."""
+    known = rises[1:]
+    known = known[all_or(~np.isnan(known))]
     return float(known.sum()) if len(known) else None
 
 
@@ -48,7 +49,7 @@ def service_time_s(past: Columns, first: int = 0) -> float | None:
     """
     now = past.instants
     finished = now.finished[first + 1 :]
-    counted = ~np.isnan(finished)
+    counted = all_or(~np.isnan(finished))
     completed = float(finished[counted].sum())
     if not completed:
         return None

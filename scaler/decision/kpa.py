@@ -21,11 +21,11 @@ from scaler.said import Said
 
 from .average import Averages, averages_over
 from .decision import Reason, Step
-from .facts.columns import Array, Mask
+from .facts.columns import Array, Mask, all_or
 from .pace import Pace, pace_of
 from .point import Curve, LoadPoint
 from .policy import InferencePolicy
-from .sliding import GapRule, buckets_of
+from .sliding import GapRule, buckets_of, since_last
 
 Counts = npt.NDArray[np.int64]
 
@@ -139,14 +139,15 @@ def _moments(
     # The newest bucket is read until it is over. A panic would not outlive its own answer if the
     # replicas that it asked for counted in the very bucket that it began in.
     before = np.minimum(curve.loading, np.concatenate((curve.loading[:1], curve.loading[:-1])))
-    ready = curve.ready[told]
+    kept = all_or(told)
+    ready = curve.ready[kept]
     return Moments(
-        bucket=buckets[told],
-        replicas=(ready + curve.loading[told]).astype(np.int64),
-        met=(ready + before[told]).astype(np.int64),
-        stable=loads[0].load[told],
-        panic=loads[1].load[told],
-        newest=curve.load[told],
+        bucket=buckets[kept],
+        replicas=(ready + curve.loading[kept]).astype(np.int64),
+        met=(ready + before[kept]).astype(np.int64),
+        stable=loads[0].load[kept],
+        panic=loads[1].load[kept],
+        newest=curve.load[kept],
     )
 
 
@@ -156,15 +157,17 @@ def propose(moments: Moments, pace: Pace) -> Proposal:
     held, met = np.maximum(1, replicas), np.maximum(1, moments.met)
     stable, panic = _whole(moments.stable / pace.target), _whole(moments.panic / pace.target)
     surging = panic / met >= pace.panic_threshold
-    # Whether it is a surge the window says; how much it is, who cannot wait hears at once.
-    at_once = _whole(np.nan_to_num(moments.newest) / pace.target) * surging * pace.newest_in_surge
+    asked = np.maximum(stable, panic)
+    if pace.newest_in_surge:
+        # Whether it is a surge the window says; how much it is, who cannot wait hears at once.
+        asked = np.maximum(asked, surging * _whole(np.nan_to_num(moments.newest) / pace.target))
     # Without a stable window of history several replicas may be there for a reason that is not
     # seen yet: as if they had been wanted just now, nothing is taken away for one stable window.
-    starting = bucket - np.concatenate(([_NEVER], bucket[:-1])) >= pace.stable_buckets
+    starting = since_last(bucket, pace.stable_buckets) >= pace.stable_buckets
     surged = np.where(surging | (starting & (replicas > 1)), bucket, _NEVER)
     surged = np.maximum.accumulate(surged)
     panicking = bucket - surged <= pace.latch_buckets
-    demanded = np.where(panicking, np.maximum(np.maximum(stable, panic), at_once), stable)
+    demanded = np.where(panicking, asked, stable)
     limited = np.minimum(
         np.maximum(demanded, np.floor(held / pace.max_scale_down_rate + _MILLIONTH)),
         _whole(pace.max_scale_up_rate * held),
@@ -175,7 +178,7 @@ def propose(moments: Moments, pace: Pace) -> Proposal:
         activated=activated,
         recorded=np.where(starting & (replicas > 1), np.maximum(activated, replicas), activated),
         panicking=panicking,
-        begins=_begins(panicking, surging, bucket, surged, pace),
+        panics=_panics(panicking, _begins(panicking, surging, bucket, surged, pace)),
     )
     delayed = np.searchsorted(bucket, bucket[-1] - pace.delay_buckets, side="right")
     newest = len(bucket) - 1
@@ -205,8 +208,8 @@ class _Course(NamedTuple):
     recorded: Array
     """What a panic remembers of each moment."""
     panicking: Mask
-    begins: Mask
-    """Whether a panic begins at a moment."""
+    panics: list[tuple[int, int]]
+    """The first moment, and the one after the last, of each panic."""
 
     def most(self, since: int, horizon: int) -> int:
         """
@@ -216,20 +219,23 @@ class _Course(NamedTuple):
         """
         calm = self.activated[since:][~self.panicking[since:]]
         asked = [float(calm.max())] if len(calm) else []
-        for begin, end in self._panics(since):
+        for begin, end in self.panics:
+            if end <= since:
+                continue
             first = max(begin, since)
             oldest = np.searchsorted(self.bucket, self.bucket[first] - horizon, side="right")
             asked.append(float(self.recorded[max(begin, int(oldest)) : end].max()))
         return int(max(asked))
 
-    def _panics(self, since: int) -> collections.abc.Iterator[tuple[int, int]]:
-        """Yield the first moment, and the one after the last, of each panic not over by then."""
-        begins = np.flatnonzero(self.begins)
-        if not len(begins):
-            return
-        ends = np.flatnonzero(self.begins | ~self.panicking)
-        after = np.append(ends, len(self.bucket))[np.searchsorted(ends, begins, side="right")]
-        yield from zip(begins[after > since].tolist(), after[after > since].tolist(), strict=True)
+
+def _panics(panicking: Mask, begins: Mask) -> list[tuple[int, int]]:
+    """Return the first moment, and the one after the last, of each panic."""
+    (firsts,) = begins.nonzero()
+    if not len(firsts):
+        return []
+    (ends,) = (begins | ~panicking).nonzero()
+    after = np.append(ends, len(begins))[ends.searchsorted(firsts, side="right")]
+    return list(zip(firsts.tolist(), after.tolist(), strict=True))
 
 
 def _begins(panicking: Mask, surging: Mask, bucket: Counts, surged: Counts, pace: Pace) -> Mask:

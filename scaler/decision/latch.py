@@ -14,6 +14,7 @@ from .facts.columns import Array, Mask
 from .history import MINUTE_S, minute_of
 from .online import Online, averages
 from .policy import LendingPolicy
+from .sliding import since_last
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +73,13 @@ def _calm_s(online: Online, below: float, reclaimed_s: float | None) -> Array:
     little. Of the first minute, and of one after a gap, it is not known that it was heard whole.
     """
     minutes = np.ceil(online.at_s / MINUTE_S - 1e-9)
-    first = np.flatnonzero(np.diff(minutes, prepend=-math.inf))
+    (first,) = since_last(minutes, 1.0).nonzero()
     if not len(first):
         return np.empty(0)
     loads = np.where(np.isnan(online.load), math.inf, online.load)
     middle = (np.minimum.reduceat(loads, first) + np.maximum.reduceat(loads, first)) / 2
     minute, row = minutes[first], np.arange(len(first))
-    calm = (middle < below) & (np.diff(minute, prepend=-math.inf) == 1)
+    calm = (middle < below) & (since_last(minute, 0.0) == 1)
     rows = row - np.maximum.accumulate(np.where(calm, 0, row))
     last = np.floor(online.at_s / MINUTE_S + 1e-9)
     at = np.searchsorted(minute, last)

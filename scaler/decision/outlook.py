@@ -11,6 +11,8 @@ from .burst import Burst
 from .facts.columns import Array
 
 MINUTE_S = 60.0
+FEW = 16
+"""Values that are sorted as they are: arrays are not worth their time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Foreseen(NamedTuple):
 def quantile(values: Sequence[float] | Array, share: float) -> float:
     """Return the least of ``values`` (at least one) that ``share`` of them do not exceed."""
     rank = max(math.ceil(share * len(values) - 1e-9), 1) - 1
-    return float(np.partition(values, rank)[rank])
+    return float(np.partition(values, rank)[rank]) if len(values) > FEW else sorted(values)[rank]
 
 
 def pinball(values: Array, expected: float, share: float) -> float:

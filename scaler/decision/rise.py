@@ -20,7 +20,7 @@ from .facts.columns import Array, Mask
 from .outlook import MINUTE_S, Outlook, pinball, quantile
 from .point import Curve
 from .policy import InferencePolicy
-from .sliding import bucket_of, buckets_of
+from .sliding import bucket_of, buckets_of, since_last
 from .window import Window
 
 DAY_MINUTES = 1440
@@ -136,6 +136,8 @@ class _Seen(NamedTuple):
     at_this_hour: Mask
     day: npt.NDArray[np.int64]
     """Which day's, for those at this hour."""
+    is_daily: bool
+    """Whether they are of several days."""
 
     @classmethod
     def of(cls, minutes: Minutes) -> "_Seen":
@@ -143,7 +145,9 @@ class _Seen(NamedTuple):
         apart = _apart(before)
         levels = tuple(_levels(minutes.mean, length) for length in LEVEL_MINUTES)
         at_this_hour = np.abs(apart) <= SAME_HOUR_MINUTES
-        return cls(minutes, ~np.isnan(minutes.mean), levels, at_this_hour, before + apart)
+        day = before + apart
+        is_daily = len(set(day[at_this_hour].tolist())) >= ENOUGH_DAYS
+        return cls(minutes, ~np.isnan(minutes.mean), levels, at_this_hour, day, is_daily)
 
 
 def _between(near: Outlook, far: Outlook, part: float) -> Outlook:
@@ -211,12 +215,12 @@ def _minutes(curve: Curve, now_s: float, lookback_s: float) -> Minutes | None:
     """
     present = bucket_of(now_s, MINUTE_S)
     minute = buckets_of(curve.at_s, MINUTE_S)
-    weight = np.minimum(MINUTE_S, np.diff(curve.at_s, prepend=curve.at_s[:1] - 1))
+    weight = np.minimum(MINUTE_S, since_last(curve.at_s, 1.0))
     told = ~np.isnan(curve.load) & (minute < present) & (minute * MINUTE_S > now_s - lookback_s)
     minute, load, weight = minute[told], curve.load[told], weight[told]
     if not len(minute):
         return None
-    first = np.flatnonzero(np.diff(minute, prepend=-1))
+    (first,) = since_last(minute, 1).nonzero()
     number = np.arange(minute[0], present)
     mean, highest = np.full(len(number), np.nan), np.full(len(number), np.nan)
     at = minute[first] - minute[0]
@@ -248,6 +252,8 @@ def _ahead(highest: Array, reach: int) -> Array:
 
 def _like_now(seen: _Seen, known: Mask) -> tuple[Mask, bool]:
     """Keep the minutes at this hour of the day, once several days are known; say whether."""
+    if not seen.is_daily:  # the usual case
+        return known, False
     alike = known & seen.at_this_hour
     days = set(seen.day[alike].tolist())
     return (alike, True) if len(days) >= ENOUGH_DAYS else (known, False)

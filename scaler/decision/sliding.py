@@ -8,7 +8,7 @@ every point of a curve at once.
 
 import enum
 import math
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,14 @@ def bucket_of(at_s: float, bucket_s: float) -> int:
 def buckets_of(at_s: npt.NDArray[np.float64], bucket_s: float) -> npt.NDArray[np.int64]:
     """Return the same of a column of instants."""
     return np.floor(at_s / bucket_s + _SLACK).astype(np.int64)
+
+
+def since_last(column: npt.NDArray[Any], first: float) -> npt.NDArray[Any]:
+    """Return what each of a column is more than the one before it; for the first what is told."""
+    apart = np.empty_like(column)
+    apart[:1] = first
+    np.subtract(column[1:], column[:-1], out=apart[1:])
+    return apart
 
 
 class SlidingAverage(NamedTuple):

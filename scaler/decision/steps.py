@@ -80,62 +80,70 @@ def fit(busy: Busy, mix: Mix) -> StepCost | None:
     if len(steps) < LEAST_BUCKETS:
         return None
     target = busy.seconds / steps
-    tokens = np.stack((np.ones(len(steps)), busy.generated / steps, busy.prompt / steps))
+    tokens = busy.generated / steps, busy.prompt / steps
     whole = _robust(tokens, target, steps)
     if whole is not None:
         return StepCost(a_s=whole[0], b_s=whole[1], c_s=whole[2])
     return _fit_requests(tokens, target, steps, mix)
 
 
-def _fit_requests(tokens: Array, target: Array, weights: Array, mix: Mix) -> StepCost | None:
+def _fit_requests(
+    tokens: tuple[Array, Array], target: Array, weights: Array, mix: Mix
+) -> StepCost | None:
     if not mix.prompt_tokens > 0 or not mix.output_tokens > 0:
         return None
-    ones, generated, prompt = tokens
+    generated, prompt = tokens
     requests = (generated / mix.output_tokens + prompt / mix.prompt_tokens) / 2
-    line = _robust(np.stack((ones, requests)), target, weights)
+    line = _robust((requests,), target, weights)
     if line is None:
         return None
     a_s, work_s = line
     return StepCost(a_s=a_s, b_s=work_s / 2 / mix.output_tokens, c_s=work_s / 2 / mix.prompt_tokens)
 
 
-def _robust(columns: Array, target: Array, weights: Array) -> tuple[float, ...] | None:
+def _robust(columns: tuple[Array, ...], target: Array, weights: Array) -> tuple[float, ...] | None:
     """
-    Return Huber-weighted least squares of a target by two or three columns, the first all ones.
+    Return Huber-weighted least squares of a target by a constant and one or two columns.
 
     None where a coefficient is not positive with a relative standard error of at most
     LARGEST_ERROR.
     """
     trusted, solved, spread = weights, None, 0.0
     products = _products(columns, target)
-    weighted = np.empty_like(products)
+    weighted, apart = np.empty_like(products), np.empty_like(target)
     for _ in range(HUBER_ROUNDS):
         np.multiply(products, trusted, out=weighted)
         solved = _least_squares(*np.add.reduce(weighted, axis=1).tolist())
         if solved is None:
             return None
-        expected = solved.coefficients[0] + solved.coefficients[1] * columns[1]
-        if len(columns) > 2:
-            expected += solved.coefficients[2] * columns[2]
-        distances = np.abs(target - expected)
+        constant, *slopes = solved.coefficients[: len(columns) + 1]
+        np.add(constant, slopes[0] * columns[0], out=apart)
+        if len(columns) > 1:
+            apart += slopes[1] * columns[1]
+        np.abs(np.subtract(target, apart, out=apart), out=apart)
         # 1.4826 makes the median absolute deviation a standard deviation for normal errors.
-        spread = 1.4826 * median(distances)
+        spread = 1.4826 * median(apart)
         # A distance of exactly zero is trusted whatever the limit.
         limit = HUBER_DEVIATIONS * spread + _TINY
-        trusted = weights * np.minimum(1.0, limit / np.maximum(distances, _TINY))
-    if solved is None or not _determined(solved, len(columns), spread, weights):
+        np.minimum(1.0, np.divide(limit, np.maximum(apart, _TINY, out=apart), out=apart), out=apart)
+        trusted = weights * apart
+    if solved is None or not _determined(solved, len(columns) + 1, spread, weights):
         return None
-    return solved.coefficients[: len(columns)]
+    return solved.coefficients[: len(columns) + 1]
 
 
-def _products(columns: Array, target: Array) -> Array:
-    """Return each two columns multiplied, and each with the target; the first is all ones."""
-    ones, first, *second = columns
-    if not second:
-        return np.stack((ones, first, first * first, target, first * target))
-    (last,) = second
-    squares = (ones, first, first * first, target, first * target)
-    return np.stack((*squares, last, first * last, last * last, last * target))
+def _products(columns: tuple[Array, ...], target: Array) -> Array:
+    """Return each two of ones and the columns multiplied, and each of them with the target."""
+    first, last = columns[0], columns[-1]
+    products = np.empty((9 if len(columns) > 1 else 5, len(target)))
+    products[0], products[1], products[3] = 1.0, first, target
+    np.multiply(first, first, out=products[2])
+    np.multiply(first, target, out=products[4])
+    if len(columns) > 1:
+        products[5] = last
+        for row, other in enumerate((first, last, target), 6):
+            np.multiply(last, other, out=products[row])
+    return products
 
 
 def median(values: Array) -> float:

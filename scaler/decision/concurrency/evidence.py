@@ -10,6 +10,7 @@ for it.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -46,12 +47,17 @@ class Reach:
         Those of a larger fleet that are read are then among those of a smaller one.
         """
         now = past.instants
-        readings = np.ceil(self.samples * now.replicas / MOST_READINGS)
-        stride = np.exp2(np.ceil(np.log2(np.maximum(readings, 1))))
+        most = int(now.replicas.max(initial=0))
+        strides = np.array([self._stride(count) for count in range(most + 1)])
+        stride = strides[now.replicas.astype(np.int64)]
         number = buckets_of(now.at_s, self.interval_s)
         # What was read between two scrapes shows the same requests as the scrape behind it.
         scraped = now.at_s - number * self.interval_s < _SLACK_S
-        return np.where(scraped & (number % stride == 0), stride, 0.0)
+        return np.where(scraped & (number & (stride - 1) == 0), stride, 0.0)
+
+    def _stride(self, replicas: int) -> int:
+        """Return which of the buckets with so many replicas are read: each, or every so-manieth."""
+        return _power_of_two(math.ceil(self.samples * replicas / MOST_READINGS))
 
 
 def _power_of_two(count: int) -> int:

@@ -24,6 +24,7 @@ from .rows import made
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+
 FEW = 8
 """Buckets that are made one by one: for so few, arrays are not worth their time."""
 
@@ -173,6 +174,11 @@ class Columns:
         own = int(self.by_instant[_REPLICAS, 0])
         rest = Columns(self.by_instant[:, 1:], self.by_reading[:, own:], self.by_queue)
         return rest.after(earlier, first)
+
+
+def all_or(told: Mask) -> Mask | slice:
+    """Return what picks the rows that are told: usually all are, and none need be copied."""
+    return slice(None) if told.all() else told
 
 
 def _begun(cut: Columns) -> Columns:
