@@ -39,6 +39,11 @@ SAYS_NOTHING = frozenset(
     )
 )
 """Words of a name that change nothing about the memory."""
+MACHINE = re.compile(
+    r"^[a-z]+\d[a-z0-9-]*\.(?:\d*x?large|metal)|^standard_n"
+    r"|^ml\.|^ecs\.|^(?:a[2-4]|g[24])-(?:[a-z]+gpu|standard)"
+)
+"""How clouds call machines: ``p5.48xlarge``, ``Standard_NC24ads_A100_v4``, ``a2-ultragpu-1g``."""
 NEAR = (0, 0.5)
 """Words with a number that a suggestion shares, and how alike it is: more than this."""
 SIZE = re.compile(r"(\d{1,3})(?:gb)?")
@@ -175,6 +180,8 @@ def _unknown(name: str, words: frozenset[str]) -> ConfigurationError:
         shared = telling & _words(full.lower())
         return len(shared), difflib.SequenceMatcher(None, full.lower(), name.lower()).ratio()
 
+    if MACHINE.match(name.lower()):
+        return _problem(name, Said("a GPU's name: this is a type of machine; state what is in it"))
     near = [full for full in sorted(known, key=likeness, reverse=True)[:3] if likeness(full) > NEAR]
     hint = Said("; did you mean {names}?", names=", ".join(near)) if near else ""
     return _problem(

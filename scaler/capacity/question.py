@@ -225,7 +225,8 @@ def drafter_problems(*, drafts: bool, layers: int | None, tokens: int | None) ->
 
 def _described(gpu: Gpu) -> str:
     """Return which card it is taken to be, and how its memory is known."""
-    others = f", though {' and '.join(gpu.others)} go by that name too" if gpu.others else ""
+    verb = "goes" if len(gpu.others) == 1 else "go"
+    others = f", though {' and '.join(gpu.others)} {verb} by that name too" if gpu.others else ""
     return f"{gpu.name}{others}: {gpu.source}"
 
 

@@ -63,6 +63,11 @@ Formats by name. Sources: the group sizes of AutoAWQ, GPTQ and compressed-tensor
 8-bit scales), MXFP4 (32, 8-bit exponents), bitsandbytes NF4 (64, 32-bit), GGUF Q8_0 (8.5 bits).
 """
 
+_TOLD_AS = {
+    "none": "unquantized",
+    "gguf": "GGUF of a kind that is not told, taken as Q8_0 (state the weights' GiB)",
+}
+
 ALIASES = {
     "auto_awq": "awq",
     "auto_gptq": "gptq",
@@ -182,7 +187,7 @@ def weights_on_gpu(
         slack += on_gpu * ABSORBED  # projections are kept a second time, multiplied out
     if architecture.multimodal:
         slack += 2 * counted.other  # a tower is whole on every rank in some engines
-    words = "unquantized" if name == "none" else name
+    words = _TOLD_AS.get(name, name)
     return Weights(
         gpu_bytes=on_gpu,
         slack_bytes=math.ceil(slack),

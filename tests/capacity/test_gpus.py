@@ -118,6 +118,11 @@ def test_a_name_of_several_says_which_it_took(
     ("written", "told"),
     [
         pytest.param("H2000", "did you mean H200", id="unknown"),
+        pytest.param("p5.48xlarge", "a type of machine", id="Amazon's"),
+        pytest.param("ml.g5.2xlarge", "a type of machine", id="SageMaker's"),
+        pytest.param("a2-ultragpu-1g", "a type of machine", id="Google's"),
+        pytest.param("Standard_NC24ads_A100_v4", "a type of machine", id="Azure's"),
+        pytest.param("ecs.gn7i-c8g1.2xlarge", "a type of machine", id="Alibaba's"),
         pytest.param("RTX 4090 Ti", "did you mean RTX 4090", id="never widened"),
         pytest.param("H100-100GB", "did you mean H100", id="a size it does not come in"),
         pytest.param("H100-3g.71gb", "H100-3g.40gb", id="another card's profile"),
@@ -152,3 +157,9 @@ def test_a_pools_resource_is_read_as_a_gpus_name_is(resource: str, profile: str 
 def test_a_resource_of_a_profile_that_no_card_has_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"such as 3g\.71gb"):
         mig_profile("nvidia.com/mig-3g.41gb")
+
+
+@pytest.mark.parametrize("gpu", gpus(), ids=lambda gpu: gpu.name)
+def test_only_nvidias_cards_were_seen_by_nvidias_tool(gpu):
+    others = ("MI", "Gaudi", "Ascend", "TPU")
+    assert not (gpu.name.startswith(others) and "nvidia" in gpu.source.lower())

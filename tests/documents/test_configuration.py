@@ -123,7 +123,7 @@ def test_secrets_do_not_show():
             id="out of range, in the words of the file",
         ),
         pytest.param(
-            "prometheus: {eu1: {timeout: 5s}}", "prometheus.eu1.url", "got nothing", id="no address"
+            "prometheus: {eu1: {timeout: 5s}}", "prometheus.eu1.url", "missing", id="no address"
         ),
         pytest.param(
             "prometheus: {eu1: {url: 'prometheus:9090'}}",
@@ -140,7 +140,7 @@ def test_secrets_do_not_show():
         pytest.param(
             "prometheus: {eu1: {url: 'http://p', certFile: x}}",
             "prometheus.eu1.keyFile",
-            "stated, since certFile is",
+            "missing, since certFile is",
             id="a certificate without its key",
         ),
         pytest.param(
