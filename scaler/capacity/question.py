@@ -45,7 +45,7 @@ def token_length(field: str, text: str | None) -> TokenLength:
         ConfigurationError: no number, or a percentile that does not go with the mean.
     """
     if text is None:
-        allowed = stated(Said(", since the other length is: {form}", form=A_LENGTH))
+        allowed = stated(Said(", though the other length is stated: {form}", form=A_LENGTH))
         raise ConfigurationError(Problem(field=field, got="nothing", allowed=allowed))
     try:
         return read_length(text)

@@ -146,3 +146,19 @@ async def test_one_connection_too_many_is_refused_until_another_one_ends():
                 ref(), timeout=30, wait_for_ready=True
             )
             assert (await spec).metricSpecs
+
+
+async def test_a_message_too_large_or_headers_without_end_are_refused_and_polls_go_on():
+    async with serve() as bench:
+        bench.runs("prod/llm", 2)
+        large = ref()
+        large.scalerMetadata["padding"] = "x" * 4_194_304
+        async with another(bench.port) as channel:
+            stub = ExternalScalerStub(channel)
+            with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max"):
+                await stub.IsActive(large)
+            headers = [(f"key-{number}", "x" * 100) for number in range(1_000)]
+            with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "metadata"):
+                await stub.IsActive(ref(), metadata=headers)
+            assert (await stub.IsActive(ref())).result
+        assert await bench.count(ref()) == 2
