@@ -55,6 +55,9 @@ def decoded(body: bytes, most: int = sys.maxsize) -> Any:  # noqa: ANN401 -- JSO
 
 def _rows(text: str, begin: int, most: int) -> tuple[list[Any], int]:
     """Return the objects of a list, and where what is no more of them begins."""
+    told = text.count(_NEXT_ROW, begin) + 1  # in a text of JSON the quotes would be escaped
+    if told > most:
+        raise TooManyRowsError(told)
     rows: list[Any] = []
     at = begin
     while text[at : at + 1] == "{":

@@ -337,6 +337,8 @@ def _body(
 ) -> bytes:
     """Read a reply piece by piece, since a server that drips never hits a socket's own limit."""
     body = bytearray()
+    if (response.raw.length_remaining or 0) > MOST_BYTES:
+        raise _too_long()
     while piece := response.raw.read1(_CHUNK, decode_content=True):
         if len(body) <= _LARGE_BYTES < len(body) + len(piece):
             before_large()
@@ -344,9 +346,13 @@ def _body(
         if time.monotonic() > deadline_s:
             raise TimeoutError
         if len(body) > MOST_BYTES:
-            detail = Said("a reply of more than {most:g} MB", most=MOST_BYTES / 1e6)
-            raise SourceError("limit", detail, of_the_query=True)
+            raise _too_long()
     return bytes(body)
+
+
+def _too_long() -> SourceError:
+    detail = Said("a reply of more than {most:g} MB", most=MOST_BYTES / 1e6)
+    return SourceError("limit", detail, of_the_query=True)
 
 
 def _let_go(error: BaseException | None) -> None:

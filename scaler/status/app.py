@@ -23,6 +23,7 @@ from scaler.telemetry import CONTENT_TYPE, Observation, Standing
 from .banner import Links
 from .object_page import Shown
 from .pages import Pages, Seen
+from .shared import Shared
 
 MOST_WAITING = 8
 """Requests about the past at one time; each reads a lookback of its source."""
@@ -81,6 +82,8 @@ class _Pages:
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self._exposition = Shared(view.exposition)
+        self._all = Shared(self._decisions)
         self._one_at_a_time = asyncio.Semaphore(1)
         self._asked = 0
         """Requests about the past, those that wait among them."""
@@ -103,11 +106,11 @@ class _Pages:
         return web.Response(text="ok\n")
 
     async def metrics(self, request: web.Request) -> web.Response:
-        body = await asyncio.to_thread(self._view.exposition)
+        body = await self._exposition.get()
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     async def decisions(self, request: web.Request) -> web.Response:
-        text = await asyncio.to_thread(self._decisions)
+        text = await self._all.get()
         return web.Response(text=text, content_type="application/json")
 
     def _decisions(self) -> str:

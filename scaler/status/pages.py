@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
@@ -44,12 +45,13 @@ class Pages:
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
         self._one_at_a_time = asyncio.Semaphore(1)
+        self._rendering = asyncio.Semaphore(1)
 
     async def overview(self, request: web.Request) -> web.Response:
         """Answer with every object, as filtered and sorted by the address."""
         words = self._words(request)
         chosen = read_filter(request.query, words.language)
-        return _reply(await asyncio.to_thread(self._overview, words, chosen))
+        return _reply(await self._rendered(self._overview, words, chosen))
 
     def _overview(self, words: Words, chosen: Filter) -> str:
         found = self._seen.observations()
@@ -65,13 +67,29 @@ class Pages:
         seen = self._seen.observations()
         found = next((one for one in seen if one.key == key), None)
         if found is None:
-            return _reply(self._page("missing.html.j2", words, seen, key=key), status=404)
+            missing = functools.partial(self._page, "missing.html.j2", words, seen, key=key)
+            return _reply(await self._rendered(missing), status=404)
         span = request.query.get("span", "")
         span = span if span in SPANS_S else next(iter(SPANS_S))
         shown = await self._shown(found, SPANS_S[span])
+        return _reply(await self._rendered(self._object, words, seen, found, shown, span))
+
+    def _object(
+        self,
+        words: Words,
+        seen: Sequence[Observation],
+        found: Observation,
+        shown: Shown,
+        span: str,
+    ) -> str:
         now_s = self._seen.clock()
         told = values(found, shown, words, self._seen.links, span=span, now_s=now_s)
-        return _reply(self._page("object.html.j2", words, seen, **told))
+        return self._page("object.html.j2", words, seen, **told)
+
+    async def _rendered(self, render_page: Callable[..., str], *about: object) -> str:
+        """Render beside the loop, one page at a time: threads side by side keep it waiting."""
+        async with self._rendering:
+            return await asyncio.to_thread(render_page, *about)
 
     async def _shown(self, one: Observation, span_s: float) -> Shown:
         """Gather what the page shows; one page at a time, since that reads and decides."""

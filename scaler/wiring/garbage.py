@@ -8,7 +8,7 @@ half: what was set aside and then became garbage with cycles counts there, and i
 What is garbage before that goes first: a failed call holds its request, which may have 200 KB.
 
 What came free goes back to the system once a minute: else a process stays as large as the most it
-ever served.
+ever served. Large blocks, such as replies of megabytes, go back at once.
 """
 
 import asyncio
@@ -22,6 +22,23 @@ COUNTED_AFTER = 60
 """So many times of setting aside lie between two counts of it, which go through all of it."""
 GROWTH = 1.5
 """Times as many objects as after the last look, at which all are looked through again."""
+
+
+_M_MMAP_THRESHOLD = -3
+"""A parameter of glibc's mallopt (malloc.h)."""
+_LARGE_BYTES = 1_048_576
+
+
+def keep_large_apart() -> None:
+    """
+    Take large blocks from the system, each for itself, and give them back when they are free.
+
+    glibc begins so, and stops once a large one was freed: from then on each thread that reads
+    replies keeps room for the largest.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 async def keep_out(*, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

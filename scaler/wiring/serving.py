@@ -38,7 +38,7 @@ from scaler.tracing import NO_TRACER, Tracer, tracer
 
 from . import lag, memory
 from .cluster import Hearing, hearing
-from .garbage import keep_out
+from .garbage import keep_large_apart, keep_out
 from .gathering import Gathering
 from .past import explain
 from .sources import prometheus
@@ -125,6 +125,7 @@ async def serving(  # noqa: PLR0913 -- the seams of a server, each by its name
         pages=settings.pages,
     )
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    keep_large_apart()
     async with contextlib.AsyncExitStack() as ends:  # the last to begin is the first to end
         pages = await listen(application(view), settings.http_address)
         ends.push_async_callback(pages.close)

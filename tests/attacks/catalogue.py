@@ -221,6 +221,9 @@ ATTACKS: dict[str, Attack] = {
     "a database that takes 10 s": database(delay_s=10.0),
     "HTML in place of an answer": database(says=(200, "text/html", "<html>log in</html>")),
     "12 MB that are no answer": database(says=(200, "application/json", "[" * 12_000_000)),
+    "9 MB that are no answer": database(
+        says=(200, "application/json", '{"data":{"result":[' + "[" * 9_000_000)
+    ),
     "200,001 series": database(says=of_series(200_001)),
     "4,001 pods of one workload": database(spoil=crowd),
     "1e308 in every reading": database(spoil=wild),

@@ -265,8 +265,11 @@ async def test_two_hundred_thousand_series_are_more_than_are_read_at_once(fake):
     assert str(error) == "limit: 200001 series, more than maxSeries (200000)"
 
 
-async def test_a_reply_that_is_too_long_is_a_limit(fake):
+@pytest.mark.parametrize("says_how_long", [True, False])
+async def test_a_reply_that_is_too_long_is_a_limit(fake, says_how_long):
     fake.answer = web.Response(text=json.dumps("x" * MOST_BYTES))
+    if not says_how_long:
+        fake.answer.enable_chunked_encoding()
     assert (await refusal(fake.url)).kind == "limit"
 
 

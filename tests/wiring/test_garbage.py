@@ -102,3 +102,42 @@ def test_what_came_free_goes_back_to_the_system():
         [sys.executable, "-c", RETURNED], check=True, capture_output=True, text=True
     )
     assert int(done.stdout) > 5_000
+
+
+HOLDS = """
+import pathlib, resource, sys, threading
+from scaler.wiring.garbage import keep_large_apart
+
+if sys.argv[1] == "apart":
+    keep_large_apart()
+
+def read():
+    for _ in range(3):
+        together.wait()
+        body = bytearray()
+        for _ in range(7_000_000 // 65_536):
+            body += bytes(65_536)
+        together.wait()
+        del body
+
+together = threading.Barrier(8)
+threads = [threading.Thread(target=read) for _ in range(8)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+print(pages * resource.getpagesize() / 2**20)
+"""
+"""Threads that read replies of 7 MB side by side, three times, and drop them."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
+def test_large_replies_leave_no_memory_in_the_threads_that_read_them():
+    def held_mib(how: str) -> float:
+        said = subprocess.run(
+            [sys.executable, "-c", HOLDS, how], capture_output=True, text=True, check=True
+        )
+        return float(said.stdout)
+
+    assert held_mib("apart") < held_mib("as ever") - 20
