@@ -305,6 +305,15 @@ def test_wrong_usage_is_told_in_words(arguments, told, tmp_path, capsys, monkeyp
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("kind", ["tensor", "pipeline", "data"])
+def test_capacity_takes_the_flags_that_engines_have(kind):
+    common = ("capacity", "--model", "Llama-3.1-8B", "--gpu", "L4", "--gpus", "2")
+    ours, theirs = (kvtide(*common, f"--{kind}-parallel{end}", "2") for end in ("", "-size"))
+
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
+    assert "2 GPUs" in ours.stdout
+
+
 def test_capacity_answers_and_says_no():
     stated = ("--model", "Llama-3.1-8B", "--available-kv-gib")
 

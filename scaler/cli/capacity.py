@@ -29,11 +29,25 @@ def capacity(  # noqa: PLR0913 - one parameter per flag is how typer declares th
         float | None, typer.Option(help="Memory of one GPU as CUDA reports it.", metavar="GIB")
     ] = None,
     gpus: Annotated[int | None, typer.Option(help="GPUs of one replica.")] = None,
-    tensor_parallel: Annotated[int | None, typer.Option(help="Tensor-parallel ranks.")] = None,
-    pipeline_parallel: Annotated[int | None, typer.Option(help="Pipeline stages.")] = None,
-    data_parallel: Annotated[int | None, typer.Option(help="Engines in a replica.")] = None,
+    tensor_parallel: Annotated[
+        int | None,
+        typer.Option("--tensor-parallel", "--tensor-parallel-size", help="Tensor-parallel ranks."),
+    ] = None,
+    pipeline_parallel: Annotated[
+        int | None,
+        typer.Option("--pipeline-parallel", "--pipeline-parallel-size", help="Pipeline stages."),
+    ] = None,
+    data_parallel: Annotated[
+        int | None,
+        typer.Option("--data-parallel", "--data-parallel-size", help="Engines in a replica."),
+    ] = None,
     decode_context_parallel: Annotated[
-        int | None, typer.Option(help="Ranks that share a request's tokens.")
+        int | None,
+        typer.Option(
+            "--decode-context-parallel",
+            "--decode-context-parallel-size",
+            help="Ranks that share a request's tokens.",
+        ),
     ] = None,
     kv_cache_dtype: Annotated[str, typer.Option(help="auto, bfloat16, fp8, …")] = "auto",
     gpu_memory_utilization: Annotated[

@@ -550,3 +550,22 @@ def test_a_record_is_completed_by_the_tables_model_of_its_shape() -> None:
     model = architecture_of("anything", record)
 
     assert model.vocab_size == 152_064
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization"),
+    [
+        ("mistralai/Mistral-Large-3-675B-Instruct-2512", "fp8"),
+        ("mistralai/Mistral-Large-3-675B-Base-2512", None),
+        ("mistralai/Mistral-Large-3-675B-Instruct-2512-BF16", "none"),
+        ("mistralai/Mistral-Large-3-675B-Instruct-2512-NVFP4", "nvfp4"),
+        ("mistralai/Mistral-Small-4-119B-2603", "fp8"),
+        ("mistralai/Ministral-3-14B-Instruct-2512", "fp8"),
+        ("mistralai/Ministral-3-8B-Reasoning-2512", None),
+        ("deepseek-ai/DeepSeek-V3-0324", "fp8"),
+    ],
+)
+def test_a_makers_own_checkpoint_is_stored_as_the_maker_stores_it(
+    name: str, quantization: str | None
+) -> None:
+    assert load_model(name).quantization == quantization
