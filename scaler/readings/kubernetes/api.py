@@ -13,7 +13,7 @@ import logging
 import os
 import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from aiohttp import ClientError
 from kubernetes.aio import config
@@ -45,7 +45,7 @@ FAULTS = (ApiException, DynamicApiError, ClientError, TimeoutError, OSError)
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 -- a path
 """Where a pod finds its service account's token."""
 
-UNREADABLE = (ValueError, KeyError, TypeError)
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What an answer makes of a parser that cannot read it: the fault of one kind, not of all."""
 
 Parsed = TypeVar("Parsed")
@@ -159,6 +159,7 @@ async def follow(
     *,
     parse: Callable[[Manifest], Parsed],
     on_trouble: Callable[[Refusal], None] = lambda _: None,
+    on_unreadable: Callable[[Key], None] | None = None,
 ) -> None:
     """
     Keep a list current and hand it over at each change; never returns.
@@ -169,11 +170,14 @@ async def follow(
         on_list: called with every object as parsed, by key; the mapping is the same each time.
         parse: an object's JSON to what is kept of it.
         on_trouble: called when a list or watch fails, and tried again after a pause that doubles.
+        on_unreadable: called with each object that ``parse`` cannot read, which is left out, so
+            that a tenant's own fault takes the list from nobody else; None: then the list fails.
     """
+    held = _Held(kind, parse, on_unreadable)
     pause_s, told = LEAST_PAUSE_S, None
     while True:
         try:
-            async for listed in _listed(kinds, kind, parse):
+            async for listed in _listed(kinds, kind, held):
                 pause_s, told = LEAST_PAUSE_S, None
                 if (result := on_list(listed)) is not None:
                     await result
@@ -194,13 +198,40 @@ def _why(error: Exception, kind: Kind) -> Refusal:
     return refusal(error)
 
 
+class _Held(Generic[Parsed]):
+    """The objects of a list as parsed, by key."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        parse: Callable[[Manifest], Parsed],
+        on_unreadable: Callable[[Key], None] | None = None,
+    ) -> None:
+        self.objects: dict[Key, Parsed] = {}
+        self._kind, self._parse, self._on_unreadable = kind, parse, on_unreadable
+
+    def put(self, manifest: Manifest) -> None:
+        """Hold an object as it is now; one that cannot be read is not held, where that may be."""
+        key = key_of(manifest)
+        try:
+            self.objects[key] = self._parse(manifest)
+        except UNREADABLE as error:
+            if self._on_unreadable is None:
+                raise
+            self.objects.pop(key, None)
+            self._on_unreadable(key)
+            fields = {"kind": self._kind.kind, "object": "/".join(key), "why": str(error)[:200]}
+            logger.warning("an object cannot be read", extra={"fields": fields})
+
+
 async def _listed(
-    kinds: Kinds, kind: Kind, parse: Callable[[Manifest], Parsed]
+    kinds: Kinds, kind: Kind, held: _Held[Parsed]
 ) -> AsyncIterator[Mapping[Key, Parsed]]:
     """Yield a list, and again after each change, until it must be made anew."""
     client, resource = kinds.client, await kinds.find(kind.api_version, kind.kind)
-    held, version = await _list(client, resource, kind, parse)
-    yield held
+    held.objects = {}
+    version = await _list(client, resource, kind, held)
+    yield held.objects
     while True:
         async for change, manifest in _changes(client, resource, kind, version):
             if change == "ERROR":
@@ -209,12 +240,12 @@ async def _listed(
                 raise ApiException(status=manifest.get("code"), reason=manifest.get("message"))
             version = manifest["metadata"]["resourceVersion"]
             if change == "DELETED":
-                held.pop(key_of(manifest), None)
+                held.objects.pop(key_of(manifest), None)
             elif change in {"ADDED", "MODIFIED"}:
-                held[key_of(manifest)] = parse(manifest)
+                held.put(manifest)
             else:
                 continue
-            yield held
+            yield held.objects
 
 
 async def everything(kinds: Kinds, kind: Kind) -> tuple[Manifest, ...]:
@@ -223,15 +254,13 @@ async def everything(kinds: Kinds, kind: Kind) -> tuple[Manifest, ...]:
         resource = await kinds.find(kind.api_version, kind.kind)
     except ResourceNotFoundError:
         return ()
-    held, _ = await _list(kinds.client, resource, kind, as_it_is)
-    return tuple(held.values())
+    held = _Held(kind, as_it_is)
+    await _list(kinds.client, resource, kind, held)
+    return tuple(held.objects.values())
 
 
-async def _list(
-    client: DynamicClient, resource: Resource, kind: Kind, parse: Callable[[Manifest], Parsed]
-) -> tuple[dict[Key, Parsed], str]:
-    """Return every object of a list by key, and the version to watch from."""
-    held: dict[Key, Parsed] = {}
+async def _list(client: DynamicClient, resource: Resource, kind: Kind, held: _Held[Parsed]) -> str:
+    """Take in every object of a list; return the version to watch from."""
     onward: dict[str, Any] = {}
     while True:
         answer = await client.get(
@@ -239,10 +268,11 @@ async def _list(
         )
         page = json.loads(await answer.read())
         for one in page["items"]:
-            held[key_of(one)] = parse({"apiVersion": kind.api_version, "kind": kind.kind, **one})
+            held.put({"apiVersion": kind.api_version, "kind": kind.kind, **one})
         rest = page["metadata"].get("continue")
         if not rest:
-            return held, page["metadata"]["resourceVersion"]
+            version: str = page["metadata"]["resourceVersion"]
+            return version
         onward = {"_continue": rest}
 
 

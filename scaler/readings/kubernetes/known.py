@@ -40,6 +40,8 @@ class Heard(Generic[Parsed]):
     listed: Mapping[Key, Parsed] = dataclasses.field(default_factory=dict)
     is_current: bool = False
     trouble: Refusal | None = None
+    unreadable: set[Key] = dataclasses.field(default_factory=set)
+    """Objects that were not what is known of the kind, when they were heard last or before."""
     settled: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     """Set once it was heard, or is known not to be there to hear."""
 
@@ -205,11 +207,13 @@ class KnownCluster:
         """
         Return whether a ScaledObject is listed with an external trigger, and to stay.
 
-        None: the list is not current, or is not one of that namespace.
+        None: the list is not current or of another namespace, or the object cannot be read.
         """
         if not self.scaled_objects.is_current or self.namespace not in (None, namespace):
             return None
         known = self.scaled_objects.listed.get((namespace, name))
+        if known is None and (namespace, name) in self.scaled_objects.unreadable:
+            return None
         return known is not None and not known.leaving and bool(known.triggers)
 
     def has(self, workload: Workload) -> bool:

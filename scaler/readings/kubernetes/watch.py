@@ -46,11 +46,20 @@ async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) ->
     if namespace is not None:
         known.nodes.lose(ONE_NAMESPACE)
         known.slices.lose(ONE_NAMESPACE)
+    # A pod or a claim that is left out would seem to hold nothing: of those all is lost instead.
+    apart = ("ScaledObject", "HorizontalPodAutoscaler", *known.counts)
     async with asyncio.TaskGroup() as watches:
         for api_version, kind, heard, parse in kinds:
             listed = Kind(api_version=api_version, kind=kind, namespace=namespace)
             watches.create_task(
-                follow(found, listed, heard.take, parse=parse, on_trouble=heard.lose)
+                follow(
+                    found,
+                    listed,
+                    heard.take,
+                    parse=parse,
+                    on_trouble=heard.lose,
+                    on_unreadable=heard.unreadable.add if kind in apart else None,
+                )
             )
 
 

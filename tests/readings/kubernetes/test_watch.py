@@ -144,13 +144,42 @@ async def test_one_namespace_is_watched_alone_and_without_nodes(api):
         assert "only one namespace is watched" in known.troubles()[0]
 
 
-async def test_an_object_that_cannot_be_read_blinds_its_kind_alone(api):
-    broken = recorded("ScaledObject")
-    del broken["spec"]["scaleTargetRef"]
-    api.put("scaledobjects", broken)
+@pytest.mark.parametrize("spec", [None, "text"])
+async def test_a_pod_that_cannot_be_read_blinds_its_kind_alone(api, spec):
+    """Left out it would seem to hold no GPU."""
+    broken = recorded("Pod")
+    broken["spec"] = spec
+    api.put("pods", broken)
     async with heard(api) as known:
-        assert not known.scaled_objects.is_current
+        assert not known.pods.is_current
         assert known.counts["Deployment"].is_current
+
+
+async def test_a_tenants_object_that_cannot_be_read_takes_its_list_from_nobody_else(api):
+    """The schema of a Rollout lets a template say anything; of ScaledObjects there are versions."""
+    odd = {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "9" * 400}}}]}
+    spec = {"replicas": 1, "template": {"spec": odd}}
+    for name, one in (("odd", spec), ("even", {"replicas": 4})):
+        rollout = {"metadata": {"namespace": "serve", "name": name}, "spec": one}
+        api.put("rollouts", rollout)
+    strange = recorded("ScaledObject")
+    strange["metadata"]["name"] = "strange"
+    strange["spec"]["scaleTargetRef"] = ["llm"]
+    api.put("scaledobjects", strange)
+    async with heard(api) as known:
+        assert {key: one.spec for key, one in known.counts["Rollout"].listed.items()} == {
+            ("serve", "even"): 4
+        }
+        assert known.troubles() == []
+        assert known.there(*CHAT)
+        assert known.there("serve", "strange") is None  # nobody knows, and it is there
+        assert known.there("serve", "no-such") is False
+        chat = recorded("ScaledObject")
+        chat["spec"]["triggers"] = [None]  # from one that can be read to one that cannot
+        api.put("scaledobjects", chat)
+        await until(lambda: known.there(*CHAT) is None)
+        api.put("scaledobjects", recorded("ScaledObject"))
+        await until(lambda: known.there(*CHAT) is True)
 
 
 async def test_an_api_that_does_not_answer_is_said():
