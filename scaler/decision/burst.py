@@ -82,6 +82,8 @@ def _profile(number: npt.NDArray[np.int64], highest: Array) -> Array | None:
     """Return what each minute of the hour needed in most hours; None: some are known too little."""
     first = int(number[0]) - int(number[0]) % HOUR_MINUTES
     hours = math.ceil((int(number[-1]) + 1 - first) / HOUR_MINUTES)
+    if hours < ENOUGH_HOURS:
+        return None
     by_hour: Array = np.full(hours * HOUR_MINUTES, np.nan)
     by_hour[number - first] = highest
     by_hour = by_hour.reshape((hours, HOUR_MINUTES))

@@ -42,6 +42,8 @@ class Basis:
     policy: InferencePolicy
     series: tuple[Series, ...]
     """The chosen signals, replicas that do not report counted as empty."""
+    curve: Curve
+    """The load over time by them, in replicas at the target utilisation, as KPA reads it."""
     safe: SafeConcurrency | None
     lead_time_s: float | None
     memory: Signal | None
@@ -55,10 +57,12 @@ class Basis:
         lead_s = lead_time_s(policy, window.startup_s)
         window = with_outlook(window, policy, lead_s)
         safe = safe_concurrency(window, policy)
+        series = read_against(safe, window, policy)
         return cls(
             window=window,
             policy=policy,
-            series=read_against(safe, window, policy),
+            series=series,
+            curve=curve_of(window, series, policy),
             safe=safe,
             lead_time_s=lead_s,
             memory=guards.gpu_memory(window, policy) if SignalName.GPU_MEMORY in chosen else None,
@@ -70,26 +74,28 @@ class Basis:
     def of_the_few(self) -> "Basis":
         """Return the same with the replicas that do not report at the newest instant as empty."""
         window = self.window.with_latest(demand.of_the_few(self.window.latest))
-        return dataclasses.replace(self, series=read(window, self.policy))
+        series = read(window, self.policy)
+        curve = curve_of(self.window, series, self.policy)
+        return dataclasses.replace(self, series=series, curve=curve)
 
-    def curve(self, fill: Fill = Fill.EMPTY) -> Curve:
-        """Return the load over time, in replicas at the target utilisation, as KPA reads it."""
+    def filled(self, fill: Fill) -> Curve:
+        """Return the load over time with the replicas that do not report so full."""
         if fill is Fill.EMPTY:
-            return curve_of(self.window, self.series, self.policy)
+            return self.curve
         series = read_against(self.safe, self.window, self.policy, fill)
         return curve_of(self.window, series, self.policy)
 
     def long_curve(self) -> Curve:
         """Return the load from the thinned history on: what a forecast looks back over."""
         if not self.window.history:
-            return self.curve()
+            return self.curve
         whole = self.window.whole
         return curve_of(whole, read(whole, self.policy), self.policy)
 
     def recommend(self, fill: Fill = Fill.EMPTY) -> KpaAnswer:
         """Return what Knative's rules make of the load."""
         pace = pace_of(self.policy, lead_time_s=self.lead_time_s, bucket_s=self.window.bucket_s)
-        return kpa.over(self.curve(fill), pace)
+        return kpa.over(self.filled(fill), pace)
 
 
 def decide_replicas(window: Window, policy: InferencePolicy) -> Decision:
@@ -154,7 +160,7 @@ def _at_zero(basis: Basis) -> Step:
     if not waiting and not came:
         detail = Said("at zero replicas, and nothing asks for one")
         return Step(0, Reason.KNOWN_ZERO, detail)
-    asked = float(np.nan_to_num(basis.curve().load[-1]))
+    asked = float(np.nan_to_num(basis.curve.load[-1]))
     needed = kpa.whole(asked / basis.policy.target_utilization)
     count = max(basis.policy.activation_scale, needed)
     if waiting:

@@ -13,6 +13,7 @@ sample.)
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -109,7 +110,9 @@ class Reader:
     def filled(self, loads: Array) -> Array:
         """Return loads where the instant speaks, with the silent replicas filled in."""
         now = self.columns.instants
-        return np.where(now.speaks > 0, loads + now.missing * self.fill, np.nan)
+        if self.fill is Fill.FULL:
+            loads = loads + now.missing
+        return np.where(now.speaks > 0, loads, np.nan)
 
     def summed(self, each: Array) -> Array:
         """Return the sum over each bucket's replicas of a column of readings."""
@@ -169,7 +172,7 @@ def _silent(window: Window) -> Abstention:
 def _series(
     reader: Reader, name: SignalName, loads: Array, *, target: float, detail: str
 ) -> Series:
-    abstention = _silent(reader.window) if np.isnan(loads[-1]) else None
+    abstention = _silent(reader.window) if math.isnan(loads[-1]) else None
     return Series(name=name, target=target, loads=loads, abstention=abstention, detail=detail)
 
 

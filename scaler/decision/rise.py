@@ -48,11 +48,18 @@ class Minutes(NamedTuple):
     highest: Array
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Foretold:
-    """An outlook, and how well its like has foretold what came."""
+class _Foretold(NamedTuple):
+    """How load rose from a level, and how well a quantile of it has foretold what came."""
 
-    outlook: Outlook
+    length: int
+    """Minutes that the level is the mean of."""
+    held: float
+    """The highest level within the reach."""
+    risen: Array
+    number: npt.NDArray[np.int64]
+    """The minute of each rise."""
+    at_this_hour: bool
+    usual: float
     loss: float
     """Mean pinball loss over the minutes it learnt from, in replicas."""
 
@@ -166,32 +173,36 @@ def _within(seen: _Seen, reach: int, share: float) -> Outlook | None:
         for levels, length in zip(seen.levels, LEVEL_MINUTES, strict=True)
     )
     known = [foretold for foretold in each if foretold is not None]
-    return min(known, key=lambda one: one.loss).outlook if known else None
+    if not known:
+        return None
+    best = min(known, key=lambda one: one.loss)
+    told = {"share": 100 * share, "count": len(best.risen), "length": best.length}
+    return Outlook(
+        load=best.held,
+        rise=max(0.0, min(best.usual, _repeated(best.risen, best.number, reach))),
+        why=_why(at_this_hour=best.at_this_hour, **told),
+    )
 
 
 def _from_level(
     seen: _Seen, levels: Array, ahead: Array, share: float, over: tuple[int, int]
-) -> Foretold | None:
+) -> _Foretold | None:
     """
-    Return the outlook of a reach from a level, both in minutes; None: too little is known.
+    Return how load rose within a reach from a level, both in minutes; None: too little is known.
 
     What was foreseen is held for a lead time by taking the highest level within it.
     """
     reach, length = over
-    held = levels[-reach:][~np.isnan(levels[-reach:])]
+    held = float(np.fmax.reduce(levels[-reach:]))
     rises = ahead - levels
     # Below 0 where it fell; a minute that is not known, or after which nothing is, says nothing.
     alike, at_this_hour = _like_now(seen, seen.is_known & ~np.isnan(rises))
     risen = rises[alike]
-    if not len(risen) or not len(held):
+    if not len(risen) or math.isnan(held):
         return None
-    usual = quantile(risen, share)
-    outlook = Outlook(
-        load=float(held.max()),
-        rise=max(0.0, min(usual, _repeated(risen, seen.minutes.number[alike], reach))),
-        why=_why(at_this_hour=at_this_hour, share=100 * share, count=len(risen), length=length),
-    )
-    return Foretold(outlook=outlook, loss=pinball(risen, usual, share))
+    usual, number = quantile(risen, share), seen.minutes.number[alike]
+    loss = pinball(risen, usual, share)
+    return _Foretold(length, held, risen, number, at_this_hour, usual, loss)
 
 
 def _why(*, at_this_hour: bool, **told: float) -> Said:

@@ -59,7 +59,7 @@ def _tier(name: str, window: Window, policy: InferencePolicy) -> Tier | None:
     basis = Basis.of(window, policy)
     if basis.safe is None:
         return None
-    fine = basis.curve().points()
+    fine = basis.curve.points()
     least, most = bounds(window, policy)
     return Tier(
         name=name,

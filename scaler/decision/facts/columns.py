@@ -178,7 +178,7 @@ class Columns:
 
 def all_or(told: Mask) -> Mask | slice:
     """Return what picks the rows that are told: usually all are, and none need be copied."""
-    return slice(None) if told.all() else told
+    return slice(None) if np.count_nonzero(told) == len(told) else told
 
 
 def _begun(cut: Columns) -> Columns:
