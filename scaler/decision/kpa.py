@@ -114,6 +114,7 @@ def over(curve: Curve, pace: Pace) -> KpaAnswer:
     """
     if not len(curve.at_s):
         return _holds(Said("there are no points"))
+    curve = curve.since(float(curve.at_s[-1]) - pace.lookback_s)
     buckets = buckets_of(curve.at_s, pace.bucket_s)
     sizes = (pace.stable_buckets, pace.panic_buckets)
     over_stable, over_panic = averages_over(sizes, buckets, curve.load, pace.gap_rule)

@@ -57,6 +57,7 @@ class Curve(NamedTuple):
             for at_s, load, ready, loading in zip(*(c.tolist() for c in self), strict=True)
         )
 
-    def before(self, end: int) -> Self:
-        """Return the first ``end`` points."""
-        return type(self)(*(column[:end] for column in self))
+    def since(self, at_s: float) -> Self:
+        """Return the points after an instant."""
+        first = int(self.at_s.searchsorted(at_s, side="right"))
+        return type(self)(*(column[first:] for column in self))
