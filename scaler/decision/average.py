@@ -99,10 +99,9 @@ def _over_all(total: npt.NDArray[Any], size: int) -> Array:
     """Return the averages of what was read in every bucket, ``total`` up to each."""
     summed = total.copy()
     summed[size:] -= total[:-size]
-    count = np.full(len(total), size * NANO)
+    mean: Array = np.asarray(summed / (size * NANO), dtype=np.float64)
     young = min(size, len(total))
-    count[:young] = NANO * np.arange(1, young + 1)
-    mean: Array = (summed / count).astype(np.float64)
+    mean[:young] = summed[:young] / (NANO * np.arange(1, young + 1))
     return mean
 
 

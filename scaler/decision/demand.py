@@ -9,6 +9,7 @@ what the few ask for alone is asked for (:func:`of_the_few`).
 
 import dataclasses
 import enum
+import math
 
 import numpy as np
 
@@ -37,8 +38,11 @@ def current(sample: Sample) -> int:
 def known_sum(rises: Array) -> float | None:
     """Return the sum of what is known of rises, of which the first never is; None: nothing is."""
     known = rises[1:]
-    known = known[all_or(~np.isnan(known))]
-    return float(known.sum()) if len(known) else None
+    total = float(known.sum())
+    if math.isnan(total):
+        known = known[~np.isnan(known)]
+        total = float(known.sum())
+    return total if len(known) else None
 
 
 def service_time_s(past: Columns, first: int = 0) -> float | None:

@@ -245,11 +245,11 @@ def _levels(mean: Array, length: int) -> Array:
     if length == 1:
         return mean
     known = ~np.isnan(mean)
-    told = np.where(known, mean, 0.0)
-    total, count = np.zeros(len(mean)), np.zeros(len(mean))
+    told = np.array((np.where(known, mean, 0.0), known))
+    both = np.zeros_like(told)
     for back in range(min(length, len(mean)) - 1, -1, -1):
-        total[back:] += told[: len(mean) - back]
-        count[back:] += known[: len(mean) - back]
+        both[:, back:] += told[:, : len(mean) - back]
+    total, count = both
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 

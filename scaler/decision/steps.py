@@ -108,10 +108,11 @@ def _robust(columns: tuple[Array, ...], target: Array, weights: Array) -> tuple[
     None where a coefficient is not positive with a relative standard error of at most
     LARGEST_ERROR.
     """
-    trusted, solved, spread = weights, None, 0.0
+    solved, spread, limit = None, 0.0, math.inf
     products = _products(columns, target)
     weighted, apart = np.empty_like(products), np.empty_like(target)
     for _ in range(HUBER_ROUNDS):
+        trusted = weights * (limit / np.maximum(apart, limit)) if solved else weights
         np.multiply(products, trusted, out=weighted)
         solved = _least_squares(*np.add.reduce(weighted, axis=1).tolist())
         if solved is None:
@@ -125,8 +126,6 @@ def _robust(columns: tuple[Array, ...], target: Array, weights: Array) -> tuple[
         spread = 1.4826 * median(apart)
         # A distance of exactly zero is trusted whatever the limit.
         limit = HUBER_DEVIATIONS * spread + _TINY
-        np.minimum(1.0, np.divide(limit, np.maximum(apart, _TINY, out=apart), out=apart), out=apart)
-        trusted = weights * apart
     if solved is None or not _determined(solved, len(columns) + 1, spread, weights):
         return None
     return solved.coefficients[: len(columns) + 1]

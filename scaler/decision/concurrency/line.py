@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from scaler.decision.facts.columns import Array
+from scaler.decision.facts.columns import Array, all_or
 from scaler.decision.steps import median
 
 GROUPS = 16
@@ -55,7 +55,8 @@ def line_through(at: Array, of: Array, *, least_ratio: float, readings: int) -> 
     lowest, highest = float(at[0]), float(at[-1])
     left, right = _PAIRS[len(at)]
     apart = at[right] - at[left]
-    slopes = (of[right] - of[left])[apart > 0] / apart[apart > 0]
+    differ = all_or(apart > 0)
+    slopes = (of[right] - of[left])[differ] / apart[differ]
     if highest < least_ratio * lowest or not len(slopes):
         return None
     slope = median(slopes)
