@@ -137,7 +137,7 @@ def _track(
         stands_s=np.where(now.at_s >= window.samples[0].at_s, 2.5 * window.interval_s, THINNED_S),
         # Load on replicas of a size that nobody tells may fill anything.
         units=loads * units if units else np.where(loads > 0, np.nan, loads),
-        ready_units=np.nan_to_num(now.ready) * units,
+        ready_units=np.where(now.ready > 0, now.ready * units, 0.0),
         needed_units=member.units_of_each(now.held),
     )
 
