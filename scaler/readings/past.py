@@ -22,7 +22,7 @@ from .asks import NO_NAMESPACE, Ask, Plan
 from .assemble import Assembly
 from .reader import Reader
 from .round import Round
-from .wanted import Exporter, Wanted
+from .wanted import Exporter, Wanted, asked_for
 
 CHUNK_S = 3600.0
 _MOST_HOURS = 6
@@ -168,7 +168,7 @@ async def read_span(
     namespaces = tuple(sorted({workload.namespace for workload in workloads}))
     done = set[Wanted]()
     # An engine that is yet to be found out is asked in full once it is found.
-    while wanted := [one for one in assembly.wanted(workloads) if one not in done]:
+    while wanted := [one for one in asked_for(assembly.wanted(workloads)) if one not in done]:
         asks = [
             Ask(
                 wanted=one,

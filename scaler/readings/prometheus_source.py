@@ -37,7 +37,7 @@ from .rests import Rests
 from .round import Place, Round
 from .series import Subject
 from .timing import Timing
-from .wanted import Exporter
+from .wanted import Exporter, asked_for
 
 logger = logging.getLogger("kvtide.prometheus")
 
@@ -154,7 +154,7 @@ class PrometheusSource:
             late_s=self._reader.dialect.subqueries_late_s,
         )
         self._note(round_)
-        self._rests.settle(workloads, self._assembly.wanted(workloads), now_s)
+        self._rests.settle(workloads, asked_for(self._assembly.wanted(workloads)), now_s)
         if not _hears(round_.answered) and _hears(round_.asked):
             raise next(iter(round_.failed.values()))
         await self._read_beside(
@@ -350,7 +350,7 @@ class PrometheusSource:
         self, workloads: Collection[Workload], round_: Round, *, now_s: float, lookback_s: float
     ) -> None:
         """Read raw samples; and what changes only with its pod, once a minute and with a pod."""
-        wanted = self._assembly.wanted(workloads)
+        wanted = asked_for(self._assembly.wanted(workloads))
         namespaces = {workload.namespace for workload in workloads}
         self._plan.forget(wanted, namespaces)
         self._rests.begin(workloads, now_s)

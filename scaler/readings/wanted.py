@@ -7,7 +7,7 @@ that what is made of them cannot depend on the road they came.
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .labels import reported
 from .promql import Matcher
@@ -36,6 +36,8 @@ class Wanted:
     """It changes only with its pod: read once a minute and when a pod appears."""
     where: tuple[Matcher, ...] = ()
     """Matchers that leave out rows nobody reads; a page is read whole."""
+    only_shown: bool = False
+    """No answer rests on it: it is taken from a page, and no server is asked for it."""
 
     def subject(self, labels: Mapping[str, str]) -> Subject | None:
         """
@@ -64,6 +66,11 @@ class Wanted:
             name.removeprefix(_MOVED): value for name, value in labels.items() if _is_moved(name)
         }
         return {**labels, **{name: moved[name] for name in moved if name not in kept}}
+
+
+def asked_for(wanted: Iterable[Wanted]) -> tuple[Wanted, ...]:
+    """Return what a server is asked for: what an answer may rest on."""
+    return tuple(one for one in wanted if not one.only_shown)
 
 
 _MOVED = "exported_"

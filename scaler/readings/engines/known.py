@@ -36,12 +36,14 @@ class KnownEngines:
                 signs = dict.fromkeys(m for reading in profile.signs for m in reading.metrics)
                 yield Wanted(metrics=tuple(signs), exporter=Exporter.ENGINE)
                 continue
-            for reading in profile.all_readings:
+            for reading in profile.read_by_rules:
                 yield Wanted(
                     metrics=reading.metrics,
                     exporter=Exporter.ENGINE,
                     once_a_minute=reading.label is not None,
                 )
+            for reading in profile.only_shown:
+                yield Wanted(metrics=reading.metrics, exporter=Exporter.ENGINE, only_shown=True)
             buckets = buckets_of(profile.readings.get("itl_count"))
             if buckets is not None and by_bucket & {profile.name, AUTO}:
                 yield Wanted(metrics=buckets.metrics, exporter=Exporter.ENGINE)

@@ -31,6 +31,9 @@ LIVE = ("requests_running", "requests_waiting")
 COUNTERS = tuple(name for name in FIELDS if name.endswith(("_total", "_sum_s", "_count")))
 """Those of them that only rise while the engine runs."""
 
+SHOWN_ONLY = frozenset(("e2e_sum_s", "e2e_count", "preemptions_total"))
+"""Those that dashboards show, from the engine's own series, and no rule reads."""
+
 _KEYS = (
     "extends",
     "over",
@@ -82,12 +85,17 @@ class EngineProfile:
             yield self.awake
 
     @property
-    def all_readings(self) -> Iterator[Reading]:
-        """Every reading, those about sleep and progress included."""
-        yield from self.readings.values()
+    def read_by_rules(self) -> Iterator[Reading]:
+        """Every reading that an answer may rest on, those about sleep and progress included."""
+        yield from (reading for field, reading in self.readings.items() if field not in SHOWN_ONLY)
         yield from self.progress
         if self.awake is not None:
             yield self.awake
+
+    @property
+    def only_shown(self) -> Iterator[Reading]:
+        """Readings that no answer rests on."""
+        yield from (reading for field, reading in self.readings.items() if field in SHOWN_ONLY)
 
     def spelled(self, renames: Renames = ()) -> "EngineProfile":
         """Return the profile with every name that each of its metrics is stored under."""
