@@ -7,6 +7,7 @@ alone are still asked.
 
 import collections
 import dataclasses
+import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from scaler.configuration import Configuration
@@ -132,13 +133,18 @@ def unresolved(spec: TriggerSpec) -> frozenset[str]:
     )
 
 
+def _as_yaml_reads(node: object) -> str:
+    """Return an unquoted value as YAML takes it: ``yes`` is true."""
+    return json.dumps(node, default=str)[:80]
+
+
 def _metadata_findings(spec: TriggerSpec) -> Iterator[Finding]:
     """Yield what KEDA itself refuses in a trigger's metadata."""
     for key, node in spec.metadata.items():
         if not isinstance(node, str):
             yield error(
                 f"{METADATA}{key}",
-                f"got {node!r}; allowed: text. Kubernetes refuses metadata that is not quoted",
+                f"{_as_yaml_reads(node)} is no text, and Kubernetes refuses it. Put it in quotes",
             )
     yield from scaler_address(spec)
 

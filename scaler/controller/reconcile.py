@@ -81,8 +81,8 @@ def _trouble(seen: Seen) -> Wanted | None:
         return Wanted(
             workers=None,
             reason="UnsupportedKind",
-            detail=f"jobRef: got {one.job_api_version} {one.job_kind}; allowed: batch/v1 Job, "
-            "JobSet, TrainJob, PyTorchJob, MPIJob, RayJob",
+            detail=f"jobRef: {one.job_api_version} {one.job_kind} is not supported; batch/v1 Job, "
+            "JobSet, TrainJob, PyTorchJob, MPIJob and RayJob are",
             trouble=True,
         )
     if seen.job is None:

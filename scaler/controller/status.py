@@ -109,7 +109,7 @@ def _conditions(seen: Seen, want: Wanted) -> list[dict[str, Any]]:
     ]
     if job is not None and one.grace_s > job.termination_grace_s:
         message = (
-            f"checkpointGracePeriodSeconds: got {one.grace_s:g}; allowed: at most the pods' "
+            f"checkpointGracePeriodSeconds is {one.grace_s:g}, more than the pods' "
             f"terminationGracePeriodSeconds ({job.termination_grace_s:g}), which ends them first"
         )
         conditions.append(_condition("GraceTooLong", "GraceTooLong", message, holds=True))

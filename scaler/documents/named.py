@@ -15,7 +15,7 @@ from scaler.said import Said
 from scaler.source import Role
 
 from .engines import engine_names
-from .gateways import gateway_names
+from .gateways import gateway_names, gateway_profile
 from .keys import closest, key_name, quoted
 from .names import INFERENCE_KINDS
 
@@ -115,11 +115,21 @@ def borrower_problems(draft: Draft) -> tuple[Problem, ...]:
     return (Problem(field="workload", got=quoted(str(target)), allowed=allowed),)
 
 
+def _unselected(draft: Draft) -> tuple[Problem, ...]:
+    """Return what a trigger must say at a gateway whose rows do not say whose they are."""
+    name = draft.values.get("gateway")
+    profile = None if name is None else gateway_profile(draft.configuration, name)
+    if profile is None or profile.ties_rows_to_workloads:
+        return ()
+    allowed = Said("labels of this workload's series at the gateway {name}", name=name)
+    return (Problem(field="gatewaySelector", got=NOTHING, allowed=allowed, others=("gateway",)),)
+
+
 def gateway_problems(draft: Draft) -> tuple[Problem, ...]:
-    """Return what a gateway's selector may not say."""
+    """Return what a gateway's selector may not say, and where one is needed."""
     selector = dict(draft.values.get("gateway_selector", ()))
     if not selector:
-        return ()
+        return () if "gatewaySelector" in draft.stated else _unselected(draft)
     problems = []
     if "gateway" not in draft.stated:
         allowed, others = stated_since("gatewaySelector"), ("gatewaySelector",)

@@ -369,7 +369,11 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
-            {"minReplicaCount": 0, "triggers.0.type": "external", **metadata(gateway="edge")},
+            {
+                "minReplicaCount": 0,
+                "triggers.0.type": "external",
+                **metadata(gateway="edge", gatewaySelector="zone=chat"),
+            },
             "warning",
             "spec.triggers.type",
             "wakes from zero at the next poll (15 s)",
@@ -377,7 +381,11 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
-            {"minReplicaCount": 3, "idleReplicaCount": 0, **metadata(gateway="edge")},
+            {
+                "minReplicaCount": 3,
+                "idleReplicaCount": 0,
+                **metadata(gateway="edge", gatewaySelector="zone=chat"),
+            },
             "warning",
             "spec.idleReplicaCount",
             "starts minReplicaCount (3) replicas at once",
@@ -538,7 +546,7 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
             {"triggers.0.metadata.maxConcurrency": 16},
             "error",
             "spec.triggers.metadata.maxConcurrency",
-            "not quoted",
+            "Put it in quotes",
             id="metadata that is not quoted",
         ),
         pytest.param(

@@ -285,7 +285,10 @@ def test_phases(one, phase):
             id="finished",
         ),
         pytest.param(
-            seen(grace_s=60.0), ("GraceTooLong", "True", "GraceTooLong"), "got 60", id="grace"
+            seen(grace_s=60.0),
+            ("GraceTooLong", "True", "GraceTooLong"),
+            "is 60, more than the pods",
+            id="grace",
         ),
         pytest.param(seen(), ("Ready", "True", "Following"), "lends 3", id="well"),
         pytest.param(seen(lent=0), ("Lent", "False", "Lent"), "lends nothing", id="not lent"),

@@ -281,6 +281,12 @@ def test_training_takes_a_stated_pool():
         pytest.param({"engine": "vlm"}, "engine", "did you mean vllm?", id="a typo in a name"),
         pytest.param({"prometheus": "us1"}, "prometheus", "did you mean eu1?", id="no such server"),
         pytest.param({"gateway": "kong"}, "gateway", "edge, envoy", id="no such gateway"),
+        pytest.param(
+            {"gateway": "nginx"},
+            "gatewaySelector",
+            "missing; state labels of this workload's series at the gateway nginx",
+            id="a gateway whose rows do not say whose they are",
+        ),
         pytest.param({"arrivalQuery": "sum(up)"}, "arrivalQuery", "a name of letters", id="PromQL"),
         pytest.param(
             {"gateway": "edge", "gatewaySelector": "namespace=other"},
