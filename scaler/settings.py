@@ -76,7 +76,8 @@ class Settings(BaseSettings):
     where its names belong."""
     kubernetes: Literal["auto", "on", "off"] = "auto"
     """Whether the Kubernetes API is watched for what kube-state-metrics tells later or not at all;
-    auto: in a pod with a service account, or with KUBECONFIG set."""
+    then ScaledObjects that the cluster has are served, and no others. auto: in a pod with a service
+    account, or with KUBECONFIG set."""
     kubernetes_namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] | (
         None
     ) = None
