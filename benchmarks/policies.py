@@ -3,7 +3,7 @@ Every policy beside ours on real traces: SLO attainment against GPU-hours, swept
 
 Run: python -m benchmarks.policies [--quick | --full] [--trace NAME]... [--policy NAME]...
 
-Two days are also played slower, with every policy at its defaults (policy_days.py).
+Three days are also played slower, with every policy at its defaults (policy_days.py).
 
 Finished runs are kept in build/policies as JSON and are not played again while the code they
 depend on is the same; an interrupted run goes on where it was. The whole table (no --quick, no
@@ -13,6 +13,7 @@ filter) also writes docs/benchmarks.md between its markers, and the plots beside
 import argparse
 import dataclasses
 import functools
+import itertools
 import pathlib
 import time
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,7 @@ from benchmarks.kept import code, file_of, kept, played
 from benchmarks.policy_days import DAYS
 from benchmarks.policy_days_report import days_table, write_days
 from benchmarks.policy_report import OWN, Point, print_goals, write_page
-from benchmarks.policy_traces import BY_NAME, QUICK, TraceSpec, arrivals_of
+from benchmarks.policy_traces import BY_NAME, QUICK, TraceSpec, arrivals_of, folder
 from scaler.decision.policy import Forecast
 from scaler.simulation.baselines.bound import lower_bound_gpu_hours
 from scaler.simulation.baselines.catalog import NAMED, Terms, named, own_defaults, terms_of
@@ -195,14 +196,23 @@ def tasks(asked: argparse.Namespace) -> Iterator[Task]:
     """Yield the runs, each trace's one after another."""
     chosen = asked.trace or (QUICK if asked.quick else list(SPECS))
     seeds = range(1, (asked.seeds or (3 if asked.full else 1 if asked.quick else 2)) + 1)
-    for trace in chosen:
+    of_a_day = range(1, (asked.seeds or 1) + 1)
+    for trace in filter(_is_there, chosen):
         if trace not in BY_NAME:
-            for policy, setting in _points_of_a_day(asked):
-                yield Task(trace=trace, policy=policy, setting=setting, seed=1)
+            for seed, (policy, setting) in itertools.product(of_a_day, _points_of_a_day(asked)):
+                yield Task(trace=trace, policy=policy, setting=setting, seed=seed)
             continue
         for seed in seeds:
             for policy, setting in _points(asked, sweep=seed == 1 or asked.full):
                 yield Task(trace=trace, policy=policy, setting=setting, seed=seed)
+
+
+def _is_there(trace: str) -> bool:
+    spec = SPECS[trace]
+    if not spec.published or (folder() / spec.file).exists():
+        return True
+    print(f"{trace}: skipped, for want of {spec.file} in {folder()} (from {spec.published})")
+    return False
 
 
 def _points_of_a_day(asked: argparse.Namespace) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,10 @@
 """The table of the slower days: every policy at its defaults, the fixed fleet, and the oracle."""
 
+import dataclasses
+import itertools
 import pathlib
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.page import put
 from benchmarks.policy_days import DAYS
@@ -12,7 +15,7 @@ def days_table(points: Sequence[Point]) -> str:
     """
     Return every policy on the slower days: those first that reach 99 % on each, by GPU-hours.
 
-    Nothing where no such day was played.
+    Means of the seeds. Nothing where no such day was played.
     """
     played = [day for day in DAYS if any(one.trace == day.name for one in points)]
     if not played:
@@ -20,7 +23,7 @@ def days_table(points: Sequence[Point]) -> str:
     names = [day.name for day in played]
     by_policy: dict[str, list[Point]] = {}
     for name in names:
-        for label, point in _of_a_day([one for one in points if one.trace == name]):
+        for label, point in _of_a_day(_means(one for one in points if one.trace == name)):
             by_policy.setdefault(label, []).append(point)
     whole = [(label, each) for label, each in by_policy.items() if len(each) == len(names)]
     whole.sort(key=_rank)
@@ -33,6 +36,21 @@ def days_table(points: Sequence[Point]) -> str:
             *(_row(label, each) for label, each in whole),
         ]
     )
+
+
+def _means(points: Iterable[Point]) -> list[Point]:
+    def setting(point: Point) -> tuple[str, str]:
+        return point.policy, point.setting
+
+    seeds = (list(each) for _, each in itertools.groupby(sorted(points, key=setting), key=setting))
+    return [
+        dataclasses.replace(
+            each[0],
+            gpu_hours=statistics.fmean(one.gpu_hours for one in each),
+            attainment=statistics.fmean(one.attainment for one in each),
+        )
+        for each in seeds
+    ]
 
 
 def _rank(row: tuple[str, Sequence[Point]]) -> tuple[bool, float]:

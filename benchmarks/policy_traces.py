@@ -41,6 +41,8 @@ class TraceSpec:
     """The warm-up is the end of what is scored, played before it; else the trace's first part."""
     arrivals: Callable[[pathlib.Path, int], Iterator[Arrival]]
     """From its file and a seed."""
+    published: str = ""
+    """Where to get a file that is not among the prepared ones; it is read as it is there."""
 
 
 def folder() -> pathlib.Path:
@@ -197,6 +199,16 @@ TRACES = (
         warm_up_s=240.0,
         length_s=770.0,
         arrivals=_requests(6),
+    ),
+    TraceSpec(
+        name="mooncake-conversation",
+        file="conversation_trace.jsonl",
+        tuned_on=False,
+        about="chat with prompts of 12,000 tokens cut at 14,000, all 59 min, x6",
+        warm_up_s=900.0,
+        length_s=2600.0,
+        arrivals=_requests(6),
+        published="kvcache-ai/Mooncake, FAST25-release/traces/conversation_trace.jsonl",
     ),
 )
 BY_NAME = {spec.name: spec for spec in TRACES}

@@ -1,11 +1,12 @@
 """The days that the policy benchmark plays slower: straight lines, and who is named first."""
 
+import dataclasses
 import itertools
 import pathlib
 
 import pytest
 
-from benchmarks.policy_days import DAYS, drawn
+from benchmarks.policy_days import DAYS, clients, drawn
 from benchmarks.policy_days_report import days_table, write_days
 from benchmarks.policy_report import Point
 from scaler.simulation.traffic import Lengths, Rate
@@ -27,6 +28,17 @@ def test_a_rate_runs_straight_from_middle_to_middle():
     assert all(before.end_s == after.start_s for before, after in itertools.pairwise(line))
     assert [rate.per_s for rate in line[:10]] == pytest.approx([1.1 + 0.2 * k for k in range(10)])
     assert {rate.per_s for rate in line[10:]} == {3.0}
+
+
+def test_the_rates_of_all_clients_add_up(tmp_path):
+    (tmp_path / "chunk-0-trace.csv").write_text("0,1.5,2.1,Gamma,1,1\n600,0,0,,0,0\n")
+    (tmp_path / "chunk-12-trace.csv").write_text("0,0.5,1,Weibull,1,1\n600,3,1,Gamma,1,1\n")
+    (tmp_path / "chunk-0-dataset.json").write_text("{}")
+
+    rates = list(clients(speed_up=6, cv=2.3)(tmp_path))
+
+    assert [(one.start_s, one.end_s, one.per_s) for one in rates] == [(0, 100, 2), (100, 200, 3)]
+    assert {one.cv for one in rates} == {2.3}
 
 
 def ran(policy, gpu_hours, attainment, setting="default"):
@@ -70,7 +82,15 @@ def test_who_keeps_the_objective_comes_first_then_who_is_cheaper():
         "fixed, the fewest for 99 %",
         "knative",
     ]
-    assert "| fixed, the fewest for 99 % | 99.5 % | 6.0 | 99.5 % | 6.0 | 12.0 |" in table
+    assert "| fixed, the fewest for 99 % |" + " 99.5 % | 6.0 |" * len(DAYS) + " 18.0 |" in table
+
+
+def test_seeds_are_averaged():
+    other = [dataclasses.replace(one, seed=2, gpu_hours=5.0) for one in ran("kvtide", 4.0, 0.999)]
+
+    table = days_table([*ran("kvtide", 4.0, 0.997), *other])
+
+    assert "| **kvtide** |" + " 99.8 % | 4.5 |" * len(DAYS) + " 13.5 |" in table
 
 
 def test_without_such_a_day_there_is_no_table():
