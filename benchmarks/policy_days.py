@@ -53,8 +53,8 @@ def clients(*, speed_up: float, cv: float) -> Callable[[pathlib.Path], Iterator[
         per_s: dict[float, float] = {}
         for client in sorted(path.glob("chunk-*-trace.csv")):
             with client.open(encoding="utf-8", newline="") as file:
-                for start_s, rate, *_ in csv.reader(file):
-                    per_s[float(start_s)] = per_s.get(float(start_s), 0.0) + float(rate)
+                for window, rate, *_ in csv.reader(file):
+                    per_s[float(window)] = per_s.get(float(window), 0.0) + float(rate)
         for start_s in sorted(per_s):
             yield Rate(
                 start_s=start_s / speed_up,

@@ -14,7 +14,7 @@ def curve_of(window: Window, series: Sequence[Series], policy: InferencePolicy) 
     """Return the load over a window's buckets, in replicas at the target utilisation."""
     now = window.columns.instants
     load = wanted(series) if series else np.full(len(now.at_s), np.nan)
-    load = load * policy.target_utilization
+    load = load * policy.effective_target_utilization
     return Curve(
         at_s=now.at_s,
         load=np.where(load <= policy.activation_load, 0.0, load),

@@ -26,6 +26,7 @@ from .point import Curve, LoadPoint
 from .policy import Forecast, InferencePolicy, OnBurst
 from .rise import rise
 from .trend import trend
+from .utilization import drained
 
 
 def lead_time_s(policy: InferencePolicy, startup_s: Sequence[float]) -> float | None:
@@ -66,9 +67,7 @@ def raised(
     """Raise ``count`` to what an outlook needs; None where it suffices, or nothing is foreseen."""
     if outlook is None:
         return None
-    wait_s = policy.ttft_target_s or 0.0
-    drains = lead_time_s / (lead_time_s + wait_s)
-    needed = whole((outlook.load + outlook.rise) * drains)
+    needed = whole((outlook.load + outlook.rise) * drained(lead_time_s, policy))
     burst = outlook.burst if policy.burst is OnBurst.ABSORB else None
     if burst is not None and whole(burst.ahead) > max(needed, count):
         detail = Said(

@@ -17,6 +17,7 @@ from .load import read
 from .outlook import Foreseen, Outlook
 from .policy import Forecast, InferencePolicy
 from .rise import rise, this_hour, whole_minutes
+from .utilization import acting
 from .window import Window
 
 
@@ -33,7 +34,7 @@ class Foresight:
             return window
         about, known = _about(window, policy, lead_s), self._known.get(key)
         if known is None or known.about != about:
-            known = self._known[key] = Foreseen(about, _outlook(window, policy, lead_s))
+            known = self._known[key] = _foreseen(window, policy, lead_s, about)
         return dataclasses.replace(window, foreseen=known)
 
     def keep_only(self, keys: Collection[str]) -> None:
@@ -47,23 +48,19 @@ def looks_at_minutes(window: Window, policy: InferencePolicy) -> bool:
     return bool(window.history) and policy.forecast is Forecast.RISE and policy.tier_group is None
 
 
-def expected(window: Window, policy: InferencePolicy, lead_s: float) -> Outlook | None:
-    """Return what the whole minutes before the present one let expect; None: they are too few."""
-    known = window.foreseen
-    if known is not None and known.about == _about(window, policy, lead_s):
-        return known.outlook
-    return _outlook(window, policy, lead_s)
-
-
 def with_outlook(window: Window, policy: InferencePolicy, lead_s: float | None) -> Window:
-    """Return a window with what its forecast makes of its minutes, where it was not given it."""
+    """Return a window with what a policy's forecast makes of its minutes, if it looks at any."""
     if not lead_s or not looks_at_minutes(window, policy) or window.latest.is_known_zero:
-        return window
+        return dataclasses.replace(window, foreseen=None) if window.foreseen else window
     about = _about(window, policy, lead_s)
     if window.foreseen is not None and window.foreseen.about == about:
         return window
-    foreseen = Foreseen(about, _outlook(window, policy, lead_s))
-    return dataclasses.replace(window, foreseen=foreseen)
+    return dataclasses.replace(window, foreseen=_foreseen(window, policy, lead_s, about))
+
+
+def _foreseen(window: Window, policy: InferencePolicy, lead_s: float, about: object) -> Foreseen:
+    outlook = _outlook(window, policy, lead_s)
+    return Foreseen(about, outlook, acting(policy, outlook, lead_s))
 
 
 def _outlook(window: Window, policy: InferencePolicy, lead_s: float) -> Outlook | None:

@@ -21,15 +21,17 @@ from .curve import curve_of
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
 from .facts.bucket import reporting
-from .forecast import forecast, lead_time_s, price_of, raised
-from .foresight import expected, looks_at_minutes, with_outlook
+from .forecast import expect, lead_time_s, price_of, raised
+from .foresight import with_outlook
 from .kpa import KpaAnswer
 from .limits import bounds, past_dead_band, reported_value, within_bounds
-from .load import Series, read, read_against
+from .load import Series, at_target, read, read_against
+from .outlook import Foreseen, Outlook
 from .pace import pace_of
 from .point import Curve
 from .policy import Forecast, InferencePolicy, SignalName
 from .reported import of_sleepers
+from .utilization import acting, learned
 from .waking import came_to_sleeping
 from .window import Window
 
@@ -39,7 +41,11 @@ class Basis:
     """What the steps of one decision rest on."""
 
     window: Window
+    stated: InferencePolicy
     policy: InferencePolicy
+    """As it acts: with the target utilisation that the outlook leaves room for."""
+    outlook: Outlook | None
+    """What load may become within one lead time; None: nobody asks, or too little is known."""
     series: tuple[Series, ...]
     """The chosen signals, replicas that do not report counted as empty."""
     curve: Curve
@@ -58,11 +64,18 @@ class Basis:
         window = with_outlook(window, policy, lead_s)
         safe = safe_concurrency(window, policy)
         series = read_against(safe, window, policy)
+        foreseen = window.foreseen or _foreseen(window, series, policy, lead_s)
+        acts = foreseen.policy
+        if acts is not policy:
+            was = policy.effective_target_utilization
+            series = at_target(series, was, acts.effective_target_utilization)
         return cls(
             window=window,
-            policy=policy,
+            stated=policy,
+            policy=acts,
+            outlook=foreseen.outlook,
             series=series,
-            curve=curve_of(window, series, policy),
+            curve=curve_of(window, series, acts),
             safe=safe,
             lead_time_s=lead_s,
             memory=guards.gpu_memory(window, policy) if SignalName.GPU_MEMORY in chosen else None,
@@ -87,15 +100,30 @@ class Basis:
 
     def long_curve(self) -> Curve:
         """Return the load from the thinned history on: what a forecast looks back over."""
-        if not self.window.history:
-            return self.curve
-        whole = self.window.whole
-        return curve_of(whole, read(whole, self.policy), self.policy)
+        return _long_curve(self.window, self.series, self.policy)
 
     def recommend(self, fill: Fill = Fill.EMPTY) -> KpaAnswer:
         """Return what Knative's rules make of the load."""
         pace = pace_of(self.policy, lead_time_s=self.lead_time_s, bucket_s=self.window.bucket_s)
         return kpa.over(self.filled(fill), pace)
+
+
+def _long_curve(window: Window, series: Sequence[Series], policy: InferencePolicy) -> Curve:
+    whole = window.whole
+    return curve_of(whole, read(whole, policy) if window.history else series, policy)
+
+
+def _foreseen(
+    window: Window, series: Sequence[Series], policy: InferencePolicy, lead_s: float | None
+) -> Foreseen:
+    """Foresee by all that is known, where that is not the whole minutes alone."""
+    if not lead_s or policy.tier_group is not None or window.latest.is_known_zero:
+        return Foreseen(None, None, policy)  # nothing to be ahead of, or it is the group's
+    outlook = None
+    if policy.forecast is not Forecast.OFF:
+        curve = _long_curve(window, series, policy)
+        outlook = expect(curve, policy, lead_time_s=lead_s, bucket_s=window.interval_s)
+    return Foreseen(None, outlook, acting(policy, outlook, lead_s))
 
 
 def decide_replicas(window: Window, policy: InferencePolicy) -> Decision:
@@ -161,7 +189,7 @@ def _at_zero(basis: Basis) -> Step:
         detail = Said("at zero replicas, and nothing asks for one")
         return Step(0, Reason.KNOWN_ZERO, detail)
     asked = float(np.nan_to_num(basis.curve.load[-1]))
-    needed = kpa.whole(asked / basis.policy.target_utilization)
+    needed = kpa.whole(asked / basis.policy.effective_target_utilization)
     count = max(basis.policy.activation_scale, needed)
     if waiting:
         detail = Said("at zero replicas, and {n:g} requests wait at the gateway", n=waiting)
@@ -301,15 +329,7 @@ def _with_proof_of_zero(basis: Basis, count: int) -> Step | None:
 
 def _for_forecast(basis: Basis, count: int) -> Step | None:
     """Raise to the load expected within one lead time; an idle workload is left to sleep."""
-    if basis.policy.forecast is Forecast.OFF or basis.window.latest.is_known_zero:
-        return None
-    window, policy, lead_s = basis.window, basis.policy, basis.lead_time_s
-    if not lead_s:
-        return None  # nothing to be ahead of: a day is not gone through for that
-    if looks_at_minutes(window, policy):
-        return raised(expected(window, policy, lead_s), count, policy, lead_s)
-    curve, bucket_s = basis.long_curve(), window.interval_s
-    return forecast(curve, count, policy, lead_time_s=lead_s, bucket_s=bucket_s)
+    return raised(basis.outlook, count, basis.policy, basis.lead_time_s or 0.0)
 
 
 def _past_dead_band(basis: Basis, count: int) -> Step | None:
@@ -388,9 +408,11 @@ def _notes(basis: Basis) -> tuple[str, ...]:
 
 
 def _of_forecast(basis: Basis) -> tuple[str, ...]:
-    """Return why the forecast rests, or what a burst that it found would cost."""
+    """Return why the forecast rests, or what it made of the target, and what a burst would cost."""
     if basis.policy.forecast is not Forecast.OFF and basis.lead_time_s is None:
         return (Said("No cold start was seen and leadTime is not stated: the forecast rests."),)
-    foreseen = basis.window.foreseen
-    price = None if foreseen is None else price_of(foreseen.outlook, basis.policy)
-    return () if price is None else (price,)
+    told = (
+        learned(basis.stated, basis.policy, basis.outlook),
+        price_of(basis.outlook, basis.policy),
+    )
+    return tuple(one for one in told if one is not None)

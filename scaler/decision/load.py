@@ -187,7 +187,7 @@ def _not_applicable(reader: Reader, name: SignalName, target: float, why: str) -
 
 def _concurrency(reader: Reader) -> Series:
     """Running and waiting requests over what one replica can safely hold."""
-    name, target = SignalName.CONCURRENCY, reader.policy.target_utilization
+    name, target = SignalName.CONCURRENCY, reader.policy.effective_target_utilization
     if reader.policy.phase is Phase.PREFILL:
         return _prefill(reader)
     if reader.safe is None:
@@ -233,7 +233,7 @@ def _prefill(reader: Reader) -> Series:
 
 def _kv_cache(reader: Reader) -> Series:
     """Block usage, and the blocks that waiting prompts will need."""
-    name, target = SignalName.KV_CACHE, reader.policy.target_utilization
+    name, target = SignalName.KV_CACHE, reader.policy.effective_target_utilization
     now = reader.columns.instants
     if np.isnan(reader.columns.readings.kv_usage).all():
         why = Said("the engine does not report KV-cache usage")
@@ -261,7 +261,7 @@ def _blocks_share_per_waiting(reader: Reader) -> float:
 
 def _batch(reader: Reader) -> Series:
     """Running requests over the engine's limit on them: how full the batch is."""
-    name, target = SignalName.BATCH, reader.policy.target_utilization
+    name, target = SignalName.BATCH, reader.policy.effective_target_utilization
     exported = [r.max_running for r in reader.window.latest.replicas if r.max_running]
     limit = reader.policy.max_num_seqs or min(exported, default=None)
     if limit is None:
@@ -317,7 +317,7 @@ def _rps(reader: Reader) -> Series:
 
 def _work(reader: Reader) -> Series:
     """Offered and queued work over what one replica may do: linear in the arrival rate."""
-    name, target = SignalName.WORK, reader.policy.target_utilization
+    name, target = SignalName.WORK, reader.policy.effective_target_utilization
     law = work.learn(reader.earlier, reader.policy, reader.safe)
     if law is None:
         why = Said(
@@ -347,6 +347,13 @@ SIGNALS: dict[SignalName, Callable[[Reader], Series]] = {
     SignalName.RPS: _rps,
 }
 """Signals that are loads; the GPU readings are guards over them (:mod:`.guards`)."""
+
+
+def at_target(series: Sequence[Series], was: float, target: float) -> tuple[Series, ...]:
+    """Return series with those that were read against one target utilisation against another."""
+    return tuple(
+        dataclasses.replace(one, target=target) if one.target == was else one for one in series
+    )
 
 
 def wanted(series: Sequence[Series]) -> Array:

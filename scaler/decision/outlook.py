@@ -9,6 +9,7 @@ import numpy as np
 
 from .burst import Burst
 from .facts.columns import Array
+from .policy import InferencePolicy
 
 MINUTE_S = 60.0
 FEW = 16
@@ -23,6 +24,10 @@ class Outlook:
     """What it rises from."""
     rise: float
     why: str
+    worst: float = 0.0
+    """What 99 % of the rises, and the largest but one, were no more than."""
+    minutes: int = 0
+    """How many minutes that was learnt from; 0: it is not known."""
     burst: Burst | None = None
     """What comes back every hour; None: nothing does."""
 
@@ -33,6 +38,8 @@ class Foreseen(NamedTuple):
     about: object
     outlook: Outlook | None
     """None: too little was known."""
+    policy: InferencePolicy
+    """As it acts: with the target utilisation that the outlook leaves room for."""
 
 
 def quantile(values: Sequence[float] | Array, share: float) -> float:

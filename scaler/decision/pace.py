@@ -87,7 +87,7 @@ def pace_of(
     panic_buckets = max(2, buckets(policy.panic_window_s))
     return Pace(
         bucket_s=bucket_s,
-        target=policy.target_utilization,
+        target=policy.effective_target_utilization,
         stable_buckets=max(panic_buckets, buckets(policy.stable_window_s)),
         panic_buckets=panic_buckets,
         latch_buckets=math.floor(policy.stable_window_s / bucket_s + _SLACK),

@@ -35,6 +35,8 @@ class Written(enum.Enum):
     """Not written at all: made from other things that are."""
 
 
+LEAST_UTILIZATION = 0.7
+"""How full a replica may run where nothing is known of how load rises; Knative's default."""
 DEFAULT_RECLAIM_TIME_S = 30.0
 """Kubernetes' own grace period, of a borrower that nothing is known of."""
 
@@ -168,8 +170,9 @@ class InferencePolicy:
     """The blocks of one engine; from the GPU's memory, where the engine reports none."""
 
     # Targets.
-    target_utilization: WholeShare = 0.7
-    """Share of a replica's safe concurrency (or safe work) to run at."""
+    target_utilization: Auto[WholeShare] = None
+    """Share of a replica's safe concurrency (or safe work) to run at; auto: 0.7, and up to 0.9
+    where forecast rise shows that load never rose by what that leaves free."""
     queue_target: Positive | None = None
     """Waiting requests that are worth one more replica; for the queue signal."""
     rps_target: Positive | None = None
@@ -306,6 +309,12 @@ class InferencePolicy:
         if self.scale_down_delay_s is not None:
             return self.scale_down_delay_s
         return 300.0 if lead_time_s is None else min(3600.0, max(120.0, 2 * lead_time_s))
+
+    @property
+    def effective_target_utilization(self) -> float:
+        """The stated share, or for ``auto`` the one that suits load of which nothing is known."""
+        stated = self.target_utilization
+        return LEAST_UTILIZATION if stated is None else stated
 
     @property
     def lookback_s(self) -> float:

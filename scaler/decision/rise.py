@@ -36,6 +36,8 @@ would be kept ready what only a silence is followed by. From five, a slope is se
 
 SAME_HOUR_MINUTES = 30
 """Minutes of a day are alike up to this far apart."""
+WORST = 0.99
+"""Share of rises that a replica's spare room is measured by."""
 ENOUGH_DAYS = 3
 """With the same hour of so many days known, other hours have no say."""
 
@@ -111,7 +113,7 @@ def rise(
     seen = _Seen.of(minutes)
     reach = max(1.0, lead_time_s / MINUTE_S)
     found = _reached(seen, reach, policy.forecast_quantile)
-    burst = _recurring(seen, math.ceil(reach), policy.target_utilization)
+    burst = _recurring(seen, math.ceil(reach), policy.effective_target_utilization)
     return found and dataclasses.replace(found, burst=burst)
 
 
@@ -161,6 +163,8 @@ def _between(near: Outlook, far: Outlook, part: float) -> Outlook:
     return Outlook(
         load=near.load + part * (far.load - near.load),
         rise=near.rise + part * (far.rise - near.rise),
+        worst=near.worst + part * (far.worst - near.worst),
+        minutes=far.minutes,
         why=far.why,
     )
 
@@ -177,9 +181,12 @@ def _within(seen: _Seen, reach: int, share: float) -> Outlook | None:
         return None
     best = min(known, key=lambda one: one.loss)
     told = {"share": 100 * share, "count": len(best.risen), "length": best.length}
+    twice = _repeated(best.risen, best.number, reach)
     return Outlook(
         load=best.held,
-        rise=max(0.0, min(best.usual, _repeated(best.risen, best.number, reach))),
+        rise=max(0.0, min(best.usual, twice)),
+        worst=max(0.0, min(quantile(best.risen, WORST), twice)),
+        minutes=len(best.risen),
         why=_why(at_this_hour=best.at_this_hour, **told),
     )
 

@@ -84,7 +84,7 @@ class Tier:
         """
         if point.load is not None or point.ready is None:
             return point.load
-        return point.ready * self.policy.target_utilization
+        return point.ready * self.policy.effective_target_utilization
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +131,8 @@ class Group:
         return (
             load
             * self.units(tier)
-            * self.policy.target_utilization
-            / tier.policy.target_utilization
+            * self.policy.effective_target_utilization
+            / tier.policy.effective_target_utilization
         )
 
 

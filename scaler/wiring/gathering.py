@@ -122,8 +122,8 @@ def _limits(trigger: Trigger, subject: Subject | None) -> Limits:
     return Limits(
         least=least,
         most=most,
-        target=policy.target_utilization,
-        panic_from=policy.target_utilization * policy.panic_threshold / 100,
+        target=policy.effective_target_utilization,
+        panic_from=policy.effective_target_utilization * policy.panic_threshold / 100,
         stable_s=policy.stable_window_s,
         panic_s=policy.panic_window_s,
     )

@@ -7,7 +7,7 @@ import pytest
 
 from scaler.decision.decide import decide
 from scaler.decision.facts.record import Record
-from scaler.decision.foresight import Foresight, expected
+from scaler.decision.foresight import Foresight, with_outlook
 from scaler.decision.history import thinned
 from scaler.decision.policy import Forecast, InferencePolicy
 from scaler.decision.sample import Sample
@@ -85,8 +85,9 @@ def test_an_outlook_of_another_policy_is_none_of_this_one():
     given = Foresight().given("llm", window, POLICY)
     other = dataclasses.replace(POLICY, forecast_quantile=0.5)
 
-    assert expected(given, other, 120.0) == expected(window, other, 120.0)
-    assert expected(given, POLICY, 60.0) == expected(window, POLICY, 60.0)
+    for policy in (other, dataclasses.replace(POLICY, forecast=Forecast.OFF)):
+        assert decide(given, policy) == decide(window, policy)
+    assert with_outlook(given, POLICY, 60.0).foreseen == with_outlook(window, POLICY, 60.0).foreseen
 
 
 def test_what_is_told_of_other_readings_is_worked_out_anew():

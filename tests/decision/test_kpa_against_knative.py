@@ -62,7 +62,7 @@ def knatives(
     rows: Sequence[Row], policy: InferencePolicy, *, horizon_s: int | None
 ) -> list[int | None]:
     knative = Knative(
-        target=policy.target_utilization,
+        target=policy.effective_target_utilization,
         stable_s=int(policy.stable_window_s),
         panic_s=max(2, int(policy.panic_window_s)),
         threshold=policy.panic_threshold / 100,

@@ -183,7 +183,7 @@ def test_the_page_tells_a_range_in_the_words_of_its_form():
     written = {key.name: ranged(key.form, key.range) for key in KEYS[Role.INFERENCE]}
 
     assert written["stableWindow"] == "duration, 6s to 60m"
-    assert written["targetUtilization"] == "share, above 0 and at most 1"
+    assert written["targetUtilization"] == "auto or share, above 0 and at most 1"
     assert written["panicHorizon"] == "auto or duration, above 0s and at most 24h"
     assert written["maxReplicas"] == "whole number, at least 1"
     assert key_name("tier_preference") in FREE
