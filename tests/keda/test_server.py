@@ -126,7 +126,7 @@ async def test_a_missing_tls_file_is_named(files):
 
 async def test_a_key_of_another_certificate_is_not_taken_for_a_port_that_is_taken(files):
     (files / "server.key").write_bytes((files / "client.key").read_bytes())
-    with pytest.raises(ConfigurationError, match=r"tls_key_file: got .*server.key \(the key of an"):
+    with pytest.raises(ConfigurationError, match=r"tls_key_file: .*server.key: the key of an"):
         async with serve(options=with_tls(tls(files))):
             pass
 
