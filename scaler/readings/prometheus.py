@@ -19,13 +19,14 @@ from typing import Any, TypeVar
 import requests
 import urllib3
 from prometheus_api_client import PrometheusConnect
-from requests.adapters import HTTPAdapter, Retry
+from requests.adapters import Retry
 
 from scaler.configuration import PrometheusServer
 from scaler.errors import SourceError
 from scaler.said import Said
 from scaler.tracing import NO_TRACER, Tracer
 
+from .calls import Adapter, Call
 from .clouds import Sign, signer_of
 from .credentials import Credentials
 from .decoding import decoded
@@ -80,7 +81,7 @@ class PrometheusApi:
         # Beginning to compress costs a server a millisecond: more than a small reply itself.
         self._plain_client = self._connect(("Accept-Encoding", "identity"))
         # As many connections as are asked over at once, in place of the client's own adapter.
-        adapter = HTTPAdapter(max_retries=Retry(total=0), pool_maxsize=_THREADS)
+        adapter = Adapter(max_retries=Retry(total=0), pool_maxsize=_THREADS)
         self._session.mount(server.request_url, adapter)
         self._threads = concurrent.futures.ThreadPoolExecutor(
             max_workers=_THREADS, thread_name_prefix="prometheus"
@@ -162,10 +163,12 @@ class PrometheusApi:
         return now_s - (asked_s + clock()) / 2
 
     async def _in_thread(self, work: Callable[..., Answer], *arguments: object) -> Answer:
+        call = Call()
         try:
             async with asyncio.timeout(self._server.timeout_s):
-                return await self._begun(work, *arguments)
+                return await self._begun(call.run, work, *arguments)
         except TimeoutError:
+            call.cut()
             raise self._late() from None
 
     def _begun(self, work: Callable[..., Answer], *arguments: object) -> asyncio.Future[Answer]:

@@ -194,6 +194,6 @@ async def call(bench, method: str, asked):
 
 async def test_a_taken_port_is_a_clear_error(bench):
     taken = ServerOptions(address=f"127.0.0.1:{bench.port}")
-    with pytest.raises(ConfigurationError, match="grpc_address: got 127.0.0.1"):
+    with pytest.raises(ConfigurationError, match="grpc_address: port [0-9]+ is in use"):
         async with serve(options=taken):
             pass
