@@ -60,9 +60,9 @@ class Record:
     def until(self, at_s: float) -> Recorded:
         """Return what is known before an instant."""
         end = bisect.bisect_left(self.samples, at_s, key=_at_s)
-        whole = end == len(self.samples)
-        columns = self.columns if whole else self.columns.between(0, end)
-        return Recorded(tuple(self.samples[:end]), columns, self._edition)
+        if end == len(self.samples):  # the usual case
+            return Recorded(tuple(self.samples), self.columns, self._edition)
+        return Recorded(tuple(self.samples[:end]), self.columns.between(0, end), self._edition)
 
     def last_from(self, at_s: float) -> Sample | None:
         """Return the newest sample if it is not older than an instant."""
