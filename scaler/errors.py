@@ -92,7 +92,7 @@ class Problem:
         if self.got == NOTHING:
             return self._missing
         if not self.allowed:
-            return joined("", (self.got,))
+            return joined("", (self.got if self.got.isprintable() else repr(self.got),))
         got = _on_one_line(self.got)
         if self.allowed.startswith(READABLE):
             return Said("cannot be read: {got}", got=got)

@@ -18,6 +18,24 @@ def fail(error):
         raise error from cause
 
 
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        (Problem(field="gpu", got="nothing", allowed="a name"), "gpu: missing; state a name"),
+        (Problem(field="gpu", got="nothing", allowed="stated"), "gpu: missing"),
+        (
+            Problem(field="gpu", got="nothing", allowed="stated, or its memory"),
+            "gpu: missing; state it, or its memory",
+        ),
+        (Problem(field="gpu", got="'T5'", allowed="a name"), "gpu: got 'T5'; allowed: a name"),
+        (Problem(field="--port", got="port 80 is in use"), "--port: port 80 is in use"),
+        (Problem(field="--port", got="a\nb"), "--port: 'a\\nb'"),
+    ],
+)
+def test_a_problem_is_a_sentence(problem, sentence):
+    assert str(problem) == sentence
+
+
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_again_is_the_same_without_its_frames(error):
     with pytest.raises(type(error)) as caught:

@@ -16,6 +16,8 @@ MOST_DEPTH = 100
 """Mappings and lists within one another; a ScaledObject needs ten."""
 MOST_NODES = 2_000_000
 """Scalars, mappings and lists of one text, those behind an alias counted at each of its uses."""
+LONGEST_TOLD = 300
+"""Characters of what is wrong with a text."""
 LONGEST_NUMBER = 100
 """Characters; a longer one is no number that anybody means."""
 
@@ -80,7 +82,8 @@ def documents_of(text: str, origin: str) -> list[Any]:
         got = f"a value that its own tag does not fit ({error})"
     else:
         return [node for node in nodes if node is not None]
-    raise ConfigurationError(Problem(field=origin, got=got, allowed="YAML"))
+    short = got if len(got) <= LONGEST_TOLD else f"{got[:LONGEST_TOLD]}…"
+    raise ConfigurationError(Problem(field=origin, got=f"this is no YAML: {short}"))
 
 
 def _refuse_endless(text: str) -> None:

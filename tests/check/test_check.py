@@ -824,7 +824,9 @@ def test_a_scaled_job_of_somebody_else_is_passed_by():
     ("text", "message"),
     [
         pytest.param("kind: Service", "objects.yaml: holds no ScaledObject", id="nothing to check"),
-        pytest.param("a: {{ .Values.b }}", "objects.yaml: got", id="a template is no YAML"),
+        pytest.param(
+            "a: {{ .Values.b }}", "objects.yaml: this is no YAML: ", id="a template is no YAML"
+        ),
     ],
 )
 def test_a_file_without_a_scaled_object_is_refused(text, message):

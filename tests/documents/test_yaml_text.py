@@ -42,7 +42,7 @@ def refusal(text: str) -> str:
 def test_what_nobody_means_is_refused_in_one_line(text, says):
     problem = refusal(text)
 
-    assert problem.startswith("x.yaml: got ")
+    assert problem.startswith("x.yaml: this is no YAML: ")
     assert says in problem
     assert "\n" not in problem
     assert len(problem) < 400
