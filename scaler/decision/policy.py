@@ -7,9 +7,10 @@ made from these dataclasses (metadata ``stableWindow: 60s`` is ``stable_window_s
 ``Range`` says what it may be). Values are checked here, every problem of a policy at once.
 """
 
+import copy
 import dataclasses
 import enum
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from scaler.capacity.kv_cache import KvCapacity, KvLayout
 from scaler.capacity.latency_target import LatencyTarget
@@ -315,6 +316,12 @@ class InferencePolicy:
         """The stated share, or for ``auto`` the one that suits load of which nothing is known."""
         stated = self.target_utilization
         return LEAST_UTILIZATION if stated is None else stated
+
+    def aiming_at(self, target_utilization: float) -> Self:
+        """Return the same with another target, in its range; nothing else is checked again."""
+        acts = copy.copy(self)
+        object.__setattr__(acts, "target_utilization", target_utilization)
+        return acts
 
     @property
     def lookback_s(self) -> float:

@@ -7,7 +7,6 @@ load is of what it rises to at its worst: never below the share that suits load 
 known, since what rises by more is the forecast's to hold ready.
 """
 
-import dataclasses
 import math
 
 from scaler.said import Said
@@ -38,7 +37,7 @@ def acting(policy: InferencePolicy, outlook: Outlook | None, lead_time_s: float)
     target = math.floor(100 * min(MOST_UTILIZATION, share) + 1e-9) / 100
     if target <= LEAST_UTILIZATION:
         return policy
-    return dataclasses.replace(policy, target_utilization=target)
+    return policy.aiming_at(target)
 
 
 def learned(stated: InferencePolicy, acts: InferencePolicy, outlook: Outlook | None) -> str | None:

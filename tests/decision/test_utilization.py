@@ -100,3 +100,11 @@ def test_the_count_lies_between_those_of_the_two_targets(seed, end):
     told = [count for count in each if count is not None]
     assert len(told) in {0, 3}
     assert told == sorted(told)
+
+
+def test_a_policy_that_aims_at_another_target_is_another_policy_and_the_same_in_all_else():
+    stated = auto(max_replicas=7)
+    acts = stated.aiming_at(0.8)
+
+    assert acts == dataclasses.replace(stated, target_utilization=0.8)
+    assert stated.target_utilization is None
