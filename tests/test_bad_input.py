@@ -59,6 +59,14 @@ def _binary(path: pathlib.Path) -> None:
     path.write_bytes(bytes(range(256)) * 16)
 
 
+def _ragged(path: pathlib.Path) -> None:
+    path.write_text("a,b\n1,2,3\n{x: y\n")
+
+
+def _other(path: pathlib.Path) -> None:
+    path.write_text('{"a": [1, {"b": null}]}')
+
+
 def _huge(path: pathlib.Path) -> None:
     with path.open("wb") as file:  # sparse: it takes no room
         file.truncate(HUGE_BYTES)
@@ -78,6 +86,8 @@ BAD = {
     "missing": _missing,
     "empty": _empty,
     "binary": _binary,
+    "a ragged table": _ragged,
+    "another's JSON": _other,
     "huge": _huge,
     "a folder": _folder,
     "unreadable": _unreadable,

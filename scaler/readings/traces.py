@@ -187,7 +187,8 @@ def open_trace(path: pathlib.Path) -> Trace:
             ) from error
 
     first = next(rows(), None)
-    columns = frozenset(first or ())
+    # What a row has beyond its header goes by no name.
+    columns = frozenset(name for name in first or () if name)
     for known in _REQUEST_FORMATS:
         if known.columns <= columns:
             return Trace(path=path, format=known.name, _rows=rows, _reader=known)

@@ -92,6 +92,7 @@ def test_rates_per_minute_are_rates(trace):
             "has the columns a, b; a trace has one of these sets: arrival_s",
             id="unknown columns",
         ),
+        pytest.param("a,b\n1,2,3\n", "has the columns a, b; a trace", id="a row beyond its header"),
         pytest.param("", "has no rows", id="an empty file"),
         pytest.param("arrival_s,prompt_tokens,output_tokens\n", "has no rows", id="a header alone"),
     ],
