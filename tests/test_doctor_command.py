@@ -81,6 +81,7 @@ async def test_what_is_there_is_told_and_what_its_lack_switches_off(fake, tmp_pa
     assert found["requests_running"]["name"] == "vllm:num_requests_running"
     assert found["requests_running"]["interval_s"] == pytest.approx(5, abs=0.1)
     assert found["steps_total"]["series"] == 0
+    assert "e2e_count" not in found  # no server is asked for it: nobody can say that it lacks
     assert any("work" in missing["switches_off"] for missing in one["missing"])
     assert (one["pods"], one["up"], one["named_by"]) == (["llm-0"], 1, ["namespace", "pod"])
     one["readings"][0]["age_s"] = -0.02  # of this very moment, by a clock that is a little behind

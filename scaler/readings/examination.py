@@ -13,7 +13,7 @@ from scaler.source import Workload
 
 from . import dcgm
 from .assemble import Assembly
-from .engines.profile import EngineProfile
+from .engines.profile import SHOWN_ONLY, EngineProfile
 from .readings import Reading
 from .series import SeriesStore, Subject, Track
 from .server_kind import ServerKind
@@ -97,7 +97,9 @@ def examine(
     store, profile = assembly.store, assembly.engines.profile(workload, pods)
     stale_after_s = assembly.intervals.stale_after_s(Exporter.ENGINE)
     by_field = {
-        field: _series_of(reading, store, pods) for field, reading in profile.readings.items()
+        field: _series_of(reading, store, pods)
+        for field, reading in profile.readings.items()
+        if field not in SHOWN_ONLY  # nobody looked for them
     }
     fresh = [track for series in by_field.values() for _, track in series]
     return Examination(
