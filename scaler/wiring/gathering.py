@@ -8,6 +8,7 @@ from scaler.configuration import Configuration, PrometheusServer
 from scaler.decision.decide import decide
 from scaler.decision.policy import LendingPolicy, Policy
 from scaler.decision.pool import PoolWindow
+from scaler.decision.window import Window
 from scaler.errors import KvtideError, SourceError
 from scaler.readings.prometheus import PrometheusApi
 from scaler.report.moments import Moment
@@ -51,10 +52,10 @@ class Gathering:
         except KvtideError:
             if recorded_history is None:
                 raise
-            return Shown(history=recorded_history, limits=_limits(trigger, None))
+            return Shown(history=recorded_history, limits=limits_of(trigger, None))
         return Shown(
             history=recorded_history or await _decided_again(subject, trigger.policy, why),
-            limits=_limits(trigger, subject),
+            limits=limits_of(trigger, subject),
             pool=self._pool(trigger, subject),
         )
 
@@ -108,7 +109,8 @@ def _server(trigger: Trigger, configuration: Configuration | None) -> Prometheus
     return configuration.prometheus.get(trigger.workload.prometheus)
 
 
-def _limits(trigger: Trigger, subject: Subject | None) -> Limits:
+def limits_of(trigger: Trigger, subject: Subject | None) -> Limits:
+    """Return what an object's load is held against: as it acts now, where that is learned."""
     policy = trigger.policy
     known = None if subject is None else bounds_of(subject, policy)
     least, most = known or (None, None)
@@ -119,11 +121,13 @@ def _limits(trigger: Trigger, subject: Subject | None) -> Limits:
             reclaim_above=policy.reclaim_above,
             units_per_worker=policy.units_per_worker,
         )
+    foreseen = subject.foreseen if isinstance(subject, Window) else None
+    target = (foreseen.policy if foreseen else policy).effective_target_utilization
     return Limits(
         least=least,
         most=most,
-        target=policy.effective_target_utilization,
-        panic_from=policy.effective_target_utilization * policy.panic_threshold / 100,
+        target=target,
+        panic_from=target * policy.panic_threshold / 100,
         stable_s=policy.stable_window_s,
         panic_s=policy.panic_window_s,
     )
