@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from scaler.readings.traces import open_trace
 from scaler.simulation.simulate import repeated
-from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
+from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled, spread
 
 _CHAT_PROMPT, _CHAT_OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211)
 _CODE_OUTPUT = Lengths(mean_tokens=28, sigma=1.2, most_tokens=1000)
@@ -67,7 +67,8 @@ def arrivals_of(spec: TraceSpec, seed: int) -> list[Arrival]:
 
 def _requests(scale: float) -> Callable[[pathlib.Path, int], Iterator[Arrival]]:
     def read(path: pathlib.Path, seed: int) -> Iterator[Arrival]:
-        rows = (Arrival(*row) for row in open_trace(path).requests())
+        trace = open_trace(path)
+        rows = spread(map(Arrival._make, trace.requests()), trace.tick_s(), seed)
         return scaled(rows, scale, seed)
 
     return read

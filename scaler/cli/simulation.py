@@ -67,9 +67,11 @@ def played(
         lending=lending,
         clairvoyant=asked.clairvoyant,
     )
+    tick_s = opened.tick_s()
     result = {
         "trace": trace.name,
         "sampled": opened.is_rates,
+        "spread_over_s": tick_s,
         "requests": len(arrivals),
         "length_s": length_s,
         "warm_up_s": setup.warm_up_s,
@@ -83,7 +85,8 @@ def played(
     }
     if output is not None:
         _write(output, result, runs, _demand(arrivals, setup))
-    table = _table(runs, fewest, f"{trace.name}, {len(arrivals)} requests")
+    how = f", spread over the {tick_s:g} s that its times are rounded to" if tick_s else ""
+    table = _table(runs, fewest, f"{trace.name}, {len(arrivals)} requests{how}")
     return result, Group(table, *((_lent(runs),) if lending else ()))
 
 

@@ -22,6 +22,7 @@ from scaler.simulation.traffic import (
     scaled,
     sliced,
     sped_up,
+    spread,
 )
 
 _PROMPT, _OUTPUT = Lengths(mean_tokens=1155, sigma=0.9), Lengths(mean_tokens=211, sigma=0.9)
@@ -125,7 +126,7 @@ def arrivals_of(trace: Trace, asked: Asked) -> Spooled:
     rows: Iterable[Arrival] = (
         sampled(_rates(trace.rates()), asked.seed)
         if trace.is_rates
-        else (Arrival(*row) for row in trace.requests())
+        else spread(map(Arrival._make, trace.requests()), trace.tick_s(), asked.seed)
     )
     return played_part(rows, asked, origin=str(trace.path))
 

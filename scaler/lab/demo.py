@@ -19,7 +19,7 @@ from scaler.numerals import decimal_text
 from scaler.readings.traces import Trace, TraceRate, open_trace
 from scaler.report.demo import html
 from scaler.simulation.score import Score
-from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled
+from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled, spread
 from scaler.telemetry import Observation
 
 from . import scene
@@ -117,8 +117,11 @@ def _built_in(options: DemoOptions, length_s: float) -> tuple[Demand, str]:
 
 def _of_trace(trace: Trace, options: DemoOptions, length_s: float) -> tuple[Demand, str]:
     def unscaled() -> Iterator[Arrival]:
-        rows = _sampled(trace.rates(), options.seed) if trace.is_rates else trace.requests()
-        arrivals = (Arrival(*row) for row in rows)
+        arrivals: Iterable[Arrival] = (
+            _sampled(trace.rates(), options.seed)
+            if trace.is_rates
+            else spread(map(Arrival._make, trace.requests()), trace.tick_s(), options.seed)
+        )
         return itertools.takewhile(lambda arrival: arrival.at_s < length_s, arrivals)
 
     factor = scene.fitting_scale(unscaled()) if options.scale is None else options.scale

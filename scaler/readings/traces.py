@@ -15,6 +15,7 @@ import itertools
 import json
 import math
 import pathlib
+import statistics
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -34,6 +35,10 @@ LATEST_S = 1e12
 """Unix seconds, or seconds since the first request; later is no time."""
 MOST_TOKENS = 1e9
 """Of one prompt or output."""
+_LOOKED_AT = 2000
+"""Requests that show whether the times of a trace are written in ticks."""
+_LEAST_TICK_S = 0.5
+"""What is rounded more finely makes no burst that an engine would notice."""
 
 
 class TraceRequest(NamedTuple):
@@ -88,6 +93,25 @@ class Trace:
             latest_s = at_s
             if output_tokens > 0:
                 yield TraceRequest(at_s - first_s, max(1, prompt_tokens), output_tokens)
+
+    def tick_s(self) -> float:
+        """
+        Return what the times of its first requests were rounded to, seconds; 0: to nothing coarse.
+
+        Mooncake's are written every three seconds and BurstGPT's every second, so that all that
+        came in between stands at one instant: a burst of the file, and of no traffic.
+        """
+        if self.is_rates:
+            return 0.0
+        times = [request.at_s for request in itertools.islice(self.requests(), _LOOKED_AT)]
+        distinct = sorted(set(times))
+        if len(times) < 2 * len(distinct) or len(distinct) < 3:
+            return 0.0
+        gaps = [after - before for before, after in itertools.pairwise(distinct)]
+        tick_s = statistics.median_low(gaps)
+        # A clock that ticks may miss a beat, or be some milliseconds late.
+        whole = all(abs(gap - round(gap / tick_s) * tick_s) <= 0.01 * tick_s for gap in gaps)
+        return round(tick_s, 2) if tick_s >= _LEAST_TICK_S and whole else 0.0
 
     def rates(self) -> Iterator[TraceRate]:
         """

@@ -177,6 +177,18 @@ def scaled(arrivals: Iterable[Arrival], factor: float, seed: int) -> Iterator[Ar
     yield from sorted(pending)
 
 
+def spread(arrivals: Iterable[Arrival], tick_s: float, seed: int) -> Iterator[Arrival]:
+    """
+    Return a trace whose times were rounded down to ticks with its requests spread over each.
+
+    At random, as requests of many people come; all of them as they are where ``tick_s`` is 0.
+    """
+    rng = random.Random(seed)
+    for at_s, each in itertools.groupby(arrivals, key=lambda arrival: arrival.at_s):
+        late = sorted((rng.uniform(0.0, 0.99 * tick_s), one) for one in each)
+        yield from (one._replace(at_s=at_s + by_s) for by_s, one in late)
+
+
 def sped_up(arrivals: Iterable[Arrival], factor: float) -> Iterator[Arrival]:
     """Return a trace whose time runs ``factor`` times as fast."""
     return (arrival._replace(at_s=arrival.at_s / factor) for arrival in arrivals)

@@ -65,6 +65,28 @@ def test_each_format_reads_as_the_same_requests(trace, text, name):
     assert list(found.requests()) == [(0.0, 100, 7), (pytest.approx(1.5), 20, 3)]
 
 
+@pytest.mark.parametrize(
+    ("times_ms", "tick_s"),
+    [
+        pytest.param([at for at in (0, 3000, 5999, 9000, 15002) for _ in range(9)], 3.0, id="3 s"),
+        pytest.param([1000 * (n // 4) for n in range(80)], 1.0, id="whole seconds"),
+        pytest.param([40 * n for n in range(80)], 0.0, id="as they came"),
+        pytest.param([100 * (n // 4) for n in range(80)], 0.0, id="too fine to matter"),
+        pytest.param([0, 0, 0, 7100, 7100, 9000, 9000, 30500, 30500], 0.0, id="bursts, no clock"),
+        pytest.param([5000], 0.0, id="one"),
+    ],
+)
+def test_times_that_were_written_in_ticks_are_known_by_them(trace, times_ms, tick_s):
+    rows = (
+        f'{{"timestamp": {at_ms}, "input_length": 9, "output_length": 7}}' for at_ms in times_ms
+    )
+    assert trace("\n".join(rows), "t.jsonl").tick_s() == tick_s
+
+
+def test_a_trace_of_rates_has_no_ticks(trace):
+    assert trace("window_start_s,rate_rps\n0,1\n60,1\n").tick_s() == 0
+
+
 def test_requests_that_produced_nothing_are_left_out(trace):
     found = trace("Timestamp,Request tokens,Response tokens\n1,10,0\n2,10,5\n")
     assert list(found.requests()) == [(1.0, 10, 5)]

@@ -16,6 +16,7 @@ from scaler.simulation.traffic import (
     scaled,
     sliced,
     sped_up,
+    spread,
 )
 
 PROMPT, OUTPUT = Lengths(mean_tokens=400), Lengths(mean_tokens=100)
@@ -82,3 +83,24 @@ def test_scaling_a_trace_multiplies_its_requests_and_keeps_its_order(factor):
     more = list(scaled(TRACE, factor, seed=1))
     assert len(more) == pytest.approx(100 * factor, rel=0.2)
     assert all(a.at_s <= b.at_s for a, b in itertools.pairwise(more))
+
+
+def test_what_stood_at_one_tick_is_spread_over_it_in_order():
+    rows = [Arrival(3.0 * (n // 50), 10 + n, 5) for n in range(200)]
+
+    found = list(spread(rows, 3.0, seed=1))
+
+    times = [one.at_s for one in found]
+    assert times == sorted(times)
+    assert len(set(times)) == 200
+    assert sorted(one.prompt_tokens for one in found) == [one.prompt_tokens for one in rows]
+    for tick in range(4):
+        within = times[50 * tick : 50 * (tick + 1)]
+        assert 3 * tick <= within[0] < within[-1] < 3 * (tick + 1)
+        assert statistics.fmean(within) == pytest.approx(3 * tick + 1.5, abs=0.5)
+    assert found == list(spread(rows, 3.0, seed=1)) != list(spread(rows, 3.0, seed=2))
+
+
+def test_times_of_no_ticks_stay_as_they_are():
+    rows = [Arrival(0.1 * n, n + 1, 5) for n in range(20)]
+    assert list(spread(rows, 0.0, seed=1)) == rows
