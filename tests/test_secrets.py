@@ -9,7 +9,6 @@ import base64
 import contextlib
 import json
 import pathlib
-import re
 import sys
 import urllib.parse
 from typing import Any
@@ -207,6 +206,6 @@ async def test_a_wrong_secret_is_named_by_its_field_alone(tmp_path, monkeypatch,
 
     said = await run(*command, "--config", str(path))
 
-    assert re.search(rf"prometheus\.default\.{field}: (got|unknown key|cannot be read)", said)
+    assert f"prometheus.default.{field}: " in said
     assert "Traceback" not in said
     assert leaks(said) == []

@@ -91,8 +91,8 @@ ENGINES = (
                 "num_requests_running": 3,
                 "num_requests_waiting": 1,
                 "kv_cache_usage_perc_ratio": 0.4,
-                "e2e_request_latency_seconds_count": 5,
-            },
+            }
+            | TOKENS,
             **VLLM_LABELS,
         ),
         right=(3, 1, 0.4),

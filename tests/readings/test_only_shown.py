@@ -3,6 +3,8 @@
 import pathlib
 import re
 
+import pytest
+
 import scaler.decision
 from scaler.readings.engines.profile import SHOWN_ONLY, parse_profiles, shipped_profiles
 from scaler.readings.wanted import asked_for
@@ -48,7 +50,8 @@ def test_a_server_is_asked_for_nothing_that_is_only_shown():
     assert {"vllm:num_requests_running", "vllm:iteration_tokens_total_count"} <= asked
 
 
-def test_what_tells_a_stuck_engine_is_asked_for_in_any_case():
-    profiles = parse_profiles({"mine": MINE})
+@pytest.mark.parametrize("left_out", [(), ("progress",)], ids=["stated", "all that moves"])
+def test_what_tells_a_stuck_engine_is_asked_for_in_any_case(left_out):
+    profiles = parse_profiles({"mine": {k: v for k, v in MINE.items() if k not in left_out}})
 
     assert "mine_requests_count" in metrics_asked_for(observer_of("mine", profiles))

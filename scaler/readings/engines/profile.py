@@ -87,7 +87,8 @@ class EngineProfile:
     @property
     def read_by_rules(self) -> Iterator[Reading]:
         """Every reading that an answer may rest on, those about sleep and progress included."""
-        yield from (reading for field, reading in self.readings.items() if field not in SHOWN_ONLY)
+        shown = self._shown
+        yield from (reading for field, reading in self.readings.items() if field not in shown)
         yield from self.progress
         if self.awake is not None:
             yield self.awake
@@ -95,7 +96,13 @@ class EngineProfile:
     @property
     def only_shown(self) -> Iterator[Reading]:
         """Readings that no answer rests on."""
-        yield from (reading for field, reading in self.readings.items() if field in SHOWN_ONLY)
+        yield from (self.readings[field] for field in sorted(self._shown & self.readings.keys()))
+
+    @property
+    def _shown(self) -> frozenset[str]:
+        """Fields that no answer rests on: none where nothing else would show that it lives."""
+        moves = any(field in COUNTERS and field not in SHOWN_ONLY for field in self.readings)
+        return SHOWN_ONLY if moves else frozenset()
 
     def spelled(self, renames: Renames = ()) -> "EngineProfile":
         """Return the profile with every name that each of its metrics is stored under."""
