@@ -97,9 +97,11 @@ class Problem:
         if self.allowed.startswith(READABLE):
             return Said("cannot be read: {got}", got=got)
         wrong = Said("unknown key") if self.got == UNKNOWN_KEY else Said("got {got}", got=got)
+        # What is allowed may list names that somebody gave.
+        allowed = self.allowed if self.allowed.isprintable() else repr(str(self.allowed))
         if self.allowed.startswith("did you mean"):
-            return joined("; ", (wrong, self.allowed))
-        return joined("; ", (wrong, Said("allowed: {allowed}", allowed=self.allowed)))
+            return joined("; ", (wrong, allowed))
+        return joined("; ", (wrong, Said("allowed: {allowed}", allowed=allowed)))
 
     @property
     def _missing(self) -> Said:

@@ -30,6 +30,10 @@ def fail(error):
         (Problem(field="gpu", got="'T5'", allowed="a name"), "gpu: got 'T5'; allowed: a name"),
         (Problem(field="--port", got="port 80 is in use"), "--port: port 80 is in use"),
         (Problem(field="--port", got="a\nb"), "--port: 'a\\nb'"),
+        (
+            Problem(field="extends", got="|", allowed="one of \n, vllm"),
+            "extends: got |; allowed: 'one of \\n, vllm'",
+        ),
     ],
 )
 def test_a_problem_is_a_sentence(problem, sentence):
