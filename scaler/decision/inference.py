@@ -132,7 +132,7 @@ def decide_replicas(window: Window, policy: InferencePolicy) -> Decision:
 
 
 def decided(basis: Basis) -> Decision:
-    """Return the same, with what its steps rest on found already."""
+    """Return the replicas that a workload needs, where what the steps rest on was found already."""
     now = basis.window.now
     if now.missing and not now.speaks and not now.zero:
         return _of_the_few(basis)

@@ -56,7 +56,7 @@ class Reach:
         return np.where(scraped & (number & (stride - 1) == 0), stride, 0.0)
 
     def _stride(self, replicas: int) -> int:
-        """Return which of the buckets with so many replicas are read: each, or every so-manieth."""
+        """Return the stride in buckets at which those with so many replicas are read; 1: each."""
         return _power_of_two(math.ceil(self.samples * replicas / MOST_READINGS))
 
 

@@ -24,7 +24,6 @@ from .rows import made
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-
 FEW = 8
 """Buckets that are made one by one: for so few, arrays are not worth their time."""
 
