@@ -97,18 +97,21 @@ class Problem:
         if self.allowed.startswith(READABLE):
             return Said("cannot be read: {got}", got=got)
         wrong = Said("unknown key") if self.got == UNKNOWN_KEY else Said("got {got}", got=got)
-        # What is allowed may list names that somebody gave.
-        allowed = self.allowed if self.allowed.isprintable() else repr(str(self.allowed))
         if self.allowed.startswith("did you mean"):
-            return joined("; ", (wrong, allowed))
-        return joined("; ", (wrong, Said("allowed: {allowed}", allowed=allowed)))
+            return joined("; ", (wrong, self._printable))
+        return joined("; ", (wrong, Said("allowed: {allowed}", allowed=self._printable)))
+
+    @property
+    def _printable(self) -> str:
+        """What is allowed, which may list names that somebody gave, without line breaks."""
+        return self.allowed if self.allowed.isprintable() else repr(str(self.allowed))
 
     @property
     def _missing(self) -> Said:
         """What is to be stated, or why it must be; nothing more: it simply must."""
         why = self.allowed.removeprefix(STATED)
         if why == self.allowed:
-            return Said("missing; state {allowed}", allowed=self.allowed)
+            return Said("missing; state {allowed}", allowed=self._printable)
         said = self.allowed.parts.get("why") if isinstance(self.allowed, Said) else None
         why = said if isinstance(said, str) else why
         if why.startswith(", or"):

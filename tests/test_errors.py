@@ -34,6 +34,10 @@ def fail(error):
             Problem(field="extends", got="|", allowed="one of \n, vllm"),
             "extends: got |; allowed: 'one of \\n, vllm'",
         ),
+        (
+            Problem(field="extends", got="nothing", allowed="one of \n, vllm"),
+            "extends: missing; state 'one of \\n, vllm'",
+        ),
     ],
 )
 def test_a_problem_is_a_sentence(problem, sentence):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fuzz.mutate import mutated as changed
 from fuzz.seeds import ONCE_UNCLEAR, PIECES, SEEDS
 from fuzz.targets import TARGETS, UnclearError, told
-from scaler.errors import ConfigurationError, Problem
+from scaler.errors import ConfigurationError, Problem, SourceError
 
 
 @st.composite
@@ -59,6 +59,9 @@ def test_documents_of_which_values_changed_end_clearly(name, data, rng):
 
 @pytest.mark.parametrize("text", ["two\nlines", "x" * 2000])
 def test_an_unclear_end_would_be_found(text):
-    told(ConfigurationError(Problem(field=text, got=text, allowed="b")))
     with pytest.raises(UnclearError):
-        told(ConfigurationError(Problem(field="a", got="b", allowed=text)))
+        told(SourceError("format", text))
+
+
+def test_what_somebody_wrote_ends_clearly_wherever_an_error_names_it():
+    told(ConfigurationError(Problem(field="two\nlines" * 1000, got="x" * 2000, allowed="b\nc")))
