@@ -38,7 +38,9 @@ SAYS_NOTHING = frozenset(
         *("shared", "mig", "max", "q", "ac", "cuda", "accelerator", "gddr7", "gddr6"),
     )
 )
-"""Words of a name that change nothing about the memory."""
+"""Words of a name that change nothing about the memory, unless they name a card of the table."""
+COUNT = re.compile(r"(?<![a-z0-9])(?:(\d+)\s*x|x\s*(\d+))(?![a-z0-9])")
+"""How many of a card there are, beside its name: ``8x A100``, ``A100 x 8``."""
 MACHINE = re.compile(
     r"^[a-z]+\d[a-z0-9-]*\.(?:\d*x?large|metal)|^standard_n"
     r"|^ml\.|^ecs\.|^(?:a[2-4]|g[24])-(?:[a-z]+gpu|standard)"
@@ -84,7 +86,7 @@ class _Card:
 
     def _fit(self, named: frozenset[str], rest: frozenset[str]) -> int:
         stated = {int(size.group(1)) for word in rest if (size := SIZE.fullmatch(word))}
-        understood = all(SIZE.fullmatch(word) for word in rest - {OLD_LINE})
+        understood = all(SIZE.fullmatch(word) for word in rest - SAYS_NOTHING - {OLD_LINE})
         understood = understood and stated <= self.sizes
         return 2 * len(named) + len(stated) if understood else 0
 
@@ -104,7 +106,7 @@ def find_gpu(name: str) -> Gpu:
     profile = PROFILE.search(text)
     words = _words(PROFILE.sub(" ", text))
     cards = _cards()
-    if words:
+    if words - SAYS_NOTHING:
         best = max(card.fit(words) for card in cards)
         cards = tuple(card for card in cards if best and card.fit(words) == best)
     elif profile is None:
@@ -117,6 +119,12 @@ def find_gpu(name: str) -> Gpu:
     if len(chosen) != 1:
         raise _several(name, [card.gpu.name for card in cards])
     return _among(chosen[0].gpu, [card.gpu for card in cards])
+
+
+def gpu_count(name: str) -> int:
+    """Return how many GPUs a name says there are: 8 of ``8x A100 80GB``, 1 where it says none."""
+    found = COUNT.search(DECORATION.sub(" ", name.lower()))
+    return int(found.group(1) or found.group(2)) if found is not None else 1
 
 
 def mig_profile(name: str) -> str | None:
@@ -200,8 +208,7 @@ def _problem(name: str, allowed: str) -> ConfigurationError:
 def _words(text: str) -> frozenset[str]:
     """Return the words of a name that say something; sizes are glued to their unit."""
     glued = re.sub(r"(?<![a-z0-9])(\d+)\s*gi?b?(?![a-z0-9])", r"\1gb", text)
-    counts = re.sub(r"(?<![a-z0-9])(?:\d+\s*x|x\s*\d+)(?![a-z0-9])", " ", glued)
-    return frozenset(re.split(r"[^a-z0-9.]+", counts)) - SAYS_NOTHING - {"", "."}
+    return frozenset(re.split(r"[^a-z0-9.]+", COUNT.sub(" ", glued))) - {"", "."}
 
 
 @functools.cache

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 from scaler.capacity.concurrency.lengths import lognormal
-from scaler.errors import ConfigurationError, Problem, stated
+from scaler.errors import NOTHING, ConfigurationError, Problem, stated
 from scaler.ranges import Range, range_problems
 from scaler.said import Said
 
 from .architecture import ModelArchitecture
-from .gpus import Gpu, find_gpu
+from .gpus import Gpu, find_gpu, gpu_count
 from .kv_cache import Engine, GpuClass, Serving
 from .kv_cache.serving import MOST_GIB
 from .models import load_model
@@ -125,6 +125,7 @@ def planned_capacity(
     serving = known(lambda: _serving(question, gpu, engine or Engine.VLLM))
     lengths = known(lambda: _lengths(question))
     problems += _unstated(question, gpu_known=gpu is not None)
+    problems += _ranks_unstated(question)
     problems += drafter_problems(
         drafts=question.draft_model is not None,
         layers=question.draft_layers,
@@ -288,3 +289,22 @@ def _unstated(question: CapacityQuestion, *, gpu_known: bool) -> list[Problem]:
             )
         )
     return problems
+
+
+def _ranks_unstated(question: CapacityQuestion) -> list[Problem]:
+    """Return what is missing where a name tells of several GPUs and nothing how they are used."""
+    named = 1 if question.gpu is None else gpu_count(question.gpu)
+    ranks = (question.tensor_parallel, question.pipeline_parallel, question.data_parallel)
+    if named == 1 or question.gpus is not None or any(one is not None for one in ranks):
+        return []
+    return [
+        Problem(
+            field="tensor_parallel",
+            got=NOTHING,
+            allowed=Said(
+                "how many of the {named} GPUs in {gpu} one replica takes",
+                named=named,
+                gpu=repr(question.gpu),
+            ),
+        )
+    ]

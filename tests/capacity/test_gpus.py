@@ -101,6 +101,9 @@ def test_a_slice_of_every_card_of_the_guide_is_less_than_the_card() -> None:
     ("written", "name", "others"),
     [
         pytest.param("A100", "A100-80GB", ("A100-40GB",), id="two sizes"),
+        pytest.param("H100", "H100", ("H100-NVL", "H100-96GB"), id="three cards"),
+        pytest.param("H100 SXM5", "H100", ("H100-96GB",), id="one form factor of two"),
+        pytest.param("NVIDIA H100 PCIe", "H100", (), id="as the driver calls one alone"),
         pytest.param(
             "A100 MIG 1g.10gb", "A100-80GB-1g.10gb", ("A100-40GB-1g.10gb",), id="the smaller slice"
         ),

@@ -79,6 +79,7 @@ def test_auto_means_the_models_own_type_unless_files_say_more(
         ),
         pytest.param(ask(overflow_probability=0.0), {"overflow_probability"}, id="never"),
         pytest.param(ask(engine_version="latest"), {"engine_version"}, id="not a version"),
+        pytest.param(ask(gpu="8x A100 80GB"), {"tensor_parallel"}, id="how many of eight"),
     ],
 )
 def test_every_mistake_is_told(question: CapacityQuestion, fields: set[str]) -> None:
@@ -86,6 +87,13 @@ def test_every_mistake_is_told(question: CapacityQuestion, fields: set[str]) -> 
         planned_capacity(question)
 
     assert {problem.field for problem in caught.value.problems} == fields
+
+
+@pytest.mark.parametrize(
+    "said", [{"gpus": 8}, {"tensor_parallel": 8}, {"tensor_parallel": 4, "pipeline_parallel": 2}]
+)
+def test_gpus_that_a_name_counts_are_used_as_is_said(said: dict[str, int]) -> None:
+    assert planned_capacity(ask(gpu="8x A100 80GB", **said)).serving.gpus == 8
 
 
 def test_a_drafter_of_its_own_shapes_adds_its_caches() -> None:
