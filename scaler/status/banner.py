@@ -11,6 +11,11 @@ from .words import Words, catalogue
 STALE_AFTER_S = 30.0
 """No round of decisions for so long, and the page says so."""
 
+_OURS = "/docs/runbooks.md"
+"""Where a copy of the repository has its runbooks; what is elsewhere is somebody's own page."""
+_TRANSLATED = {"zh": "/docs/zh-CN/runbooks.md"}
+"""By language, where it is not English."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
@@ -21,9 +26,12 @@ class Links:
     dashboard: str | None = None
     """Address of the Grafana dashboard; ``{namespace}`` and ``{scaledobject}`` are filled in."""
 
-    def runbook(self, alert: str) -> str:
-        """Return the address of an alert's runbook."""
-        return f"{self.runbooks}#{alert.lower()}"
+    def runbook(self, alert: str, language: str) -> str:
+        """Return the address of an alert's runbook: in the reader's language, where it is ours."""
+        ours = self.runbooks.endswith(_OURS)
+        told = _TRANSLATED.get(language, _OURS)
+        page = self.runbooks.removesuffix(_OURS) + told if ours else self.runbooks
+        return f"{page}#{alert.lower()}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +59,7 @@ def banner(
             kind="bad",
             text=words("stuck", ago=words.ago(age_s), at=_clock(standing.ticked_s)),
             stale=True,
-            runbook=links.runbook("KvtideDecisionStale"),
+            runbook=links.runbook("KvtideDecisionStale", words.language),
         )
     if standing.failure:
         key = "failing" if standing.ready else "starting_failing"
@@ -59,7 +67,7 @@ def banner(
             kind="bad",
             text=words(key, cause=_cause(words, standing)),
             command="kvtide doctor --config FILE",
-            runbook=links.runbook("KvtideSourceErrors"),
+            runbook=links.runbook("KvtideSourceErrors", words.language),
         )
     return _of_objects(words, seen, standing, links)
 
@@ -75,7 +83,7 @@ def _of_objects(
             kind="bad",
             text=words("held_some", held=len(held), all=len(seen)),
             command=f"kubectl -n {held[0].namespace} describe scaledobject {held[0].scaled_object}",
-            runbook=links.runbook("KvtideHolding"),
+            runbook=links.runbook("KvtideHolding", words.language),
         )
     if not seen:
         return Banner(kind="dim", text=words("idle_server"))

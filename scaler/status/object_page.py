@@ -12,13 +12,15 @@ from scaler.telemetry import Observation
 
 from .banner import Links
 from .past import Limits, past
-from .row import number, row
+from .row import Row, number, row
 from .words import Words
 
 SPANS_S = {"hour": 3600.0, "day": 86_400.0}
 """What ``?span=`` may ask for, seconds; the first where nothing is asked."""
 
 _ALERTS = {"held": "KvtideHolding", "wrong": "KvtideWrongMetadata"}
+"""By state. Of one that is answered: what most likely brings a person to the page."""
+_ANSWERED_ALERTS = {"training": "KvtideNotReclaimed"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ def values(
     decision = one.decision
     return {
         "row": told,
-        "runbook": links.runbook(_ALERTS.get(told.state, "KvtideOverload")),
+        "runbook": links.runbook(_alert(told), words.language),
         "dashboard": _dashboard(links, one),
         "pool": None if shown.pool is None else _pool(shown.pool, words),
         "uses": tuple(use.value for use in Use),
@@ -56,6 +58,10 @@ def values(
         ],
         "history": past(shown.history, shown.limits, words, is_training=one.role == "training"),
     }
+
+
+def _alert(told: Row) -> str:
+    return _ALERTS.get(told.state) or _ANSWERED_ALERTS.get(told.role, "KvtideOverload")
 
 
 def _link(words: Words, span: str) -> str:

@@ -15,6 +15,7 @@ from scaler.report.moments import Moment
 from scaler.said import Said, joined
 from scaler.serving.history import History, Origin
 from scaler.serving.units import Picture, Strip, Use
+from scaler.settings import RUNBOOKS
 from scaler.status.app import View, application
 from scaler.status.banner import Links
 from scaler.status.object_page import Shown
@@ -362,6 +363,30 @@ async def test_every_page_speaks_chinese():
     assert "3 个对象中有 1 个没有答案" in overview
     assert "objects/prod/chat?lang=zh" in overview
     assert "为什么是这个数" in chat
+
+
+@pytest.mark.parametrize(
+    ("runbooks", "language", "page"),
+    [
+        (RUNBOOKS, "en", RUNBOOKS),
+        (RUNBOOKS, "zh", "https://github.com/kvtide/kvtide/blob/main/docs/zh-CN/runbooks.md"),
+        (
+            "https://git.corp/mirror/docs/runbooks.md",
+            "zh",
+            "https://git.corp/mirror/docs/zh-CN/runbooks.md",
+        ),
+        ("https://wiki.corp/on-call", "zh", "https://wiki.corp/on-call"),
+    ],
+)
+async def test_the_runbook_is_in_the_readers_language_where_it_is_ours(runbooks, language, page):
+    async with site(SILENT, LENT, links=Links(runbooks=runbooks)) as session:
+        overview = await text_of(session, f"/?lang={language}")
+        held = await text_of(session, f"/objects/{SILENT.key}?lang={language}")
+        lent = await text_of(session, f"/objects/{LENT.key}?lang={language}")
+
+    assert f'href="{page}#kvtideholding"' in overview
+    assert f'href="{page}#kvtideholding"' in held
+    assert f'href="{page}#kvtidenotreclaimed"' in lent
 
 
 async def test_the_reasons_of_an_answer_are_said_in_the_readers_language():
