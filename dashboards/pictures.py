@@ -49,8 +49,8 @@ h2{font-size:13px;margin:0;padding:8px}section h3{font-size:12px;margin:6px 8px 
 small{display:block;font-size:11px;margin:-4px 8px 0;white-space:nowrap;color:#586170}
 p{color:#586170;text-align:center}td,th{padding:1px 8px;text-align:left;font-weight:400}"""
 
-_HEAD = 30
-"""Pixels of a plot above its field."""
+_HEAD_AND_NAMES = 50
+"""Pixels of a panel above its plot and below."""
 _MOST_NAMES = 6
 
 Series = list[tuple[str, list[tuple[float, float | None]]]]
@@ -103,11 +103,9 @@ class Board:
             rows = "".join(f"<tr><td>{html.escape(name)}</td></tr>" for name, _ in scaled)
             return f"<h3>{title}</h3><table>{rows}</table>"
         at = panel["gridPos"]
-        wide, tall = at["w"] * COLUMN - 10, at["h"] * ROW - 20
-        drawn = lines(dict(scaled), title=panel["title"], up=unit.strip(), size=(wide, tall))
-        # Its own title and legend make room for ours, which are Grafana's in length.
-        cut = drawn.replace(f'"0 0 {wide} {tall}"', f'"0 {_HEAD} {wide} {tall - _HEAD}"', 1)
-        return f"<h3>{title}</h3>{cut}<small>{_names(scaled)}</small>"
+        size = (at["w"] * COLUMN - 10, at["h"] * ROW - _HEAD_AND_NAMES)
+        drawn = lines(dict(scaled), title="", size=size)
+        return f"<h3>{title}{unit}</h3>{drawn}<small>{_names(scaled)}</small>"
 
     def _asked(self, target: Mapping[str, Any]) -> Series:
         query = re.sub(r"\$([A-Za-z_]\w*)", lambda name: CHOSEN.get(name[1], ".*"), target["expr"])

@@ -12,6 +12,8 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+from .plot_head import head, wide
+
 Points = Sequence[tuple[float, float | None]]
 """Across and up, in order; None: not known."""
 
@@ -36,7 +38,9 @@ class Mark:
 
 
 COLOURS = ("#1673b1", "#d1622b", "#2f8f4e", "#8a4fa3", "#b8860b", "#6b7280", "#c2185b", "#00897b")
-_LEFT, _TOP, _BOTTOM, _RIGHT = 52, 34, 26, 14
+_LEFT, _BOTTOM, _RIGHT = 48, 26, 14
+_ABOVE, _BAND_NAMES = 12, 14
+"""Pixels between what stands above and the plot's field, and what names of bands take of them."""
 _MOST_POINTS = 700
 _HEADROOM = 1.08
 _INK, _GRID, _PAPER = "var(--ink,#1f2933)", "var(--grid,#e3e6ea)", "var(--paper,#ffffff)"
@@ -74,35 +78,38 @@ def lines(
 
     ``filled`` names the one that is drawn as an area, ``dashed`` those that are limits rather than
     readings; ``marked`` are stretches in which something held, and instants. Across are seconds:
-    of the clock (UTC), or from a beginning.
+    of the clock (UTC), or from a beginning. ``up`` is the unit, ``size`` pixels; without a title
+    there is nothing but the field.
     """
     known = [(x, y) for points in series.values() for x, y in points if y is not None]
     across = [x for points in series.values() for x, _ in points] or [0.0, 1.0]
-    frame = _Frame(
-        size=size,
-        low=min(across),
-        high=max(across),
-        most=_HEADROOM * max((y for _, y in known), default=0.0) or 1.0,
-    )
+    bands = [one for one in marked if isinstance(one, Band)]
     colours = {
         name: f"var(--series-{at % len(COLOURS)},{COLOURS[at % len(COLOURS)]})"
         for at, name in enumerate(series)
     }
+    above, foot = head(title, up, colours, size[0])
+    frame = _Frame(
+        size=size,
+        top=foot + _ABOVE + (_BAND_NAMES if bands else 0),
+        low=min(across),
+        high=max(across),
+        most=_HEADROOM * max((y for _, y in known), default=0.0) or 1.0,
+    )
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" role="img"',
         f'font-family="system-ui,sans-serif" font-size="11" fill="{_INK}">',
         f"<title>{html.escape(title)}</title>",
         f'<rect width="{size[0]}" height="{size[1]}" rx="6" fill="{_PAPER}"/>',
-        f'<text x="{_LEFT}" y="20" font-size="14" font-weight="600">{html.escape(title)}</text>',
-        *(frame.band(one) for one in marked if isinstance(one, Band)),
-        *frame.grid(up, clock=clock),
-        *_legend(colours, size[0]),
+        *above,
+        *frame.bands(bands),
+        *frame.grid(clock=clock),
     ]
     drawn = sorted(series.items(), key=lambda one: one[0] != filled)  # an area lies underneath
     for name, points in drawn:
         parts += [
             frame.path(piece, colours[name], area=name == filled, dashes=name in dashed)
-            for piece in _pieces(thinned(points, _MOST_POINTS))
+            for piece in _pieces(thinned(points, min(_MOST_POINTS, size[0])))
         ]
     parts += [frame.mark(one) for one in marked if isinstance(one, Mark)]
     if not known:
@@ -146,25 +153,34 @@ def thinned(points: Points, most: int) -> Points:
 class _Frame:
     """Where values lie in a plot."""
 
-    def __init__(self, *, size: tuple[int, int], low: float, high: float, most: float) -> None:
+    def __init__(
+        self, *, size: tuple[int, int], top: int, low: float, high: float, most: float
+    ) -> None:
         self._width, self._height = size
+        self._top = top
         self._low, self._high, self._most = low, high, most
 
     def place(self, x: float, y: float) -> tuple[float, float]:
-        wide, tall = self._width - _LEFT - _RIGHT, self._height - _TOP - _BOTTOM
+        wide, tall = self._width - _LEFT - _RIGHT, self._height - self._top - _BOTTOM
         share = (x - self._low) / ((self._high - self._low) or 1.0)
         return _LEFT + share * wide, self._height - _BOTTOM - y / self._most * tall
 
-    def band(self, band: Band) -> str:
-        left, _ = self.place(max(band.since, self._low), 0)
-        right, _ = self.place(min(band.until, self._high), 0)
-        tall = self._height - _TOP - _BOTTOM
-        return (
-            f'<rect x="{left:.1f}" y="{_TOP}" width="{max(1.0, right - left):.1f}" height="{tall}"'
-            f' fill="{band.colour}" fill-opacity="0.16"><title>{html.escape(band.name)}</title>'
-            f'</rect><text x="{left + 3:.1f}" y="{_TOP + 12}" opacity="0.8">'
-            f"{html.escape(band.name)}</text>"
-        )
+    def bands(self, bands: Sequence[Band]) -> Iterator[str]:
+        """Yield the stretches, and their names above the field as far as there is room for them."""
+        free = 0.0
+        for band in bands:
+            left, _ = self.place(max(band.since, self._low), 0)
+            right, _ = self.place(min(band.until, self._high), 0)
+            name = html.escape(band.name)
+            yield (
+                f'<rect x="{left:.1f}" y="{self._top}" width="{max(1.0, right - left):.1f}"'
+                f' height="{self._height - self._top - _BOTTOM}" fill="{band.colour}"'
+                f' fill-opacity="0.16"><title>{name}</title></rect>'
+            )
+            at = min(left, self._width - _RIGHT - wide(band.name))
+            if at >= free:
+                yield f'<text x="{at:.1f}" y="{self._top - 4}" opacity="0.8">{name}</text>'
+                free = at + wide(band.name)
 
     def mark(self, mark: Mark) -> str:
         x, foot = self.place(mark.at, 0)
@@ -195,23 +211,20 @@ class _Frame:
         ends = f"{placed[-1][0]:.1f},{floor} {placed[0][0]:.1f},{floor}"
         return f'<polygon points="{points} {ends}" fill="{colour}" fill-opacity="0.2"/>{line}'
 
-    def grid(self, up: str, *, clock: bool) -> Iterator[str]:
-        yield (
-            f'<text x="{self._width - _RIGHT}" y="{_TOP + 2}" text-anchor="end" opacity="0.7">'
-            f"{html.escape(up)}</text>"
-        )
+    def grid(self, *, clock: bool) -> Iterator[str]:
         for mark in _marks(self._most):
             _, y = self.place(self._low, mark)
             yield (
                 f'<line x1="{_LEFT}" x2="{self._width - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"'
                 f' stroke="{_GRID}"/>'
             )
-            if y > _TOP + 8:
+            if y > self._top - 2:
                 yield (
                     f'<text x="{_LEFT - 6}" y="{y:.1f}" text-anchor="end" dy="4" opacity="0.7">'
                     f"{mark:g}</text>"
                 )
-        for at_s, label in _instants(self._low, self._high, clock=clock):
+        most = max(3, min(9, (self._width - _LEFT - _RIGHT) // 70))
+        for at_s, label in _instants(self._low, self._high, most, clock=clock):
             x, _ = self.place(at_s, 0)
             foot = self._height - _BOTTOM
             anchor = "end" if x > self._width - _RIGHT - 20 else "middle"
@@ -220,24 +233,6 @@ class _Frame:
                 f'<text x="{x:.1f}" y="{foot + 16}" text-anchor="{anchor}" opacity="0.7">'
                 f"{label}</text>"
             )
-
-
-def _legend(colours: Mapping[str, str], width: int) -> Iterator[str]:
-    if len(colours) == 1:
-        return  # the title says what it is
-    x = float(width - _RIGHT)
-    for name, colour in reversed(list(colours.items())):
-        yield (
-            f'<text x="{x:g}" y="20" text-anchor="end">{html.escape(name)}</text>'
-            f'<rect x="{x - _wide(name) - 20:g}" y="13" width="11" height="4" rx="2"'
-            f' fill="{colour}"/>'
-        )
-        x -= _wide(name) + 36
-
-
-def _wide(text: str) -> float:
-    """Return about how wide a text is at 11 px; a Chinese character is twice a letter."""
-    return sum(11.5 if character >= "\u2e80" else 6.8 for character in text)
 
 
 def _pieces(points: Points) -> Iterator[list[tuple[float, float]]]:
@@ -261,9 +256,9 @@ def _marks(most: float) -> list[float]:
     return [round(step * n, 10) for n in range(math.floor(most / step + 1e-9) + 1)]
 
 
-def _instants(low: float, high: float, *, clock: bool) -> Iterator[tuple[float, str]]:
-    """Yield about eight round instants, and what they are called."""
-    least = (high - low) / 9 if clock else max(60.0, (high - low) / 9)
+def _instants(low: float, high: float, most: int, *, clock: bool) -> Iterator[tuple[float, str]]:
+    """Yield round instants, about so many at most, and what they are called."""
+    least = (high - low) / most if clock else max(60.0, (high - low) / most)
     step = next((one for one in _STEPS_S if one >= least), _STEPS_S[-1])
     label: Callable[[float], str] = (lambda at: _date(at, step)) if clock else _since
     for number in range(math.ceil(low / step), math.floor(high / step) + 1):

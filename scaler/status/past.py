@@ -5,7 +5,7 @@ import dataclasses
 import datetime as dt
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import markupsafe
 
@@ -19,7 +19,8 @@ from .words import Words
 
 _PANIC, _HELD, _RECLAIM, _BOUND = "#d1622b", "#6b7280", "#b42318", "#8a4fa3"
 _BACK = (Reason.RECLAIMED, Reason.BLIND_RECLAIM)
-_SIZE = (900, 220)
+_WIDE, _NARROW = (900, 230), (360, 240)
+"""Pixels of a plot as a desk shows it, and a phone: what is made smaller cannot be read there."""
 _HOUR_S = 3600.0
 
 
@@ -43,11 +44,19 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """One plot in two sizes, of which a page shows the one that fits."""
+
+    wide: markupsafe.Markup
+    narrow: markupsafe.Markup
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """What the template shows."""
 
     told: str
-    plots: tuple[markupsafe.Markup, ...] = ()
+    plots: tuple[Plot, ...] = ()
     events: tuple[Mapping[str, str], ...] = ()
     sum: str = ""
 
@@ -64,13 +73,13 @@ def past(history: History | str, limits: Limits, words: Words, *, is_training: b
     drawn = _training(moments, limits, words) if is_training else _inference(moments, limits, words)
     return Past(
         told=told,
-        plots=tuple(markupsafe.Markup(svg) for svg in drawn),  # noqa: S704 -- escaped where drawn
+        plots=tuple(drawn),
         events=tuple(_event(one, words) for one in events(moments)),
         sum=_lent(moments, limits, words) if is_training else "",
     )
 
 
-def _inference(moments: Sequence[Moment], limits: Limits, words: Words) -> Iterator[str]:
+def _inference(moments: Sequence[Moment], limits: Limits, words: Words) -> Iterator[Plot]:
     yield _counts(moments, limits, words, title=words("plot_replicas"))
     loads = _over(moments, lambda one: one.load)
     if _known(loads):
@@ -86,19 +95,19 @@ def _inference(moments: Sequence[Moment], limits: Limits, words: Words) -> Itera
             for key, each in levels.items()
             if each is not None
         }
-        yield lines(
+        yield _plot(
             series,
             title=words("plot_load"),
+            unit=words("in_replicas"),
             dashed={words(f"line_{key}") for key in levels},
             marked=_bands(moments, words),
-            size=_SIZE,
         )
     safe = _over(moments, lambda one: one.safe_concurrency)
     if _known(safe):
-        yield lines({words("line_safe"): safe}, title=words("plot_safe"), size=_SIZE)
+        yield _plot({words("line_safe"): safe}, title=words("plot_safe"))
 
 
-def _training(moments: Sequence[Moment], limits: Limits, words: Words) -> Iterator[str]:
+def _training(moments: Sequence[Moment], limits: Limits, words: Words) -> Iterator[Plot]:
     yield _counts(moments, limits, words, title=words("plot_workers"))
     loads = _over(moments, lambda one: None if one.load is None else 100 * one.load)
     if _known(loads):
@@ -108,12 +117,10 @@ def _training(moments: Sequence[Moment], limits: Limits, words: Words) -> Iterat
                 series[words(f"line_{key}")] = _level(moments, 100 * share)
         dashed = {words("line_lend"), words("line_reclaim")}
         title = words("plot_online")
-        yield lines(
-            series, title=title, up="%", dashed=dashed, marked=_bands(moments, words), size=_SIZE
-        )
+        yield _plot(series, title=title, unit="%", dashed=dashed, marked=_bands(moments, words))
 
 
-def _counts(moments: Sequence[Moment], limits: Limits, words: Words, *, title: str) -> str:
+def _counts(moments: Sequence[Moment], limits: Limits, words: Words, *, title: str) -> Plot:
     series: dict[str, Points] = {
         words("line_ready"): stepped(_over(moments, lambda one: one.ran)),
         words("line_wanted"): stepped(_over(moments, lambda one: one.wanted)),
@@ -124,14 +131,39 @@ def _counts(moments: Sequence[Moment], limits: Limits, words: Words, *, title: s
     for key, count in (("min", limits.least), ("max", limits.most)):
         if count:
             series[words(f"line_{key}")] = _level(moments, count)
-    return lines(
+    return _plot(
         series,
         title=title,
         filled=words("line_ready"),
         dashed={words("line_min"), words("line_max")},
         marked=[*_bands(moments, words), *_changes(moments)],
-        size=_SIZE,
     )
+
+
+def _plot(
+    series: Mapping[str, Points],
+    *,
+    title: str,
+    unit: str = "",
+    filled: str | None = None,
+    dashed: Collection[str] = (),
+    marked: Sequence[Band | Mark] = (),
+) -> Plot:
+    wide, narrow = (
+        markupsafe.Markup(  # noqa: S704 -- escaped where it is drawn
+            lines(
+                series,
+                title=title,
+                up=unit,
+                filled=filled,
+                dashed=dashed,
+                marked=marked,
+                size=size,
+            )
+        )
+        for size in (_WIDE, _NARROW)
+    )
+    return Plot(wide=wide, narrow=narrow)
 
 
 def _per_ready(moments: Sequence[Moment], each: float) -> Points:

@@ -20,4 +20,4 @@ def test_it_is_in_percent_throughout():
     assert "share" not in page
     online = page.partition("Online load of the pool</title>")[2]
     assert ">40</text>" in online
-    assert ">%</text>" in online
+    assert ">%</tspan>" in online

@@ -1,11 +1,13 @@
 """Plots: gaps stay gaps, and peaks survive being thinned."""
 
+import itertools
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.report.plot import Mark, lines, stepped, thinned
+from scaler.report.plot import Band, Mark, lines, stepped, thinned
 
 
 def strokes(svg):
@@ -55,6 +57,29 @@ def test_a_moment_of_the_clock_has_times_as_well():
         "00:17:00",
         "00:17:10",
     ]
+
+
+@pytest.mark.parametrize("width", [360, 900])
+def test_what_stands_above_has_its_own_room(width):
+    names = ("load", "stable average", "panic average", "target of what is ready", "panic from")
+    series = {name: [(0.0, 1.0), (3600.0, 2.0)] for name in names}
+    bands = [
+        Band(since=at, until=at + 60, name=name, colour="red")
+        for at, name in ((900.0, "panic"), (960.0, "held"), (3500.0, "at the maximum"))
+    ]
+
+    svg = lines(series, title="Load against target", up="replicas", marked=bands, size=(width, 240))
+
+    told = re.findall(r'<text x="([\d.]+)" y="(\d+)"[^>]*>([^<]+)', svg)
+    named = sorted((int(y), float(x), text) for x, y, text in told if text in names)
+    assert {text for *_, text in named} == set(names)
+    for (y, x, text), (other_y, other_x, _) in itertools.pairwise(named):
+        assert y != other_y or other_x > x + 6 * len(text)
+    of_bands = [(float(x), text) for x, _, text in told if text in {one.name for one in bands}]
+    assert [text for _, text in of_bands] == ["panic", "at the maximum"]  # no room for the third
+    assert of_bands[-1][0] + 6 * len("at the maximum") < width
+    field = float(re.findall(r'y="([\d.]+)"[^>]*fill-opacity="0.16"', svg)[0])
+    assert max(y for y, *_ in named) < field
 
 
 def test_nothing_recorded_is_said():

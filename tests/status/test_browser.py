@@ -187,6 +187,16 @@ STATES = {
 """Name: path, objects, how the process is."""
 
 
+CLIPPED = """() => [...document.querySelectorAll('.plot svg')].flatMap(svg => {
+  const box = svg.getBoundingClientRect();
+  if (!box.width) return [];
+  return [...svg.querySelectorAll('text')].map(text => [text, text.getBoundingClientRect()])
+    .filter(([, at]) => at.left < box.left || at.right > box.right || at.height < 9)
+    .map(([text]) => text.textContent);
+})"""
+"""What of the plots that are shown runs out of its picture, or is too small to be read."""
+
+
 @pytest.mark.parametrize("state", STATES)
 async def test_no_state_has_an_axe_violation_or_a_sideways_scroll(scaler, axe, state):
     """Both languages, schemes and widths; ``KVTIDE_PICTURES`` names a folder to look at them."""
@@ -210,6 +220,7 @@ async def test_no_state_has_an_axe_violation_or_a_sideways_scroll(scaler, axe, s
                 assert await _violations(page, axe) == [], (language, scheme, width)
                 wide = await page.evaluate("document.documentElement.scrollWidth")
                 assert wide <= width, (language, scheme, width)
+                assert await page.evaluate(CLIPPED) == [], (language, scheme, width)
                 await _picture(page, f"{state}-{scheme}-{width}-{language}")
             if state == "scaler gone":
                 await scaler.start()

@@ -163,10 +163,12 @@ async def test_an_object_has_its_chain_its_past_and_its_links():
         'href="../../api/decisions/prod/chat"',
     ):
         assert words in text, words
-    assert text.count("<svg") == 2  # no safe concurrency was recorded
-    assert re.findall(r"<title>(\d\d:\d\d:\d\d \d+ → \d+ \w+)</title>", text) == [
-        "22:08:20 2 → 5 Panic"
-    ]
+    assert text.count('class="plot wide"><svg') == 2  # no safe concurrency was recorded
+    assert text.count('class="plot narrow"><svg') == 2
+    assert (
+        re.findall(r"<title>(\d\d:\d\d:\d\d \d+ → \d+ \w+)</title>", text)
+        == ["22:08:20 2 → 5 Panic"] * 2
+    )
 
 
 async def test_the_load_is_drawn_with_its_averages_and_what_they_are_held_against():
