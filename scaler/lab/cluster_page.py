@@ -142,6 +142,16 @@ def _pods(page: Page, pods: list[_Pod], started_s: float) -> None:
 
     page.family("kube_pod_created", "gauge", *((pod.labels, at(pod.created_s)) for pod in pods))
     page.family(
+        "kube_pod_status_ready",
+        "gauge",
+        *(
+            ({**pod.labels, "condition": condition}, int((pod.ready_s is not None) == is_met))
+            for pod in pods
+            if pod.node is not None  # before a node is found there is no such condition
+            for condition, is_met in (("true", True), ("false", False))
+        ),
+    )
+    page.family(
         "kube_pod_status_ready_time",
         "gauge",
         *((pod.labels, at(pod.ready_s)) for pod in pods if pod.ready_s is not None),

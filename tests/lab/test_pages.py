@@ -97,9 +97,12 @@ def test_a_deployments_replicas_leave_out_pods_that_are_deleted(world):
 def test_pod_times_are_unix_times_and_only_ready_pods_have_a_ready_time(world):
     world.set_replicas("chat", 1)
     world.advance(5.0)
-    assert by(state(world), "kube_pod_status_ready_time", "pod") == {}
+    page = state(world)
+    assert by(page, "kube_pod_status_ready_time", "pod") == {}
+    assert by(page, "kube_pod_status_ready", "condition") == {("true",): 0, ("false",): 1}
     world.advance(40.0)
     page = state(world)
+    assert by(page, "kube_pod_status_ready", "condition") == {("true",): 1, ("false",): 0}
     assert list(by(page, "kube_pod_created", "pod").values()) == [STARTED_S]
     assert list(by(page, "kube_pod_status_ready_time", "pod").values()) == [STARTED_S + 20]
 

@@ -41,6 +41,7 @@ ANSWERED = Observation(
     reason="TooManyReplicas",
     detail="4 at most",
     newest_s=NOW_S - 4,
+    bounds=(1, 4),
     evaluated_s=NOW_S,
 )
 SILENT = Observation(
