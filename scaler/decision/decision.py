@@ -49,6 +49,8 @@ class Reason(enum.StrEnum):
     """GPU utilisation is past its target while another signal is at its own."""
     FORECAST = "Forecast"
     """Capacity for the load expected when a replica asked for now would be ready."""
+    NOT_WOKEN = "NotWoken"
+    """Replicas sleep on though load needs them: as many more are asked for in their place."""
     TIER_SHARE = "TierShare"
     """This tier's share of the group's demand."""
     TIER_PROBE = "TierProbe"

@@ -31,6 +31,7 @@ from .pace import pace_of
 from .point import Curve
 from .policy import Forecast, InferencePolicy, SignalName
 from .reported import of_sleepers
+from .sleepers import in_place_of_sleepers
 from .utilization import acting, learned
 from .waking import came_to_sleeping
 from .window import Window
@@ -239,6 +240,8 @@ def _of_the_few(basis: Basis) -> Decision:
             )
             step = Step(count, Reason.PARTIAL_DATA, detail)
             return conclude(few, (*answer.steps, step), panic=answer.panic)
+        if (others := _for_sleepers(basis, demand.current(now))) is not None:
+            return conclude(few, (others,), panic=False)
     return conclude(basis, (_silence(basis),), panic=False)
 
 
@@ -332,6 +335,13 @@ def _for_forecast(basis: Basis, count: int) -> Step | None:
     return raised(basis.outlook, count, basis.policy, basis.lead_time_s or 0.0)
 
 
+def _for_sleepers(basis: Basis, count: int) -> Step | None:
+    """Ask for others in place of replicas that sleep on though load needs them."""
+    return in_place_of_sleepers(
+        basis.window, basis.policy, count, series=basis.series, safe=basis.safe
+    )
+
+
 def _past_dead_band(basis: Basis, count: int) -> Step | None:
     return past_dead_band(count, basis.window, basis.policy)
 
@@ -347,6 +357,7 @@ RULES: tuple[Callable[[Basis, int], Step | None], ...] = (
     _for_utilization,
     _with_proof_of_zero,
     _for_forecast,
+    _for_sleepers,
     _past_dead_band,
     _within_bounds,
 )

@@ -22,6 +22,7 @@ from .latch import Latch
 from .online import Online, held_replicas, most_needed, online_load
 from .policy import LendingPolicy, LoadBase
 from .pool import Member, PoolWindow, unheard
+from .sleepers import asleep
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,8 +357,24 @@ def _notes(
         if others is not None:
             told = {"name": member.name, "replicas": others}
             notes.append(Said("Another autoscaler scales {name}: its {replicas} count.", **told))
+        if (note := _held_asleep(member)) is not None:
+            notes.append(note)
     if not pool.nodes:
         notes.append(Said("The pool's nodes are not known: its units count as one heap."))
     if pool.workers is None:
         notes.append(Said("The borrower's workers are not known: the band and minRuntime rest."))
     return tuple(notes)
+
+
+def _held_asleep(member: Member) -> Said | None:
+    """Say what units the replicas of a workload hold that sleep; None: none does, or unknown."""
+    sleeping = 0 if member.window is None else len(asleep(member.window.latest))
+    units = member.units_of(sleeping)
+    if not units:
+        return None
+    return Said(
+        "{units} units are held by replicas of {name} that sleep: they can be lent once those pods"
+        " are gone.",
+        units=units,
+        name=member.name,
+    )

@@ -224,6 +224,9 @@ class InferencePolicy:
     missed where it is shorter than a cold start; what it costs is told. With forecast rise."""
     lead_time_s: Auto[Annotated[float, Range(ge=0, le=7200)]] = None
     """From asking for a replica until it serves; auto: p90 of this workload's own pods."""
+    wake_time_s: Annotated[float, Range(ge=0, le=600)] = 30.0
+    """How long a replica that sleeps may take to serve once load needs it, whoever wakes it; after
+    it others are started in its place."""
     hold_for_s: Annotated[float, Range(ge=0, le=1800)] = 120.0
     """How long the last decision stands where readings fail, before an error; 0s: never."""
     fast_path: bool = False
