@@ -19,7 +19,7 @@ def build() -> dashboard.Dashboard:
         "Reading, deciding and answering, per replica of the scaler.",
     )
     page = marks.held(page, 'namespace=~".+"')
-    for row in (_now, _reading, _answering):
+    for row in (_now, _reading, _pages, _answering):
         page = row(page)
     return page
 
@@ -110,6 +110,40 @@ def _reading(page: dashboard.Dashboard) -> dashboard.Dashboard:
                 ),
                 unit="s",
                 thresholds=((60, "red"),),
+            )
+        )
+    )
+
+
+def _pages(page: dashboard.Dashboard) -> dashboard.Dashboard:
+    pods = "max by (namespace, scaledobject, state) (kvtide_direct_scrape_pods)"
+    age = "max by (namespace, scaledobject) (kvtide_direct_scrape_age_seconds)"
+    failed = 'rate(kvtide_direct_scrapes_total{outcome!="read"}[$__rate_interval])'
+    return (
+        page.with_row(dashboard.Row("Between scrapes"))
+        .with_panel(
+            lines(
+                "Pods read between scrapes",
+                "Of the objects that state directScrapePort; one unread leaves all of its object to"
+                " Prometheus. Empty where the server's directScrape is off.",
+                (f"sum by (state) ({pods})", "{{state}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                "Pages that failed per minute, by outcome",
+                "refused and timeout: the port, or a NetworkPolicy. Empty while none failed.",
+                (f"sum by (outcome) ({failed}) * 60", "{{outcome}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                "Age of what pods told, the ten oldest",
+                "From three seconds on Prometheus' scrapes count until all pods answer again."
+                " Empty where no pod is read.",
+                (f"topk(10, {age})", "{{namespace}}/{{scaledobject}}"),
+                unit="s",
+                thresholds=((3, "orange"),),
             )
         )
     )

@@ -22,7 +22,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from scaler.decision.decision import Decision
@@ -83,6 +83,20 @@ class Observation:
     def held(self) -> bool:
         """Whether KEDA gets an error instead of a number, and so keeps what is."""
         return self.decision is None or self.decision.holds
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PagesRead:
+    """How the pages of one object's pods were read between scrapes."""
+
+    namespace: str
+    scaled_object: str
+    read: int
+    """Pods whose page was read the last time."""
+    unread: int
+    """Pods that should have told something and did not."""
+    newest_s: float | None
+    """When all of them last were, Unix seconds; None: never so far."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,9 +267,14 @@ class Telemetry:
         """Expose the latest answer of each object, as ``observations`` returns them."""
         self.registry.register(_ObjectCollector(observations, clock))
 
-    def show_pages(self, outcomes: Callable[[], Mapping[str, int]]) -> None:
-        """Expose how many of the pods' own pages were read, as ``outcomes`` says by outcome."""
-        self.registry.register(_PageCollector(outcomes))
+    def show_pages(
+        self,
+        outcomes: Callable[[], Mapping[str, int]],
+        reads: Callable[[], Iterable[PagesRead]],
+        clock: Callable[[], float],
+    ) -> None:
+        """Expose how the pods' own pages were read: in all by outcome, and lately by object."""
+        self.registry.register(_PageCollector(outcomes, reads, clock))
 
     def show_tasks(self, count: Callable[[], int]) -> None:
         """Expose how many tasks the event loop has, as ``count`` says at scrape time."""
@@ -355,11 +374,18 @@ class _ObjectCollector(Collector):
 class _PageCollector(Collector):
     """Reads at scrape time how the pods' own pages were read."""
 
-    def __init__(self, outcomes: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        outcomes: Callable[[], Mapping[str, int]],
+        reads: Callable[[], Iterable[PagesRead]],
+        clock: Callable[[], float],
+    ) -> None:
         self._outcomes = outcomes
+        self._reads = reads
+        self._clock = clock
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """Yield the one family."""
+    def collect(self) -> Iterator[Metric]:
+        """Yield what became of all pages, then how it is with each object's."""
         family = CounterMetricFamily(
             "kvtide_direct_scrapes",
             "Pages of pods that were asked for between scrapes, by outcome: read, or what failed.",
@@ -368,6 +394,23 @@ class _PageCollector(Collector):
         for outcome, count in sorted(self._outcomes().items()):
             family.add_metric([outcome], count)
         yield family
+        pods = GaugeMetricFamily(
+            "kvtide_direct_scrape_pods",
+            "Pods whose pages are asked for between scrapes, by whether the last one was read.",
+            labels=["namespace", "scaledobject", "state"],
+        )
+        age = GaugeMetricFamily(
+            "kvtide_direct_scrape_age_seconds",
+            "Seconds since all pages of an object's pods were read.",
+            labels=["namespace", "scaledobject"],
+        )
+        for one in self._reads():
+            pods.add_metric([one.namespace, one.scaled_object, "read"], one.read)
+            pods.add_metric([one.namespace, one.scaled_object, "unread"], one.unread)
+            if one.newest_s is not None:
+                age.add_metric([one.namespace, one.scaled_object], self._clock() - one.newest_s)
+        yield pods
+        yield age
 
 
 def _family(gauge: _ObjectGauge, seen: Iterable[Observation], now_s: float) -> GaugeMetricFamily:

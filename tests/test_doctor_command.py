@@ -113,6 +113,34 @@ async def test_labels_that_nobody_knows_are_shown(fake, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("read", "unread", "said"),
+    [
+        (None, None, "no kvtide tells here that it reads pods between scrapes: is directScrape on"),
+        (2, 0, "of 2 pods read between scrapes, on port 8000"),
+        (1, 1, "1 of 2 pods are not read on port 8000: is it their metrics' port"),
+        (0, 0, "no pod is read between scrapes: none is ready"),
+    ],
+)
+async def test_whether_the_pages_that_an_object_asks_for_are_read(
+    fake, tmp_path, read, unread, said
+):
+    scraped(fake, load)
+    if read is not None:
+        labels = 'namespace="serve",scaledobject="llm"'
+        rows = [("read", read), ("unread", unread), ("read", 0)]
+        for place, (state, count) in enumerate(rows):  # two replicas: the second reads none
+            name = f'kvtide_direct_scrape_pods{{{labels},state="{state}"}}'
+            own = f"# TYPE kvtide_direct_scrape_pods gauge\n{name} {count}\n"
+            at_s = time.time() - 5  # noqa: TID251 -- as the command does
+            fake.scrape(at_s, own, instance=f"replica-{place // 2}")
+    text = OBJECT.replace("metrics: conc", 'directScrapePort: "8000"\n      metrics: conc')
+    status, out = await run(fake, tmp_path, text=text)
+    assert status == 0
+    assert said in out
+    assert "between scrapes" not in (await run(fake, tmp_path))[1]
+
+
+@pytest.mark.parametrize(
     ("count", "said"),
     [(60, "kvtide   60 ScaledObjects served"), (61, "Raise the operator's --kube-api-qps")],
 )

@@ -146,6 +146,26 @@ def percentile_is_shown(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def pages_that_are_read(seen: Seen) -> Iterator[Finding]:
+    """Yield a port of pods' pages that the server's own settings leave unread."""
+    server = seen.configuration.server
+    if not server or seen.inference is None or seen.inference[1].direct_scrape_port is None:
+        return
+    field = f"{METADATA}directScrapePort"
+    if server.get("kubernetes") == "off":
+        yield warning(
+            field,
+            "no pod is read between scrapes: the section server says kubernetes: off, and only the"
+            " Kubernetes API tells of pods and their addresses",
+        )
+    elif server.get("directScrape") is not True:
+        yield warning(
+            field,
+            "no pod is read between scrapes unless the server is told --direct-scrape true or"
+            " KVTIDE_DIRECT_SCRAPE: the section server has no directScrape: true",
+        )
+
+
 def absorbed_by_a_forecast(seen: Seen) -> Iterator[Finding]:
     """Yield a burst to be absorbed where nothing foresees it."""
     if seen.inference is None or seen.inference[0].burst is not OnBurst.ABSORB:
@@ -221,6 +241,7 @@ RULES = (
     replicas_that_keda_allows,
     windows_and_scrapes,
     percentile_is_shown,
+    pages_that_are_read,
     absorbed_by_a_forecast,
     engine_admits,
     model_fits,

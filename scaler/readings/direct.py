@@ -22,6 +22,7 @@ from scaler.decision.sample import Sample
 from scaler.errors import KvtideError, SourceError
 from scaler.said import Said
 from scaler.source import Workload
+from scaler.telemetry import PagesRead
 
 from .assemble import Assembly
 from .attribution import replica_of
@@ -94,10 +95,15 @@ class DirectReader:
         self._session: aiohttp.ClientSession | None = None
         self.outcomes: collections.Counter[str] = collections.Counter()
         """Pages read so far (``read``), and those that could not be, by kind."""
+        self._reads: dict[str, PagesRead] = {}
 
     def tail(self, workload: Workload) -> Tail | None:
         """Return what was read of a workload; None: nobody asked, or nothing was read yet."""
         return self._tails.get(workload.key)
+
+    def reads(self) -> tuple[PagesRead, ...]:
+        """Return how the pages of each workload that asks for it were read the last time."""
+        return tuple(self._reads.values())
 
     async def run(self, workloads: Callable[[], Collection[Workload]]) -> None:
         """Read once a second, until cancelled."""
@@ -123,7 +129,7 @@ class DirectReader:
         except Exception:
             if self._tails:
                 logger.exception("reading the pods' own pages failed")
-            self._tails, self._records = {}, {}
+            self._tails, self._records, self._reads = {}, {}, {}
 
     async def read(self, workloads: Collection[Workload]) -> None:
         """Read every page once; ``workloads`` are those that ask for it."""
@@ -135,6 +141,8 @@ class DirectReader:
         tails = {one.workload.key: await self._tail_of(one, now_s) for one in asked}
         for key in self._records.keys() - tails.keys():
             del self._records[key]
+        for key in self._reads.keys() - tails.keys():
+            del self._reads[key]
         for key, tail in tails.items():
             before = self._tails.get(key)
             if before is None or before.note != tail.note:
@@ -227,7 +235,9 @@ class DirectReader:
         """Return a workload's tail with what was read now; it begins anew where a pod is silent."""
         key = one.workload.key
         sample = await self._sample(one, now_s) if one.targets and one.why_not is None else None
-        why_not = one.why_not or _missing(one, sample)
+        told = _told(one, sample)
+        why_not = one.why_not or _missing(one, told)
+        self._reads[key] = self._read_of(one, told, None if why_not else now_s)
         if why_not is not None or sample is None:
             known = self._tails.get(key)
             if known is not None and known.recorded and now_s - known.read_s <= FRESH_S:
@@ -245,6 +255,17 @@ class DirectReader:
         note = Said("Pods are read each second, between scrapes.")
         return Tail(record.until(math.inf), now_s, note)
 
+    def _read_of(self, one: _Asked, told: set[str], read_s: float | None) -> PagesRead:
+        before = self._reads.get(one.workload.key)
+        known_s = None if before is None else before.newest_s
+        return PagesRead(
+            namespace=one.workload.namespace,
+            scaled_object=one.workload.scaled_object,
+            read=len(told),
+            unread=len(one.needed - told),
+            newest_s=known_s if read_s is None else read_s,
+        )
+
     async def _sample(self, one: _Asked, now_s: float) -> Sample | None:
         ends_s = math.ceil(now_s / PERIOD_S) * PERIOD_S
         try:
@@ -254,14 +275,17 @@ class DirectReader:
         return found[-1] if found else None
 
 
-def _missing(one: _Asked, sample: Sample | None) -> Said | None:
-    """Return whose readings are missing; None: nobody's."""
-    replicas = () if sample is None else sample.replicas
-    told = {
+def _told(one: _Asked, sample: Sample | None) -> set[str]:
+    """Return the replicas that told something in this round."""
+    return {
         each.name
-        for each in replicas
+        for each in (() if sample is None else sample.replicas)
         if each.name not in one.failed and (each.sleeping or each.requests_running is not None)
     }
+
+
+def _missing(one: _Asked, told: set[str]) -> Said | None:
+    """Return whose readings are missing; None: nobody's."""
     missing = sorted(one.needed - told)
     if not missing and told:
         return None

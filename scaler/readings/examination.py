@@ -59,6 +59,9 @@ class ServerFacts:
     """NVIDIA's DCGM exporter is there."""
     objects_served: int | None
     """ScaledObjects that any kvtide tells of in its own metrics; None: none of them is there."""
+    pages_read: Mapping[str, Mapping[str, int]]
+    """By object, of how many pods it says that it reads them between scrapes (``read``), or tries
+    to (``unread``)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -304,6 +304,7 @@ class PrometheusSource:
             has_cluster=self._reader.has(Exporter.CLUSTER),
             has_gpus=self._reader.has(Exporter.GPU),
             objects_served=await self._reader.objects_served(clock()),
+            pages_read=await self._reader.pages_read(clock()),
         )
 
     async def newest_s(self, workload: Workload, now_s: float) -> float | None:

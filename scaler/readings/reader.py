@@ -34,6 +34,7 @@ from .wanted import Exporter
 
 _OWN = "kvtide_held"
 """A metric of kvtide itself that each object has, whatever is answered for it."""
+_PAGES = "kvtide_direct_scrape_pods"
 _OWN_S = 120.0
 """How far back it is looked for: a scrape a minute, and one that failed."""
 _OBJECT = ("namespace", "exported_namespace", "scaledobject")
@@ -153,6 +154,22 @@ class Reader:
         # Replicas tell the same; scraped without honorLabels, the object's namespace moves.
         told = {tuple(labels.get(one) for one in _OBJECT) for labels, _ in rows}
         return len(told) or None
+
+    async def pages_read(self, now_s: float) -> dict[str, dict[str, int]]:
+        """
+        Return by object how many pods kvtide's own metrics say it reads between scrapes, by state.
+
+        Raises:
+            SourceError: the server did not answer.
+        """
+        rows = await self._api.query(promql.last(promql.selector([_PAGES]), _OWN_S), now_s)
+        told: dict[str, dict[str, int]] = {}
+        for labels, points in rows:
+            namespace = labels.get("exported_namespace", labels.get("namespace"))
+            of = told.setdefault(f"{namespace}/{labels.get('scaledobject')}", {})
+            state, count = labels.get("state", ""), int(points[-1][1])
+            of[state] = max(of.get(state, 0), count)  # replicas of the scaler tell alike
+        return told
 
     @property
     def found_all(self) -> bool:

@@ -74,6 +74,8 @@ def _object(one: Document) -> str:
     rows = [("decision", f"{answer} ({one['reason']}): {one['detail']}")]
     if "engine" in one:
         rows += _facts(one)
+    if (between := one.get("between_scrapes")) is not None:
+        rows.append(("pages", _between(between)))
     lines += _columns(rows)
     if "engine" in one:
         lines += ["", *_readings(one)]
@@ -101,6 +103,29 @@ def _facts(one: Document) -> Iterator[tuple[str, str]]:
         several = f"series come several times, told apart by {label} ({values}), and count once"
         yield "copies", f"{several}; replicaLabels: [{label}] counts token lengths once, too"
     yield "gateway", _gateway(one)
+
+
+def _between(one: Document) -> str:
+    """Say whether the pods' own pages are read, and what to look at where they are not."""
+    if one["pods"] is None:
+        return (
+            f"port {one['port']} is stated, and no kvtide tells here that it reads pods between"
+            " scrapes: is directScrape on (kubernetes.directScrape.enabled of the chart), and is"
+            " kvtide scraped?"
+        )
+    read, unread = one["pods"].get("read", 0), one["pods"].get("unread", 0)
+    if read and not unread:
+        return f"of {read} pods read between scrapes, on port {one['port']}"
+    if unread:
+        return (
+            f"{unread} of {read + unread} pods are not read on port {one['port']}: is it their"
+            " metrics' port, do NetworkPolicies let the scaler in (and out:"
+            " kubernetes.directScrape.ports), are there more than 100 pods?"
+        )
+    return (
+        "no pod is read between scrapes: none is ready, the Kubernetes API does not tell of them"
+        " (hostNetwork, rights), or there are too many; the scaler's log says which"
+    )
 
 
 def _is_late(found: Document, stale_after_s: float) -> bool:

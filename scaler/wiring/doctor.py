@@ -25,6 +25,7 @@ from scaler.source import Role, Trigger
 
 from .sources import servers
 
+Document = Mapping[str, Any]
 _POLL_S = 0.25
 _FINE_S = 600.0
 """How far back is read where nothing says how much is needed."""
@@ -89,6 +90,8 @@ async def _examined(
             "error": failed.get(name),
             **await _server(sources[name], first, watch_s, clock),
         }
+    for one in objects:
+        _add_pages(one, triggers[one["object"]], told.get(one["server"]))
     return {
         "ok": not failed and all(one["replicas"] is not None for one in objects),
         "servers": told,
@@ -118,8 +121,20 @@ async def _server(
         "dcgm_exporter": facts.has_gpus,
         "objects_served": facts.objects_served,
         "warning": too_many(facts.objects_served or 0),
+        "pages_read": facts.pages_read,
         "watched_s": watch_s if trigger is not None else 0.0,
         "visible_after_s": late_s,
+    }
+
+
+def _add_pages(document: dict[str, Any], trigger: Trigger, server: Document | None) -> None:
+    """Tell of an object that has its pods' pages read whether kvtide says that it does."""
+    if trigger.workload.direct_scrape_port is None:
+        return
+    told = (server or {}).get("pages_read", {})
+    document["between_scrapes"] = {
+        "port": trigger.workload.direct_scrape_port,
+        "pods": told.get(document["object"]),
     }
 
 

@@ -108,7 +108,7 @@ async def serving(  # noqa: PLR0913 -- the seams of a server, each by its name
     board.tell = None if cluster is None else cluster.tell
     telemetry.show_objects(board.observations, clock)
     if direct is not None:
-        telemetry.show_pages(lambda: direct.outcomes)
+        telemetry.show_pages(lambda: direct.outcomes, direct.reads, clock)
     loop = asyncio.get_running_loop()
     telemetry.show_tasks(lambda: len(asyncio.all_tasks(loop)))
     server = Server(board, telemetry, rng=random.Random(), options=_options(settings))

@@ -913,3 +913,24 @@ def test_a_gpu_that_is_not_the_pools_unit_is_told():
     assert not checked(asked, configuration=Configuration(pools={"a": whole})).findings
     slice_ = changed(CHAT, metadata(model="Llama-3.1-8B", gpu="H100-3g.40gb"))
     assert not checked(slice_, configuration=Configuration(pools={"a": sliced})).findings
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        pytest.param({}, None, id="its settings are not there"),
+        pytest.param({"directScrape": True}, None, id="on"),
+        pytest.param({"pages": True}, "has no directScrape: true", id="not stated"),
+        pytest.param({"directScrape": False}, "has no directScrape: true", id="off"),
+        pytest.param(
+            {"directScrape": True, "kubernetes": "off"}, "says kubernetes: off", id="no API"
+        ),
+    ],
+)
+def test_a_port_of_pages_that_the_server_leaves_unread_is_told(server, told):
+    asked = changed(CHAT, metadata(directScrapePort="8000"))
+    configuration = Configuration(server=server)
+
+    why = [finding.why for finding in checked(asked, configuration=configuration).findings]
+    assert (told is None and not why) or (len(why) == 1 and told in why[0])
+    assert not checked(CHAT, configuration=configuration).findings

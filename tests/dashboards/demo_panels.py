@@ -25,6 +25,9 @@ EMPTY = {
     "Reclaim time, p99 of a day": "not every play takes all workers back",
     "mark / Reclaimed": "not every play takes all workers back",
     "mark / Held": "the sources of the demo do not fail",
+    "Pods read between scrapes": "a demo's engines are not pods of a cluster",
+    "Pages that failed per minute, by outcome": "a demo's engines are not pods of a cluster",
+    "Age of what pods told, the ten oldest": "a demo's engines are not pods of a cluster",
     "Calls that failed per second, by code": "none fails where the first reading is in time",
 }
 """By title, panels and marks that a demo may have nothing for, and why."""

@@ -7,6 +7,7 @@ reclaim and a hold. The scaler's page is its real telemetry over answers that ar
 replica disagrees, cannot read and fails calls, which no demo has occasion for.
 """
 
+import collections
 import dataclasses
 import pathlib
 import re
@@ -18,7 +19,7 @@ from scaler.lab.gpus import GpuModel, Gpus
 from scaler.lab.vllm_page import vllm_page
 from scaler.simulation.cluster import Cluster
 from scaler.simulation.fleet import Phase
-from scaler.telemetry import Observation, Telemetry
+from scaler.telemetry import Observation, PagesRead, Telemetry
 from tests.dashboards import engine_pages
 from tests.lab.conftest import small_world
 
@@ -55,6 +56,8 @@ TRAINING = Observation(
     units={"serving": 2, "lent": 2, "free": 0},
 )
 
+PAGES = PagesRead(namespace="online", scaled_object="chat", read=1, unread=1, newest_s=0.0)
+
 
 def write(path: pathlib.Path, begin_s: int) -> None:
     """Write the quarter of an hour that begins at a Unix time, series by series."""
@@ -83,11 +86,14 @@ def _pages(begin_s: int) -> Iterator[tuple[int, str, dict[str, str]]]:
     answers = [_answers(0, begin_s)] * 2
     scalers[0].show_objects(lambda: answers[0], lambda: begin_s)
     scalers[1].show_objects(lambda: answers[1], lambda: begin_s)
+    pages: collections.Counter[str] = collections.Counter()
+    scalers[0].show_pages(lambda: pages, lambda: (PAGES,), lambda: 1.0)
     for step in range(STEPS):
         at_s = begin_s + step * STEP_S
         world.set_workers("finetune", 0 if _is_surge(step) else 2)
         world.advance(step * STEP_S + 1.0)
         gpus.collect()
+        pages.update(read=STEP_S, timeout=1)
         answers[0], answers[1] = _answers(step, at_s), _ill(at_s) if step > 50 else ()
         yield from ((at_s, text, target) for text, target in _exporters(world, gpus, begin_s))
         for number, telemetry in enumerate(scalers):

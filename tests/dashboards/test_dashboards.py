@@ -140,6 +140,7 @@ def test_our_metrics_exist():
     ours = Telemetry()
     ours.show_objects(lambda: (), clock=lambda: 0.0)
     ours.show_certificate(expires_s=1.0, failed=False)
+    ours.show_pages(dict, tuple, clock=lambda: 0.0)
     assert used_metrics("kvtide_") - names_on(ours.exposition().decode()) == set()
 
 

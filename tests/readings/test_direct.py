@@ -27,6 +27,7 @@ from scaler.readings.pages import fetch, session
 from scaler.readings.spliced import spliced
 from scaler.said import Said
 from scaler.source import Workload
+from scaler.telemetry import PagesRead
 from tests.builders import inference, lending, pool, replica, sample, sample_of, window
 
 NOW_S = 1_800_000_000.0
@@ -147,6 +148,21 @@ async def test_one_pod_that_does_not_answer_leaves_it_to_prometheus_and_is_told(
         assert tail.recorded is None
         assert f"1 of 2 pods do not answer on port {pods.port} ({kind})" in tail.note
         assert reader.outcomes[kind] == 4
+
+
+async def test_what_is_read_of_each_object_and_since_when_is_shown():
+    async with served() as (pods, reader):
+        assert reader.reads() == ()
+        await pods.read(reader, seconds=2)
+        whole = PagesRead(
+            namespace="llm", scaled_object="chat", read=2, unread=0, newest_s=NOW_S + 2
+        )
+        assert reader.reads() == (whole,)
+        pods.pages["127.0.0.2"] = 503
+        await pods.read(reader, seconds=2)
+        assert reader.reads() == (dataclasses.replace(whole, read=1, unread=1),)
+        await reader.read([])
+        assert reader.reads() == ()
 
 
 async def test_after_a_silence_the_tail_begins_anew():
