@@ -21,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -143,8 +143,10 @@ def told(took: list[float]) -> str:
     return f"p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   max {most:6.1f} ms"
 
 
-async def measure(server: "Server", asker: Asker, objects: int, seconds: float) -> None:
-    """Print what a server makes of so many objects."""
+async def measure(
+    server: "Server", asker: Asker, objects: int, seconds: float, *, alone: bool = True
+) -> None:
+    """Print what a server makes of so many objects; flat out as well where it is ``alone``."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub = ExternalScalerStub(channel)  # type: ignore[no-untyped-call]
         calls, empty_kib = asker.calls, server.rss_kib
@@ -161,7 +163,18 @@ async def measure(server: "Server", asker: Asker, objects: int, seconds: float) 
         )
         for name, latencies in took.items():
             print(f"    {name:14}{told(latencies)}")
-        await flat_out_told(stub, objects, seconds / 4, calls)
+        if alone:
+            await flat_out_told(stub, objects, seconds / 4, calls)
+
+
+async def measure_shards(
+    servers: Sequence["Server"], asker: Asker, objects: int, seconds: float
+) -> None:
+    """Print what each of several servers makes of so many objects of its own at one time."""
+    alone = len(servers) == 1
+    await asyncio.gather(
+        *(measure(server, asker, objects, seconds, alone=alone) for server in servers)
+    )
 
 
 async def flat_out_told(
@@ -228,6 +241,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--objects", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--shards", type=int, default=1, help="servers at once, objects in each")
     parser.add_argument("--beside", type=pathlib.Path, help="another checkout of kvtide")
     parser.add_argument("--policies", nargs="+", default=list(POLICIES), choices=list(POLICIES))
     arguments = parser.parse_args()
@@ -239,9 +253,13 @@ def main() -> None:
         for objects in arguments.objects:
             for name, path in paths.items():
                 print(f"{policy}, {name}", flush=True)
-                with served(path, str(INTERVAL_S)) as server:
-                    asked = measure(server, Asker(POLICIES[policy]), objects, arguments.seconds)
-                    asyncio.run(asked)
+                with contextlib.ExitStack() as stack:
+                    shards = [
+                        stack.enter_context(served(path, str(INTERVAL_S)))
+                        for _ in range(arguments.shards)
+                    ]
+                    asker = Asker(POLICIES[policy])
+                    asyncio.run(measure_shards(shards, asker, objects, arguments.seconds))
     print("gRPC alone")
     with served(HERE, "bare") as server:
         asyncio.run(measure_bare(server, arguments.seconds))
