@@ -8,8 +8,9 @@ seconds for every object) is asked in two ways: as KEDA asks that many ScaledObj
 GetMetrics, IsActive in turn, 18 RPCs a minute and object), and as fast as one connection goes. The
 first row is the default policy, with counters, latencies, token histograms and a gateway's queue;
 the second a lighter one, ``metrics: concurrency``. Beside them, in the same run: another checkout,
-and a bare grpc.aio server that answers a constant. Objects to a core are told by the processor time
-that one of them costs, which a busy machine changes less than it changes latencies.
+and a bare grpc.aio server that answers a constant, below which none goes that is made of it.
+``--shards 2``: two servers at once, with as many objects each. Objects to a core are told by the
+processor time that one of them costs, which a busy machine changes less than it changes latencies.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -147,24 +148,35 @@ async def measure(
     server: "Server", asker: Asker, objects: int, seconds: float, *, alone: bool = True
 ) -> None:
     """Print what a server makes of so many objects; flat out as well where it is ``alone``."""
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        stub = ExternalScalerStub(channel)  # type: ignore[no-untyped-call]
+    async with connected(server) as stub:
         calls, empty_kib = asker.calls, server.rss_kib
         first_s = await register(stub, objects, asker.get_metrics)
-        before_s, started = server.cpu_s, time.perf_counter()
-        took = await as_keda_does(stub, objects, seconds, calls)
-        spent_s, lasted_s = server.cpu_s - before_s, time.perf_counter() - started
-        each_s = spent_s / lasted_s / objects
         print(
             f"  {objects} objects: all answered {first_s:.1f} s after the first call; "
-            f"{(server.rss_kib - empty_kib) / objects:.0f} KiB each\n"
-            f"  at KEDA's pace ({KEDA_RPCS_PER_OBJECT_S * objects:.0f} RPC/s): "
-            f"{1000 * each_s:.2f} ms of CPU a second and object, {1 / each_s:.0f} to a core"
+            f"{(server.rss_kib - empty_kib) / objects:.0f} KiB each"
         )
-        for name, latencies in took.items():
-            print(f"    {name:14}{told(latencies)}")
+        await at_kedas_pace_told(server, stub, objects, seconds, calls)
         if alone:
             await flat_out_told(stub, objects, seconds / 4, calls)
+
+
+async def at_kedas_pace_told(
+    server: "Server",
+    stub: ExternalScalerStub,
+    objects: int,
+    seconds: float,
+    calls: Mapping[str, Call],
+) -> None:
+    """Print what it costs to answer KEDA about so many objects, and how soon that is done."""
+    before_s, started = server.cpu_s, time.perf_counter()
+    took = await as_keda_does(stub, objects, seconds, calls)
+    each_s = (server.cpu_s - before_s) / (time.perf_counter() - started) / objects
+    print(
+        f"  {objects} objects at KEDA's pace ({KEDA_RPCS_PER_OBJECT_S * objects:.0f} RPC/s): "
+        f"{1000 * each_s:.2f} ms of CPU a second and object, {1 / each_s:.0f} to a core"
+    )
+    for name, latencies in took.items():
+        print(f"    {name:14}{told(latencies)}")
 
 
 async def measure_shards(
@@ -186,11 +198,19 @@ async def flat_out_told(
         print(f"    {name:14}{told(latencies)}   {per_s:5.0f} RPC/s flat out, 16 open", flush=True)
 
 
-async def measure_bare(server: "Server", seconds: float) -> None:
-    """Print what gRPC alone reaches."""
+async def measure_bare(server: "Server", objects: int, seconds: float) -> None:
+    """Print what gRPC alone costs, and reaches."""
+    async with connected(server) as stub:
+        calls = Asker(DEFAULT).calls
+        await at_kedas_pace_told(server, stub, objects, seconds, calls)
+        await flat_out_told(stub, 1, seconds / 4, calls)
+
+
+@contextlib.asynccontextmanager
+async def connected(server: "Server") -> AsyncIterator[ExternalScalerStub]:
+    """Return what calls a server, over one connection."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        stub = ExternalScalerStub(channel)  # type: ignore[no-untyped-call]
-        await flat_out_told(stub, 1, seconds / 4, Asker(DEFAULT).calls)
+        yield ExternalScalerStub(channel)  # type: ignore[no-untyped-call]
 
 
 class Server:
@@ -262,7 +282,7 @@ def main() -> None:
                     asyncio.run(measure_shards(shards, asker, objects, arguments.seconds))
     print("gRPC alone")
     with served(HERE, "bare") as server:
-        asyncio.run(measure_bare(server, arguments.seconds))
+        asyncio.run(measure_bare(server, max(arguments.objects), arguments.seconds))
 
 
 if __name__ == "__main__":
