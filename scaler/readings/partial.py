@@ -46,6 +46,7 @@ def _known(ask: Ask, store: SeriesStore) -> list[tuple[str, Track]]:
         for metric in ask.wanted.metrics
         for subject in store.subjects(metric)
         if anywhere or subject[0] in ask.namespaces
+        if not ask.pods or subject[1] in ask.pods
         for track in store.tracks(metric, subject)
         if track.times and ask.since_s < track.times[-1] <= ask.at_s
     ]

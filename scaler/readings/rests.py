@@ -4,7 +4,8 @@ What is left alone until something new can be there: nothing is, before the next
 An engine's readings are made into an answer once all of a workload have reported in a bucket
 (:mod:`.newest`): from the round on in which the last of them can have, and no sooner, they are
 asked for. kube-state-metrics is scraped for all at once, by its own clock. Whoever is late, silent
-or yet to be seen is asked for in every round.
+or yet to be seen is asked for in every round; who is late by little, by name: a scrape takes its
+time, and what else is in the namespace has nothing to do with it.
 """
 
 import math
@@ -22,10 +23,17 @@ from .wanted import Exporter, Wanted
 _AT_ANY_TIME = -math.inf
 _EARLY = 0.02
 """Of its interval a scrape may come early."""
+_LITTLE = 0.5
+"""Of its interval a scrape may come late until other pods than those known are looked for."""
+_NEARLY_ALL = 4
+"""Pods that are due to each that is not: what a server does goes with the series that it reads, and
+a name costs it less than one of them."""
 
 
 class _Rest(NamedTuple):
     until_s: float
+    named_until_s: float
+    """Until then its pods are asked for by name; later, with everything there."""
     pods: tuple[Subject, ...]
     ready: float | None
 
@@ -47,17 +55,17 @@ class Rests:
         whole = set[str]()
         for workload in workloads:
             rest, space = self._of.get(workload), workload.namespace
-            if rest is None or rest.until_s <= self._settled_s:
+            if rest is None or rest.named_until_s <= self._settled_s:
                 whole.add(space)
             elif rest.until_s <= now_s:
                 due.setdefault(space, []).extend(name for _, name in rest.pods)
             else:
                 others[space] = others.get(space, 0) + len(rest.pods)
-        # Where most pods are due the others are asked for with them, by no name.
+        # Where nearly all pods are due the others are asked for with them, by no name.
         self._parts = {
             **{workload.namespace: () for workload in workloads},
             **{
-                space: tuple(pods) if 0 < len(pods) < others.get(space, 0) else None
+                space: tuple(pods) if 0 < len(pods) < _NEARLY_ALL * others.get(space, 0) else None
                 for space, pods in due.items()
             },
             **dict.fromkeys(whole),
@@ -96,9 +104,16 @@ class Rests:
     def _rest(self, workload: Workload, now_s: float) -> _Rest:
         pods, ready = self._assembly.there(workload, now_s)
         rest = self._of.get(workload)
-        if rest is not None and rest.until_s > now_s and (rest.pods, rest.ready) == (pods, ready):
+        is_same = rest is not None and (rest.pods, rest.ready) == (pods, ready)
+        if rest is not None and is_same and rest.until_s > now_s:
             return rest
-        return _Rest(self._assembly.newest.next_s(workload, now_s), pods, ready)
+        next_s = self._assembly.newest.next_s(workload, now_s)
+        if next_s > now_s:
+            late_s = _LITTLE * self._assembly.intervals.interval_s(Exporter.ENGINE)
+            return _Rest(next_s, next_s + late_s, pods, ready)
+        if rest is not None and is_same and rest.named_until_s > now_s:
+            return rest
+        return _Rest(_AT_ANY_TIME, _AT_ANY_TIME, pods, ready)
 
     def _next_scrape_s(self, exporter: Exporter, wanted: Iterable[Wanted]) -> float:
         """

@@ -174,15 +174,16 @@ async def test_of_a_namespace_of_many_those_pods_are_asked_for_that_can_have_rep
     assert source.window(of("a"), 60, NOW_S + 2).latest.at_s == NOW_S
 
 
-async def test_who_did_not_report_when_it_was_asked_for_by_name_is_asked_for_with_all(fake):
+async def test_who_is_late_is_asked_for_by_name_and_after_half_an_interval_with_all(fake):
     workloads = [of(name) for name in ("a", "b", "c")]
     source = source_of(fake)
-    for number, workload in enumerate(workloads):
-        scraped(fake, *range(61 + number, 0, -5), pod=f"{workload.name}-0")
+    for number, (workload, until_s) in enumerate(zip(workloads, (10, 10, 0), strict=True)):
+        scraped(fake, *range(61 + number, -until_s, -5), pod=f"{workload.name}-0")
     await asked(fake, source, NOW_S, *workloads)
-    for at_s, part in ((2, True), (2.5, False)):
+    for at_s, named in ((2, "c-0"), (3, "b-0|c-0"), (4, "a-0|c-0"), (5, "c-0"), (5.5, None)):
         (query,) = await asked(fake, source, NOW_S + at_s, *workloads)
-        assert ("pod=~" in query) is part
+        assert (f'pod=~"{named}"' in query) is (named is not None)
+        assert ("pod=~" in query) is (named is not None)
 
 
 async def test_a_pod_that_appears_among_others_is_read_from_its_beginning(fake):
