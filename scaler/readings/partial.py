@@ -5,6 +5,7 @@ Thanos warns for as long as one of two replicas is gone, though the other has ev
 known before and is in the answer as well is not missing.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from .asks import NO_NAMESPACE, Ask
@@ -41,6 +42,7 @@ def has_all(
 def _known(ask: Ask, store: SeriesStore) -> list[tuple[str, Track]]:
     """Return the series of an ask that have a sample in its time."""
     anywhere = ask.namespaces == NO_NAMESPACE
+    unread = [(label, pattern) for label, _, pattern in ask.wanted.unread]
     return [
         (metric, track)
         for metric in ask.wanted.metrics
@@ -49,6 +51,9 @@ def _known(ask: Ask, store: SeriesStore) -> list[tuple[str, Track]]:
         if not ask.pods or subject[1] in ask.pods
         for track in store.tracks(metric, subject)
         if track.times and ask.since_s < track.times[-1] <= ask.at_s
+        if not any(
+            re.fullmatch(left_out, track.labels.get(label, "")) for label, left_out in unread
+        )
     ]
 
 

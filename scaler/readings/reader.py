@@ -322,7 +322,7 @@ class Reader:
     async def _texts(self, together: Together, label: str, round_: Round) -> list[str]:
         """Return the queries for some asks: one, or one per name that there is."""
         ask, metrics = together.first, together.metrics
-        where = (*ask.wanted.where, *self.dialect.anew(ask.at_s))
+        where = (*together.where, *self.dialect.anew(ask.at_s))
         if self.dialect.native_histograms:
             metrics = with_native(metrics)
         if ask.wanted.namespaced:

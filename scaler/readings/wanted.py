@@ -36,6 +36,9 @@ class Wanted:
     """It changes only with its pod: read once a minute and when a pod appears."""
     where: tuple[Matcher, ...] = ()
     """Matchers that leave out rows nobody reads; a page is read whole."""
+    unread: tuple[Matcher, ...] = ()
+    """Matchers that leave out rows nobody reads, and none of any reading that is asked for with
+    this one."""
     only_shown: bool = False
     """No answer rests on it: it is taken from a page, and no server is asked for it."""
 

@@ -2,14 +2,18 @@
 
 import pathlib
 import re
+from typing import Any
 
 import pytest
 
 import scaler.decision
+from scaler.errors import ConfigurationError
 from scaler.readings.engines.profile import SHOWN_ONLY, parse_profiles, shipped_profiles
 from scaler.readings.wanted import asked_for
+from tests.fakes.fake_prometheus import fake_prometheus
 from tests.readings.test_engines import observer_of
-from tests.readings.worlds import NOW_S, busy
+from tests.readings.test_prometheus_source import source_of
+from tests.readings.worlds import LLM, NOW_S, busy, row
 
 MINE = {
     "readings": {
@@ -55,3 +59,58 @@ def test_what_tells_a_stuck_engine_is_asked_for_in_any_case(left_out):
     profiles = parse_profiles({"mine": {k: v for k, v in MINE.items() if k not in left_out}})
 
     assert "mine_requests_count" in metrics_asked_for(observer_of("mine", profiles))
+
+
+STATES = "".join(
+    row(
+        "vllm:engine_sleep_state",
+        int(state == "awake"),
+        engine="0",
+        model_name="m",
+        sleep_state=state,
+    )
+    for state in ("awake", "weights_offloaded", "discard_all")
+)
+
+
+async def test_rows_beside_those_that_are_read_are_left_to_the_server():
+    async with fake_prometheus() as fake:
+        for age_s in range(61, 0, -5):
+            fake.scrape(NOW_S - age_s, busy() + STATES, namespace="serve", pod="llm-0")
+        source = source_of(fake)
+        await source.refresh([LLM], 60, NOW_S)
+        asked = [one for one in fake.queries if "engine_sleep_state" in one and one.endswith("s]")]
+        found: Any = [fake.evaluate(query, NOW_S)["result"] for query in asked]
+        await source.close()
+
+    states = {one["metric"].get("sleep_state") for rows in found for one in rows} - {None}
+    assert states == {"awake"}
+    assert source.window(LLM, 60, NOW_S).latest.replicas[0].sleeping is False
+
+
+def unread_with(**readings):
+    """Return what is left out for an engine that has some readings of its own beside vLLM's."""
+    profiles = parse_profiles(
+        {"mine": {"extends": "vllm", "readings": readings}}, known=shipped_profiles()
+    )
+    wanted = asked_for(
+        observer_of("mine", profiles).assembly.wanted(observer_of("mine", profiles).workloads)
+    )
+    return {matcher for one in wanted for matcher in one.unread}
+
+
+CACHED = {"metric": "vllm:prompt_tokens_by_source_total", "match": {"source": "local_cache_hit"}}
+
+
+def test_what_a_reading_names_is_read():
+    (pattern,) = {value for label, _, value in unread_with() if label == "source"}
+    assert pattern == "external_kv_transfer|local_cache_hit"
+    mine = unread_with(preemptions_total={"metrics": CACHED})
+    assert ("source", "!~", "external_kv_transfer") in mine
+    apart = unread_with(preemptions_total={"metrics": CACHED["metric"], "over": ["source"]})
+    assert not any(label == "source" for label, _, _ in apart)
+
+
+def test_values_to_leave_out_that_are_no_texts_are_named():
+    with pytest.raises(ConfigurationError, match="engines.mine.unread.source"):
+        parse_profiles({"mine": {**MINE, "unread": {"source": 3}}})

@@ -42,6 +42,7 @@ _KEYS = (
     "refresh_s",
     "gauges_leave",
     "prefixes",
+    "unread",
     "readings",
     "awake",
     "progress",
@@ -74,6 +75,8 @@ class EngineProfile:
     """The engine takes its GPU memory when it starts: memory in use says nothing of load."""
     prefixes: tuple[str, ...] = ()
     """What monitors of platforms put before all of its names."""
+    unread: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """By label: values of rows that no reading is made of, unless it names them itself."""
 
     @property
     def signs(self) -> Iterator[Reading]:
@@ -83,6 +86,15 @@ class EngineProfile:
             yield self.readings["generation_tokens_total"]
         if self.awake is not None:
             yield self.awake
+
+    def reads(self, label: str, value: str) -> bool:
+        """Whether a reading is made of rows by this value of a label, or tells rows apart by it."""
+        every = (*self.readings.values(), *([self.awake] if self.awake else ()), *self.progress)
+        return any(
+            label in one.over or (label, value) in rows.match
+            for one in every
+            for rows in (*one.rows, *one.plus, *one.out_of)
+        )
 
     @property
     def read_by_rules(self) -> Iterator[Reading]:
@@ -206,8 +218,14 @@ def _profile(
         output_lengths=document.rows("output_lengths", fields.get("output_lengths"))
         or parent.output_lengths,
         prefixes=document.texts("prefixes", fields.get("prefixes")) or parent.prefixes,
+        unread=_unread(document, fields.get("unread", {})) or parent.unread,
         allocates_up_front=bool(fields.get("allocates_up_front", parent.allocates_up_front)),
     )
+
+
+def _unread(document: Written, written: object) -> Mapping[str, tuple[str, ...]]:
+    values = document.mapping("unread", written, None)
+    return {label: document.texts(f"unread.{label}", some) for label, some in values.items()}
 
 
 def _parent(document: Written, name: object, known: Mapping[str, EngineProfile]) -> EngineProfile:
