@@ -110,6 +110,11 @@ class Source(Protocol):
         """How many samples so far were no readings: beyond what any unit allows."""
         ...
 
+    @property
+    def asked_apart(self) -> int:
+        """For how many namespaces alone a server is slow, so that nobody waits for them."""
+        ...
+
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         """
         Make what :meth:`window` is about to need, a little at each step; it raises nothing.

@@ -217,6 +217,11 @@ class Telemetry:
             "Samples that no reading can be: below zero, or beyond what the unit allows.",
             registry=self.registry,
         )
+        self._asked_apart = Gauge(
+            "kvtide_namespaces_asked_apart",
+            "Namespaces that a server is slow for, or that are too much for it: they alone wait.",
+            registry=self.registry,
+        )
         self._rpcs = Histogram(
             "kvtide_rpc_seconds",
             "Time to answer an RPC; streams are not counted.",
@@ -297,6 +302,9 @@ class Telemetry:
 
     def count_refused(self, samples: int) -> None:
         self._refused.inc(samples)
+
+    def tell_asked_apart(self, namespaces: int) -> None:
+        self._asked_apart.set(namespaces)
 
     def observe_rpc(self, *, method: str, code: str, seconds: float) -> None:
         self._rpcs.labels(method, code).observe(seconds)

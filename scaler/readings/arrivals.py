@@ -80,9 +80,10 @@ class ArrivalQueries:
             await query.take(these, query.filled(these), round_, store, now_s)
             self._read_s.update({(query.name, user.key): settled_s for user in these})
 
-        self._forget(workloads)
         for query, users in self._queries_of(workloads):
-            await self._shared.ask(query.name, users, round_, functools.partial(ask, query))
+            await self._shared.ask(
+                query.name, users, round_, functools.partial(ask, query), query.again
+            )
 
     async def read_span(
         self,
@@ -101,10 +102,12 @@ class ArrivalQueries:
             await query.take(these, text, round_, store, end_s)
 
         for query, users in self._queries_of(workloads):
-            await self._shared.ask(query.name, users, round_, functools.partial(ask, query))
+            await self._shared.ask(
+                query.name, users, round_, functools.partial(ask, query), query.again
+            )
 
-    def _forget(self, workloads: Collection[Workload]) -> None:
-        """Drop what is known of workloads that are gone."""
+    def forget(self, workloads: Collection[Workload]) -> None:
+        """Drop what is known of workloads other than these, which are gone."""
         kept = {(str(one.arrival_query), one.key) for one in workloads}
         self._read_s = {user: at_s for user, at_s in self._read_s.items() if user in kept}
         self._shared.forget(kept)
@@ -165,6 +168,15 @@ class _Query:
             "workload": {user.name for user in users},
         }
         return promql.filled(self.text, names)
+
+    async def again(self, users: Collection[Workload], round_: Round, at_s: float) -> None:
+        """
+        Ask, to see whether there is an answer.
+
+        Raises:
+            SourceError: there is none.
+        """
+        await round_.query(self.filled(users), at_s)
 
     async def take(
         self,

@@ -58,7 +58,7 @@ class LengthsRead:
             return lacking
         try:
             for which, metrics in self._assembly.engines.length_metrics(workloads):
-                lacking &= await self._reader.read_lengths(
+                lacking &= await self._reader.lengths.read(
                     which,
                     metrics,
                     namespaces,

@@ -1,5 +1,6 @@
 """Which exporters a server has, and in which label each of them names a namespace."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from scaler.errors import SourceError
@@ -9,6 +10,7 @@ from .asks import cut
 from .chosen import Chosen
 from .prometheus import PrometheusApi
 from .replies import PartialAnswerError
+from .slow import LIMIT_S, parts_of
 from .wanted import Exporter
 
 _LONGEST_PROBED = 3_000
@@ -28,6 +30,8 @@ class Probe:
     def __init__(self, api: PrometheusApi, chosen: Chosen) -> None:
         self._api = api
         self._chosen = chosen
+        self._late: set[str] = set()
+        """For whom a query of this look was late: the labels of all others tell them, too."""
         self.labels: dict[Exporter, tuple[str, ...]] = {}
         """Labels in which an exporter's rows name a namespace; none: there is no such exporter."""
 
@@ -58,20 +62,53 @@ class Probe:
         Raises:
             SourceError: the server did not answer.
         """
+        self._late = set()
         for exporter, metrics in {Exporter.ENGINE: tuple(engines), **_PROBES}.items():
             if absent_only and self.has(exporter):
                 continue
             joins = exporter is Exporter.ENGINE
             found = set[str]()
             for names in cut(metrics, letters=_LONGEST_NAMED):
-                for some in cut(sorted(namespaces), letters=_LONGEST_PROBED):
-                    found |= await self._found_in(names, some, now_s, joins=joins)
+                for some in cut(sorted({*namespaces} - self._late), letters=_LONGEST_PROBED):
+                    found |= await self._found_for_most(names, some, now_s, joins=joins)
             if exporter is Exporter.ENGINE:
                 found.add(self._chosen.own_label)
             self.labels[exporter] = tuple(name for name in self._chosen.labels if name in found)
 
-    async def _found_in(
+    async def _found_for_most(
         self, metrics: Sequence[str], namespaces: Sequence[str], now_s: float, *, joins: bool
+    ) -> set[str]:
+        """
+        Return the same; where that is late for all, of those parts of them that are answered.
+
+        Raises:
+            SourceError: there is no answer of any part that was asked for.
+        """
+        try:
+            return await self._found_in(metrics, namespaces, now_s, joins=joins)
+        except SourceError as error:
+            if error.kind != "timeout" or len(namespaces) < 2:
+                raise
+        found, answered, late = set[str](), 0, 0
+        for part in parts_of(namespaces):
+            try:
+                found |= await self._found_in(metrics, part, now_s, joins=joins, limit_s=LIMIT_S)
+                answered += 1
+            except SourceError as error:
+                late += 1
+                if error.kind != "timeout" or (late > 1 and not answered):
+                    raise
+                self._late.update(part)
+        return found
+
+    async def _found_in(
+        self,
+        metrics: Sequence[str],
+        namespaces: Sequence[str],
+        now_s: float,
+        *,
+        joins: bool,
+        limit_s: float = math.inf,
     ) -> set[str]:
         """
         Return the labels in which rows of any of the metrics name one of the namespaces.
@@ -84,18 +121,21 @@ class Probe:
             return self._chosen.existence(metrics, namespaces, joins=joins)
 
         try:
-            rows = await self._api.query(query(), now_s)
+            rows = await self._api.query(query(), now_s, limit_s=limit_s)
         except PartialAnswerError as error:
             rows = error.rows  # what is there is there
         except SourceError as error:
             if error.kind == "limit" and max(len(namespaces), len(metrics)) > 1:
                 halves = _halves(metrics, namespaces)
-                found = [await self._found_in(*half, now_s, joins=joins) for half in halves]
+                found = [
+                    await self._found_in(*half, now_s, joins=joins, limit_s=limit_s)
+                    for half in halves
+                ]
                 return set().union(*found)
             if not self._chosen.names.may_be_refused(error):
                 raise
             with self._chosen.names.asked_one_by_one():
-                rows = await self._api.query(query(), now_s)
+                rows = await self._api.query(query(), now_s, limit_s=limit_s)
         return {labels.get(promql.EXISTS, "") for labels, _ in rows}
 
 

@@ -9,6 +9,8 @@ kind says what happened: refused, timeout, http, format, partial or limit.
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
+import math
 import threading
 import time
 import traceback
@@ -103,12 +105,15 @@ class PrometheusApi:
         with contextlib.suppress(SourceError):
             self.dialect = dialect_of(await self.kind())
 
-    async def query(self, promql: str, at_s: float, *, small: bool = False) -> list[Row]:
+    async def query(
+        self, promql: str, at_s: float, *, small: bool = False, limit_s: float = math.inf
+    ) -> list[Row]:
         """
         Return the rows of an instant query: a vector's or a range vector's.
 
         Values that are no numbers (NaN, infinities) are left out: they are missing readings.
-        ``small``: the reply is expected to be, and is not compressed.
+        ``small``: the reply is expected to be, and is not compressed. ``limit_s``: the longest
+        wait, where the server's is longer.
 
         Raises:
             SourceError: no full answer in time.
@@ -122,7 +127,9 @@ class PrometheusApi:
             server__address=address.hostname,
             server__port=address.port,
         ) as told:
-            rows = await self._in_thread(self._ask, promql, at_s, small)
+            within_s = min(limit_s, self._server.timeout_s)
+            asked = functools.partial(self._ask, promql, at_s, small=small, limit_s=within_s)
+            rows = await self._in_thread(asked, limit_s=within_s)
             told["db.response.returned_rows"] = len(rows)
             return rows
 
@@ -162,14 +169,16 @@ class PrometheusApi:
             return None
         return now_s - (asked_s + clock()) / 2
 
-    async def _in_thread(self, work: Callable[..., Answer], *arguments: object) -> Answer:
-        call = Call()
+    async def _in_thread(
+        self, work: Callable[..., Answer], *arguments: object, limit_s: float | None = None
+    ) -> Answer:
+        call, limit_s = Call(), limit_s or self._server.timeout_s
         try:
-            async with asyncio.timeout(self._server.timeout_s):
+            async with asyncio.timeout(limit_s):
                 return await self._begun(call.run, work, *arguments)
         except TimeoutError:
             call.cut()
-            raise self._late() from None
+            raise self._late(limit_s) from None
 
     def _begun(self, work: Callable[..., Answer], *arguments: object) -> asyncio.Future[Answer]:
         """
@@ -202,10 +211,10 @@ class PrometheusApi:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _ask(self, promql: str, at_s: float, small: bool) -> list[Row]:  # noqa: FBT001
-        params = {"time": f"{at_s:.3f}", "timeout": f"{self._server.timeout_s:g}s"}
+    def _ask(self, promql: str, at_s: float, *, small: bool, limit_s: float) -> list[Row]:
+        params = {"time": f"{at_s:.3f}", "timeout": f"{limit_s:g}s"}
         params.update((*self.dialect.params, *self._server.params))
-        with self._telling():
+        with self._telling(limit_s):
             client = self._plain_client if small else self._client
             rows: list[Row] = client.custom_query(promql, params)
             if why := self._session.lacking:
@@ -213,7 +222,7 @@ class PrometheusApi:
             return rows
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _telling(self, limit_s: float | None = None) -> Iterator[None]:
         """Make a SourceError of whatever goes wrong in the body."""
         try:
             yield
@@ -222,7 +231,7 @@ class PrometheusApi:
             if isinstance(error, SourceError):
                 raise self._told(error) from None
             if isinstance(error, _LATE):
-                raise self._late() from None
+                raise self._late(limit_s or self._server.timeout_s) from None
             raise self._told(_failure(error)) from None
 
     def _told(self, error: SourceError) -> SourceError:
@@ -248,8 +257,8 @@ class PrometheusApi:
     def _part(self, part: object) -> object:
         return self._short(part) if isinstance(part, str) else part
 
-    def _late(self) -> SourceError:
-        url, limit_s = self._server.shown_url, self._server.timeout_s
+    def _late(self, limit_s: float) -> SourceError:
+        url = self._server.shown_url
         late = Said("{url} took more than {limit_s:g} s", url=url, limit_s=limit_s)
         return SourceError("timeout", late)
 

@@ -22,7 +22,8 @@ from scaler.source import Workload
 from scaler.tracing import NO_TRACER, Tracer
 
 from .arrivals import ArrivalQueries
-from .asks import MINUTE_S, Plan
+from .aside import Aside
+from .asks import MINUTE_S, Ask, Plan
 from .assemble import Assembly
 from .clocks import Clock, Clocks
 from .engines.profile import EngineProfile
@@ -37,7 +38,7 @@ from .rests import Rests
 from .round import Place, Round
 from .series import Subject
 from .timing import Timing
-from .wanted import Exporter, asked_for
+from .wanted import Exporter, Wanted, asked_for
 
 logger = logging.getLogger("kvtide.prometheus")
 
@@ -110,6 +111,7 @@ class PrometheusSource:
         )
         self._past = Past(self._reader, self._assembly, self._arrivals)
         self._lengths = LengthsRead(self._reader, self._assembly, url=server.shown_url)
+        self._aside = Aside(self._reader, url=server.shown_url)
         self._began_s = math.inf
         self._probed_s = self._looked_s = -math.inf
         self._pods: frozenset[Subject] = frozenset()
@@ -139,28 +141,59 @@ class PrometheusSource:
         await self._clocks.compare(self._url)
         if self._began_s == math.inf:
             await self._probe(workloads, now_s)
-        round_ = self._reader.begin()
         self._assembly.store.next_round()
         await self._assembly.hear(workloads, now_s)
-        await self._read(workloads, round_, now_s=now_s, lookback_s=lookback_s)
-        await self._arrivals.read_now(
-            workloads,
-            round_,
-            self._assembly.store,
-            now_s=now_s,
-            lookback_s=lookback_s,
-            step_s=self._assembly.intervals.interval_s(Exporter.ENGINE),
-            delay_s=self._assembly.lateness.worst_s(now_s),
-            late_s=self._reader.dialect.subqueries_late_s,
-        )
+        await self._read_shared(workloads, now_s=now_s, lookback_s=lookback_s)
+        self._visit_slow(workloads, now_s=now_s, lookback_s=lookback_s)
+        if shared := self._aside.shared(workloads):
+            await self._read_beside(
+                shared, now_s, until_s=now_s - lookback_s, since_s=now_s - history_s
+            )
+        self._assembly.forget(now_s, lookback_s=lookback_s, history_s=history_s)
+
+    async def _read_shared(
+        self, workloads: Sequence[Workload], *, now_s: float, lookback_s: float
+    ) -> None:
+        """
+        Read what is new of all whom the server is not slow for; learn whom it is slow for.
+
+        Raises:
+            SourceError: no engine reading of any namespace was answered.
+        """
+        round_, shared = self._reader.begin(), self._aside.shared(workloads)
+        wanted = asked_for(self._assembly.wanted(workloads))
+        namespaces = {workload.namespace for workload in workloads}
+        self._plan.forget(wanted, namespaces)
+        self._arrivals.forget(workloads)
+        self._rests.begin(workloads, now_s)
+        await self._read(workloads, shared, round_, now_s=now_s, lookback_s=lookback_s)
+        await self._read_arrivals(shared, round_, now_s=now_s, lookback_s=lookback_s)
         self._note(round_)
-        self._rests.settle(workloads, asked_for(self._assembly.wanted(workloads)), now_s)
+        if round_.asked:
+            self._slowest_s = round_.slowest_s
+        self._rests.settle(workloads, wanted, now_s)
+        self._learn(round_, namespaces, now_s)
         if not _hears(round_.answered) and _hears(round_.asked):
             raise next(iter(round_.failed.values()))
-        await self._read_beside(
-            workloads, now_s, until_s=now_s - lookback_s, since_s=now_s - history_s
-        )
-        self._assembly.forget(now_s, lookback_s=lookback_s, history_s=history_s)
+
+    def _visit_slow(
+        self, workloads: Sequence[Workload], *, now_s: float, lookback_s: float
+    ) -> None:
+        """Read what is new of those for whom alone the server is slow; nobody waits for it."""
+
+        async def visit(name: str, round_: Round) -> None:
+            its = [workload for workload in workloads if workload.namespace == name]
+            wanted = [one for one in asked_for(self._assembly.wanted(its)) if one.namespaced]
+            asks = self._due(wanted, {name}, now_s=now_s, lookback_s=lookback_s)
+            await self._reader.read(asks, self._assembly, round_, self._plan)
+            await self._read_arrivals(its, round_, now_s=now_s, lookback_s=lookback_s)
+            self._note(round_)
+
+        self._aside.go_on({workload.namespace for workload in workloads}, now_s, visit)
+
+    def _learn(self, round_: Round, namespaces: Collection[str], now_s: float) -> None:
+        if not self._of_a_past:
+            self._aside.learn(round_, namespaces, now_s)
 
     async def _read_beside(
         self, workloads: Sequence[Workload], now_s: float, *, until_s: float, since_s: float
@@ -186,10 +219,13 @@ class PrometheusSource:
             await self._probe_again(workloads, now_s)
         await self._lengths.read(workloads, round_, now_s)
         await self._lookout.look(workloads, round_, now_s)
+        self._learn(round_, {workload.namespace for workload in workloads}, now_s)
         if self._of_a_past:
             await self._past.read_all(workloads, until_s=until_s, since_s=since_s)
         else:
-            await self._past.read_some(workloads, round_, until_s=until_s, since_s=since_s)
+            past = self._reader.begin()
+            await self._past.read_some(workloads, past, until_s=until_s, since_s=since_s)
+            self._learn(past, {workload.namespace for workload in workloads}, now_s)
 
     @property
     def is_complete(self) -> bool:
@@ -200,6 +236,11 @@ class PrometheusSource:
     def refused(self) -> int:
         """How many samples so far were no readings; of those of a history nobody counts."""
         return self._assembly.store.refused
+
+    @property
+    def asked_apart(self) -> int:
+        """For how many namespaces alone the server is slow, so that they are asked apart."""
+        return len(self._aside)
 
     async def recording(self, workload: Workload, *, since_s: float, until_s: float) -> Window:
         """
@@ -254,6 +295,12 @@ class PrometheusSource:
     def _why_silent(self, workload: Workload) -> str | None:
         """Return what would explain that an engine's readings are missing; None: nothing known."""
         failure = self._failures.get((Exporter.ENGINE, workload.namespace))
+        if failure is not None and workload.namespace in self._aside:
+            apart = Said(
+                "namespace {namespace} is asked apart, since it alone takes so long or is so much",
+                namespace=workload.namespace,
+            )
+            return joined("; ", (failure.said, apart))
         if failure is not None:
             return failure.said
         if self._slowest_s >= SLOW_S:
@@ -348,23 +395,22 @@ class PrometheusSource:
         self._began_s = min(self._began_s, now_s)
 
     async def _read(
-        self, workloads: Collection[Workload], round_: Round, *, now_s: float, lookback_s: float
+        self,
+        workloads: Collection[Workload],
+        shared: Collection[Workload],
+        round_: Round,
+        *,
+        now_s: float,
+        lookback_s: float,
     ) -> None:
         """Read raw samples; and what changes only with its pod, once a minute and with a pod."""
         wanted = asked_for(self._assembly.wanted(workloads))
-        namespaces = {workload.namespace for workload in workloads}
-        self._plan.forget(wanted, namespaces)
-        self._rests.begin(workloads, now_s)
+        namespaces = {workload.namespace for workload in shared}
         for number in range(_MOST_PASSES):
             late = self._plan.to_fill(now_s)
-            asks = self._plan.due(
-                [one for one in wanted if one.once_a_minute or not number or one in late],
-                namespaces,
-                now_s=now_s,
-                lookback_s=lookback_s + self._overlap_s(Exporter.ENGINE),
-                overlap_s=self._overlap_s,
-                at_once=number > 0,
-                part=self._rests.part,
+            some = [one for one in wanted if one.once_a_minute or not number or one in late]
+            asks = self._due(
+                some, namespaces, now_s=now_s, lookback_s=lookback_s, at_once=number > 0
             )
             await self._reader.read(asks, self._assembly, round_, self._plan)
             self._assembly.settle(workloads)
@@ -372,10 +418,42 @@ class PrometheusSource:
             if self._pods <= before and not self._plan.to_fill(now_s):
                 return
 
+    def _due(
+        self,
+        wanted: Collection[Wanted],
+        namespaces: Collection[str],
+        *,
+        now_s: float,
+        lookback_s: float,
+        at_once: bool = False,
+    ) -> list[Ask]:
+        """Return what to ask for of some namespaces."""
+        return self._plan.due(
+            wanted,
+            namespaces,
+            now_s=now_s,
+            lookback_s=lookback_s + self._overlap_s(Exporter.ENGINE),
+            overlap_s=self._overlap_s,
+            at_once=at_once,
+            part=self._rests.part,
+        )
+
+    async def _read_arrivals(
+        self, workloads: Sequence[Workload], round_: Round, *, now_s: float, lookback_s: float
+    ) -> None:
+        await self._arrivals.read_now(
+            workloads,
+            round_,
+            self._assembly.store,
+            now_s=now_s,
+            lookback_s=lookback_s,
+            step_s=self._assembly.intervals.interval_s(Exporter.ENGINE),
+            delay_s=self._assembly.lateness.worst_s(now_s),
+            late_s=self._reader.dialect.subqueries_late_s,
+        )
+
     def _note(self, round_: Round) -> None:
-        """Remember what failed, and how slow it was; say what is news."""
-        if round_.asked:
-            self._slowest_s = round_.slowest_s
+        """Remember what failed; say what is news."""
         refused = self._assembly.store.refused
         if refused > self._refused:
             count = refused - self._refused

@@ -7,7 +7,8 @@ the round instead of asking on; every error is noted by exporter and namespace.
 
 import asyncio
 import contextlib
-import itertools
+import functools
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from scaler.configuration import PrometheusServer
@@ -15,19 +16,19 @@ from scaler.errors import SourceError
 from scaler.tracing import NO_TRACER, Tracer
 
 from . import promql
-from .asks import Ask, Plan, cut
+from .asks import Ask, Plan
 from .assemble import Assembly
 from .chosen import Chosen
 from .dialect import Dialect
 from .labels import TARGET_INFO
-from .lengths import LENGTHS_S, STEM, LengthBook, Which
+from .length_queries import LengthQueries
 from .merging import merge, whole
 from .names import which_exist
 from .native import with_native
 from .probe import Probe
 from .prometheus import PrometheusApi
 from .promql import Matcher
-from .round import Round
+from .round import Late, Round
 from .server_kind import ServerKind
 from .together import Grouping, Together
 from .wanted import Exporter
@@ -50,8 +51,14 @@ class Reader:
         self._api = PrometheusApi(server, tracer)
         self._chosen = Chosen(server)
         self._probe = Probe(self._api, self._chosen)
-        self._grouping = Grouping()
+        self._groupings = {False: Grouping(), True: Grouping()}
+        """By whether a round is aside: it teaches nothing of how all others are asked for."""
         self._identified = False
+
+    @property
+    def lengths(self) -> LengthQueries:
+        """Who asks for token lengths."""
+        return LengthQueries(self._chosen, self._probe, native=self.dialect.native_histograms)
 
     @property
     def dialect(self) -> Dialect:
@@ -61,6 +68,10 @@ class Reader:
     def begin(self) -> Round:
         """Begin a round."""
         return Round(self._api)
+
+    def begin_aside(self, *, limit_s: float = math.inf) -> Round:
+        """Begin one of little, beside the round of all others."""
+        return Round(self._api, is_aside=True, limit_s=limit_s)
 
     def close(self) -> None:
         """Drop the connections."""
@@ -182,48 +193,13 @@ class Reader:
         """Perform asks, several at a time; return whether all were answered, and note the rest."""
         asks = tuple(asks)
         await self._learn_targets(asks, round_)
-        put = self._grouping.put(
+        put = self._groupings[round_.is_aside].put(
             (ask for ask in asks if self._labels_of(ask)), most_names=self.dialect.most_names
         )
         answered = await asyncio.gather(
             *(self._perform(together, assembly, round_, plan) for together in put)
         )
         return all(answered)
-
-    async def read_lengths(
-        self,
-        which: Which,
-        metrics: Sequence[str],
-        namespaces: Collection[str],
-        now_s: float,
-        *,
-        book: LengthBook,
-        round_: Round,
-        copies: Sequence[str] = (),
-    ) -> set[str]:
-        """
-        Read histograms of lengths, added up over the pods of a stem; older names as alternatives.
-
-        Series that differ in ``copies`` alone are one. Returns the namespaces that count nothing.
-
-        Raises:
-            SourceError: there is no full answer.
-        """
-        names = with_native(metrics) if self.dialect.native_histograms else metrics
-        lacking = set(namespaces)
-        for some in cut(sorted(namespaces)):
-            missing = set(some)
-            for metric, label in itertools.product(names, self._probe.labels[Exporter.ENGINE]):
-                query = self._chosen.increase(
-                    label, metric, missing, seconds=LENGTHS_S, stem=STEM, copies=copies
-                )
-                rows = await _lengths_in(*query, now_s, round_)
-                book.put(which, rows)
-                missing -= {namespace for (namespace, _), _, _ in rows}
-                lacking -= {namespace for (namespace, _), _, count in rows if count}
-                if not missing:
-                    break
-        return lacking
 
     async def names_at(
         self,
@@ -272,21 +248,46 @@ class Reader:
         try:
             await self._take(together, assembly, round_, plan)
         except SourceError as error:
-            if error.kind == "limit":
-                self._grouping.too_large(together)
-            if error.kind == "timeout":
-                self._grouping.too_slow(together)
+            self._learn_from(error, together, round_)
             parts = together.parts(error)
             if not parts:
                 round_.failed.update(dict.fromkeys(places, error))
                 return False
-            if len(parts[0].asks) == len(together.asks):
+            each = [await self._perform(part, assembly, round_, plan) for part in parts]
+            if all(each) and len(parts[0].asks) == len(together.asks):
                 plan.too_large(together.first)
-            return all([await self._perform(part, assembly, round_, plan) for part in parts])
+            return all(each)
         round_.answered.update(places)
         for ask in together.asks:
             plan.answered(ask)
         return True
+
+    def _learn_from(self, error: SourceError, together: Together, round_: Round) -> None:
+        """Take in that a query is too large or too slow, of readings or of namespaces."""
+        names = together.first.namespaces if together.first.wanted.namespaced else ()
+        late = Late(namespaces=names, again=functools.partial(self._again, together))
+        if error.kind == "limit":
+            self._groupings[round_.is_aside].too_large(together)
+            if error.of_the_query and len(names) == len(together.asks) == 1:
+                round_.too_much[names[0]] = late
+        if error.kind == "timeout":
+            self._groupings[round_.is_aside].too_slow(together)
+            if len(names) > 1 and round_.late is None:
+                round_.late = late
+
+    async def _again(
+        self, together: Together, names: tuple[str, ...], round_: Round, at_s: float
+    ) -> None:
+        """
+        Ask for the same of some namespaces, and for nothing but whether there is an answer.
+
+        Raises:
+            SourceError: there is none.
+        """
+        some = together.of(names, at_s)
+        for label in self._labels_of(some.first):
+            for text in await self._texts(some, label, round_):
+                await round_.query(text, at_s)
 
     async def _take(
         self, together: Together, assembly: Assembly, round_: Round, plan: Plan
@@ -298,11 +299,11 @@ class Reader:
             SourceError: some of it could not be read.
         """
         try:
-            small = self._grouping.is_small(together)
+            small = self._groupings[round_.is_aside].is_small(together)
             for label in self._labels_of(together.first):
                 for text in await self._texts(together, label, round_):
                     rows = await whole(together, text, assembly, round_, small=small)
-                    self._grouping.weigh(together, rows)
+                    self._groupings[round_.is_aside].weigh(together, rows)
                     read = [(self._chosen.read(label, labels), points) for labels, points in rows]
                     await merge(together, read, assembly, plan)
         except SourceError as error:
@@ -334,14 +335,3 @@ class Reader:
         if ask.wanted.once_a_minute:
             return [promql.last(one, ask.seconds) for one in chosen]
         return [promql.raw(one, ask.seconds) for one in chosen]
-
-
-async def _lengths_in(
-    query: str, by: str, now_s: float, round_: Round
-) -> list[tuple[tuple[str, str], str, float]]:
-    """Return namespace and stem, bucket and count of rows that name a namespace in ``by``."""
-    return [
-        ((labels[by], labels["stem"]), labels["le"], points[-1][1])
-        for labels, points in (await round_.query(query, now_s) if query else ())
-        if points and {by, "stem", "le"} <= labels.keys()
-    ]

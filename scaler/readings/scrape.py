@@ -114,6 +114,11 @@ class ScrapeSource:
         """How many values so far were no readings."""
         return self._assembly.store.refused
 
+    @property
+    def asked_apart(self) -> int:
+        """None: pages are read one by one."""
+        return 0
+
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         """Make what a window needs; see :class:`~scaler.source.Source`."""
         return self._assembly.assembling(workload, lookback_s, now_s)

@@ -64,6 +64,11 @@ class SeveralSources:
         """How many samples of every server were no readings."""
         return sum(source.refused for source in self._sources.values())
 
+    @property
+    def asked_apart(self) -> int:
+        """How many namespaces are asked apart, on all servers together."""
+        return sum(source.asked_apart for source in self._sources.values())
+
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         """Make what a window needs; a server that nobody configured has nothing to make it of."""
         source = self._sources.get(workload.prometheus)

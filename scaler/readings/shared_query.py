@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from scaler.errors import SourceError
 from scaler.source import Workload
 
-from .round import Round
+from .round import Late, Round
 from .wanted import Exporter
 
 MOST_ALONE = 32
@@ -18,6 +18,9 @@ MOST_ALONE = 32
 
 Ask = Callable[[list[Workload]], Awaitable[None]]
 """Asks for some workloads at once and takes the answer in; SourceError where there is none."""
+
+Again = Callable[[list[Workload], Round, float], Awaitable[None]]
+"""Asks for some workloads as of an instant, to see whether there is an answer."""
 
 _User = tuple[str, str]
 """A query's name, and the key of a workload."""
@@ -34,7 +37,9 @@ class SharedQueries:
         """Drop what is known of users that are gone."""
         self._refused = {user: None for user in self._refused if user in kept}
 
-    async def ask(self, name: str, users: list[Workload], round_: Round, ask: Ask) -> None:
+    async def ask(
+        self, name: str, users: list[Workload], round_: Round, ask: Ask, again: Again
+    ) -> None:
         """Ask for all of the users; the round says for whom there was no answer, and why."""
         waiting = list(self._parts(name, users))
         for _ in range(2 * MOST_ALONE):
@@ -50,6 +55,7 @@ class SharedQueries:
                 continue
             if error is not None:
                 round_.failed[place] = error
+                _note_late(error, these, round_, again)
             self._note(name, these, refused=error is not None and error.of_the_query)
 
     def _parts(self, name: str, users: list[Workload]) -> Iterator[list[Workload]]:
@@ -65,6 +71,17 @@ class SharedQueries:
             self._refused.pop(user, None)
             if refused:
                 self._refused[user] = None
+
+
+def _note_late(error: SourceError, these: list[Workload], round_: Round, again: Again) -> None:
+    """Tell the round of a query of several namespaces that was not answered in time."""
+    names = tuple(sorted({one.namespace for one in these}))
+
+    async def of(some: tuple[str, ...], aside: Round, at_s: float) -> None:
+        await again([one for one in these if one.namespace in some], aside, at_s)
+
+    if error.kind == "timeout" and len(names) > 1 and round_.late is None:
+        round_.late = Late(namespaces=names, again=of)
 
 
 async def _error_of(ask: Ask, these: list[Workload]) -> SourceError | None:

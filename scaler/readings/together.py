@@ -61,6 +61,18 @@ class Together:
         """The exporter in each of the namespaces."""
         return [(self.first.wanted.exporter, name) for name in self.first.namespaces]
 
+    def of(self, namespaces: tuple[str, ...], at_s: float) -> "Together":
+        """Return the same of some namespaces, as of an instant."""
+        by_s = at_s - self.first.at_s
+        return Together(
+            asks=tuple(
+                dataclasses.replace(
+                    ask, namespaces=namespaces, since_s=ask.since_s + by_s, at_s=at_s
+                )
+                for ask in self.asks
+            )
+        )
+
     def parts(self, error: SourceError) -> "tuple[Together, ...]":
         """
         Return what to ask for in place of what failed; nothing: it failed for good.

@@ -119,6 +119,7 @@ class Rounds:
         self._reads += 1
         self._refused, before = self._source.refused, self._refused
         self._telemetry.count_refused(self._refused - before)
+        self._telemetry.tell_asked_apart(self._source.asked_apart)
         self.stir()
         seconds = asyncio.get_running_loop().time() - started
         self._telemetry.observe_tick(phase="read", seconds=seconds)

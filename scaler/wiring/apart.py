@@ -65,6 +65,11 @@ class Apart:
         """How many samples so far were no readings."""
         return self._source.refused
 
+    @property
+    def asked_apart(self) -> int:
+        """How many namespaces are asked apart."""
+        return self._source.asked_apart
+
     def assembling(self, workload: Workload, lookback_s: float, now_s: float) -> Iterator[None]:
         """Make what a window needs."""
         return self._source.assembling(workload, lookback_s, now_s)

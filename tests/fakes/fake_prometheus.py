@@ -51,6 +51,8 @@ class FakePrometheus:
         self.longest_s = math.inf
         """Longer ranges are more samples than it loads (--query.max-samples)."""
         self.delay_s = 0.0
+        self.slow: dict[tuple[str, ...], float] = {}
+        """Seconds that a query takes with these texts in it."""
         self.most_at_once = 0
         """Most queries that were under way together."""
         self._under_way = 0
@@ -100,7 +102,8 @@ class FakePrometheus:
         self.headers.append(dict(request.headers))
         self._under_way += 1
         self.most_at_once = max(self.most_at_once, self._under_way)
-        await asyncio.sleep(self.delay_s)
+        slow_s = [s for texts, s in self.slow.items() if all(t in form["query"] for t in texts)]
+        await asyncio.sleep(max((self.delay_s, *slow_s)))
         self._under_way -= 1
         if self.drips:
             return await _drip(request)

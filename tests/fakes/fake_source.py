@@ -26,6 +26,7 @@ class FakeSource:
         self._began = asyncio.Event()
         self.is_complete = True
         self.refused = 0
+        self.asked_apart = 0
         self.reads: list[tuple[tuple[str, ...], float]] = []
         """Of each read: the workloads asked for and the lookback, seconds."""
 

@@ -21,13 +21,13 @@ async def fake():
         yield running
 
 
-def source_of(fake, clock=None, **more):
+def source_of(fake, clock=None, queries=None, **more):
     server = PrometheusServer(
         url=fake.url,
         scrape_interval=ScrapeIntervals(engine_s=STEP_S),
         **{"ingestion_delay_s": 0.0, "timeout_s": 5.0, **more},
     )
-    return PrometheusSource(server, profiles=shipped_profiles(), clock=clock)
+    return PrometheusSource(server, profiles=shipped_profiles(), clock=clock, queries=queries)
 
 
 def workload(name, namespace="serve"):
