@@ -313,7 +313,7 @@ class Board:
         They name an address that KEDA called this scaler by; what KEDA says of an object counts
         from its first call on.
         """
-        addresses = {entry.address for entry in self._entries.values() if entry.address}
+        addresses = self._addresses()
         for namespace, name, metadata in tuple(self._listed.named(addresses)):
             entry = self._entries.get(f"{namespace}/{name}")
             if entry is None and self._full() is None:
@@ -330,6 +330,20 @@ class Board:
                 for namespace, name, metadata in self._listed.others(addresses)
                 if f"{namespace}/{name}" not in self._entries
             }
+
+    def _addresses(self) -> set[str]:
+        """
+        Return the addresses that this scaler is called by, as far as they can be believed.
+
+        Whoever calls may ask about an object that names another scaler, whose objects are none of
+        ours: its address does not count where its metadata is not for us, nor once nobody asks.
+        """
+        since_s = self._clock() - self._limits.idle_s
+        return {
+            entry.address
+            for entry in self._entries.values()
+            if entry.address and entry.trigger is not None and entry.pulse.polled_s >= since_s
+        }
 
     def _evict(self) -> None:
         """Drop what the cluster does not have, and what nobody asks about any more."""

@@ -20,11 +20,13 @@ _ENOUGH = 3
 class Pulse:
     """When somebody asked, and the longest pauses of late."""
 
-    __slots__ = ("_pauses_s", "asked_s")
+    __slots__ = ("_pauses_s", "asked_s", "polled_s")
 
     def __init__(self) -> None:
         self.asked_s = 0.0
-        """When somebody asked last, Unix seconds."""
+        """When somebody asked or cared last, Unix seconds."""
+        self.polled_s = 0.0
+        """When somebody asked last."""
         self._pauses_s: collections.deque[float] = collections.deque(maxlen=8)
 
     def poll(self, now_s: float) -> None:
@@ -32,7 +34,7 @@ class Pulse:
         pause_s = now_s - self.asked_s
         if self.asked_s and pause_s > _ONE_POLL_S:
             self._pauses_s.append(pause_s)
-        self.asked_s = now_s
+        self.asked_s = self.polled_s = now_s
 
     def keep(self, now_s: float) -> None:
         """Note that somebody cares who does not poll."""

@@ -473,6 +473,29 @@ async def test_what_keda_says_of_an_object_counts_before_what_the_cluster_does()
         assert bench.board.triggers()["prod/llm"].workload.name == "as-resolved"
 
 
+async def test_the_objects_of_another_scaler_are_not_taken_up_because_one_of_them_is_asked_about():
+    named = cluster_with(*(("queue:6000", f"theirs-{number}", {}) for number in range(20)))
+    async with serve(listed=Listed(named=named)) as bench:
+        with refused(grpc.StatusCode.INVALID_ARGUMENT, "nonsense"):
+            await bench.metrics(ref("theirs-0", scalerAddress="queue:6000", nonsense="1"))
+        await bench.tick()
+        assert [one.key for one in bench.board.observations()] == ["prod/theirs-0"]
+
+
+async def test_what_was_taken_up_for_an_address_goes_once_nobody_calls_by_it():
+    named = cluster_with(("kvtide-1:6000", "llm", {}), ("kvtide-1:6000", "chat", {}))
+    async with serve(listed=Listed(named=named)) as bench:
+        bench.runs("prod/llm", 3)
+        await bench.metrics(ref("llm", scalerAddress="kvtide-1:6000"))
+        await bench.tick()
+        assert set(bench.board.triggers()) == {"prod/llm", "prod/chat"}
+        bench.clock.now_s += LIMITS.idle_s + 1
+        await bench.tick()
+        bench.clock.now_s += LIMITS.idle_s + 1
+        await bench.tick()
+        assert bench.board.triggers() == {}
+
+
 async def test_before_keda_has_called_no_address_is_this_scalers():
     async with serve(listed=Listed(named=cluster_with(("kvtide:6000", "llm", {})))) as bench:
         await bench.tick()
