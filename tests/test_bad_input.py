@@ -14,6 +14,11 @@ TAKEN = "(a port that is taken)"
 DEAD = "http://127.0.0.1:1"
 """Nobody listens there."""
 
+NOWHERE = ["--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"]
+SERVE = ["serve", "--config", "kvtide.yaml", *NOWHERE]
+CONTROLLER = ["controller", "--scaler", "127.0.0.1:1", "--http-address", "127.0.0.1:0"]
+CAPACITY = ["capacity", "--model", "Llama-3.1-8B", "--gpu", "H100"]
+
 READERS = {
     "check": ["check", FILE],
     "check --config": ["check", "good.yaml", "--config", FILE],
@@ -29,6 +34,12 @@ READERS = {
     "tune --scaled-object": ["tune", "--trace", "good.csv", "--scaled-object", FILE],
     "demo --trace": ["demo", "--trace", FILE],
     "capacity --model": ["capacity", "--model", FILE, "--gpu", "H100"],
+    "capacity --draft-model": [*CAPACITY, "--draft-model", FILE],
+    "simulate --policy": ["simulate", "--trace", "good.csv", "--policy", FILE],
+    "simulate --training": ["simulate", "--trace", "good.csv", "--training", FILE],
+    "backtest --config": ["backtest", "--scaled-object", "good.yaml", "--config", FILE],
+    "serve --tls-cert-file": [*SERVE, "--tls-cert-file", FILE, "--tls-key-file", FILE],
+    "controller --ca-file": [*CONTROLLER, "--ca-file", FILE],
 }
 """Whatever reads a file, by what it is called in reports."""
 
@@ -42,6 +53,12 @@ spec:
   triggers:
   - type: external-push
     metadata: {scalerAddress: "kvtide:6000", maxConcurrency: "16"}
+"""
+KUBECONFIG = f"""
+current-context: here
+contexts: [{{name: here, context: {{cluster: here, user: me}}}}]
+clusters: [{{name: here, cluster: {{server: "{DEAD}"}}}}]
+users: [{{name: me, user: {{}}}}]
 """
 HUGE_BYTES = 65 * 1024 * 1024
 FAITHLESS = pathlib.Path("/proc/self/mem")
@@ -133,6 +150,7 @@ def here(tmp_path, monkeypatch):
     """Stand in a folder with what is good, and in no cluster."""
     (tmp_path / "good.yaml").write_text(GOOD_YAML)
     (tmp_path / "good.csv").write_text("arrival_s,prompt_tokens,output_tokens\n0,10,10\n")
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
     (tmp_path / "kvtide.yaml").write_text(f"prometheus: {{default: {{url: '{DEAD}'}}}}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KUBECONFIG", raising=False)
@@ -151,9 +169,11 @@ def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[obje
 
 @pytest.mark.parametrize("kind", BAD)
 @pytest.mark.parametrize("reader", READERS)
-def test_a_bad_file_is_told_in_a_sentence(reader, kind, tmp_path, capsys):
+def test_a_bad_file_is_told_in_a_sentence(reader, kind, tmp_path, capsys, monkeypatch):
     path = tmp_path / "bad"
     BAD[kind](path)
+    if reader.startswith("controller"):
+        monkeypatch.setenv("KUBECONFIG", "kubeconfig")
     arguments = ["bad" if one is FILE else one for one in READERS[reader]]
 
     code, first = told(arguments, capsys)
@@ -161,6 +181,18 @@ def test_a_bad_file_is_told_in_a_sentence(reader, kind, tmp_path, capsys):
     empty_is_fine = kind == "empty" and "--config" in reader and not reader.startswith("serve")
     assert code in ((0, 1, 2) if empty_is_fine else (1, 2)), first
     assert first
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_file_that_is_no_kubeconfig_is_told_by_name(kind, tmp_path, capsys, monkeypatch):
+    BAD[kind](tmp_path / "bad")
+    monkeypatch.setenv("KUBECONFIG", "bad")
+
+    code, first = told(CONTROLLER, capsys)
+
+    assert code == 2
+    assert first.startswith("KUBECONFIG: cannot be read: ")
+    assert "bad" in first
 
 
 @pytest.mark.parametrize("what", ADDRESSES)

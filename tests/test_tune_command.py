@@ -97,6 +97,14 @@ def recorded(path):
         out.write("# EOF\n")
 
 
+def test_a_single_request_is_a_load_too(files, tmp_path):
+    (tmp_path / "tiny.csv").write_text("arrival_s,prompt_tokens,output_tokens\n0,10,10\n")
+    done = tune(*files, "--vary", "minReplicas=1", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["settings"]["today"]["slo_attainment"] == 1
+
+
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prometheus")

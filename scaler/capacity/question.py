@@ -151,7 +151,16 @@ def _model(
     model = load(question.model)
     if question.draft_model is None:
         return model
-    return dataclasses.replace(model, drafter=load(question.draft_model))
+    try:
+        drafter = load(question.draft_model)
+    except ConfigurationError as error:
+        renamed = (one.renamed(_of_drafter) for one in error.problems)
+        raise ConfigurationError(*renamed) from error
+    return dataclasses.replace(model, drafter=drafter)
+
+
+def _of_drafter(field: str) -> str:
+    return "draft_model" if field == "model" else field
 
 
 def _terms(question: CapacityQuestion) -> MemoryTerms:

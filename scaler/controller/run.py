@@ -6,12 +6,14 @@ import dataclasses
 import os
 import pathlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 
 import grpc
 
+from scaler.errors import ConfigurationError, Problem
 from scaler.files import read_text
-from scaler.readings.kubernetes.api import connect, discovered
+from scaler.readings.kubernetes.api import connect, reached
 
 from . import pages
 from .elect import Elector
@@ -72,7 +74,7 @@ async def run(options: Options, outside: Outside) -> None:
             content_type=outside.content_type,
         )
         ends.push_async_callback(listening.close)
-        kube = Kube(await discovered(client), options.namespace)
+        kube = Kube(await reached(client, lambda _: None), options.namespace)
 
         async def work() -> None:
             controller = Controller(kube, channel, clock=outside.clock, rules=outside.rules)
@@ -95,13 +97,25 @@ async def _channel(options: Options) -> AsyncIterator[grpc.aio.Channel]:
         channel = grpc.aio.insecure_channel(options.scaler_address, options=RECONNECT)
     else:
         credentials = grpc.ssl_channel_credentials(
-            root_certificates=_read("--ca-file", options.ca_file),
+            root_certificates=_certificate("--ca-file", options.ca_file),
             private_key=_read("--key-file", options.key_file),
-            certificate_chain=_read("--certificate-file", options.certificate_file),
+            certificate_chain=_certificate("--certificate-file", options.certificate_file),
         )
         channel = grpc.aio.secure_channel(options.scaler_address, credentials, options=RECONNECT)
     async with channel:
         yield channel
+
+
+def _certificate(flag: str, path: str | None) -> bytes | None:
+    """Return a file that must hold one: gRPC takes none for its own list of authorities."""
+    text = _read(flag, path)
+    if text is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text.decode())
+        except (ssl.SSLError, ValueError):
+            got = f"{path} holds no certificate in PEM"
+            raise ConfigurationError(Problem(field=flag, got=got)) from None
+    return text
 
 
 def _read(flag: str, path: str | None) -> bytes | None:

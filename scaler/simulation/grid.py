@@ -6,6 +6,7 @@ it comes to is a function of the stage, the requests and the point, and of nothi
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,7 +69,7 @@ def _by_day(moments: Sequence[Moment], length_s: float) -> list[float]:
     """Return the GPU-hours of each day of the load; a moment stands until the next."""
     hours = [0.0] * int(-(-length_s // DAY_S))
     scored = [one for one in moments if 0 <= one.at_s < length_s]
-    ends_s = [*(one.at_s for one in scored[1:]), length_s]
-    for one, end_s in zip(scored, ends_s, strict=True):
+    for one, after in itertools.zip_longest(scored, scored[1:]):
+        end_s = length_s if after is None else after.at_s
         hours[int(one.at_s // DAY_S)] += one.inference_units * (end_s - one.at_s) / 3600
     return [round(each, 3) for each in hours]

@@ -15,13 +15,14 @@ import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from aiohttp import ClientError
+from aiohttp import ClientConnectorError, ClientError
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
 from kubernetes.aio.dynamic.resource import Resource
+from yaml import YAMLError
 
 from scaler.errors import ConfigurationError, Problem
 from scaler.said import Said
@@ -48,11 +49,17 @@ TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 -- a
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What an answer makes of a parser that cannot read it: the fault of one kind, not of all."""
 
+_NO_KUBECONFIG = (config.ConfigException, YAMLError, OSError, *UNREADABLE)
+"""What the library raises for a file that is empty, broken, or of another kind."""
+
 Parsed = TypeVar("Parsed")
 
 
 def refusal(error: BaseException) -> Refusal:
-    """Return what a fault of the API says."""
+    """Return what a fault of the API says, or why there is no connection to it."""
+    if isinstance(error, ClientConnectorError):
+        why = os.strerror(error.errno) if error.errno else str(error.strerror)
+        return Refusal(status=None, message=f"{error.host}:{error.port}: {why}")
     status = getattr(error, "status", None)
     reason = getattr(error, "summary", None)
     text = reason() if callable(reason) else str(getattr(error, "reason", None) or error)
@@ -76,7 +83,7 @@ async def connect() -> ApiClient:
     Return a client of the cluster that this process stands in, else of the kubeconfig's.
 
     Raises:
-        ConfigurationError: there is neither.
+        ConfigurationError: there is neither, or no kubeconfig is in its file.
     """
     try:
         config.load_incluster_config()
@@ -85,9 +92,20 @@ async def connect() -> ApiClient:
             raise _no_kubeconfig("") from None
         try:
             await config.load_kube_config(config_file=os.environ.get("KUBECONFIG"))
-        except config.ConfigException as error:
-            raise _no_kubeconfig(str(error)) from error
+        except _NO_KUBECONFIG as error:
+            raise _no_kubeconfig(_why_none(error)) from error
     return ApiClient()
+
+
+def _why_none(error: Exception) -> str:
+    """Return why a file is no kubeconfig; what its reader stumbles over says nothing to people."""
+    if isinstance(error, config.ConfigException):
+        return str(error)
+    if isinstance(error, YAMLError):
+        return Said("this is no YAML")
+    if isinstance(error, UnicodeDecodeError):
+        return Said("bytes that are not UTF-8")
+    return getattr(error, "strerror", None) or Said("this is no kubeconfig")
 
 
 def _no_kubeconfig(why: str) -> ConfigurationError:
@@ -112,6 +130,20 @@ async def discovered(client: ApiClient) -> DynamicClient:
     nowhere = f"{os.devnull}/discovery.json"
     made: DynamicClient = await DynamicClient(client, cache_file=nowhere)
     return made
+
+
+async def reached(client: ApiClient, on_trouble: Callable[[Refusal], object]) -> DynamicClient:
+    """Return the same once the API answers: it may be away just now, or start."""
+    pause_s = LEAST_PAUSE_S
+    while True:
+        try:
+            return await discovered(client)
+        except FAULTS as error:
+            why = refusal(error)
+            on_trouble(why)
+            logger.warning("the Kubernetes API does not answer: %s", why.message)
+            await asyncio.sleep(pause_s)
+            pause_s = min(MOST_PAUSE_S, 2 * pause_s)
 
 
 class Kinds:

@@ -1,27 +1,24 @@
 """Hears of a cluster: a watch for each kind of object, none of which waits for another."""
 
 import asyncio
-import logging
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from kubernetes.aio.client import ApiClient
-from kubernetes.aio.dynamic import DynamicClient
 
-from .api import FAULTS, MOST_PAUSE_S, Kind, Kinds, discovered, follow, refusal
+from .api import Kind, Kinds, follow, reached
 from .claims import resource_claim, resource_claim_template, resource_slice
 from .known import Heard, KnownCluster
 from .manifest import Manifest, Refusal
 from .objects import autoscaler, counts, node, pod, scaled_object, workers
-
-logger = logging.getLogger("kvtide.kubernetes")
 
 ONE_NAMESPACE = Refusal(status=None, message="only one namespace is watched")
 
 
 async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) -> None:
     """Keep what is known of a cluster (None: every namespace of it) current; never returns."""
-    found = Kinds(await _discovered(known, client))
+    found = Kinds(await reached(client, functools.partial(_lose, known)))
     of_cluster = (
         ("v1", "Node", known.nodes, node),
         ("resource.k8s.io/v1", "ResourceSlice", known.slices, resource_slice),
@@ -63,19 +60,7 @@ async def hear(known: KnownCluster, client: ApiClient, namespace: str | None) ->
             )
 
 
-async def _discovered(known: KnownCluster, client: ApiClient) -> DynamicClient:
-    """Return a client that knows the API's kinds, once the API answers."""
-    pause_s = 1.0
-    while True:
-        try:
-            found = await discovered(client)
-        except FAULTS as error:
-            why = refusal(error)
-            for heard in known.heard.values():
-                if heard.trouble != why:
-                    heard.lose(why)
-            logger.warning("the Kubernetes API does not answer: %s", why.message)
-            await asyncio.sleep(pause_s)
-            pause_s = min(MOST_PAUSE_S, 2 * pause_s)
-        else:
-            return found
+def _lose(known: KnownCluster, why: Refusal) -> None:
+    for heard in known.heard.values():
+        if heard.trouble != why:
+            heard.lose(why)
