@@ -89,7 +89,7 @@ def policy_at(target: float) -> InferencePolicy:
     return InferencePolicy(
         max_replicas=GPUS,
         itl_target=LatencyTarget(seconds=0.1),
-        ttft_target_s=2.0,
+        ttft_target=LatencyTarget(seconds=2.0),
         target_utilization=target,
     )
 

@@ -39,6 +39,8 @@ class Workload:
     prometheus: str = "default"
     itl_buckets: bool = False
     """Read the whole histogram of inter-token latency: its target is a percentile."""
+    ttft_buckets: bool = False
+    """The same of time to first token."""
     direct_scrape_port: int | None = None
     """Port of its pods' own pages, to be read between two scrapes; None: they are not."""
 

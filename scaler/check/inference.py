@@ -135,15 +135,19 @@ def percentile_is_shown(seen: Seen) -> Iterator[Finding]:
     if seen.inference is None:
         return
     policy, workload = seen.inference
-    target, profile = policy.itl_target, engine_profiles(seen.configuration).get(workload.engine)
-    if target is None or target.percentile is None or profile is None:
-        return
-    if buckets_of(profile.readings.get("itl_count")) is None:
-        yield warning(
-            f"{METADATA}itlTarget",
-            f"p{target.percentile:g} of inter-token latency: {workload.engine} shows no histogram "
-            "of it, so that its mean is held instead",
-        )
+    profile = engine_profiles(seen.configuration).get(workload.engine)
+    for key, target, count, name in (
+        ("itlTarget", policy.itl_target, "itl_count", "inter-token latency"),
+        ("ttftTarget", policy.ttft_target, "ttft_count", "time to first token"),
+    ):
+        if target is None or target.percentile is None or profile is None:
+            continue
+        if buckets_of(profile.readings.get(count)) is None:
+            yield warning(
+                f"{METADATA}{key}",
+                f"p{target.percentile:g} of {name}: {workload.engine} shows no histogram of it, so "
+                "that its mean is held instead",
+            )
 
 
 def pages_that_are_read(seen: Seen) -> Iterator[Finding]:

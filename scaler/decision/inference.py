@@ -16,7 +16,7 @@ from scaler.said import Said, joined
 
 from . import demand, guards, kpa
 from .concurrency.live import safe_concurrency
-from .concurrency.tail import mean_instead
+from .concurrency.tail import means_instead
 from .curve import curve_of
 from .decision import Decision, Reason, Signal, Step
 from .demand import Fill
@@ -413,8 +413,7 @@ def _notes(basis: Basis) -> tuple[str, ...]:
         notes.append(
             Said("maxReplicas is not known: the count has no bound here, KEDA's still holds.")
         )
-    if (instead := mean_instead(basis.window, basis.policy)) is not None:
-        notes.append(instead)
+    notes.extend(means_instead(basis.window, basis.policy))
     return (*notes, *_of_forecast(basis), *(basis.safe.notes if basis.safe else ()))
 
 

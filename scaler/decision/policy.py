@@ -181,8 +181,9 @@ class InferencePolicy:
     itl_target: LatencyTarget | None = None
     """Inter-token latency to stay under: on average, or with ``@p99`` in 99 of 100 cases, by the
     engine's own histogram."""
-    ttft_target_s: Positive | None = None
-    """Time to first token to stay under, seconds."""
+    ttft_target: LatencyTarget | None = None
+    """Time to first token to stay under: on average, or with ``@p99`` for 99 of 100 requests, by
+    the engine's own histogram."""
     gpu_memory_threshold: WholeShare = 0.90
     """Memory of the fullest replica's GPUs at which one more is asked for."""
     gpu_utilization_target: WholeShare = 0.90
@@ -278,8 +279,8 @@ class InferencePolicy:
                 ("concurrency_mode",),
             ),
             (
-                self.phase is Phase.PREFILL and self.ttft_target_s is None,
-                "ttft_target_s",
+                self.phase is Phase.PREFILL and self.ttft_target is None,
+                "ttft_target",
                 stated(Said(", since {key} is {value}", key="phase", value="prefill")),
                 ("phase",),
             ),
@@ -295,6 +296,11 @@ class InferencePolicy:
             for missing, field, allowed, others in needs
             if missing
         )
+
+    @property
+    def ttft_target_s(self) -> float | None:
+        """The time to first token to stay under, seconds, for whatever share of requests."""
+        return None if self.ttft_target is None else self.ttft_target.seconds
 
     @property
     def panic_window_s(self) -> float:

@@ -50,6 +50,8 @@ class Replica:
     ttft_sum_s: float | None = None
     """Counter: sum of times to first token, seconds."""
     ttft_count: float | None = None
+    ttft_buckets: Histogram | None = None
+    """Counters: times to first token by length; read where a percentile is a target."""
     e2e_sum_s: float | None = None
     """Counter: sum of end-to-end request latencies, seconds."""
     e2e_count: float | None = None

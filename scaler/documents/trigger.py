@@ -202,8 +202,8 @@ def _inference(draft: Draft) -> tuple[Trigger | None, tuple[Problem, ...]]:
         for field in dataclasses.fields(InferenceKeys)
         if draft.has(field.name) and field.name != "preset"
     }
-    itl = policy.itl_target
-    what["itl_buckets"] = itl is not None and itl.percentile is not None
+    for key, target in (("itl_buckets", policy.itl_target), ("ttft_buckets", policy.ttft_target)):
+        what[key] = target is not None and target.percentile is not None
     return Trigger(role=draft.role, workload=_workload(draft, what), policy=policy), problems
 
 

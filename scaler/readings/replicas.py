@@ -35,7 +35,7 @@ class ReplicaReader:
     Reads one replica off the store, by the series that there are.
 
     ``pods`` are its pods: engine readings are those of every one that serves, GPU readings are
-    averaged over all.
+    averaged over all. ``by_bucket`` are latencies (``itl``, ``ttft``) whose histograms are read.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ReplicaReader:
         profile: EngineProfile,
         selector: Mapping[str, str],
         staleness: Staleness,
-        by_bucket: bool = False,
+        by_bucket: Sequence[str] = (),
     ) -> None:
         self._name, self._store, self._pods = name, store, pods
         self._staleness = staleness
@@ -79,7 +79,11 @@ class ReplicaReader:
             stated_s=profile.refresh_s,
         )
         self._gpus = dcgm.GpuReader(store, pods)
-        self._itl = _inter_token(profile, store, pods, selector) if by_bucket else None
+        self._buckets = {
+            of: bound
+            for of in by_bucket
+            if (bound := _bound_buckets(of, profile, store, pods, selector)) is not None
+        }
 
     @property
     def engine_tracks(self) -> Iterator[Track]:
@@ -109,8 +113,18 @@ class ReplicaReader:
         gpus = self._gpus.at(at_s, self._staleness.gpu_s)
         fields = within_unit({**engine, **gpus})
         self._store.refuse(self._pods[0], at_s, len(engine) + len(gpus) - len(fields))
-        itl = self._itl.at(at_s, stale_after_s) if self._itl and "itl_count" in fields else None
-        return Replica(name=self._name, sleeping=awake == 0, itl_buckets=itl, **fields)
+        buckets = {
+            of: bound.at(at_s, stale_after_s)
+            for of, bound in self._buckets.items()
+            if f"{of}_count" in fields
+        }
+        return Replica(
+            name=self._name,
+            sleeping=awake == 0,
+            itl_buckets=buckets.get("itl"),
+            ttft_buckets=buckets.get("ttft"),
+            **fields,
+        )
 
     def _read(self, at_s: float) -> dict[str, float] | None:
         """Return the engine's fields; none while one of its servers is silent."""
@@ -183,14 +197,15 @@ class ReplicaReader:
         return goes_on and breaks
 
 
-def _inter_token(
+def _bound_buckets(
+    of: str,
     profile: EngineProfile,
     store: SeriesStore,
     pods: Sequence[Subject],
     selector: Mapping[str, str],
 ) -> BoundBuckets | None:
-    """Return the histogram of inter-token latency; None: the engine counts it by no histogram."""
-    count, total = (profile.readings.get(field) for field in ("itl_count", "itl_sum_s"))
+    """Return the histogram of a latency (``itl``, ``ttft``); None: the engine has none of it."""
+    count, total = (profile.readings.get(field) for field in (f"{of}_count", f"{of}_sum_s"))
     buckets = buckets_of(count)
     scale = 1.0 if total is None else total.scale
     return None if buckets is None else BoundBuckets(buckets, store, pods, selector, scale=scale)

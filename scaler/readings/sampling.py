@@ -54,6 +54,7 @@ class Sampler:
             engine_s=intervals.stale_after_s(Exporter.ENGINE),
             gpu_s=intervals.stale_after_s(Exporter.GPU),
         )
+        read = {"itl": workload.itl_buckets, "ttft": workload.ttft_buckets}
         self._replicas = [
             ReplicaReader(
                 name,
@@ -62,7 +63,7 @@ class Sampler:
                 profile=profile,
                 selector=dict(workload.selector),
                 staleness=staleness,
-                by_bucket=workload.itl_buckets,
+                by_bucket=tuple(of for of, is_read in read.items() if is_read),
             )
             for name, group in sorted(groups(workload, pods).items())
         ]

@@ -144,6 +144,7 @@ def _seen(pod: Replica, now_s: float, gpu_utilization: float | None) -> Seen:
         itl_buckets=_histogram(engine.shown(now_s)[0]),
         ttft_sum_s=reading.ttft_sum_s,
         ttft_count=reading.ttft_count,
+        ttft_buckets=_histogram(engine.ttft_s),
         e2e_sum_s=reading.e2e_sum_s,
         e2e_count=reading.e2e_count,
         preemptions_total=reading.preemptions_total,

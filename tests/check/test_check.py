@@ -164,6 +164,14 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
+            metadata(engine="llamacpp", ttftTarget="2s@p99"),
+            "warning",
+            "spec.triggers.metadata.ttftTarget",
+            "p99 of time to first token: llamacpp shows no histogram",
+            id="a percentile of the first token that the engine does not count",
+        ),
+        pytest.param(
+            CHAT,
             metadata(metrics="rps", rpsTarget="5"),
             "warning",
             "spec.triggers.metadata.metrics",

@@ -73,7 +73,7 @@ def policies(draw):
         max_num_seqs=draw(st.none() | st.integers(1, 50)),
         queue_target=5.0,
         rps_target=10.0,
-        ttft_target_s=2.0,
+        ttft_target=LatencyTarget(seconds=2.0),
         itl_target=draw(
             st.none()
             | st.builds(

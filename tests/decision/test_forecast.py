@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.decision import Reason, Step
 from scaler.decision.forecast import forecast, lead_time_s
 from scaler.decision.outlook import Outlook, pinball, quantile
@@ -315,7 +316,9 @@ def test_the_reserve_is_added_to_the_level_and_runs_up_to_full():
     ],
 )
 def test_a_request_may_wait_as_long_as_its_target_allows(ttft_s, lead_s, expected):
-    policy = dataclasses.replace(RISE, ttft_target_s=ttft_s)
+    policy = dataclasses.replace(
+        RISE, ttft_target=None if ttft_s is None else LatencyTarget(seconds=ttft_s)
+    )
     step = foreseen(minutes(BURSTS), policy, lead_s=lead_s)
 
     assert step is not None

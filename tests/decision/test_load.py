@@ -1,5 +1,6 @@
 import pytest
 
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.demand import Fill
 from scaler.decision.load import read, wanted
 from scaler.decision.policy import Phase, SignalName
@@ -99,7 +100,9 @@ def test_prefill_counts_prompt_tokens_against_what_is_prefilled_in_time():
         for k in range(4)
     ]
 
-    series = only(SignalName.CONCURRENCY, samples, phase=Phase.PREFILL, ttft_target_s=2.0)
+    series = only(
+        SignalName.CONCURRENCY, samples, phase=Phase.PREFILL, ttft_target=LatencyTarget(seconds=2.0)
+    )
 
     # Ten requests of 2,000 tokens against 4,000 tokens/s for 2 s.
     assert series.latest == pytest.approx(10 * 2000 / (4000 * 2))
@@ -107,7 +110,12 @@ def test_prefill_counts_prompt_tokens_against_what_is_prefilled_in_time():
 
 
 def test_prefill_abstains_before_a_prompt_was_seen():
-    series = only(SignalName.CONCURRENCY, [sample()], phase=Phase.PREFILL, ttft_target_s=2.0)
+    series = only(
+        SignalName.CONCURRENCY,
+        [sample()],
+        phase=Phase.PREFILL,
+        ttft_target=LatencyTarget(seconds=2.0),
+    )
 
     assert series.latest is None
 
@@ -252,7 +260,9 @@ def prefilling(at_s, *rates, finished):
 def test_prefill_is_as_fast_as_the_fastest_replica_was():
     samples = [prefilling(1_000.0 + 5 * k, 4_000.0, 1_000.0, finished=1.0) for k in range(4)]
 
-    series = only(SignalName.CONCURRENCY, samples, phase=Phase.PREFILL, ttft_target_s=2.0)
+    series = only(
+        SignalName.CONCURRENCY, samples, phase=Phase.PREFILL, ttft_target=LatencyTarget(seconds=2.0)
+    )
 
     # Twenty requests of 2,500 tokens against 4,000 tokens/s for 2 s.
     assert series.latest == pytest.approx(20 * 2_500 / (4_000 * 2))
@@ -269,7 +279,9 @@ def test_prefill_is_as_fast_as_the_fastest_replica_was():
 def test_prefill_needs_a_length_and_a_rate(rate, finished):
     samples = [prefilling(5.0 * k, rate, finished=finished) for k in range(4)]
 
-    series = only(SignalName.CONCURRENCY, samples, phase=Phase.PREFILL, ttft_target_s=2.0)
+    series = only(
+        SignalName.CONCURRENCY, samples, phase=Phase.PREFILL, ttft_target=LatencyTarget(seconds=2.0)
+    )
 
     assert (series.latest, series.target) == (None, 1)
     assert series.as_signal().detail == "no prompt was seen to be prefilled yet"

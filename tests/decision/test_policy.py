@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.policy import ConcurrencyMode, Phase, SignalName, StepCost
 from scaler.errors import ConfigurationError
 from tests.builders import inference, lending
@@ -84,7 +85,6 @@ def test_workers_are_bounded_by_what_the_pool_could_ever_hold():
         pytest.param("max_scale_down_rate", "(1 inf)", id="the rate down"),
         pytest.param("queue_target", "(0 inf)", id="the queue target"),
         pytest.param("rps_target", "(0 inf)", id="the completions per second"),
-        pytest.param("ttft_target_s", "(0 inf)", id="the time to first token"),
         pytest.param("max_concurrency", "[1 inf)", id="the stated concurrency"),
         pytest.param("max_model_len", "[1 inf)", id="the longest request"),
         pytest.param("max_num_seqs", "[1 inf)", id="the engine's limit"),
@@ -174,7 +174,7 @@ def check_edges(make, field, values):
         ),
         pytest.param(
             {"phase": Phase.PREFILL},
-            "ttft_target_s: missing, since phase is prefill",
+            "ttft_target: missing, since phase is prefill",
         ),
         pytest.param({"tier_group": "chat"}, "tier_cost: missing, since tier_group is"),
     ],
@@ -201,7 +201,10 @@ def test_what_one_choice_needs_of_another(fields, message):
         pytest.param({"metrics": (SignalName.QUEUE,), "queue_target": 1.0}, id="a queue and its"),
         pytest.param({"concurrency_mode": ConcurrencyMode.EXPLICIT}, id="explicit, and stated"),
         pytest.param({"max_concurrency": None}, id="not stated, and not explicit"),
-        pytest.param({"phase": Phase.PREFILL, "ttft_target_s": 1.0}, id="prefill and its deadline"),
+        pytest.param(
+            {"phase": Phase.PREFILL, "ttft_target": LatencyTarget(seconds=1.0)},
+            id="prefill and its deadline",
+        ),
         pytest.param({"tier_group": "chat", "tier_cost": 1.0}, id="a tier and its cost"),
         pytest.param({"min_replicas": 2, "max_replicas": 2}, id="a single count"),
     ],

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.decide import decide
 from scaler.decision.outlook import Outlook
 from scaler.decision.policy import Forecast, InferencePolicy
@@ -47,7 +48,9 @@ def test_a_target_leaves_the_room_that_was_needed(seen, expected):
 
 
 def test_what_may_wait_needs_no_room():
-    assert target(auto(ttft_target_s=6.0), outlook(worst=1.0)) == 0.88  # of 5, 1/11 may wait
+    assert (
+        target(auto(ttft_target=LatencyTarget(seconds=6.0)), outlook(worst=1.0)) == 0.88
+    )  # of 5, 1/11 may wait
 
 
 @pytest.mark.parametrize("stated", [0.3, 0.7, 1.0])

@@ -395,6 +395,7 @@ shares = st.floats(0.01, 0.99)
 seconds = st.floats(60, 3600) | st.integers(60, 3600).map(float)
 numbers = st.floats(1.01, 1e6)
 counts = st.integers(1, 1000)
+latencies = st.builds(LatencyTarget, seconds=shares, percentile=st.none() | st.floats(50, 99.9))
 INFERENCE = st.builds(
     InferencePolicy,
     metrics=st.lists(
@@ -406,8 +407,8 @@ INFERENCE = st.builds(
     max_concurrency=st.none() | counts,
     overflow_probability=shares,
     target_utilization=shares,
-    itl_target=st.none()
-    | st.builds(LatencyTarget, seconds=shares, percentile=st.none() | st.floats(50, 99.9)),
+    itl_target=st.none() | latencies,
+    ttft_target=st.none() | latencies,
     step_cost=st.none() | st.builds(StepCost, a_s=shares, b_s=shares, c_s=shares),
     stable_window_s=seconds,
     panic_window_percentage=st.floats(1, 100),
@@ -439,19 +440,31 @@ LENDING = st.builds(
 )
 
 
-def test_only_a_percentile_makes_the_histogram_be_read():
-    mean, tail = parse(itlTarget="100ms"), parse(itlTarget="100ms@p99")
+@pytest.mark.parametrize("of", ["itl", "ttft"])
+def test_only_a_percentile_makes_the_histogram_be_read(of):
+    mean, tail = parse(**{f"{of}Target": "100ms"}), parse(**{f"{of}Target": "100ms@p99"})
 
-    assert (mean.workload.itl_buckets, tail.workload.itl_buckets) == (False, True)
+    read = [getattr(one.workload, f"{of}_buckets") for one in (mean, tail)]
+    assert read == [False, True]
+    assert tail.workload.itl_buckets + tail.workload.ttft_buckets == 1
     assert isinstance(tail.policy, InferencePolicy)
-    assert tail.policy.itl_target == LatencyTarget(seconds=0.1, percentile=99.0)
+    target = getattr(tail.policy, f"{of}_target")
+    assert target == LatencyTarget(seconds=0.1, percentile=99.0)
 
 
 @given(INFERENCE)
 def test_an_inference_policy_survives_being_written(policy):
-    by_bucket = policy.itl_target is not None and policy.itl_target.percentile is not None
+    itl, ttft = (
+        target is not None and target.percentile is not None
+        for target in (policy.itl_target, policy.ttft_target)
+    )
     workload = Workload(
-        namespace="llm", scaled_object="chat", kind="StatefulSet", name="x", itl_buckets=by_bucket
+        namespace="llm",
+        scaled_object="chat",
+        kind="StatefulSet",
+        name="x",
+        itl_buckets=itl,
+        ttft_buckets=ttft,
     )
     trigger = Trigger(role=Role.INFERENCE, workload=workload, policy=policy)
 

@@ -32,7 +32,7 @@ EVERY_SIGNAL = InferencePolicy(
     queue_target=4.0,
     rps_target=3.0,
     itl_target=LatencyTarget(seconds=0.1),
-    ttft_target_s=2.0,
+    ttft_target=LatencyTarget(seconds=2.0),
     max_num_seqs=64,
 )
 POLICIES = (

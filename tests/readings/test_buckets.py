@@ -1,5 +1,7 @@
-"""The histogram of inter-token latency of one replica, from its page."""
+"""The histograms of one replica's latencies, from its page."""
 
+import dataclasses
+import itertools
 import math
 
 import pytest
@@ -14,7 +16,7 @@ from tests.shared_data import shared_data
 BY_BUCKET = Workload(
     namespace="serve", scaled_object="llm", kind="StatefulSet", name="llm", itl_buckets=True
 )
-NAME = "vllm:inter_token_latency_seconds"
+NAME, FIRST = "vllm:inter_token_latency_seconds", "vllm:time_to_first_token_seconds"
 
 
 def page(counts=(3.0, 8.0, 10.0), les=("0.05", "0.1", "+Inf"), **labels):
@@ -38,6 +40,18 @@ def read(*pages, workload=BY_BUCKET):
 def test_each_bucket_has_its_own_count():
     expected = Histogram(upper=(0.05, 0.1, math.inf), counts=(3, 5, 2))
     assert read(page()) == expected
+
+
+def test_each_latency_has_a_histogram_of_its_own_and_is_read_where_it_is_asked_for():
+    first = page(counts=(1.0, 2.0, 9.0)).removeprefix(busy()).replace(NAME, FIRST)
+    expected = Histogram(upper=(0.05, 0.1, math.inf), counts=(1, 1, 7))
+    for itl, ttft in itertools.product((False, True), repeat=2):
+        workload = dataclasses.replace(BY_BUCKET, itl_buckets=itl, ttft_buckets=ttft)
+        observer = Observer(workload)
+        observer.round(NOW_S, {"llm-0": page() + first})
+        (replica,) = observer.window().latest.replicas
+        assert (replica.itl_buckets is not None) == itl
+        assert replica.ttft_buckets == (expected if ttft else None)
 
 
 def test_whoever_asks_for_the_mean_reads_no_bucket():

@@ -46,7 +46,7 @@ def test_a_loaded_server_is_read_in_full():
     assert replica.itl_sum_s / replica.itl_count == pytest.approx(0.00492, rel=0.01)
     assert not replica.sleeping
     unread = {"max_running", "gpu_memory_used_mib", "gpu_memory_free_mib"}
-    unread |= {"gpu_engine_active", "gpu_utilization", "itl_buckets"}
+    unread |= {"gpu_engine_active", "gpu_utilization", "itl_buckets", "ttft_buckets"}
     missing = {name for name in type(replica).__slots__ if getattr(replica, name) is None}
     assert missing == unread
 

@@ -144,13 +144,16 @@ async def test_a_histogram_is_read_by_its_buckets_where_a_percentile_is_asked_fo
     name, counts = "vllm:inter_token_latency_seconds", {"0.05": 7, "0.1": 9, "+Inf": 10}
     histogram = "".join(row(f"{name}_bucket", n, engine="0", le=le) for le, n in counts.items())
     total = row(f"{name}_count", 10, engine="0") + row(f"{name}_sum", 0.5, engine="0")
-    await world.scraped({"llm-0": busy(0) + histogram + total})  # one that works and stands: frozen
+    first = (histogram + total).replace("inter_token_latency", "time_to_first_token")
+    page = busy(0) + histogram + total + first
+    await world.scraped({"llm-0": page})  # one that works and stands: frozen
     now_s = world.now_s
-    workload = dataclasses.replace(LLM, itl_buckets=True)
+    workload = dataclasses.replace(LLM, itl_buckets=True, ttft_buckets=True)
     await source.refresh([workload], LOOKBACK_S, now_s)
     (replica,) = source.window(workload, LOOKBACK_S, now_s).latest.replicas
     assert replica.itl_buckets == Histogram(upper=(0.05, 0.1, math.inf), counts=(7, 2, 1))
-    assert replica.itl_count == 10
+    assert replica.ttft_buckets == replica.itl_buckets
+    assert replica.itl_count == replica.ttft_count == 10
 
 
 async def test_readings_that_are_no_numbers_are_missing_and_a_counter_may_begin_anew(world, source):

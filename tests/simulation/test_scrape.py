@@ -91,7 +91,9 @@ async def test_it_says_what_scraping_the_pages_over_http_says():
         profiles=shipped_profiles(),
         timing=Timing(interval_s=dict.fromkeys(Exporter, INTERVAL_S)),
     )
-    workload = Workload(namespace="online", scaled_object="chat", name="chat", itl_buckets=True)
+    workload = Workload(
+        namespace="online", scaled_object="chat", name="chat", itl_buckets=True, ttft_buckets=True
+    )
     seen = scraper(world)
     for at_s in (5.0, 10.0, 15.0, 20.0):
         world.advance(at_s)

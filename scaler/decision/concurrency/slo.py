@@ -21,9 +21,10 @@ from scaler.decision.facts.columns import Array, Columns, Readings
 from scaler.decision.policy import InferencePolicy
 from scaler.decision.window import Window
 
+from . import tail as tails
 from .evidence import Reach
 from .line import Line, robust_line
-from .tail import LEAST_RATIO, shows_buckets, tail_of
+from .tail import LEAST_RATIO, Counted, shows_buckets, tail_of
 
 FARTHEST = 3.0
 """How far past the most requests seen a line is believed, as a multiple of them."""
@@ -33,32 +34,34 @@ FARTHEST = 3.0
 class Latency:
     """A latency that engines report as counters, and the requests it depends on."""
 
-    name: str
+    counted: Counted
+    """The same by its histogram, and its name."""
     seen: Callable[[Readings], tuple[Array, Array]]
     """Requests and mean latency, seconds, of each replica since the sample before."""
 
 
-INTER_TOKEN = Latency(name="inter-token latency", seen=lambda each: (each.itl_requests, each.itl_s))
+INTER_TOKEN = Latency(counted=tails.INTER_TOKEN, seen=lambda each: (each.itl_requests, each.itl_s))
 FIRST_TOKEN = Latency(
-    name="time to first token", seen=lambda each: (each.ttft_requests, each.ttft_s)
+    counted=tails.FIRST_TOKEN, seen=lambda each: (each.ttft_requests, each.ttft_s)
 )
 
 
 def slo_bounds(window: Window, policy: InferencePolicy, reach: Reach) -> tuple[Bound, ...]:
     """Return the limits that the stated latency targets set, as far as the past shows them."""
-    itl, ttft_s = policy.itl_target, policy.ttft_target_s
+    targets = ((INTER_TOKEN, policy.itl_target), (FIRST_TOKEN, policy.ttft_target))
     bounds = (
-        None if itl is None else _inter_token(window, itl, reach),
-        None if ttft_s is None else _of_mean(FIRST_TOKEN, window, ttft_s, reach),
+        None if target is None else _within(latency, window, target, reach)
+        for latency, target in targets
     )
     return tuple(bound for bound in bounds if bound is not None)
 
 
-def _inter_token(window: Window, target: LatencyTarget, reach: Reach) -> Bound | None:
-    if target.share is None or not shows_buckets(window):
-        return _of_mean(INTER_TOKEN, window, target.seconds, reach)
-    name = f"p{target.percentile:g} of {INTER_TOKEN.name}"
-    tail = tail_of(window, target.share, target.seconds, reach)
+def _within(latency: Latency, window: Window, target: LatencyTarget, reach: Reach) -> Bound | None:
+    counted = latency.counted
+    if target.share is None or not shows_buckets(counted, window):
+        return _of_mean(latency, window, target.seconds, reach)
+    name = f"p{target.percentile:g} of {counted.name}"
+    tail = tail_of(counted, window, target.share, target.seconds, reach)
     bound = None if tail is None else _bound(name, tail.line, target.seconds)
     if tail is None or bound is None or bound.requests >= int(tail.met_at):
         return bound
@@ -69,7 +72,7 @@ def _inter_token(window: Window, target: LatencyTarget, reach: Reach) -> Bound |
 def _of_mean(latency: Latency, window: Window, target_s: float, reach: Reach) -> Bound | None:
     requests, seconds = points(latency, window.earlier, reach)
     line = robust_line(requests, seconds, least_ratio=LEAST_RATIO)
-    return _bound(latency.name, line, target_s)
+    return _bound(latency.counted.name, line, target_s)
 
 
 def _bound(name: str, line: Line | None, target_s: float) -> Bound | None:

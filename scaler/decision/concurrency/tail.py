@@ -1,5 +1,5 @@
 """
-A percentile of inter-token latency against the requests that run, by the engine's own histogram.
+A percentile of a latency against the requests that it depends on, by the engine's own histogram.
 
 What one replica counted in one bucket of the grid is too little for its slowest hundredth. So
 readings are put into groups with about as many requests each, whose counts are added up: the
@@ -12,6 +12,8 @@ What must stay true: no histogram is no line, never a percentile of 0; and a cou
 anew has counted since then what it says.
 """
 
+import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -32,21 +34,54 @@ MOST_GROUPS = 8
 """Fewer and larger groups than for means: late gaps come in clumps."""
 
 
-def shows_buckets(window: Window) -> bool:
-    """Whether an engine of the newest sample shows its histogram of inter-token latency."""
-    return _upper(window.latest) is not None
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """A latency that an engine counts by a histogram."""
+
+    name: str
+    buckets: Callable[[Replica], Histogram | None]
+    requests: Callable[[Replica], float | None]
+    """The requests that it depends on."""
+    without: str
+    """What is told where the engine shows no histogram of it."""
 
 
-def mean_instead(window: Window, policy: InferencePolicy) -> str | None:
-    """Return why the mean is held under a target that asks for a percentile; None: it is not."""
-    target, replicas = policy.itl_target, window.latest.replicas
-    if target is None or target.percentile is None or not replicas or shows_buckets(window):
-        return None
-    return Said(
-        "The engine shows no histogram of inter-token latency: not its p{percentile:g} but its mean"
-        " is held under {target_ms:g} ms.",
-        percentile=target.percentile,
-        target_ms=1000 * target.seconds,
+def _present(replica: Replica) -> float | None:
+    running, waiting = replica.requests_running, replica.requests_waiting
+    return None if running is None else running + (waiting or 0.0)
+
+
+INTER_TOKEN = Counted(
+    name="inter-token latency",
+    buckets=lambda one: one.itl_buckets,
+    requests=lambda one: one.requests_running,
+    without="The engine shows no histogram of inter-token latency: not its p{percentile:g} but its"
+    " mean is held under {target_ms:g} ms.",
+)
+FIRST_TOKEN = Counted(
+    name="time to first token",
+    buckets=lambda one: one.ttft_buckets,
+    requests=_present,
+    without="The engine shows no histogram of time to first token: not its p{percentile:g} but its"
+    " mean is held under {target_ms:g} ms.",
+)
+
+
+def shows_buckets(counted: Counted, window: Window) -> bool:
+    """Whether an engine of the newest sample shows its histogram of a latency."""
+    return _upper(counted, window.latest) is not None
+
+
+def means_instead(window: Window, policy: InferencePolicy) -> tuple[str, ...]:
+    """Return why a mean is held under each target that asks for a percentile, where it is."""
+    targets = ((INTER_TOKEN, policy.itl_target), (FIRST_TOKEN, policy.ttft_target))
+    return tuple(
+        Said(counted.without, percentile=target.percentile, target_ms=1000 * target.seconds)
+        for counted, target in targets
+        if target is not None
+        and target.percentile is not None
+        and window.latest.replicas
+        and not shows_buckets(counted, window)
     )
 
 
@@ -54,19 +89,21 @@ class Tail(NamedTuple):
     """What a percentile was like at each load."""
 
     line: Line
-    """Of the percentile over the requests that run."""
+    """Of the percentile over the requests that it depends on."""
     met_at: float
-    """So many requests ran while it was met, and also wherever fewer did; 0: nowhere."""
+    """So many requests were there while it was met, and also wherever fewer were; 0: nowhere."""
 
 
-def tail_of(window: Window, share: float, target_s: float, reach: Reach) -> Tail | None:
+def tail_of(
+    counted: Counted, window: Window, share: float, target_s: float, reach: Reach
+) -> Tail | None:
     """
     Return what a share of latencies stayed under at each load; None: too little was seen.
 
     Of replicas whose histogram has other bounds than the newest's (another release) nothing is
     read, and of groups with too few latencies for the percentile neither.
     """
-    requests, counts, upper = _readings(window, reach)
+    requests, counts, upper = _readings(counted, window, reach)
     groups = min(MOST_GROUPS, len(requests) // LEAST_IN_GROUP)
     if groups < LEAST_GROUPS:
         return None
@@ -102,9 +139,9 @@ def quantile_of(upper: Array, counts: Array, share: float) -> float:
     return below + width * (float(rank) - before) / float(counts[place])
 
 
-def _readings(window: Window, reach: Reach) -> tuple[Array, Array, Array]:
+def _readings(counted: Counted, window: Window, reach: Reach) -> tuple[Array, Array, Array]:
     """Return the requests of each reading, what it counted by bucket, and the buckets' bounds."""
-    upper = _upper(window.latest) or ()
+    upper = _upper(counted, window.latest) or ()
     samples, told = window.samples, reach.stands_for(window.earlier) > 0
     requests: list[float] = []
     counts: list[tuple[float, ...]] = []
@@ -113,8 +150,10 @@ def _readings(window: Window, reach: Reach) -> tuple[Array, Array, Array]:
         then = {replica.name: replica for replica in samples[number].replicas}
         for now in samples[number + 1].replicas:
             earlier = then.get(now.name)
-            at_once = None if earlier is None else _at_once(earlier, now)
-            old, new = _counts(earlier, upper), _counts(now, upper)
+            if earlier is None:
+                continue
+            at_once = _at_once(counted, earlier, now)
+            old, new = (_counts(counted, one, upper) for one in (earlier, now))
             if at_once is not None and old is not None and new is not None:
                 requests.append(at_once)
                 before.append(old)
@@ -125,17 +164,18 @@ def _readings(window: Window, reach: Reach) -> tuple[Array, Array, Array]:
     return np.array(requests), np.where(began_anew[:, None], rose, rises), np.array(upper)
 
 
-def _at_once(before: Replica, now: Replica) -> float | None:
-    if before.requests_running is None or now.requests_running is None:
-        return None
-    return (before.requests_running + now.requests_running) / 2
+def _at_once(counted: Counted, before: Replica, now: Replica) -> float | None:
+    then, since = counted.requests(before), counted.requests(now)
+    return None if then is None or since is None else (then + since) / 2
 
 
-def _counts(replica: Replica | None, upper: tuple[float, ...]) -> tuple[float, ...] | None:
-    seen: Histogram | None = None if replica is None else replica.itl_buckets
+def _counts(
+    counted: Counted, replica: Replica, upper: tuple[float, ...]
+) -> tuple[float, ...] | None:
+    seen = counted.buckets(replica)
     return None if seen is None or seen.upper != upper else seen.counts
 
 
-def _upper(sample: Sample) -> tuple[float, ...] | None:
-    known = (one.itl_buckets.upper for one in sample.replicas if one.itl_buckets is not None)
-    return next(known, None)
+def _upper(counted: Counted, sample: Sample) -> tuple[float, ...] | None:
+    known = map(counted.buckets, sample.replicas)
+    return next((one.upper for one in known if one is not None), None)

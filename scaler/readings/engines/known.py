@@ -30,7 +30,10 @@ class KnownEngines:
         Of an engine that is only one that ``auto`` might find, what shows it to be there, at once.
         """
         stated = {workload.engine for workload in workloads}
-        by_bucket = {workload.engine for workload in workloads if workload.itl_buckets}
+        by_bucket = {
+            "itl_count": {workload.engine for workload in workloads if workload.itl_buckets},
+            "ttft_count": {workload.engine for workload in workloads if workload.ttft_buckets},
+        }
         unread = _unread(self._of(workloads))
         for profile in self._of(workloads):
             is_there = profile.name in stated or self._has_series(profile)
@@ -47,9 +50,10 @@ class KnownEngines:
                 )
             for reading in profile.only_shown:
                 yield Wanted(metrics=reading.metrics, exporter=Exporter.ENGINE, only_shown=True)
-            buckets = buckets_of(profile.readings.get("itl_count"))
-            if buckets is not None and by_bucket & {profile.name, AUTO}:
-                yield Wanted(metrics=buckets.metrics, exporter=Exporter.ENGINE)
+            for field, engines in by_bucket.items():
+                buckets = buckets_of(profile.readings.get(field))
+                if buckets is not None and engines & {profile.name, AUTO}:
+                    yield Wanted(metrics=buckets.metrics, exporter=Exporter.ENGINE)
 
     def sign_metrics(self, workloads: Collection[Workload]) -> tuple[str, ...]:
         """Return metrics of which an engine of the workloads has at least one."""

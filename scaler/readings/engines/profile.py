@@ -21,7 +21,8 @@ from scaler.readings.written import Written
 FIELDS = tuple(
     field.name
     for field in dataclasses.fields(Replica)
-    if field.name not in ("name", "sleeping", "itl_buckets") and not field.name.startswith("gpu_")
+    if field.name not in ("name", "sleeping", "itl_buckets", "ttft_buckets")
+    and not field.name.startswith("gpu_")
 )
 """Fields of a replica that an engine may report."""
 

@@ -73,7 +73,7 @@ def own_defaults(terms: Terms) -> InferencePolicy:
         min_replicas=1,
         max_replicas=terms.most,
         itl_target=LatencyTarget(seconds=terms.slo.itl_s),
-        ttft_target_s=terms.slo.ttft_least_s,
+        ttft_target=LatencyTarget(seconds=terms.slo.ttft_least_s),
     )
 
 

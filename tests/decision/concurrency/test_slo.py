@@ -54,8 +54,8 @@ WAVES = [20.0 + 20 * (at % 6) for at in range(60)]
 
 
 def only(*, itl_s: float | None = None, ttft_s: float | None = None) -> InferencePolicy:
-    itl = None if itl_s is None else LatencyTarget(seconds=itl_s)
-    return inference(max_concurrency=None, itl_target=itl, ttft_target_s=ttft_s)
+    itl, ttft = (None if s is None else LatencyTarget(seconds=s) for s in (itl_s, ttft_s))
+    return inference(max_concurrency=None, itl_target=itl, ttft_target=ttft)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A percentile of inter-token latency, from histograms whose every latency the test knows."""
 
 import bisect
+import dataclasses
 import itertools
 import math
 
@@ -13,7 +14,7 @@ from scaler.capacity.histogram import Histogram
 from scaler.capacity.latency_target import LatencyTarget
 from scaler.decision.concurrency.evidence import Reach
 from scaler.decision.concurrency.slo import slo_bounds
-from scaler.decision.concurrency.tail import mean_instead, quantile_of
+from scaler.decision.concurrency.tail import means_instead, quantile_of
 from scaler.decision.decide import decide
 from tests.builders import inference, replica, sample_of, window
 
@@ -123,10 +124,60 @@ def test_without_a_histogram_the_mean_is_held_and_that_is_said():
         "The engine shows no histogram of inter-token latency: not its p99 but its mean is held "
         "under 100 ms."
     )
-    assert mean_instead(window(*plain), policy) == told
+    assert means_instead(window(*plain), policy) == (told,)
     assert told in decide(window(*plain), policy).notes
-    assert mean_instead(window(*served(WAVES)), policy) is None
-    assert mean_instead(window(*plain), inference()) is None
+    assert means_instead(window(*served(WAVES)), policy) == ()
+    assert means_instead(window(*plain), inference()) == ()
+    both = inference(max_concurrency=None, itl_target=target, ttft_target=target)
+    (_, of_first) = means_instead(window(*plain), both)
+    assert of_first.startswith("The engine shows no histogram of time to first token: not its p99")
+
+
+def queued(samples):
+    """Return the same with gaps as times to first token, and a third of the requests waiting."""
+    return [
+        sample_of(
+            replica(
+                running=2 * one.requests_running / 3,
+                waiting=one.requests_running / 3,
+                ttft_sum_s=one.itl_sum_s,
+                ttft_count=one.itl_count,
+                ttft_buckets=one.itl_buckets,
+            ),
+            at_s=sample.at_s,
+        )
+        for sample in samples
+        for one in sample.replicas
+    ]
+
+
+def test_a_percentile_of_time_to_first_token_goes_by_all_requests_that_are_there():
+    target = LatencyTarget(seconds=0.1, percentile=99.0)
+    policy = inference(max_concurrency=None, ttft_target=target)
+
+    (found,) = slo_bounds(window(*queued(served(WAVES))), policy, ALL)
+    assert found.requests == bound(served(WAVES)).requests  # waiting ones count like the others
+    assert found.detail.startswith("p99 of time to first token was 59 ms at 30 requests and 215")
+    mean = dataclasses.replace(policy, ttft_target=LatencyTarget(seconds=0.1))
+    (of_mean,) = slo_bounds(window(*queued(served(WAVES))), mean, ALL)
+    assert of_mean.requests > 4 * found.requests
+
+
+def test_each_target_has_a_limit_of_its_own():
+    first, gap = LatencyTarget(seconds=0.2, percentile=99.0), LatencyTarget(seconds=0.1)
+    policy = inference(max_concurrency=None, ttft_target=first, itl_target=gap)
+    samples = [
+        sample_of(
+            dataclasses.replace(slow.replicas[0], itl_sum_s=one.itl_sum_s, itl_count=one.itl_count),
+            at_s=slow.at_s,
+        )
+        for slow, sample in zip(queued(served(WAVES)), served(WAVES), strict=True)
+        for one in sample.replicas
+    ]
+
+    of_gap, of_first = slo_bounds(window(*samples), policy, ALL)
+    assert of_gap.detail.startswith("inter-token latency was")
+    assert of_first.detail.startswith("p99 of time to first token was")
 
 
 def test_where_whole_buckets_show_the_target_met_the_line_between_bounds_has_no_say():

@@ -16,7 +16,7 @@ LEFT_OUT = ("spec_replicas", "ready_replicas", "loading_replicas", "gateway_in_f
 READINGS = [
     one.name
     for one in dataclasses.fields(Replica)
-    if one.name not in {"name", "sleeping", "itl_buckets"}
+    if one.name not in {"name", "sleeping", "itl_buckets", "ttft_buckets"}
 ]
 
 
