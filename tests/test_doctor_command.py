@@ -266,3 +266,13 @@ async def test_without_files_the_clusters_objects_are_looked_at(fake, tmp_path):
     assert not err
     (one,) = json.loads(out)["objects"]
     assert (status, one["object"], one["target"]) == (0, "serve/llm", "StatefulSet/llm")
+
+
+async def test_replicas_that_sleep_on_though_they_are_needed_count_for_nothing(fake, tmp_path):
+    scraped(fake, lambda age_s: busy(running=12, generation_tokens_total=1e6 + age_s))
+    state = row("vllm:engine_sleep_state", 0, sleep_state="awake", engine="0")
+    scraped(fake, lambda _: busy(running=0) + state, pod="llm-1")
+    status, out = await run(fake, tmp_path, text=OBJECT.replace("maxReplicaCount: 4", ""))
+    assert status == 0
+    # Twelve requests at four a replica, 0.7 full: five, and one that sleeps.
+    assert "decision  6 (NotWoken): 5 are needed, 1 are awake, and 1 have slept on for 30 s" in out

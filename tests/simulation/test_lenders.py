@@ -57,3 +57,34 @@ def test_who_only_watches_sees_the_load_that_ours_goes_by():
 
     assert [run.score.training_gpu_hours > 0 for run in runs] == [False, True]
     assert [one.load for one in watcher.seen] == [one.load for one in ours.decisions]
+
+
+class Counts:
+    """Wants six workers, then two, and keeps what it was told of those there are."""
+
+    lookback_s = history_s = 0.0
+
+    def __init__(self):
+        self.told = {}
+
+    def act(self, now_s, window, workers):
+        self.told[now_s] = workers
+        return 6 if now_s < 300 else 2
+
+
+def test_workers_are_those_that_run_or_start_and_none_that_was_told_to_go():
+    """What the server counts (``serving.compose.workers_of``): one rule for both."""
+    job = TrainingConfig(name="training", checkpoint_s=60.0, grace_s=60.0)
+    cluster = dataclasses.replace(one_fleet(gpus=7), jobs=(job,))
+    setup = Setup(cluster=cluster, length_s=600.0, replicas=2, max_replicas=8)
+    lender = Counts()
+
+    run = simulate(setup, calm(600), FixedFleet(replicas=2), lender=lender)
+
+    before, after = (
+        [n for at_s, n in lender.told.items() if at_s > 200 and (at_s < 300) == early]
+        for early in (True, False)
+    )
+    assert set(before) == {6}  # five run, and one waits for a GPU
+    assert max(one.workers for one in run.moments) == 5
+    assert set(after[1:]) == {2}  # the others write their checkpoints for a minute
