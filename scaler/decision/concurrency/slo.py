@@ -62,8 +62,10 @@ def _within(latency: Latency, window: Window, target: LatencyTarget, reach: Reac
         return _of_mean(latency, window, target.seconds, reach)
     name = f"p{target.percentile:g} of {counted.name}"
     tail = tail_of(counted, window, target.share, target.seconds, reach)
-    bound = None if tail is None else _bound(name, tail.line, target.seconds)
-    if tail is None or bound is None or bound.requests >= int(tail.met_at):
+    if tail is None:  # too few were counted for a percentile, and the mean is known sooner
+        return _of_mean(latency, window, target.seconds, reach)
+    bound = _bound(name, tail.line, target.seconds)
+    if bound is None or bound.requests >= int(tail.met_at):
         return bound
     detail = f"{name} was within {1000 * target.seconds:.0f} ms at {tail.met_at:.0f} requests"
     return Bound(limit=Limit.SLO, requests=int(tail.met_at), detail=detail)
