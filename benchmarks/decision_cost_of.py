@@ -82,7 +82,7 @@ class Past:
 
     def _recorded(self, new: Sample, fine: list[Sample], history: list[Sample]) -> Window:
         if self._kept is None:
-            self._kept = RECORD(fine), RECORD(history)
+            self._kept = _record(fine), RECORD(history)
         else:
             record, older = self._kept
             record.add(new)
@@ -107,6 +107,14 @@ class Past:
             startup_s=STARTUP_S,
             **more,
         )
+
+
+def _record(samples: list[Sample]) -> Any:  # noqa: ANN401
+    """Return what a source keeps a workload's fine samples in."""
+    try:
+        return RECORD(samples, packs=True)
+    except TypeError:  # a checkout that packs nothing
+        return RECORD(samples)
 
 
 class Case:

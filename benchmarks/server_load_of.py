@@ -87,7 +87,7 @@ class MovingSource:
             return self._older(workload, first, newest)
         record = self._kept.get(workload)
         if record is None:
-            record = self._kept[workload] = RECORD()
+            record = self._kept[workload] = _record()
         done = round(record.samples[-1].at_s / self._interval_s) if record.samples else first - 1
         for number in range(max(first, done + 1), newest + 1):
             record.add(self._sample(number))
@@ -134,8 +134,9 @@ class MovingSource:
     def _made(self, number: int) -> tuple[Replica, ...]:
         running = round(8 + 6 * math.sin(number / PERIOD))
         # What a wave of so many running requests has completed since the epoch.
-        done = self._interval_s / SERVICE_S * (8 * number - 6 * PERIOD * math.cos(number / PERIOD))
-        steps = number * self._interval_s / (STEP_S * (1 + running / 100))
+        wave = 8 * number - 6 * PERIOD * math.cos(number / PERIOD)
+        done = float(round(self._interval_s / SERVICE_S * wave))
+        steps = float(round(number * self._interval_s / (STEP_S * (1 + running / 100))))
         return tuple(
             Replica(
                 name=f"llm-{replica}",
@@ -155,6 +156,14 @@ class MovingSource:
             )
             for replica in range(2)
         )
+
+
+def _record() -> Any:  # noqa: ANN401
+    """Return what a source keeps a workload's samples in."""
+    try:
+        return RECORD(packs=True)
+    except TypeError:  # a checkout that packs nothing
+        return RECORD()
 
 
 class Bare(stubs.ExternalScalerServicer):

@@ -83,8 +83,6 @@ class Window:
         kept: the columns of samples and history where they are at hand; else they are made here.
         foreseen: what the forecast makes of the whole minutes before the present one, by whoever
             keeps it; else it is made here.
-        columns: of the samples.
-        past: of the history.
     """
 
     samples: tuple[Sample, ...]
@@ -104,8 +102,8 @@ class Window:
     between: str | None = None
     kept: Kept | None = dataclasses.field(default=None, repr=False, compare=False)
     foreseen: Foreseen | None = dataclasses.field(default=None, repr=False, compare=False)
-    columns: Columns = dataclasses.field(init=False, repr=False, compare=False)
-    past: Columns = dataclasses.field(init=False, repr=False, compare=False)
+    _fine: Recorded = dataclasses.field(init=False, repr=False, compare=False)
+    _history: Recorded = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a window that would make a decision read silence as zero."""
@@ -113,29 +111,32 @@ class Window:
             raise ValueError("a Window has at least one sample; no data is an error at the source")
         if not self.interval_s >= 1:
             raise ValueError(f"interval_s must be at least 1 s, got {self.interval_s:g}")
-        columns, past = self._columns()
-        object.__setattr__(self, "columns", columns)
-        object.__setattr__(self, "past", past)
+        kept = self.kept or Kept(NOTHING, NOTHING)
+        object.__setattr__(self, "_fine", kept.samples.of(self.samples))
+        object.__setattr__(self, "_history", kept.history.of(self.history))
         if not self._is_in_order():
             raise ValueError("samples must be in strictly increasing order of at_s")
 
     def _is_in_order(self) -> bool:
         """Whether time goes on from sample to sample; in what is kept as columns it does."""
-        times = (self.past.instants.at_s, self.columns.instants.at_s)
-        kept = self.kept
-        known = (None, None) if kept is None else (kept.history.columns, kept.samples.columns)
+        kept = self.kept or (None, None)
         anew = [
-            each
-            for each, now, before in zip(times, (self.past, self.columns), known, strict=True)
-            if now is not before
+            each.columns.instants.at_s
+            for each, known in zip((self._fine, self._history), kept, strict=True)
+            if each is not known
         ]
         within = all(bool((each[1:] > each[:-1]).all()) for each in anew)
-        return within and (not len(times[0]) or bool(times[0][-1] < times[1][0]))
+        return within and (not self.history or self.history[-1].at_s < self.samples[0].at_s)
 
-    def _columns(self) -> tuple[Columns, Columns]:
-        """Return the columns of samples and history: those kept, where they are of these."""
-        kept = self.kept or Kept(NOTHING, NOTHING)
-        return kept.samples.of(self.samples), kept.history.of(self.history)
+    @property
+    def columns(self) -> Columns:
+        """The columns of the samples."""
+        return self._fine.columns
+
+    @property
+    def past(self) -> Columns:
+        """The columns of the history."""
+        return self._history.columns
 
     @property
     def latest(self) -> Sample:
@@ -220,10 +221,6 @@ class Window:
         newest = Columns.of((sample,), self.samples[-1 - MOST_BEFORE : -1])
         columns = newest.after(self.columns.between(0, len(self.columns) - 1))
         return self._with(Recorded((*self.samples[:-1], sample), columns), self._history)
-
-    @property
-    def _history(self) -> Recorded:
-        return Recorded(self.history, self.past)
 
     def _with(self, fine: Recorded, history: Recorded) -> "Window":
         """Return the window with other samples and history."""

@@ -33,7 +33,7 @@ class Assembled:
     pods: tuple[Subject, ...] = ()
     round: int = -1
     """The round of reading up to which changes are in."""
-    record: Record = dataclasses.field(default_factory=Record)
+    record: Record = dataclasses.field(default_factory=lambda: Record(packs=True))
     sampler: Sampler | None = None
     """What made the samples."""
     left: Sample | None = None

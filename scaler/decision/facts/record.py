@@ -7,62 +7,78 @@ are those that making all of them anew would give.
 
 import bisect
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from scaler.decision.sample import Sample
 from scaler.decision.sliding import bucket_of
 
 from .bucket import MOST_BEFORE
 from .columns import Columns
+from .packed import NO_COLUMNS, Resting
 
 MINUTE_S = 60.0
-_NONE = Columns.of(())
 
 
-class Recorded(NamedTuple):
-    """Samples at one time, and their columns."""
+class Recorded:
+    """Samples at one time, and their columns, which are unpacked when they are first read."""
 
-    samples: tuple[Sample, ...]
-    columns: Columns
-    edition: object = None
-    """The same in two of one record: between them samples came and went at the ends alone, or in
-    the newest minute. None: not known."""
+    __slots__ = ("_columns", "edition", "samples")
 
-    def of(self, samples: tuple[Sample, ...]) -> Columns:
-        """Return the columns of samples: these, where they are the very same."""
-        return self.columns if samples is self.samples else Columns.of(samples)
+    def __init__(
+        self, samples: tuple[Sample, ...], columns: Columns | Resting, edition: object = None
+    ) -> None:
+        self.samples = samples
+        self._columns = columns
+        self.edition = edition
+        """The same in two of one record: between them samples came and went at the ends alone, or
+        in the newest minute. None: not known."""
+
+    @property
+    def columns(self) -> Columns:
+        """The columns of the samples."""
+        if isinstance(self._columns, Resting):
+            self._columns = self._columns.columns
+        return self._columns
+
+    def of(self, samples: tuple[Sample, ...]) -> "Recorded":
+        """Return what is known of samples: this, where they are the very same."""
+        return self if samples is self.samples else Recorded(samples, Columns.of(samples))
 
 
-NOTHING = Recorded((), _NONE)
+NOTHING = Recorded((), NO_COLUMNS)
 """A past without a sample."""
 
 
 class Record:
     """Samples, oldest first, and their columns."""
 
-    __slots__ = ("_columns", "_edition", "samples")
+    __slots__ = ("_edition", "_held", "samples")
 
-    def __init__(self, samples: Iterable[Sample] = ()) -> None:
+    def __init__(self, samples: Iterable[Sample] = (), *, packs: bool = False) -> None:
+        """Begin with some samples; with ``packs``, columns are packed while nobody reads them."""
         self.samples = list(samples)
         """Not to be changed but by the methods here."""
-        self._columns = _NONE
+        self._held = Resting.of(NO_COLUMNS, packs=packs)
         self._edition = object()
 
     @property
     def columns(self) -> Columns:
         """The columns of all samples."""
-        known, samples = len(self._columns), self.samples
+        return self._up_to_date().columns
+
+    def _up_to_date(self) -> Resting:
+        known, samples = len(self._held), self.samples
         if known < len(samples):
             new = Columns.of(samples[known:], samples[max(0, known - MOST_BEFORE) : known])
-            self._columns = new.after(self._columns)
-        return self._columns
+            self._held = self._held.followed_by(new)
+        return self._held
 
     def until(self, at_s: float) -> Recorded:
         """Return what is known before an instant."""
         end = bisect.bisect_left(self.samples, at_s, key=_at_s)
+        columns = self._up_to_date()
         if end == len(self.samples):  # the usual case
-            return Recorded(tuple(self.samples), self.columns, self._edition)
-        return Recorded(tuple(self.samples[:end]), self.columns.between(0, end), self._edition)
+            return Recorded(tuple(self.samples), columns, self._edition)
+        return Recorded(tuple(self.samples[:end]), columns.between(0, end), self._edition)
 
     def last_from(self, at_s: float) -> Sample | None:
         """Return the newest sample if it is not older than an instant."""
@@ -85,17 +101,19 @@ class Record:
         else:
             self._edition = object()
             known = {sample.at_s: sample for sample in (*samples, *own)}
-            self.samples, self._columns = [known[at_s] for at_s in sorted(known)], _NONE
+            self.samples = [known[at_s] for at_s in sorted(known)]
+            self._held = Resting.of(NO_COLUMNS, packs=self._held.packs)
 
     def put_before(self, earlier: Sequence[Sample]) -> None:
         """Add samples that are earlier than those there are."""
         if not earlier:
             return
         self._edition = object()
-        if len(self._columns):
+        if len(self._held):
             older = Record(earlier).columns
             first = Columns.of(self.samples[:1], earlier[-MOST_BEFORE:])
-            self._columns = self._columns.joined_to(older, first)
+            joined = self._held.columns.joined_to(older, first)
+            self._held = Resting.of(joined, packs=self._held.packs)
         self.samples[:0] = earlier
 
     def drop_from(self, at_s: float) -> None:
@@ -105,7 +123,7 @@ class Record:
             if minute_of(self.samples[end].at_s) < minute_of(self.samples[-1].at_s):
                 self._edition = object()
             del self.samples[end:]
-            self._columns = self._columns.between(0, min(end, len(self._columns)))
+            self._held = self._held.between(0, min(end, len(self._held)))
 
     def take_before(self, at_s: float) -> list[Sample]:
         """Take out the samples before an instant, and return them."""
@@ -113,8 +131,7 @@ class Record:
         if not first:
             return []
         taken, self.samples = self.samples[:first], self.samples[first:]
-        known = len(self._columns)
-        self._columns = self._columns.between(first) if known > first else _NONE
+        self._held = self._held.between(min(first, len(self._held)), len(self._held))
         return taken
 
 

@@ -1,9 +1,14 @@
 """What a source keeps is what making it anew would give, whatever came when."""
 
+import math
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from scaler.decision.facts.columns import Columns
+from scaler.decision.facts.packed import MOST_LOOSE, Packed, Resting, Rows
 from scaler.decision.facts.record import Record
 from tests.golden.histories import samples
 
@@ -26,9 +31,9 @@ def same(one: Columns, other: Columns) -> bool:
     return all(a.tobytes() == b.tobytes() and a.shape == b.shape for a, b in pairs)
 
 
-@given(EVENTS)
-def test_columns_brought_up_to_date_are_those_made_anew(events):
-    record, added = Record(), 0
+@given(EVENTS, st.booleans())
+def test_columns_brought_up_to_date_are_those_made_anew(events, packs):
+    record, added = Record(packs=packs), 0
     for what, count in events:
         if what == "add":
             for sample in HISTORY[added : added + count]:
@@ -41,7 +46,8 @@ def test_columns_brought_up_to_date_are_those_made_anew(events):
             at = min(count, len(record.samples)) - 1
             record.take_before(record.samples[at].at_s)
         else:
-            assert same(record.columns, Columns.of(record.samples))
+            known = record.until(math.inf)
+            assert same(known.columns, Columns.of(record.samples))
     assert same(record.columns, Columns.of(record.samples))
 
 
@@ -80,3 +86,36 @@ def test_a_part_of_a_past_knows_nothing_of_the_rest(one, other):
     first, end = sorted((one, other))
 
     assert same(Columns.of(HISTORY).between(first, end), Columns.of(HISTORY[first:end]))
+
+
+NUMBERS = (
+    st.floats(allow_nan=False, width=64)
+    | st.integers(-70_000, 70_000).map(lambda doubled: doubled / 2)
+    | st.sampled_from([math.nan, 0.0, -0.0, math.inf, -16_384.0, 1e-8, 2.0**24 + 1])
+)
+
+
+@given(arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=0), elements=NUMBERS))
+def test_packed_numbers_are_the_same_to_the_bit(matrix):
+    assert Rows.of(matrix).whole.tobytes() == matrix.tobytes()
+
+
+def test_columns_at_rest_need_less_than_half_of_the_room():
+    columns = Columns.of(HISTORY)
+    whole = columns.by_instant.nbytes + columns.by_reading.nbytes + columns.by_queue.nbytes
+
+    packed = Packed.of(columns)
+
+    assert same(packed.columns, columns)
+    assert packed.nbytes < 0.5 * whole
+
+
+def test_all_but_the_newest_few_are_packed():
+    kept = Resting.of(Columns.of(HISTORY[:20]), packs=True)
+    for at in range(20, 50):
+        kept = kept.followed_by(Columns.of(HISTORY[at : at + 1], HISTORY[:at]))
+        kept = kept.between(1, len(kept))
+
+        assert kept.newest.by_instant.shape[1] <= MOST_LOOSE
+
+    assert same(kept.columns, Columns.of(HISTORY[30:50]))
