@@ -24,7 +24,7 @@ from rich.text import Text
 HERE = pathlib.Path(__file__).parent / "pictures"
 SHOTS = (
     ("overview", "", 1100, 560, "light"),
-    ("object", "objects/llm/chat", 1100, 1000, "light"),
+    ("object", "objects/llm/chat", 1100, 1180, "light"),
     ("pool", "objects/llm/finetune", 1100, 760, "dark"),
 )
 """Name, path, width, height, scheme."""

@@ -168,7 +168,7 @@ class _Frame:
     def bands(self, bands: Sequence[Band]) -> Iterator[str]:
         """Yield the stretches, and their names above the field as far as there is room for them."""
         free = 0.0
-        for band in bands:
+        for band in sorted(bands, key=lambda one: one.since):
             left, _ = self.place(max(band.since, self._low), 0)
             right, _ = self.place(min(band.until, self._high), 0)
             name = html.escape(band.name)

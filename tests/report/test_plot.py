@@ -65,7 +65,7 @@ def test_what_stands_above_has_its_own_room(width):
     series = {name: [(0.0, 1.0), (3600.0, 2.0)] for name in names}
     bands = [
         Band(since=at, until=at + 60, name=name, colour="red")
-        for at, name in ((900.0, "panic"), (960.0, "held"), (3500.0, "at the maximum"))
+        for at, name in ((3500.0, "at the maximum"), (900.0, "panic"), (960.0, "held"))
     ]
 
     svg = lines(series, title="Load against target", up="replicas", marked=bands, size=(width, 240))
