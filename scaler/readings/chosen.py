@@ -13,6 +13,7 @@ from . import promql
 from .labels import TARGET_INFO, LabelNames, Targets
 from .names import Names
 from .promql import Matcher, Stem
+from .wanted import Exporter
 
 _JOINED_NAMESPACE, _JOINED_POD = "k8s_namespace_name", "k8s_pod_name"
 
@@ -62,20 +63,27 @@ class Chosen:
                 where = (*where, (self._spelt.pod_beside(label), "=~", promql.any_of(pods)))
         return [one for matchers in every for one in self.selectors(metrics, (*matchers, *where))]
 
-    def existence(self, metrics: Sequence[str], namespaces: Collection[str], *, joins: bool) -> str:
+    def probed(self, exporter: Exporter) -> tuple[str, ...]:
+        """Return where to look for an exporter's namespaces; engines' rows may carry no pod."""
+        return self.labels if exporter is Exporter.ENGINE else self._spelt.namespaces
+
+    def existence(
+        self, metrics: Sequence[str], namespaces: Collection[str], labels: Collection[str]
+    ) -> str:
         """
         Return the query for the labels by which there are rows of some metrics and namespaces.
 
-        ``joins``: and for whether there are targets whose rows may carry no pod.
+        By ``target_info``: whether there are targets whose rows may carry no pod.
         """
-        asked = [
+        return " or ".join(
             promql.exists(chosen, label)
-            for label in self._spelt.namespaces
-            for chosen in self.within(label, metrics, namespaces)
-        ]
-        if joins:
-            asked.append(promql.exists(self.targets_in(namespaces), TARGET_INFO))
-        return " or ".join(asked)
+            for label in labels
+            for chosen in (
+                [self.targets_in(namespaces)]
+                if label == TARGET_INFO
+                else self.within(label, metrics, namespaces)
+            )
+        )
 
     def targets_in(self, namespaces: Collection[str]) -> str:
         """Return the selector of the targets of some namespaces."""

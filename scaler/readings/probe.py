@@ -13,6 +13,9 @@ from .replies import PartialAnswerError
 from .slow import LIMIT_S, parts_of
 from .wanted import Exporter
 
+AGAIN_S = 300.0
+"""So long a label stays one in which rows were found. To find rows again costs a server as much as
+to read them; where there are none to be found it costs next to nothing, each time."""
 _LONGEST_PROBED = 3_000
 """Letters of namespaces in a probe, which names them once per label that may bear them."""
 _LONGEST_NAMED = 1_000
@@ -34,6 +37,8 @@ class Probe:
         """For whom a query of this look was late: the labels of all others tell them, too."""
         self.labels: dict[Exporter, tuple[str, ...]] = {}
         """Labels in which an exporter's rows name a namespace; none: there is no such exporter."""
+        self._looked_s: dict[Exporter, float] = {}
+        """When its rows were looked for in every label, those that were found before included."""
 
     @property
     def found_all(self) -> bool:
@@ -66,17 +71,29 @@ class Probe:
         for exporter, metrics in {Exporter.ENGINE: tuple(engines), **_PROBES}.items():
             if absent_only and self.has(exporter):
                 continue
-            joins = exporter is Exporter.ENGINE
-            found = set[str]()
-            for names in cut(metrics, letters=_LONGEST_NAMED):
+            found = self._still_known(exporter, now_s)
+            if not found:
+                self._looked_s[exporter] = now_s
+            labels = [name for name in self._chosen.probed(exporter) if name not in found]
+            for names in cut(metrics if labels else (), letters=_LONGEST_NAMED):
                 for some in cut(sorted({*namespaces} - self._late), letters=_LONGEST_PROBED):
-                    found |= await self._found_for_most(names, some, now_s, joins=joins)
+                    found |= await self._found_for_most(names, some, now_s, labels)
             if exporter is Exporter.ENGINE:
                 found.add(self._chosen.own_label)
             self.labels[exporter] = tuple(name for name in self._chosen.labels if name in found)
 
+    def _still_known(self, exporter: Exporter, now_s: float) -> set[str]:
+        """Return the labels in which an exporter's rows were found, if that was not long ago."""
+        if now_s - self._looked_s.get(exporter, -math.inf) >= AGAIN_S:
+            return set()
+        return set(self.labels.get(exporter, ()))
+
     async def _found_for_most(
-        self, metrics: Sequence[str], namespaces: Sequence[str], now_s: float, *, joins: bool
+        self,
+        metrics: Sequence[str],
+        namespaces: Sequence[str],
+        now_s: float,
+        labels: Sequence[str],
     ) -> set[str]:
         """
         Return the same; where that is late for all, of those parts of them that are answered.
@@ -85,14 +102,14 @@ class Probe:
             SourceError: there is no answer of any part that was asked for.
         """
         try:
-            return await self._found_in(metrics, namespaces, now_s, joins=joins)
+            return await self._found_in(metrics, namespaces, now_s, labels)
         except SourceError as error:
             if error.kind != "timeout" or len(namespaces) < 2:
                 raise
         found, answered, late = set[str](), 0, 0
         for part in parts_of(namespaces):
             try:
-                found |= await self._found_in(metrics, part, now_s, joins=joins, limit_s=LIMIT_S)
+                found |= await self._found_in(metrics, part, now_s, labels, limit_s=LIMIT_S)
                 answered += 1
             except SourceError as error:
                 late += 1
@@ -106,19 +123,19 @@ class Probe:
         metrics: Sequence[str],
         namespaces: Sequence[str],
         now_s: float,
+        labels: Sequence[str],
         *,
-        joins: bool,
         limit_s: float = math.inf,
     ) -> set[str]:
         """
-        Return the labels in which rows of any of the metrics name one of the namespaces.
+        Return those labels in which rows of any of the metrics name one of the namespaces.
 
-        ``joins``: and whether there is a metric beside them that does. Half of the namespaces (of
-        the metrics, for one namespace) at a time where that is too much for the server.
+        Half of the namespaces (of the metrics, for one namespace) at a time where that is too much
+        for the server.
         """
 
         def query() -> str:
-            return self._chosen.existence(metrics, namespaces, joins=joins)
+            return self._chosen.existence(metrics, namespaces, labels)
 
         try:
             rows = await self._api.query(query(), now_s, limit_s=limit_s)
@@ -128,8 +145,7 @@ class Probe:
             if error.kind == "limit" and max(len(namespaces), len(metrics)) > 1:
                 halves = _halves(metrics, namespaces)
                 found = [
-                    await self._found_in(*half, now_s, joins=joins, limit_s=limit_s)
-                    for half in halves
+                    await self._found_in(*half, now_s, labels, limit_s=limit_s) for half in halves
                 ]
                 return set().union(*found)
             if not self._chosen.names.may_be_refused(error):
