@@ -42,8 +42,8 @@ class Counted:
     buckets: Callable[[Replica], Histogram | None]
     requests: Callable[[Replica], float | None]
     """The requests that it depends on."""
-    without: str
-    """What is told where the engine shows no histogram of it."""
+    without: Callable[[float, float], Said]
+    """What is told where the engine shows no histogram of it, by percentile and milliseconds."""
 
 
 def _present(replica: Replica) -> float | None:
@@ -55,15 +55,23 @@ INTER_TOKEN = Counted(
     name="inter-token latency",
     buckets=lambda one: one.itl_buckets,
     requests=lambda one: one.requests_running,
-    without="The engine shows no histogram of inter-token latency: not its p{percentile:g} but its"
-    " mean is held under {target_ms:g} ms.",
+    without=lambda percentile, target_ms: Said(
+        "The engine shows no histogram of inter-token latency: not its p{percentile:g} but its mean"
+        " is held under {target_ms:g} ms.",
+        percentile=percentile,
+        target_ms=target_ms,
+    ),
 )
 FIRST_TOKEN = Counted(
     name="time to first token",
     buckets=lambda one: one.ttft_buckets,
     requests=_present,
-    without="The engine shows no histogram of time to first token: not its p{percentile:g} but its"
-    " mean is held under {target_ms:g} ms.",
+    without=lambda percentile, target_ms: Said(
+        "The engine shows no histogram of time to first token: not its p{percentile:g} but its mean"
+        " is held under {target_ms:g} ms.",
+        percentile=percentile,
+        target_ms=target_ms,
+    ),
 )
 
 
@@ -76,7 +84,7 @@ def means_instead(window: Window, policy: InferencePolicy) -> tuple[str, ...]:
     """Return why a mean is held under each target that asks for a percentile, where it is."""
     targets = ((INTER_TOKEN, policy.itl_target), (FIRST_TOKEN, policy.ttft_target))
     return tuple(
-        Said(counted.without, percentile=target.percentile, target_ms=1000 * target.seconds)
+        counted.without(target.percentile, 1000 * target.seconds)
         for counted, target in targets
         if target is not None
         and target.percentile is not None
