@@ -161,9 +161,13 @@ class Plan:
             return
         self._holes[key] = _Hole(since_s=before_s, due_s=ask.at_s)
 
-    def to_fill(self, now_s: float) -> set[Wanted]:
-        """Return the readings of which some time is to be asked about again at once."""
-        return {one for (one, _), hole in self._holes.items() if hole.due_s <= now_s}
+    def to_fill(self, now_s: float, namespaces: Collection[str]) -> set[Wanted]:
+        """Return the readings of some namespaces of which a time is to be asked about at once."""
+        return {
+            one
+            for (one, name), hole in self._holes.items()
+            if hole.due_s <= now_s and (name in namespaces or name in NO_NAMESPACE)
+        }
 
     def forget(self, wanted: Collection[Wanted], namespaces: Collection[str]) -> None:
         """Drop the marks of readings and namespaces that nobody asks for any more."""

@@ -22,23 +22,20 @@ from scaler.source import Workload
 from scaler.tracing import NO_TRACER, Tracer
 
 from .arrivals import ArrivalQueries
-from .aside import Aside
-from .asks import MINUTE_S, Ask, Plan
+from .asks import MINUTE_S
 from .assemble import Assembly
 from .clocks import Clock, Clocks
 from .engines.profile import EngineProfile
 from .examination import Examination, ServerFacts, examine
+from .following import Following
 from .gateways.profile import GatewayProfile
 from .kubernetes.known import KnownCluster
 from .lengths_read import LengthsRead
 from .lookout import Lookout
 from .past import Past, read_recording
 from .reader import Reader
-from .rests import Rests
-from .round import Place, Round
-from .series import Subject
 from .timing import Timing
-from .wanted import Exporter, Wanted, asked_for
+from .wanted import Exporter
 
 logger = logging.getLogger("kvtide.prometheus")
 
@@ -47,18 +44,12 @@ ABSENT_S = 10.0
 _BEGINNING_S = 300.0
 """For so long; then once a minute, as all of them."""
 
-_MOST_PASSES = 3
-"""Of one round: what is new; what its pods are and what came late; what came late of that."""
-
 BESIDE_S = 2.0
 """So long a round waits, once its readings are in, for what changes slowly: token lengths, history,
 what is there in place of readings. Where that takes longer the next round goes on beside it."""
 
 SLOW_S = 1.0
 """A server whose queries take so long is named as slow where readings are missing."""
-
-_LATE_BUCKETS = 2
-"""Buckets before the last read's end that are read again, for what comes late."""
 
 
 class PrometheusSource:
@@ -104,20 +95,21 @@ class PrometheusSource:
         self._profiles, self._gateways = profiles, gateways
         self._copies = server.replica_labels
         self._arrivals = ArrivalQueries(queries or {})
-        self._plan = Plan()
-        self._rests = Rests(self._assembly)
+        self._following = Following(
+            self._reader,
+            self._assembly,
+            self._arrivals,
+            url=server.shown_url,
+            delay_s=self._timing.ingestion_delay_s,
+            learns=clock is not None,
+        )
         self._lookout = Lookout(
             self._reader, self._assembly, profiles=profiles, gateways=gateways or {}
         )
         self._past = Past(self._reader, self._assembly, self._arrivals)
         self._lengths = LengthsRead(self._reader, self._assembly, url=server.shown_url)
-        self._aside = Aside(self._reader, url=server.shown_url)
         self._began_s = math.inf
         self._probed_s = self._looked_s = -math.inf
-        self._pods: frozenset[Subject] = frozenset()
-        self._failures: dict[Place, SourceError] = {}
-        self._slowest_s = 0.0
-        self._refused = 0
         self._beside: asyncio.Task[None] | None = None
 
     async def refresh(
@@ -143,57 +135,12 @@ class PrometheusSource:
             await self._probe(workloads, now_s)
         self._assembly.store.next_round()
         await self._assembly.hear(workloads, now_s)
-        await self._read_shared(workloads, now_s=now_s, lookback_s=lookback_s)
-        self._visit_slow(workloads, now_s=now_s, lookback_s=lookback_s)
-        if shared := self._aside.shared(workloads):
+        await self._following.read(workloads, now_s=now_s, lookback_s=lookback_s)
+        if shared := self._following.shared(workloads):
             await self._read_beside(
                 shared, now_s, until_s=now_s - lookback_s, since_s=now_s - history_s
             )
         self._assembly.forget(now_s, lookback_s=lookback_s, history_s=history_s)
-
-    async def _read_shared(
-        self, workloads: Sequence[Workload], *, now_s: float, lookback_s: float
-    ) -> None:
-        """
-        Read what is new of all whom the server is not slow for; learn whom it is slow for.
-
-        Raises:
-            SourceError: no engine reading of any namespace was answered.
-        """
-        round_, shared = self._reader.begin(), self._aside.shared(workloads)
-        wanted = asked_for(self._assembly.wanted(workloads))
-        namespaces = {workload.namespace for workload in workloads}
-        self._plan.forget(wanted, namespaces)
-        self._arrivals.forget(workloads)
-        self._rests.begin(workloads, now_s)
-        await self._read(workloads, shared, round_, now_s=now_s, lookback_s=lookback_s)
-        await self._read_arrivals(shared, round_, now_s=now_s, lookback_s=lookback_s)
-        self._note(round_)
-        if round_.asked:
-            self._slowest_s = round_.slowest_s
-        self._rests.settle(workloads, wanted, now_s)
-        self._learn(round_, namespaces, now_s)
-        if not _hears(round_.answered) and _hears(round_.asked):
-            raise next(iter(round_.failed.values()))
-
-    def _visit_slow(
-        self, workloads: Sequence[Workload], *, now_s: float, lookback_s: float
-    ) -> None:
-        """Read what is new of those for whom alone the server is slow; nobody waits for it."""
-
-        async def visit(name: str, round_: Round) -> None:
-            its = [workload for workload in workloads if workload.namespace == name]
-            wanted = [one for one in asked_for(self._assembly.wanted(its)) if one.namespaced]
-            asks = self._due(wanted, {name}, now_s=now_s, lookback_s=lookback_s)
-            await self._reader.read(asks, self._assembly, round_, self._plan)
-            await self._read_arrivals(its, round_, now_s=now_s, lookback_s=lookback_s)
-            self._note(round_)
-
-        self._aside.go_on({workload.namespace for workload in workloads}, now_s, visit)
-
-    def _learn(self, round_: Round, namespaces: Collection[str], now_s: float) -> None:
-        if not self._of_a_past:
-            self._aside.learn(round_, namespaces, now_s)
 
     async def _read_beside(
         self, workloads: Sequence[Workload], now_s: float, *, until_s: float, since_s: float
@@ -219,13 +166,13 @@ class PrometheusSource:
             await self._probe_again(workloads, now_s)
         await self._lengths.read(workloads, round_, now_s)
         await self._lookout.look(workloads, round_, now_s)
-        self._learn(round_, {workload.namespace for workload in workloads}, now_s)
+        self._following.learn(round_, workloads, now_s)
         if self._of_a_past:
             await self._past.read_all(workloads, until_s=until_s, since_s=since_s)
         else:
             past = self._reader.begin()
             await self._past.read_some(workloads, past, until_s=until_s, since_s=since_s)
-            self._learn(past, {workload.namespace for workload in workloads}, now_s)
+            self._following.learn(past, workloads, now_s)
 
     @property
     def is_complete(self) -> bool:
@@ -240,7 +187,7 @@ class PrometheusSource:
     @property
     def asked_apart(self) -> int:
         """For how many namespaces alone the server is slow, so that they are asked apart."""
-        return len(self._aside)
+        return self._following.asked_apart
 
     async def recording(self, workload: Workload, *, since_s: float, until_s: float) -> Window:
         """
@@ -294,20 +241,14 @@ class PrometheusSource:
 
     def _why_silent(self, workload: Workload) -> str | None:
         """Return what would explain that an engine's readings are missing; None: nothing known."""
-        failure = self._failures.get((Exporter.ENGINE, workload.namespace))
-        if failure is not None and workload.namespace in self._aside:
-            apart = Said(
-                "namespace {namespace} is asked apart, since it alone takes so long or is so much",
-                namespace=workload.namespace,
-            )
-            return joined("; ", (failure.said, apart))
-        if failure is not None:
-            return failure.said
-        if self._slowest_s >= SLOW_S:
+        trouble = self._following.trouble_of(workload.namespace)
+        if trouble is not None:
+            return trouble
+        if self._following.slowest_s >= SLOW_S:
             return Said(
                 "{url} is slow: the last queries took up to {slowest_s:.1f} s",
                 url=self._url,
-                slowest_s=self._slowest_s,
+                slowest_s=self._following.slowest_s,
             )
         return self._lookout.of(workload)
 
@@ -387,96 +328,12 @@ class PrometheusSource:
         try:
             await self._reader.probe(engines, namespaces, now_s, absent_only=absent_only)
         except SourceError as error:
-            self._failures.update({(Exporter.ENGINE, name): error.again() for name in namespaces})
+            self._following.fail(namespaces, error)
             raise
         self._looked_s = now_s
         if not absent_only:
             self._probed_s = now_s
         self._began_s = min(self._began_s, now_s)
-
-    async def _read(
-        self,
-        workloads: Collection[Workload],
-        shared: Collection[Workload],
-        round_: Round,
-        *,
-        now_s: float,
-        lookback_s: float,
-    ) -> None:
-        """Read raw samples; and what changes only with its pod, once a minute and with a pod."""
-        wanted = asked_for(self._assembly.wanted(workloads))
-        namespaces = {workload.namespace for workload in shared}
-        for number in range(_MOST_PASSES):
-            late = self._plan.to_fill(now_s)
-            some = [one for one in wanted if one.once_a_minute or not number or one in late]
-            asks = self._due(
-                some, namespaces, now_s=now_s, lookback_s=lookback_s, at_once=number > 0
-            )
-            await self._reader.read(asks, self._assembly, round_, self._plan)
-            self._assembly.settle(workloads)
-            before, self._pods = self._pods, self._assembly.pods
-            if self._pods <= before and not self._plan.to_fill(now_s):
-                return
-
-    def _due(
-        self,
-        wanted: Collection[Wanted],
-        namespaces: Collection[str],
-        *,
-        now_s: float,
-        lookback_s: float,
-        at_once: bool = False,
-    ) -> list[Ask]:
-        """Return what to ask for of some namespaces."""
-        return self._plan.due(
-            wanted,
-            namespaces,
-            now_s=now_s,
-            lookback_s=lookback_s + self._overlap_s(Exporter.ENGINE),
-            overlap_s=self._overlap_s,
-            at_once=at_once,
-            part=self._rests.part,
-        )
-
-    async def _read_arrivals(
-        self, workloads: Sequence[Workload], round_: Round, *, now_s: float, lookback_s: float
-    ) -> None:
-        await self._arrivals.read_now(
-            workloads,
-            round_,
-            self._assembly.store,
-            now_s=now_s,
-            lookback_s=lookback_s,
-            step_s=self._assembly.intervals.interval_s(Exporter.ENGINE),
-            delay_s=self._assembly.lateness.worst_s(now_s),
-            late_s=self._reader.dialect.subqueries_late_s,
-        )
-
-    def _note(self, round_: Round) -> None:
-        """Remember what failed; say what is news."""
-        refused = self._assembly.store.refused
-        if refused > self._refused:
-            count = refused - self._refused
-            logger.warning("%d samples of %s can be no readings: missing", count, self._url)
-        self._refused = refused
-        for place in round_.asked:
-            error = round_.failed.get(place)
-            if error is None:
-                self._failures.pop(place, None)
-                continue
-            if str(self._failures.get(place)) != str(error):
-                logger.warning("%s readings of %s: %s", place[0], place[1] or "the cluster", error)
-            self._failures[place] = error.again()
-
-    def _overlap_s(self, exporter: Exporter) -> float:
-        late_s = self._timing.ingestion_delay_s
-        late_s += _LATE_BUCKETS * self._assembly.intervals.interval_s(exporter)
-        return self._assembly.intervals.stale_after_s(exporter) + late_s
-
-
-def _hears(places: Collection[Place]) -> bool:
-    """Whether engines are among what was asked, or answered."""
-    return any(exporter is Exporter.ENGINE for exporter, _ in places)
 
 
 def timing_of(server: PrometheusServer) -> Timing:
