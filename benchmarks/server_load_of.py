@@ -74,6 +74,10 @@ class MovingSource:
     def refused(self) -> int:
         return 0
 
+    @property
+    def asked_apart(self) -> int:
+        return 0
+
     async def refresh(self, *_: object, **__: object) -> None:
         """Read nothing: samples are a function of the time."""
 
