@@ -111,7 +111,9 @@ def _certificate(flag: str, path: str | None) -> bytes | None:
     text = _read(flag, path)
     if text is not None:
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text.decode())
+            # Between certificates a bundle may say anything, in any language.
+            pem = text.decode("ascii", "ignore")
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
         except (ssl.SSLError, ValueError):
             got = f"{path} holds no certificate in PEM"
             raise ConfigurationError(Problem(field=flag, got=got)) from None

@@ -1,7 +1,7 @@
 """
 Asks namespaces apart for which alone a server is slow, beside the rounds of all others.
 
-What is found out and what is asked apart has queries, time and a grouping of its own: at most four
+What is found out and what is asked apart has queries, time and a grouping of its own: at most six
 under way, and nobody waits for them.
 """
 
@@ -125,15 +125,22 @@ class Aside:
         return True
 
     async def _visit_all(self, visit: Visit, now_s: float) -> None:
+        first_s = time.monotonic()
         for name in self._slow.due(now_s):
             round_, began_s = self._reader.begin_aside(), time.monotonic()
             await visit(name, round_)
             if not round_.asked:
                 continue  # nothing new can be there yet
-            slowest_s = time.monotonic() - began_s if round_.failed else round_.slowest_s
-            late = self._slow.visited(name, now_s, took_s=slowest_s, answered=not round_.failed)
+            ended_s, took_s = now_s + time.monotonic() - first_s, time.monotonic() - began_s
+            late = self._slow.visited(
+                name,
+                ended_s,
+                took_s=took_s,
+                slowest_s=took_s if round_.failed else round_.slowest_s,
+                answered=not round_.failed,
+            )
             if late is not None:
-                await self._try(name, late, now_s)
+                await self._try(name, late, ended_s)
 
     async def _try(self, name: str, late: Late, now_s: float) -> None:
         """Ask a namespace with the others again, if what it was slow with is quick by now."""

@@ -122,22 +122,26 @@ class Slow:
         due = [(one.due_s, name) for name, one in self._alone.items() if one.due_s <= now_s]
         return [name for _, name in sorted(due)]
 
-    def visited(self, name: str, now_s: float, *, took_s: float, answered: bool) -> Late | None:
+    def visited(
+        self, name: str, ended_s: float, *, took_s: float, slowest_s: float, answered: bool
+    ) -> Late | None:
         """
         Note how it went; return what to try it with before it is asked with the others again.
 
-        None: not yet.
+        None: not yet. ``took_s`` is what all of it took, ``slowest_s`` its slowest query.
         """
         one = self._alone.get(name)
         if one is None:
             return None
-        one.quick = one.quick + 1 if answered and took_s < QUICK_S else 0
-        one.due_s = now_s + max(_REST * took_s, 0.0 if answered else _LEAST_REST_S)
+        one.quick = one.quick + 1 if answered and slowest_s < QUICK_S else 0
+        one.due_s = ended_s + max(_REST * took_s, 0.0 if answered else _LEAST_REST_S)
         return one.late if one.quick >= one.needs else None
 
     def tried(self, name: str, now_s: float, *, quick: bool) -> None:
         """Ask a namespace with the others again, if that went well."""
-        one = self._alone[name]
+        one = self._alone.get(name)
+        if one is None:  # nobody asks for it any more
+            return
         if quick:
             del self._alone[name]
             self._before[name] = (now_s, one.needs)

@@ -52,9 +52,8 @@ class Together:
 
     @property
     def where(self) -> tuple[Matcher, ...]:
-        """What leaves out rows: of all of them, and of any one that nobody reads."""
-        unread = itertools.chain.from_iterable(ask.wanted.unread for ask in self.asks)
-        return (*self.first.wanted.where, *dict.fromkeys(unread))
+        """What leaves out rows."""
+        return (*self.first.wanted.where, *self.first.wanted.unread)
 
     @property
     def places(self) -> list[Place]:
@@ -171,7 +170,7 @@ def _kind(ask: Ask) -> _Kind:
 
 def _in_common(ask: Ask) -> Hashable:
     wanted = ask.wanted
-    kind = (wanted.exporter, wanted.namespaced, wanted.once_a_minute, wanted.where)
+    kind = (wanted.exporter, wanted.namespaced, wanted.once_a_minute, wanted.where, wanted.unread)
     return kind, ask.namespaces, ask.pods, ask.since_s, ask.at_s
 
 

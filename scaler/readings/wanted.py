@@ -37,8 +37,7 @@ class Wanted:
     where: tuple[Matcher, ...] = ()
     """Matchers that leave out rows nobody reads; a page is read whole."""
     unread: tuple[Matcher, ...] = ()
-    """Matchers that leave out rows nobody reads, and none of any reading that is asked for with
-    this one."""
+    """Matchers that leave out rows which this reading is not made of; a page is read whole."""
     only_shown: bool = False
     """No answer rests on it: it is taken from a page, and no server is asked for it."""
 

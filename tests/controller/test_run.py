@@ -4,6 +4,8 @@ import asyncio
 import os
 import sys
 
+from tests.certificates import authority
+
 KUBECONFIG = """
 apiVersion: v1
 kind: Config
@@ -32,9 +34,12 @@ async def test_a_pipe_in_place_of_a_certificate_is_refused_at_once(tmp_path):
 
 async def test_an_api_that_is_away_is_waited_for(tmp_path):
     (tmp_path / "config").write_text(KUBECONFIG)
+    authority(tmp_path)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text(f"# Főtanúsítvány\n{(tmp_path / 'ca.crt').read_text()}", encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "scaler", "controller", "--scaler", "127.0.0.1:1"),
-        *("--http-address", "127.0.0.1:0"),
+        *("--http-address", "127.0.0.1:0", "--ca-file", str(bundle)),
         env={**os.environ, "KUBECONFIG": str(tmp_path / "config")},
         stderr=asyncio.subprocess.PIPE,
     )

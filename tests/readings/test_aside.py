@@ -99,7 +99,8 @@ async def test_a_server_that_is_slow_for_all_is_asked_two_queries_more_and_blame
     world.fake.slow = {("namespace",): 10.0}
     await world.read()
     await asyncio.sleep(2 * TIMEOUT_S + 0.3)  # until a search would have come to its end
-    assert len([query for query in world.fake.queries if "tenant-" in query]) <= 3
+    first = 2  # rows that a reading leaves out are left out in a query of their own
+    assert len([query for query in world.fake.queries if "tenant-" in query]) <= first + 2
     await world.read()
     await asyncio.sleep(0.3)
     several = [query for query in world.fake.queries if "tenant-" in query]

@@ -1,5 +1,6 @@
 """A server is asked for what answers rest on, and a dashboard's own readings cost it nothing."""
 
+import dataclasses
 import pathlib
 import re
 from typing import Any
@@ -7,15 +8,17 @@ from typing import Any
 import pytest
 
 import scaler.decision
+from scaler.configuration import PrometheusServer, ScrapeIntervals
 from scaler.errors import ConfigurationError
 from scaler.readings.engines.profile import SHOWN_ONLY, parse_profiles, shipped_profiles
+from scaler.readings.prometheus_source import PrometheusSource
 from scaler.readings.wanted import asked_for
 from tests.fakes.fake_prometheus import fake_prometheus
 from tests.readings.test_engines import observer_of
 from tests.readings.test_prometheus_source import source_of
-from tests.readings.worlds import LLM, NOW_S, busy, row
+from tests.readings.worlds import LLM, NOW_S, STEP_S, busy, row
 
-MINE = {
+MINE: dict[str, Any] = {
     "readings": {
         "requests_running": "mine_running",
         "requests_waiting": "mine_waiting",
@@ -88,27 +91,46 @@ async def test_rows_beside_those_that_are_read_are_left_to_the_server():
     assert source.window(LLM, 60, NOW_S).latest.replicas[0].sleeping is False
 
 
-def unread_with(**readings):
-    """Return what is left out for an engine that has some readings of its own beside vLLM's."""
-    profiles = parse_profiles(
-        {"mine": {"extends": "vllm", "readings": readings}}, known=shipped_profiles()
-    )
-    wanted = asked_for(
-        observer_of("mine", profiles).assembly.wanted(observer_of("mine", profiles).workloads)
-    )
-    return {matcher for one in wanted for matcher in one.unread}
-
-
 CACHED = {"metric": "vllm:prompt_tokens_by_source_total", "match": {"source": "local_cache_hit"}}
 
 
+def left_out_with(**readings):
+    """Return what is left out each time that a metric is asked for: vLLM with other readings."""
+    profiles = parse_profiles(
+        {"mine": {"extends": "vllm", "readings": readings}}, known=shipped_profiles()
+    )
+    observer = observer_of("mine", profiles)
+    wanted = asked_for(observer.assembly.wanted(observer.workloads))
+    return {one.unread for one in wanted if CACHED["metric"] in one.metrics}
+
+
 def test_what_a_reading_names_is_read():
-    (pattern,) = {value for label, _, value in unread_with() if label == "source"}
-    assert pattern == "external_kv_transfer|local_cache_hit"
-    mine = unread_with(preemptions_total={"metrics": CACHED})
-    assert ("source", "!~", "external_kv_transfer") in mine
-    apart = unread_with(preemptions_total={"metrics": CACHED["metric"], "over": ["source"]})
-    assert not any(label == "source" for label, _, _ in apart)
+    usual = ("source", "!~", "external_kv_transfer|local_cache_hit")
+    assert left_out_with() == {(usual,)}
+    mine = left_out_with(steps_total={"metrics": CACHED})
+    assert mine == {(usual,), (("source", "!~", "external_kv_transfer"),)}
+    for whole in ({}, {"over": ["source"]}):
+        assert () in left_out_with(steps_total={"metrics": CACHED["metric"], **whole})
+
+
+async def test_what_one_engine_leaves_out_another_one_is_read_by():
+    names = {"requests_running": "my_running", "prompt_tokens_total": "my_prompt_tokens_total"}
+    profiles = parse_profiles({"mine": {"readings": {**MINE["readings"], **names}}})
+    mine = dataclasses.replace(LLM, scaled_object="mine", name="mine", engine="mine")
+    page = row("my_running", 0) + row("my_prompt_tokens_total", 70, source="local_cache_hit")
+    async with fake_prometheus() as fake:
+        for age_s in range(61, 0, -5):
+            fake.scrape(NOW_S - age_s, page, namespace="serve", pod="mine-0")
+            fake.scrape(NOW_S - age_s, busy() + STATES, namespace="serve", pod="llm-0")
+        server = PrometheusServer(
+            url=fake.url,
+            scrape_interval=ScrapeIntervals(engine_s=STEP_S),
+            ingestion_delay_s=0.0,
+        )
+        source = PrometheusSource(server, profiles={**shipped_profiles(), **profiles})
+        await source.refresh([mine, LLM], 60, NOW_S)
+        await source.close()
+    assert source.window(mine, 60, NOW_S).latest.replicas[0].prompt_tokens_total == 70
 
 
 def test_values_to_leave_out_that_are_no_texts_are_named():

@@ -78,7 +78,7 @@ def test_however_many_are_slow_a_search_ends():
 
 
 def visit(slow, at_s, *, took_s=0.1, answered=True):
-    late = slow.visited("a", at_s, took_s=took_s, answered=answered)
+    late = slow.visited("a", at_s, took_s=took_s, slowest_s=took_s, answered=answered)
     if late is not None:
         slow.tried("a", at_s, quick=True)
     return late is not None
@@ -108,13 +108,21 @@ def test_what_takes_long_is_left_alone_twice_as_long():
     slow = Slow()
     slow.found("a", LATE, 0.0)
     slow.found("b", LATE, 0.0)
-    slow.visited("b", 0.0, took_s=0.1, answered=True)
-    assert slow.due(0.0) == ["a"]
-    slow.visited("a", 0.0, took_s=6.0, answered=True)
-    assert slow.due(5.0) == ["b"]
-    assert slow.due(12.0) == ["b", "a"]
-    slow.visited("b", 12.0, took_s=0.1, answered=False)  # refused at once
-    assert slow.due(21.0) == ["a"]
+    slow.visited("b", 0.1, took_s=0.1, slowest_s=0.1, answered=True)
+    assert slow.due(0.1) == ["a"]
+    slow.visited("a", 6.1, took_s=6.0, slowest_s=3.0, answered=True)
+    assert slow.due(18.0) == ["b"]
+    assert slow.due(18.1) == ["b", "a"]
+    slow.visited("b", 18.2, took_s=0.1, slowest_s=0.1, answered=False)  # refused at once
+    assert slow.due(28.0) == ["a"]
+
+
+def test_who_goes_while_it_is_tried_is_nobodys_trouble():
+    slow = Slow()
+    slow.found("a", LATE, 0.0)
+    slow.keep(())
+    slow.tried("a", 1.0, quick=True)
+    assert slow.is_shared("a")
 
 
 def test_who_is_gone_is_forgotten():

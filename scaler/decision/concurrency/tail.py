@@ -48,7 +48,7 @@ class Counted:
 
 def _present(replica: Replica) -> float | None:
     running, waiting = replica.requests_running, replica.requests_waiting
-    return None if running is None else running + (waiting or 0.0)
+    return None if running is None or waiting is None else running + waiting
 
 
 INTER_TOKEN = Counted(

@@ -35,9 +35,10 @@ class Recorded:
     @property
     def columns(self) -> Columns:
         """The columns of the samples."""
-        if isinstance(self._columns, Resting):
-            self._columns = self._columns.columns
-        return self._columns
+        columns = self._columns
+        if isinstance(columns, Resting):
+            columns = self._columns = columns.columns
+        return columns
 
     def of(self, samples: tuple[Sample, ...]) -> "Recorded":
         """Return what is known of samples: this, where they are the very same."""

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from scaler.errors import ConfigurationError, Problem
 from scaler.readings.buckets import buckets_of
 from scaler.readings.lengths import Which
-from scaler.readings.promql import Matcher, any_text
 from scaler.readings.series import SeriesStore, Subject
 from scaler.readings.wanted import Exporter, Wanted
 from scaler.source import Workload
@@ -34,19 +33,18 @@ class KnownEngines:
             "itl_count": {workload.engine for workload in workloads if workload.itl_buckets},
             "ttft_count": {workload.engine for workload in workloads if workload.ttft_buckets},
         }
-        unread = _unread(self._of(workloads))
         for profile in self._of(workloads):
             is_there = profile.name in stated or self._has_series(profile)
             if not is_there:
                 signs = dict.fromkeys(m for reading in profile.signs for m in reading.metrics)
-                yield Wanted(metrics=tuple(signs), exporter=Exporter.ENGINE, unread=unread)
+                yield Wanted(metrics=tuple(signs), exporter=Exporter.ENGINE)
                 continue
             for reading in profile.read_by_rules:
                 yield Wanted(
                     metrics=reading.metrics,
                     exporter=Exporter.ENGINE,
                     once_a_minute=reading.label is not None,
-                    unread=unread,
+                    unread=profile.unread_of(reading),
                 )
             for reading in profile.only_shown:
                 yield Wanted(metrics=reading.metrics, exporter=Exporter.ENGINE, only_shown=True)
@@ -118,19 +116,6 @@ class KnownEngines:
         if name == AUTO:
             return list(self._profiles.values())
         return [self._profiles[name]] if name in self._profiles else []
-
-
-def _unread(profiles: Collection[EngineProfile]) -> tuple[Matcher, ...]:
-    """Return the matchers that leave out the rows which none of some engines is read by."""
-    values: dict[str, set[str]] = {}
-    for profile in profiles:
-        for label, some in profile.unread.items():
-            values.setdefault(label, set()).update(some)
-    left_out = {
-        label: [one for one in some if not any(of.reads(label, one) for of in profiles)]
-        for label, some in sorted(values.items())
-    }
-    return tuple((label, "!~", any_text(some)) for label, some in left_out.items() if some)
 
 
 def _signs_of(

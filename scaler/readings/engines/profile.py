@@ -14,6 +14,7 @@ import yaml
 
 from scaler.decision.sample import Replica
 from scaler.errors import ConfigurationError, Problem
+from scaler.readings.promql import Matcher, any_text
 from scaler.readings.readings import Reading, Rows
 from scaler.readings.spellings import Meaning, Renames, Spelling, meaning_of
 from scaler.readings.written import Written
@@ -77,7 +78,7 @@ class EngineProfile:
     prefixes: tuple[str, ...] = ()
     """What monitors of platforms put before all of its names."""
     unread: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """By label: values of rows that no reading is made of, unless it names them itself."""
+    """By label: values of rows that a reading which picks its rows by that label is not made of."""
 
     @property
     def signs(self) -> Iterator[Reading]:
@@ -88,14 +89,23 @@ class EngineProfile:
         if self.awake is not None:
             yield self.awake
 
-    def reads(self, label: str, value: str) -> bool:
-        """Whether a reading is made of rows by this value of a label, or tells rows apart by it."""
-        every = (*self.readings.values(), *([self.awake] if self.awake else ()), *self.progress)
-        return any(
-            label in one.over or (label, value) in rows.match
-            for one in every
-            for rows in (*one.rows, *one.plus, *one.out_of)
-        )
+    def unread_of(self, reading: Reading) -> tuple[Matcher, ...]:
+        """
+        Return the matchers that leave out rows which a reading is not made of.
+
+        Only one that picks its rows by such a label leaves any out, and none that it picks: what
+        another reading takes of the same metric is asked for beside it.
+        """
+        picked = {
+            pair for rows in (*reading.rows, *reading.plus, *reading.out_of) for pair in rows.match
+        }
+        labels = {label for label, _ in picked} - {*reading.over}
+        left_out = {
+            label: [value for value in sorted(values) if (label, value) not in picked]
+            for label, values in sorted(self.unread.items())
+            if label in labels
+        }
+        return tuple((label, "!~", any_text(some)) for label, some in left_out.items() if some)
 
     @property
     def read_by_rules(self) -> Iterator[Reading]:

@@ -15,7 +15,7 @@ import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from aiohttp import ClientConnectorError, ClientError
+from aiohttp import ClientConnectorError, ClientError, ClientSSLError
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.client.exceptions import ApiException
@@ -57,8 +57,10 @@ Parsed = TypeVar("Parsed")
 
 def refusal(error: BaseException) -> Refusal:
     """Return what a fault of the API says, or why there is no connection to it."""
-    if isinstance(error, ClientConnectorError):
-        why = os.strerror(error.errno) if error.errno else str(error.strerror)
+    if isinstance(error, ClientConnectorError) and not isinstance(error, ClientSSLError):
+        # Names that are not found have numbers of their own, below 0.
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else str(error.strerror)
         return Refusal(status=None, message=f"{error.host}:{error.port}: {why}")
     status = getattr(error, "status", None)
     reason = getattr(error, "summary", None)

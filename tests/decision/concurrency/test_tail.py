@@ -167,6 +167,22 @@ def test_a_percentile_of_time_to_first_token_goes_by_all_requests_that_are_there
     assert of_mean.requests > 4 * found.requests
 
 
+def test_where_nobody_tells_who_waits_a_time_to_first_token_says_nothing():
+    policy = inference(
+        max_concurrency=None, ttft_target=LatencyTarget(seconds=0.1, percentile=99.0)
+    )
+    silent = [
+        dataclasses.replace(
+            sample,
+            replicas=tuple(
+                dataclasses.replace(one, requests_waiting=None) for one in sample.replicas
+            ),
+        )
+        for sample in queued(served(WAVES))
+    ]
+    assert slo_bounds(window(*silent), policy, ALL) == ()
+
+
 def test_each_target_has_a_limit_of_its_own():
     first, gap = LatencyTarget(seconds=0.2, percentile=99.0), LatencyTarget(seconds=0.1)
     policy = inference(max_concurrency=None, ttft_target=first, itl_target=gap)
