@@ -207,7 +207,8 @@ async def test_the_number_of_queries_does_not_depend_on_the_number_of_workloads(
     await source.refresh(workloads, 60, NOW_S)
     fake.queries.clear()
     await source.refresh(workloads, 60, NOW_S + 5)
-    assert len(fake.queries) == 1  # of an engine by so many names; no GPUs, no cluster
+    # Of an engine by so many names, and where it picks its rows; no GPUs, no cluster.
+    assert len(fake.queries) == 2
 
 
 async def test_exporters_that_are_there_are_read_by_the_label_that_names_the_pod(fake):

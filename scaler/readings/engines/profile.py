@@ -94,16 +94,18 @@ class EngineProfile:
         Return the matchers that leave out rows which a reading is not made of.
 
         Only one that picks its rows by such a label leaves any out, and none that it picks: what
-        another reading takes of the same metric is asked for beside it.
+        another reading takes of the same metric is asked for beside it. The labels of all that
+        pick are left out alike, so that one query asks for them.
         """
         picked = {
             pair for rows in (*reading.rows, *reading.plus, *reading.out_of) for pair in rows.match
         }
-        labels = {label for label, _ in picked} - {*reading.over}
+        if not self.unread.keys() & {label for label, _ in picked}:
+            return ()
         left_out = {
             label: [value for value in sorted(values) if (label, value) not in picked]
             for label, values in sorted(self.unread.items())
-            if label in labels
+            if label not in reading.over
         }
         return tuple((label, "!~", any_text(some)) for label, some in left_out.items() if some)
 
