@@ -115,19 +115,28 @@ async def source(world):
     await made.close()
 
 
-async def read(world, source):
+async def read(world, source, workload=LLM):
     now_s = world.now_s
-    await source.refresh([LLM], LOOKBACK_S, now_s)
-    return source.window(LLM, LOOKBACK_S, now_s)
+    await source.refresh([workload], LOOKBACK_S, now_s)
+    return source.window(workload, LOOKBACK_S, now_s)
 
 
-async def shown(world, source):
-    """Read until there is something to be read: a busy server shows new series seconds late."""
-    async with asyncio.timeout(60):
-        while True:
-            with contextlib.suppress(NoDataError):
-                return await read(world, source)
+async def shown(world, source, told=lambda window: None, workload=LLM):
+    """Read until the window is as `told` asserts: a busy server shows new series seconds late.
+
+    At one scrape a second, a machine that stalls for three leaves a pod out until its next one.
+    """
+    until_s = asyncio.get_running_loop().time() + 60
+    while True:
+        try:
+            window = await read(world, source, workload)
+            told(window)
+        except (NoDataError, AssertionError):
+            if asyncio.get_running_loop().time() > until_s or isinstance(world, FakeWorld):
+                raise
             await asyncio.sleep(0.2)
+        else:
+            return window
 
 
 async def test_pods_gpus_and_the_cluster_are_read(world, source):
@@ -139,14 +148,19 @@ async def test_pods_gpus_and_the_cluster_are_read(world, source):
         + row("DCGM_FI_DEV_GPU_UTIL", 50, **labels),
         "cluster": row("kube_statefulset_replicas", 3, namespace="serve", statefulset="llm"),
     }
+
+    def told(window):
+        latest = window.latest
+        running = [(one.name, one.requests_running) for one in latest.replicas]
+        assert running == [("llm-0", 3), ("llm-1", 4)]
+        assert [replica.kv_blocks for replica in latest.replicas] == [100, 100]
+        assert latest.replicas[0].gpu_memory_used_mib == 70000
+        assert latest.replicas[0].gpu_utilization == 0.5
+        assert latest.replicas[1].gpu_memory_used_mib is None
+        assert (latest.spec_replicas, latest.targets_up) == (3, 2)
+
     await world.scraped(**story)
-    latest = (await shown(world, source)).latest
-    assert [(r.name, r.requests_running) for r in latest.replicas] == [("llm-0", 3), ("llm-1", 4)]
-    assert [replica.kv_blocks for replica in latest.replicas] == [100, 100]
-    assert latest.replicas[0].gpu_memory_used_mib == 70000
-    assert latest.replicas[0].gpu_utilization == 0.5
-    assert latest.replicas[1].gpu_memory_used_mib is None
-    assert (latest.spec_replicas, latest.targets_up) == (3, 2)
+    await shown(world, source, told)
 
 
 async def test_a_histogram_is_read_by_its_buckets_where_a_percentile_is_asked_for(world, source):
@@ -156,13 +170,15 @@ async def test_a_histogram_is_read_by_its_buckets_where_a_percentile_is_asked_fo
     first = (histogram + total).replace("inter_token_latency", "time_to_first_token")
     page = busy(0) + histogram + total + first
     await world.scraped({"llm-0": page})  # one that works and stands: frozen
-    now_s = world.now_s
+
+    def told(window):
+        (replica,) = window.latest.replicas
+        assert replica.itl_buckets == Histogram(upper=(0.05, 0.1, math.inf), counts=(7, 2, 1))
+        assert replica.ttft_buckets == replica.itl_buckets
+        assert replica.itl_count == replica.ttft_count == 10
+
     workload = dataclasses.replace(LLM, itl_buckets=True, ttft_buckets=True)
-    await source.refresh([workload], LOOKBACK_S, now_s)
-    (replica,) = source.window(workload, LOOKBACK_S, now_s).latest.replicas
-    assert replica.itl_buckets == Histogram(upper=(0.05, 0.1, math.inf), counts=(7, 2, 1))
-    assert replica.ttft_buckets == replica.itl_buckets
-    assert replica.itl_count == replica.ttft_count == 10
+    await shown(world, source, told, workload)
 
 
 async def test_readings_that_are_no_numbers_are_missing_and_a_counter_may_begin_anew(world, source):
@@ -172,25 +188,31 @@ async def test_readings_that_are_no_numbers_are_missing_and_a_counter_may_begin_
     for usage, tokens in story:
         page = busy(kv_cache_usage_perc=usage, generation_tokens_total=tokens)
         await world.scraped({"llm-0": page})
-    seen = [sample.replicas[0] for sample in (await shown(world, source)).samples]
-    assert list(dict.fromkeys(one.kv_cache_usage for one in seen)) == [0.5, None, 0.25]
-    assert list(dict.fromkeys(one.generation_tokens_total for one in seen)) == [
-        500,
-        900,
-        20,
-        30,
-        40,
-    ]
-    assert list(dict.fromkeys(one.requests_running for one in seen)) == [0, 2]
+
+    def told(window):
+        seen = [sample.replicas[0] for sample in window.samples]
+        assert distinct(one.kv_cache_usage for one in seen) == [0.5, None, 0.25]
+        counted = distinct(one.generation_tokens_total for one in seen)
+        assert counted == [500, 900, 20, 30, 40]
+        assert distinct(one.requests_running for one in seen) == [0, 2]
+
+    await shown(world, source, told)
+
+
+def distinct(values):
+    return list(dict.fromkeys(values))
 
 
 async def test_a_dead_pod_leaves_and_the_others_stay(world, source):
     await world.scraped({"llm-0": busy(running=3), "llm-1": busy(running=4)})
     for _ in range(3):
         await world.scraped({"llm-0": busy(running=3)})
-    window = await shown(world, source)
-    assert [replica.name for replica in window.latest.replicas] == ["llm-0"]
-    assert max(len(sample.replicas) for sample in window.samples) == 2
+
+    def told(window):
+        assert [replica.name for replica in window.latest.replicas] == ["llm-0"]
+        assert max(len(sample.replicas) for sample in window.samples) == 2
+
+    await shown(world, source, told)
 
 
 async def test_silence_holds_says_since_when_and_ends(world, source):
@@ -200,12 +222,15 @@ async def test_silence_holds_says_since_when_and_ends(world, source):
         await world.scraped({"llm-0": None})
     with pytest.raises(NoDataError, match="no fresh readings of StatefulSet/llm; the newest ended"):
         await read(world, source)
+
+    def told(window):
+        assert window.latest.replicas[0].requests_running == 5
+        pairs = itertools.pairwise(window.samples)
+        gaps = {later.at_s - sooner.at_s for sooner, later in pairs}
+        assert max(gaps) > INTERVAL_S
+
     await world.scraped({"llm-0": busy(running=5)})
-    window = await shown(world, source)
-    assert window.latest.replicas[0].requests_running == 5
-    pairs = itertools.pairwise(window.samples)
-    gaps = {later.at_s - sooner.at_s for sooner, later in pairs}
-    assert max(gaps) > INTERVAL_S
+    await shown(world, source, told)
 
 
 async def test_nothing_at_all_is_no_data(world, source):
@@ -221,7 +246,11 @@ async def test_token_lengths_are_those_served_since(world, source):
             for le, count in (("10.0", served / 2), ("100.0", served), ("+Inf", served))
         )
         await world.scraped({"llm-0": busy() + buckets})
-    lengths = (await shown(world, source)).lengths.output_tokens
-    assert lengths.upper[:2] == (10, 100)
-    assert lengths.counts[0] == pytest.approx(lengths.counts[1])
-    assert lengths.total > 0
+
+    def told(window):
+        lengths = window.lengths.output_tokens
+        assert lengths.upper[:2] == (10, 100)
+        assert lengths.counts[0] == pytest.approx(lengths.counts[1])
+        assert lengths.total > 0
+
+    await shown(world, source, told)
