@@ -1,6 +1,7 @@
 """Every command with every kind of bad input: an exit code and a sentence, never a traceback."""
 
 import contextlib
+import os
 import pathlib
 import socket
 from collections.abc import Iterator
@@ -243,3 +244,35 @@ def test_a_large_number_is_told_as_it_was_typed(capsys):
 def test_a_server_that_is_not_there_is_told_without_the_systems_number(capsys):
     _, first = told(["explain", "llm/chat", "--server", DEAD], capsys)
     assert first == f"refused: {DEAD} does not answer: Connection refused"
+
+
+FULL = pathlib.Path("/dev/full")
+"""A file on a disk without room."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        CAPACITY,
+        ["check", "good.yaml"],
+        ["simulate", "--trace", "good.csv"],
+        ["demo", "--prometheus", "embedded", "--report", "day.html"],
+    ],
+    ids=" ".join,
+)
+def test_a_disk_without_room_for_what_is_printed_is_told_in_a_sentence(arguments, capsys):
+    if not FULL.exists():
+        pytest.skip("no /dev/full here")
+    with FULL.open("w", encoding="utf-8") as full, contextlib.redirect_stdout(full):
+        code, first = told(arguments, capsys)
+
+    assert (code, first) == (2, "standard output: cannot be written: No space left on device")
+
+
+def test_a_reader_that_goes_away_is_nobodys_mistake(capsys):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8") as pipe, contextlib.redirect_stdout(pipe):
+        assert told(CAPACITY, capsys) == (1, "")

@@ -1,8 +1,15 @@
 """The whole loop, end to end: real HTTP, real gRPC, the real decision, in a few seconds."""
 
 import asyncio
+import fcntl
+import os
+import pty
 import re
+import signal
+import struct
+import subprocess
 import sys
+import termios
 
 import aiohttp
 import pytest
@@ -65,6 +72,68 @@ async def test_a_surge_is_scaled_for_and_idle_gpus_are_lent(
     if is_open:
         assert (tmp_path / "opened").read_text().strip() in shown
     assert ("Prometheus at http://" in shown) == (prometheus == "auto")
+
+
+def a_terminal():
+    """Return the end of whoever looks on, and that of the program."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    return ours, theirs
+
+
+LOOKED_AT = """
+import fcntl, os, signal, sys, termios
+if os.isatty(1):
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+if sys.argv[1] == "deaf":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "scaler", *sys.argv[2:]])
+"""
+"""A shell's part: the command's terminal is that of its session, and may be deaf as with nohup."""
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "hears", "begun"),
+    [
+        pytest.param(a_terminal, "all", b"finetune", id="a window that is closed"),
+        pytest.param(a_terminal, "deaf", b"finetune", id="a terminal that goes without a signal"),
+        pytest.param(os.pipe, "all", b"", id="a pipe that nobody reads"),
+    ],
+)
+def test_with_nobody_left_to_look_on_it_ends_quietly_with_its_report(
+    looked_at, hears, begun, tmp_path
+):
+    report = tmp_path / "day.html"
+    options = ["demo", "--prometheus", "embedded", "--duration", "1h", "--report", str(report)]
+    ours, theirs = looked_at()
+    with (tmp_path / "said").open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-c", LOOKED_AT, hears, *options],
+            stdout=theirs,
+            stderr=errors,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        try:
+            shown = b""
+            while begun not in shown:
+                shown += os.read(ours, 20)
+            os.close(ours)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+            process.wait()
+    assert report.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert "Traceback" not in (tmp_path / "said").read_text(errors="replace")
+
+
+async def test_ended_as_soon_as_it_began_it_still_leaves_its_report(tmp_path, capsys):
+    report = tmp_path / "day.html"
+    play = asyncio.ensure_future(demo(DemoOptions(prometheus="embedded"), report=report))
+    await asyncio.sleep(0)  # up to its first wait: it listens to signals by then
+    os.kill(os.getpid(), signal.SIGHUP)
+    await asyncio.wait_for(play, 60)
+    assert report.read_text(encoding="utf-8").rstrip().endswith("</html>")
 
 
 async def ended(process: asyncio.subprocess.Process) -> None:

@@ -27,6 +27,7 @@ from . import (
     simulate,
     tune,
 )
+from .output import written
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -69,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     A mistake is told in words on standard error, and never as a traceback.
     """
     try:
-        app(arguments, prog_name="kvtide")
+        with written():
+            app(arguments, prog_name="kvtide")
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -10,12 +10,14 @@ import itertools
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
 
 from scaler.errors import ConfigurationError, Problem
 from scaler.numerals import decimal_text
+from scaler.output import Watched, drop_all, is_reader_gone
 from scaler.readings.traces import Trace, TraceRate, open_trace
 from scaler.report.demo import html
 from scaler.simulation.score import Score
@@ -182,16 +184,24 @@ async def _show(
     stage: Stage, running: asyncio.Task[None], *, links: Sequence[str], console: Console
 ) -> None:
     if console.is_terminal:
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            while not running.done():
-                live.update(frame(stage, links), refresh=True)
-                await asyncio.wait({running}, timeout=_REFRESH_S)
-    else:
-        for link in links:
-            console.print(link, soft_wrap=True)
+        await _draw(stage, running, links=links, console=console)
+        return
+    for link in links:
+        console.print(link, soft_wrap=True)
+    while not running.done():
+        console.print(line(stage), soft_wrap=True)
+        await asyncio.wait({running}, timeout=_LINE_S)
+
+
+async def _draw(
+    stage: Stage, running: asyncio.Task[None], *, links: Sequence[str], console: Console
+) -> None:
+    with Live(console=console, auto_refresh=False, transient=True) as live:
         while not running.done():
-            console.print(line(stage), soft_wrap=True)
-            await asyncio.wait({running}, timeout=_LINE_S)
+            if not console.is_terminal:  # taken away: nothing is drawn, and nothing fails
+                stage.stop()
+            live.update(frame(stage, links), refresh=True)
+            await asyncio.wait({running}, timeout=_REFRESH_S)
 
 
 async def curtain(stage: Stage, console: Console, notes: Sequence[str]) -> tuple[Row, ...]:
@@ -227,6 +237,19 @@ def _title(ours: Score, ended_s: float) -> str:
     return f"{ended_s / 60:.0f} minutes, {ours.requests} requests"
 
 
-def screen(*, for_json: bool) -> Console:
-    """Return where to show it: standard output, or standard error beside a JSON document."""
-    return Console(file=sys.stderr if for_json else sys.stdout, highlight=False)
+def screen(on_gone: Callable[[], object], *, for_json: bool) -> Console:
+    """
+    Return where to show it: standard output, or standard error beside a JSON document.
+
+    ``on_gone`` is called once nobody can see it any more: its terminal or pipe is closed.
+    """
+    file = sys.stderr if for_json else sys.stdout
+
+    def drop_the_rest(error: OSError) -> None:
+        if not is_reader_gone(error):
+            raise error
+        drop_all(file)
+        on_gone()
+
+    watched = Watched(file, drop_the_rest) if file is not None else None
+    return Console(file=cast("TextIO | None", watched), highlight=False)

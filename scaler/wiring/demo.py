@@ -9,6 +9,7 @@ import signal
 import tempfile
 import time
 import webbrowser
+from collections.abc import Iterator
 from typing import Any
 
 from scaler.configuration import Configuration, PrometheusServer, ScrapeIntervals
@@ -44,7 +45,9 @@ async def demo(
     for_json: bool = False,
 ) -> dict[str, Any]:
     """
-    Play the whole loop on this machine and return its summary: CTRL-C or SIGTERM ends it early.
+    Play the whole loop on this machine and return its summary.
+
+    CTRL-C, SIGTERM, or a terminal or pipe that is closed end it early.
 
     ``report`` is where an HTML page of it remains; None: in a temporary folder, which is told.
 
@@ -55,8 +58,8 @@ async def demo(
     report = _writable(report or pathlib.Path(tempfile.mkdtemp(prefix="kvtide-demo-"), "demo.html"))
     made = programme(options)
     stage = Stage(made.play, clock=time.time)
-    console = screen(for_json=for_json)
-    for told in (signal.SIGINT, signal.SIGTERM):  # else its Prometheus would outlive it
+    console = screen(stage.stop, for_json=for_json)
+    for told in _endings():  # else its Prometheus would outlive it, and there would be no report
         asyncio.get_running_loop().add_signal_handler(told, stage.stop)
     async with contextlib.AsyncExitStack() as ends:
         exporters_url = await stage.open()
@@ -93,6 +96,13 @@ async def demo(
     await asyncio.to_thread(report.write_text, page, encoding="utf-8")
     console.print(f"report         {report}", soft_wrap=True)
     return summary_json(rows, made.play) | {"report": str(report)}
+
+
+def _endings() -> Iterator[signal.Signals]:
+    """Yield the signals that end it; not that of a closed terminal where ``nohup`` ignores it."""
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
 
 
 def _writable(path: pathlib.Path) -> pathlib.Path:
