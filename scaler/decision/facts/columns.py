@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from scaler.decision.sample import Sample
 
-from .bucket import MOST_BEFORE, Bucket, Instant, Queued, Reading, bucket
+from .bucket import MOST_BEFORE, Instant, bucket
+from .matrices import REPLICAS, Matrices
 from .rows import made
 
 Array = npt.NDArray[np.float64]
@@ -71,16 +72,6 @@ class Readings(NamedTuple):
     ttft_s: Array
 
 
-_SECONDS = Instants._fields.index("seconds")
-_REPLICAS = Instants._fields.index("replicas")
-_QUEUES = Instants._fields.index("queues")
-_SINCE = slice(Instants._fields.index("finished"), Instants._fields.index("kv_usage"))
-"""The columns about the time since the sample before."""
-_FIRST = (np.nan,) * 5 + (0.0,) * 4 + (np.nan,)
-"""What they say where there is none."""
-_LATENCIES = slice(Readings._fields.index("itl_requests"), None)
-
-
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Columns:
     """Buckets in order of time; each array has a row for a column, which is contiguous."""
@@ -104,29 +95,16 @@ class Columns:
     @classmethod
     def of(cls, samples: Sequence[Sample], before: Sequence[Sample] = ()) -> "Columns":
         """Return the columns of samples, oldest first; ``before`` are those before the first."""
-        if len(samples) > FEW:
-            return cls(*made(samples, before))
-        known = (*before[-MOST_BEFORE:], *samples)
-        first = len(known) - len(samples)
-        return cls.made(
-            [
-                bucket(known[max(0, at - MOST_BEFORE) : at], known[at])
-                for at in range(first, len(known))
-            ]
-        )
-
-    @classmethod
-    def made(cls, buckets: Sequence[Bucket]) -> "Columns":
-        """Return the columns of buckets."""
-        return cls(
-            _matrix([one.instant for one in buckets], len(Instant._fields)),
-            _matrix([row for one in buckets for row in one.readings], len(Reading._fields)),
-            _matrix([row for one in buckets for row in one.queued], len(Queued._fields)),
-        )
+        return cls(*matrices_of(samples, before))
 
     def __len__(self) -> int:
         """Return how many buckets there are."""
         return len(self.by_instant[0])
+
+    @property
+    def matrices(self) -> Matrices:
+        """The numbers alone."""
+        return Matrices(self.by_instant, self.by_reading, self.by_queue)
 
     @property
     def newest(self) -> Instant:
@@ -141,36 +119,19 @@ class Columns:
 
     def of_readings(self, each: Array) -> Array:
         """Return a column of buckets as one of readings: each bucket's for all of its replicas."""
-        counts = self.by_instant[_REPLICAS].astype(np.int64)
-        return np.repeat(each, counts)
+        return np.repeat(each, self.by_instant[REPLICAS].astype(np.int64))
 
     def between(self, first: int, end: int | None = None) -> "Columns":
         """Return the buckets from one number on, and before another, as a past of their own."""
-        reading, queue = self._rows(slice(first)) if first else (0, 0)
-        rest, last = (0, 0) if end is None else self._rows(slice(end, None))
-        cut = Columns(
-            self.by_instant[:, first:end],
-            self.by_reading[:, reading : self.by_reading.shape[1] - rest],
-            self.by_queue[:, queue : self.by_queue.shape[1] - last],
-        )
-        return _begun(cut) if first and len(cut) else cut
-
-    def _rows(self, part: slice) -> tuple[int, int]:
-        """Return how many readings and queues some buckets have."""
-        return int(self.instants.replicas[part].sum()), int(self.instants.queues[part].sum())
+        return Columns(*self.matrices.between(first, end))
 
     def after(self, *earlier: "Columns") -> "Columns":
         """Return these columns after others, in order of time, whose buckets these know of."""
-        pasts = (*earlier, self)
-        return Columns(
-            np.concatenate([one.by_instant for one in pasts], axis=1),
-            np.concatenate([one.by_reading for one in pasts], axis=1),
-            np.concatenate([one.by_queue for one in pasts], axis=1),
-        )
+        return Columns(*self.matrices.after(*(one.matrices for one in earlier)))
 
     def joined_to(self, earlier: "Columns", first: "Columns") -> "Columns":
         """Return these columns after earlier ones, which the first bucket, made anew, knows."""
-        own = int(self.by_instant[_REPLICAS, 0])
+        own = int(self.by_instant[REPLICAS, 0])
         rest = Columns(self.by_instant[:, 1:], self.by_reading[:, own:], self.by_queue)
         return rest.after(earlier, first)
 
@@ -180,21 +141,12 @@ def all_or(told: Mask) -> Mask | slice:
     return slice(None) if np.count_nonzero(told) == len(told) else told
 
 
-def _begun(cut: Columns) -> Columns:
-    """Return columns without what they know of the time before them."""
-    instants, readings = cut.by_instant.copy(), cut.by_reading.copy()
-    instants[_SECONDS, 0] = np.nan
-    instants[_SINCE, 0] = _FIRST
-    readings[_LATENCIES, : int(instants[_REPLICAS, 0])] = np.nan
-    within = cut.by_queue[1] >= instants[0, 0]
-    if not within.all():
-        rows = np.repeat(np.arange(len(cut)), instants[_QUEUES].astype(np.int64))
-        instants[_QUEUES] = np.bincount(rows[within], minlength=len(cut))
-    return Columns(instants, readings, cut.by_queue[:, within])
-
-
-def _matrix(rows: Sequence[Sequence[float]], width: int) -> Array:
-    """Return rows as columns, each of them contiguous."""
-    if not rows:
-        return np.empty((width, 0))
-    return np.ascontiguousarray(np.array(rows, dtype=np.float64).T)
+def matrices_of(samples: Sequence[Sample], before: Sequence[Sample] = ()) -> Matrices:
+    """Return the numbers of samples, oldest first; ``before`` are those before the first."""
+    if len(samples) > FEW:
+        return made(samples, before)
+    known = (*before[-MOST_BEFORE:], *samples)
+    first = len(known) - len(samples)
+    return Matrices.of(
+        [bucket(known[max(0, at - MOST_BEFORE) : at], known[at]) for at in range(first, len(known))]
+    )

@@ -12,8 +12,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from .columns import Array, Columns
-from .rows import Made
+from .columns import Columns
+from .matrices import QUEUES, REPLICAS, Array, Matrices, begun
 
 Halves = npt.NDArray[np.int16]
 """Numbers doubled: a mean of two counts is whole, too."""
@@ -30,7 +30,7 @@ MOST_LOOSE = 8
 class Resting:
     """Columns that are kept: the newest buckets as they are, and those before them packed."""
 
-    newest: Made
+    newest: Matrices
     packs: bool
     """Else none is ever packed."""
     older: "Packed | None" = None
@@ -40,11 +40,11 @@ class Resting:
     @classmethod
     def of(cls, columns: Columns, *, packs: bool) -> "Resting":
         """Return columns, none of them packed yet."""
-        return cls(_loose(columns), packs)
+        return cls(columns.matrices, packs)
 
     def __len__(self) -> int:
         """Return how many buckets there are."""
-        return self._packed + len(self.newest.by_instant[0])
+        return self._packed + self.newest.buckets
 
     @property
     def _packed(self) -> int:
@@ -53,29 +53,28 @@ class Resting:
     @property
     def columns(self) -> Columns:
         """The whole."""
-        newest = Columns(*self.newest)
-        return newest if self.older is None else newest.after(self.older.columns.between(self.gone))
+        return Columns(*self.whole)
 
-    def followed_by(self, new: Columns) -> "Resting":
+    @property
+    def whole(self) -> Matrices:
+        """The same, its numbers alone."""
+        return self.newest if self.older is None else self.older.before(self.newest, self.gone)
+
+    def followed_by(self, new: Matrices) -> "Resting":
         """Return these columns and newer ones, which know of these."""
-        newest = _loose(new.after(Columns(*self.newest)))
+        newest = new.after(self.newest)
         more = dataclasses.replace(self, newest=newest)
-        if not self.packs or len(newest.by_instant[0]) <= MOST_LOOSE:
+        if not self.packs or newest.buckets <= MOST_LOOSE:
             return more
-        return Resting(_loose(NO_COLUMNS), self.packs, Packed.of(more.columns))
+        return Resting(NO_COLUMNS.matrices, self.packs, Packed.of(more.whole))
 
     def between(self, first: int, end: int) -> "Resting":
         """Return the buckets from one number on, and before another, as a past of their own."""
         packed = self._packed
         if first < packed <= end:
-            newest = _loose(Columns(*self.newest).between(0, end - packed))
+            newest = self.newest.between(0, end - packed)
             return Resting(newest, self.packs, self.older, self.gone + first)
-        return Resting.of(self.columns.between(first, end), packs=self.packs)
-
-
-def _loose(columns: Columns) -> Made:
-    """Return columns without the names of their rows, which take as much room as a few buckets."""
-    return Made(columns.by_instant, columns.by_reading, columns.by_queue)
+        return Resting(self.whole.between(first, end), self.packs)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -87,20 +86,25 @@ class Packed:
     queues: Array
 
     @classmethod
-    def of(cls, columns: Columns) -> "Packed":
-        """Return columns packed."""
-        return cls(
-            Rows.of(columns.by_instant), Rows.of(columns.by_reading), columns.by_queue.copy()
-        )
+    def of(cls, past: Matrices) -> "Packed":
+        """Return matrices packed."""
+        return cls(Rows.of(past.by_instant), Rows.of(past.by_reading), past.by_queue.copy())
 
     def __len__(self) -> int:
         """Return how many buckets there are."""
         return self.instants.shape[1]
 
-    @property
-    def columns(self) -> Columns:
-        """The very same columns, made anew."""
-        return Columns(self.instants.whole, self.readings.whole, self.queues)
+    def before(self, newest: Matrices, gone: int) -> Matrices:
+        """Return the very same numbers but for the oldest ``gone`` buckets, and newer ones."""
+        instants = self.instants.before(newest.by_instant)
+        left = instants[:, :gone]
+        readings, queues = int(left[REPLICAS].sum()), int(left[QUEUES].sum())
+        whole = Matrices(
+            instants[:, gone:],
+            self.readings.before(newest.by_reading, readings),
+            np.concatenate((self.queues[:, queues:], newest.by_queue), axis=1),
+        )
+        return begun(whole) if gone else whole
 
     @property
     def nbytes(self) -> int:
@@ -136,16 +140,18 @@ class Rows:
         """Rows and columns of the matrix."""
         return len(self.order), self.small.shape[1]
 
-    @property
-    def whole(self) -> Array:
-        """The matrix."""
-        ordered = np.empty(self.shape)
+    def before(self, newest: Array, gone: int = 0) -> Array:
+        """Return the matrix without its first columns, and newer ones behind it."""
+        kept = self.shape[1] - gone
+        matrix = np.empty((len(self.order), kept + newest.shape[1]))
         first, last = len(self.small), len(self.small) + len(self.single)
-        np.multiply(self.small, 0.5, out=ordered[:first])
-        ordered[:first][self.small == _UNKNOWN] = np.nan
-        ordered[first:last], ordered[last:] = self.single, self.double
-        matrix = np.empty_like(ordered)
-        matrix[self.order] = ordered
+        small = self.small[:, gone:]
+        halves = small * 0.5
+        halves[small == _UNKNOWN] = np.nan
+        matrix[self.order[:first], :kept] = halves
+        matrix[self.order[first:last], :kept] = self.single[:, gone:]
+        matrix[self.order[last:], :kept] = self.double[:, gone:]
+        matrix[:, kept:] = newest
         return matrix
 
     @property

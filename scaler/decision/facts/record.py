@@ -12,7 +12,7 @@ from scaler.decision.sample import Sample
 from scaler.decision.sliding import bucket_of
 
 from .bucket import MOST_BEFORE
-from .columns import Columns
+from .columns import Columns, matrices_of
 from .packed import NO_COLUMNS, Resting
 
 MINUTE_S = 60.0
@@ -69,7 +69,7 @@ class Record:
     def _up_to_date(self) -> Resting:
         known, samples = len(self._held), self.samples
         if known < len(samples):
-            new = Columns.of(samples[known:], samples[max(0, known - MOST_BEFORE) : known])
+            new = matrices_of(samples[known:], samples[max(0, known - MOST_BEFORE) : known])
             self._held = self._held.followed_by(new)
         return self._held
 

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from scaler.decision.sample import Sample
 
 from .bucket import BUSY_SHARE, LEAST_WAITING, MOST_BEFORE, Queued, queues_of
+from .matrices import Array, Matrices
 
-Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -47,14 +47,6 @@ _OF_REPLICA = operator.attrgetter(
     "ttft_count",
 )
 _COUNTERS = slice(4, None)
-
-
-class Made(NamedTuple):
-    """The columns of buckets: of instants, of what replicas said, and of queues."""
-
-    by_instant: Array
-    by_reading: Array
-    by_queue: Array
 
 
 class _Each(NamedTuple):
@@ -96,7 +88,7 @@ class _Gateway(NamedTuple):
     reads: Mask
 
 
-def made(samples: Sequence[Sample], before: Sequence[Sample]) -> Made:
+def made(samples: Sequence[Sample], before: Sequence[Sample]) -> Matrices:
     """Return the columns of samples (one at least), oldest first, after those ``before`` them."""
     every = (*before[-1:], *samples)
     facts = np.array([_OF_SAMPLE(one) for one in every], dtype=np.float64).T
@@ -108,7 +100,7 @@ def made(samples: Sequence[Sample], before: Sequence[Sample]) -> Made:
     by_instant = np.stack((*_instants(facts, each, pairs), counts, waited))
     skipped = len(every) - len(samples)
     rows = int(counts[:skipped].sum())
-    return Made(
+    return Matrices(
         np.ascontiguousarray(by_instant[:, skipped:]),
         np.ascontiguousarray(np.stack(_readings(each, pairs))[:, rows:]),
         np.array([one for _, one in queues], dtype=np.float64).reshape(-1, 2).T.copy(),

@@ -9,6 +9,7 @@ import pytest
 
 from scaler.decision.facts.bucket import bucket
 from scaler.decision.facts.columns import FEW, Columns
+from scaler.decision.facts.matrices import Matrices
 from scaler.decision.sample import Replica, Sample
 from tests.golden.histories import samples
 
@@ -45,7 +46,7 @@ def with_holes(sample: Sample, rng: random.Random) -> Sample:
 def test_many_at_once_are_those_made_one_by_one(seed, before):
     rng = random.Random(seed)
     made = [with_holes(one, rng) if seed % 2 else one for one in samples(seed, 160)]
-    each = Columns.made(
+    each = Matrices.of(
         [bucket(made[max(0, at - 32) : at], made[at]) for at in range(before, len(made))]
     )
     at_once = Columns.of(made[before:], made[:before])
