@@ -9,14 +9,14 @@ between. One object's fault is not another's.
 """
 
 import asyncio
+import collections
 import contextlib
-import dataclasses
+import itertools
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from scaler.decision.compose import lookback_s, reach_s
-from scaler.decision.decision import Decision, Reason
+from scaler.decision.decision import Decision
 from scaler.decision.foresight import Foresight
 from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
@@ -32,34 +32,14 @@ from .compose import (
     Readings,
     Subject,
     bounds_of,
-    fingerprint,
     in_flight,
-    newest_s,
 )
 from .entry import ROUTINE, Entry
 from .happenings import reclaimed
+from .made import MOST_AT_ONCE, Answer, Asked, Made, advance, answer_one, answer_some
 from .units import units_by_use
 
 logger = logging.getLogger("kvtide.rounds")
-
-SLICE_S = 0.03
-"""So long one object may keep the thread before others are let in."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
-    """A decision, what it is about, and a fingerprint of what it rests on."""
-
-    subject: Subject
-    rests_on: object
-    decision: Decision
-
-    @property
-    def rests_on_s(self) -> float | None:
-        """Time of the newest sample that was decided on, Unix seconds; None: there was none."""
-        if self.decision.reason is Reason.HELD:
-            return self.decision.at_s
-        return newest_s(self.subject)
 
 
 class Rounds:
@@ -131,9 +111,7 @@ class Rounds:
             self._stirred.clear()
             readings, due = self.readings(), self._due()
             with self._telemetry.span("decide", kvtide__objects=len(due)):
-                for entry in due:
-                    readings = await self._urgent_first(readings)
-                    await self._evaluate(entry, readings, lets_in=True)
+                await self._evaluate(due, readings, lets_in=True)
             seconds = asyncio.get_running_loop().time() - started
             self._telemetry.observe_tick(phase="decide", seconds=seconds)
 
@@ -143,9 +121,7 @@ class Rounds:
             return readings
         self._stirred.clear()
         readings = self.readings()
-        for urgent in self._urgent():
-            if urgent is not but:
-                await self._evaluate(urgent, readings)
+        await self._evaluate([one for one in self._urgent() if one is not but], readings)
         return readings
 
     async def _read(self) -> None:
@@ -197,7 +173,7 @@ class Rounds:
         """
         readings = self.readings()
         assembling = readings.assembling(trigger)
-        while not await self._thread.run(_advance, assembling):
+        while not await self._thread.run(advance, assembling):
             pass  # whoever waits for a decision gets the thread in between
         return await self._thread.run(readings.subject, trigger)
 
@@ -209,24 +185,57 @@ class Rounds:
             self._source, triggers, self._clock(), self._foresight, elsewhere=self.elsewhere
         )
 
-    async def _evaluate(self, entry: Entry, readings: Readings, *, lets_in: bool = False) -> None:
-        """Decide on one object if its readings changed."""
-        trigger, entry.decided = entry.trigger, self._reads
-        if trigger is None or not self._serves(entry):
-            return
-        rests_on = entry.rests_on if entry.latest and entry.latest.decision else None
+    async def _evaluate(
+        self, entries: Iterable[Entry], readings: Readings, *, lets_in: bool = False
+    ) -> None:
+        """Decide on objects if their readings changed, a few at a time."""
+        left = collections.deque(entries)
+        while left:
+            if lets_in:
+                readings = await self._urgent_first(readings)
+            asked = [self._asked(entry) for entry in itertools.islice(left, MOST_AT_ONCE)]
+            reads = self._reads
+            try:
+                answers = await self._thread.run(
+                    answer_some, asked, readings, self._decide, self._stirred.is_set
+                )
+            except NoDataError as error:  # this server is ending
+                answers = [error] * len(asked)
+            if not answers:
+                answers = [await self._assembled(asked[0], readings, lets_in=lets_in)]
+            for one, made in zip(asked, answers, strict=False):
+                self._take(one, made, reads)
+                left.popleft()
+
+    def _asked(self, entry: Entry) -> Asked:
+        trigger = entry.trigger if self._serves(entry) else None
+        has_decision = entry.latest is not None and entry.latest.decision is not None
+        return Asked(entry, trigger, entry.rests_on if has_decision else None)
+
+    async def _assembled(self, one: Asked, readings: Readings, *, lets_in: bool) -> Answer:
+        """Decide on one whose windows take long, and let others in meanwhile."""
+        assert one.trigger is not None  # noqa: S101 -- nothing is assembled of what is not served
+        assembling = readings.assembling(one.trigger)
         try:
-            assembling = readings.assembling(trigger)
-            while not await self._thread.run(_advance, assembling):
-                if lets_in and await self._urgent_first(readings, but=entry) is not readings:
+            while not await self._thread.run(advance, assembling):
+                if lets_in and await self._urgent_first(readings, but=one.entry) is not readings:
                     self.stir()  # those that come after it are decided on what was read since
-            made = await self._thread.run(_answer, readings, trigger, self._decide, rests_on)
+            return await self._thread.run(answer_one, one, readings, self._decide)
         except Exception as error:  # noqa: BLE001 -- one object's fault is not another's
-            if entry.trigger is trigger and self._serves(entry):
-                entry.publish(now_s=self._clock(), error=self._told(error, entry))
-            return
-        if made is None or entry.trigger is not trigger or not self._serves(entry):
-            return  # nothing is new, its metadata changed meanwhile, or it has gone
+            return error
+
+    def _take(self, one: Asked, made: Answer, reads: int) -> None:
+        """Publish what was made of an object, if it is still asked for."""
+        entry, trigger = one.entry, one.trigger
+        if trigger is None or entry.trigger is not trigger or not self._serves(entry):
+            return  # its metadata changed meanwhile, or it has gone
+        entry.decided = reads
+        if isinstance(made, Exception):
+            entry.publish(now_s=self._clock(), error=self._told(made, entry))
+        elif made is not None:
+            self._publish(entry, trigger, made)
+
+    def _publish(self, entry: Entry, trigger: Trigger, made: Made) -> None:
         entry.rests_on = made.rests_on
         if isinstance(made.subject, PoolWindow):
             self._time_reclaim(entry, made.subject, made.decision)
@@ -267,21 +276,6 @@ class Rounds:
                 namespace=entry.namespace, scaled_object=entry.name, seconds=seconds
             )
             entry.happened(reclaimed(seconds))
-
-
-def _advance(assembling: Iterator[None]) -> bool:
-    """Assemble for a while; return whether all of it is done."""
-    until_s = time.monotonic() + SLICE_S
-    return all(time.monotonic() < until_s for _ in assembling)
-
-
-def _answer(readings: Readings, trigger: Trigger, decide: Decide, rests_on: object) -> _Made | None:
-    """Compose and decide; None: it would rest on what the latest answer rests on."""
-    subject = readings.subject(trigger)
-    found = fingerprint(subject)
-    if rests_on is not None and found == rests_on:
-        return None
-    return _Made(subject=subject, rests_on=found, decision=decide(subject, trigger.policy))
 
 
 def refusal(error: Exception, key: str) -> KvtideError:
