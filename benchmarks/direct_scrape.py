@@ -34,7 +34,7 @@ from scaler.readings.direct import DirectReader
 from scaler.readings.kubernetes.known import KnownCluster
 from scaler.readings.kubernetes.objects import Counts, Pod
 from scaler.serving.board import Board
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 from scaler.wiring.sources import prometheus
 
 _now_s = time.time  # noqa: TID251 -- what is measured is the time of a real Prometheus

@@ -9,7 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from scaler.decision.decision import Decision, Reason, Step
 from scaler.errors import SOURCE_ERRORS
 from scaler.log import JsonLines, LogFmt, NotTooOften
-from scaler.telemetry import Observation, Telemetry, decision_fields
+from scaler.telemetry.observed import Observation, decision_fields
+from scaler.telemetry.process import Telemetry
 
 NOW_S = 1_000.0
 

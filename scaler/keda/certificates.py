@@ -17,7 +17,7 @@ import grpc
 
 from scaler.errors import ConfigurationError, Problem
 from scaler.files import read_text
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 
 logger = logging.getLogger("kvtide.tls")
 

@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from scaler.errors import ConfigurationError, Problem
 from scaler.listening import why_not
 from scaler.serving.board import Board
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 
 from ._pb import externalscaler_pb2, kvtide_pb2
 from ._pb.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server

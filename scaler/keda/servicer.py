@@ -28,7 +28,7 @@ from scaler.errors import (
     UnknownMetricError,
 )
 from scaler.serving.board import Board
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 from scaler.tracing import failed
 
 from ._pb import externalscaler_pb2 as keda

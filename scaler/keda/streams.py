@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Iterator
 
 from scaler.errors import TooManyStreamsError
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 
 
 class OpenStreams:

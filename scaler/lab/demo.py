@@ -22,7 +22,7 @@ from scaler.readings.traces import Trace, TraceRate, open_trace
 from scaler.report.demo import html
 from scaler.simulation.score import Score
 from scaler.simulation.traffic import Arrival, Lengths, Rate, sampled, scaled, spread
-from scaler.telemetry import Observation
+from scaler.telemetry.observed import Observation
 
 from . import scene
 from .record import Moment, follow

@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from scaler.telemetry import Observation
+from scaler.telemetry.observed import Observation
 
 from . import scene
 from .gpus import Holder

@@ -14,7 +14,7 @@ from scaler.simulation.cluster import Cluster
 from scaler.simulation.histogram import Distribution
 from scaler.simulation.score import Latency, Outcomes, Score
 from scaler.simulation.traffic import Arrival
-from scaler.telemetry import Observation
+from scaler.telemetry.observed import Observation
 
 from . import scene
 from .exporters import Exporters

@@ -22,7 +22,7 @@ from scaler.decision.sample import Sample
 from scaler.errors import KvtideError, SourceError
 from scaler.said import Said
 from scaler.source import Workload
-from scaler.telemetry import PagesRead
+from scaler.telemetry.observed import PagesRead
 
 from .assemble import Assembly
 from .attribution import replica_of

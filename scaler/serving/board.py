@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from scaler.errors import NoDataError, NotServedError, TooManyObjectsError
 from scaler.said import Said
 from scaler.source import Source, Trigger
-from scaler.telemetry import Observation, Standing, Telemetry
+from scaler.telemetry.observed import Observation, Standing
+from scaler.telemetry.process import Telemetry
 
 from .beside import Beside
 from .compose import Decide, Elsewhere, Subject

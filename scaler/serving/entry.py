@@ -12,7 +12,7 @@ from scaler.decision.policy import InferencePolicy
 from scaler.errors import ConfigurationError, KvtideError, NoDataError, Problem
 from scaler.said import Said
 from scaler.source import Role, Trigger
-from scaler.telemetry import decision_fields
+from scaler.telemetry.observed import decision_fields
 
 from .evaluation import Evaluation
 from .happenings import Happening, Tell, happenings

@@ -12,7 +12,7 @@ from scaler.decision.decision import Decision
 from scaler.errors import ConfigurationError, KvtideError, NoDataError
 from scaler.said import Said
 from scaler.source import Trigger
-from scaler.telemetry import Observation
+from scaler.telemetry.observed import Observation
 
 INVALID = "WrongMetadata"
 """Reason while the metadata of a trigger is wrong."""

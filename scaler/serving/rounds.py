@@ -22,7 +22,7 @@ from scaler.decision.pool import PoolWindow
 from scaler.errors import FaultError, KvtideError, NoDataError, SourceError
 from scaler.said import Said, joined
 from scaler.source import Source, Trigger
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 from scaler.tracing import failed
 
 from .beside import Beside

@@ -18,7 +18,8 @@ from scaler.documents.forms import read_instant
 from scaler.errors import KvtideError
 from scaler.report.decision_json import answer_json, instant
 from scaler.settings import RUNBOOKS
-from scaler.telemetry import CONTENT_TYPE, Observation, Standing
+from scaler.telemetry.observed import Observation, Standing
+from scaler.telemetry.process import CONTENT_TYPE
 
 from .banner import Links
 from .object_page import Shown

@@ -4,7 +4,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 
-from scaler.telemetry import Observation, Standing
+from scaler.telemetry.observed import Observation, Standing
 
 from .words import Words, catalogue
 

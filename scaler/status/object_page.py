@@ -8,7 +8,7 @@ from typing import Any
 from scaler.decision.decision import Decision
 from scaler.serving.history import History
 from scaler.serving.units import Picture, Strip, Use
-from scaler.telemetry import Observation
+from scaler.telemetry.observed import Observation
 
 from .banner import Links
 from .past import Limits, past

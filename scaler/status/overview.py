@@ -4,7 +4,7 @@ import dataclasses
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
-from scaler.telemetry import Observation
+from scaler.telemetry.observed import Observation
 
 from .row import Row, row
 from .words import Words

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from scaler.errors import KvtideError
 from scaler.said import Said
-from scaler.telemetry import Observation, Standing, version
+from scaler.telemetry.observed import Observation, Standing
+from scaler.telemetry.process import version
 
 from .banner import Links, banner
 from .object_page import SPANS_S, Shown, values

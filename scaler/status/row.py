@@ -4,7 +4,7 @@ import dataclasses
 
 from scaler.decision.decision import Decision
 from scaler.said import joined, pieces
-from scaler.telemetry import Observation
+from scaler.telemetry.observed import Observation
 
 from .words import Words
 

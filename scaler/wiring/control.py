@@ -8,7 +8,7 @@ from scaler.controller import run as controller
 from scaler.controller.fast.loop import FastRules
 from scaler.controller.loop import Rules
 from scaler.log import log_to_stderr
-from scaler.telemetry import CONTENT_TYPE, Telemetry
+from scaler.telemetry.process import CONTENT_TYPE, Telemetry
 
 from .stopping import on_stop
 

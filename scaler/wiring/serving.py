@@ -33,7 +33,7 @@ from scaler.settings import Settings
 from scaler.source import Source, Trigger
 from scaler.status.app import View, application
 from scaler.status.banner import Links
-from scaler.telemetry import Telemetry, version
+from scaler.telemetry.process import Telemetry, version
 from scaler.tracing import NO_TRACER, Tracer, tracer
 
 from . import lag, memory

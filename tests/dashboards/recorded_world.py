@@ -19,7 +19,8 @@ from scaler.lab.gpus import GpuModel, Gpus
 from scaler.lab.vllm_page import vllm_page
 from scaler.simulation.cluster import Cluster
 from scaler.simulation.fleet import Phase
-from scaler.telemetry import Observation, PagesRead, Telemetry
+from scaler.telemetry.observed import Observation, PagesRead
+from scaler.telemetry.process import Telemetry
 from tests.dashboards import engine_pages
 from tests.lab.conftest import small_world
 

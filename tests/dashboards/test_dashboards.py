@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dashboards import build
 from scaler.readings import dcgm
 from scaler.settings import RUNBOOKS
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 from tests.dashboards import demo_panels
 from tests.programs import program
 from tests.shared_data import shared_data

@@ -16,7 +16,7 @@ from scaler.keda.server import Server, ServerOptions
 from scaler.serving.board import Board, Limits, Parse
 from scaler.serving.compose import Decide
 from scaler.serving.listed import Listed
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 from tests.builders import sample, window
 from tests.fakes.fake_rules import decide, parse
 from tests.fakes.fake_source import FakeSource

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 from tests.keda.conftest import OPTIONS, ref, refused, serve
 
 MANY = 2000

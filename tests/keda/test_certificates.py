@@ -8,7 +8,7 @@ import pytest
 
 from scaler.errors import ConfigurationError
 from scaler.keda.certificates import Certificates, Tls, served
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 from tests.certificates import authority, certificate, encrypted
 
 

@@ -14,7 +14,7 @@ from scaler.lab import scene
 from scaler.lab.demo import DemoOptions, curtain, programme
 from scaler.lab.screen import frame, line
 from scaler.lab.stage import Event, Play, Stage
-from scaler.telemetry import Observation
+from scaler.telemetry.observed import Observation
 from tests.shared_data import shared_data
 
 TRACE = "arrival_s,prompt_tokens,output_tokens\n" + "".join(

@@ -27,7 +27,7 @@ from scaler.readings.pages import fetch, session
 from scaler.readings.spliced import spliced
 from scaler.said import Said
 from scaler.source import Workload
-from scaler.telemetry import PagesRead
+from scaler.telemetry.observed import PagesRead
 from tests.builders import inference, lending, pool, replica, sample, sample_of, window
 
 NOW_S = 1_800_000_000.0

@@ -12,7 +12,8 @@ from aiohttp import web
 from scaler.decision.decision import Decision, Reason, Signal, Step
 from scaler.errors import ConfigurationError, NoDataError, Problem
 from scaler.status.app import STUCK_AFTER_S, View, application
-from scaler.telemetry import Observation, Standing, Telemetry
+from scaler.telemetry.observed import Observation, Standing
+from scaler.telemetry.process import Telemetry
 
 NOW_S = 1_700_000_000.0
 WELL = Standing(ready=True, draining=False, failure=None, ticked_s=NOW_S)

@@ -16,7 +16,7 @@ from scaler.status.app import View, application
 from scaler.status.object_page import Shown
 from scaler.status.past import Limits
 from scaler.status.words import LANGUAGES
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 from tests.programs import program
 from tests.status.test_app import ANSWERED, LENT, NOW_S, SILENT, WELL, WRONG
 from tests.status.test_pages import DECIDED, HOUR, LINKS, POOL

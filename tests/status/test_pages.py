@@ -21,7 +21,7 @@ from scaler.status.banner import Links
 from scaler.status.object_page import Shown
 from scaler.status.past import Limits, _average
 from scaler.status.words import LANGUAGES, catalogue, choose
-from scaler.telemetry import Telemetry
+from scaler.telemetry.process import Telemetry
 from tests.status.test_app import ANSWERED, LENT, NOW_S, SILENT, WELL, WRONG
 
 DECIDED = cast("Decision", ANSWERED.decision)

@@ -21,7 +21,7 @@ from scaler.documents.trigger import parse_trigger
 from scaler.keda._pb import externalscaler_pb2 as keda
 from scaler.keda._pb.externalscaler_pb2_grpc import ExternalScalerStub
 from scaler.settings import settings
-from scaler.telemetry import Observation
+from scaler.telemetry.observed import Observation
 from scaler.wiring.cluster import Hearing
 from scaler.wiring.serving import Serving, serving
 from scaler.wiring.sources import prometheus
