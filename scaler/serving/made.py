@@ -22,7 +22,7 @@ SLICE_S = 0.03
 """So long one object may keep the thread before others are let in."""
 AT_ONCE_S = 0.005
 """So long objects are decided on one after the other."""
-MOST_AT_ONCE = 64
+MOST_AT_ONCE = 32
 """Of which nothing is new: more are not looked at in that time."""
 
 

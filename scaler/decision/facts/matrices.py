@@ -14,9 +14,11 @@ from .bucket import Bucket, Instant, Queued, Reading
 
 Array = npt.NDArray[np.float64]
 
-SECONDS = Instant._fields.index("seconds")
+_SECONDS = Instant._fields.index("seconds")
 REPLICAS = Instant._fields.index("replicas")
-QUEUES = Instant._fields.index("queues")
+_QUEUES = Instant._fields.index("queues")
+COUNTS = slice(REPLICAS, _QUEUES + 1)
+"""The columns that count the rows of a bucket in the other two."""
 _SINCE = slice(Instant._fields.index("finished"), Instant._fields.index("kv_usage"))
 """The columns about the time since the sample before."""
 _FIRST = (np.nan,) * 5 + (0.0,) * 4 + (np.nan,)
@@ -60,8 +62,8 @@ class Matrices(NamedTuple):
 
     def _rows(self, part: slice) -> tuple[int, int]:
         """Return how many readings and queues some buckets have."""
-        counts = self.by_instant[:, part]
-        return int(counts[REPLICAS].sum()), int(counts[QUEUES].sum())
+        readings, queues = np.add.reduce(self.by_instant[COUNTS, part], axis=1).tolist()
+        return int(readings), int(queues)
 
     def after(self, *earlier: "Matrices") -> "Matrices":
         """Return these buckets after others, in order of time, which these know of."""
@@ -76,13 +78,13 @@ class Matrices(NamedTuple):
 def begun(past: Matrices) -> Matrices:
     """Take from matrices (of one bucket at least) what they know of the time before them."""
     instants, readings, queues = past
-    instants[SECONDS, 0] = np.nan
+    instants[_SECONDS, 0] = np.nan
     instants[_SINCE, 0] = _FIRST
     readings[_LATENCIES, : int(instants[REPLICAS, 0])] = np.nan
     within = queues[1] >= instants[0, 0]
     if not within.all():
-        rows = np.repeat(np.arange(past.buckets), instants[QUEUES].astype(np.int64))
-        instants[QUEUES] = np.bincount(rows[within], minlength=past.buckets)
+        rows = np.repeat(np.arange(past.buckets), instants[_QUEUES].astype(np.int64))
+        instants[_QUEUES] = np.bincount(rows[within], minlength=past.buckets)
         queues = queues[:, within]
     return Matrices(instants, readings, queues)
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .columns import Columns
-from .matrices import QUEUES, REPLICAS, Array, Matrices, begun
+from .matrices import COUNTS, Array, Matrices, begun
 
 Halves = npt.NDArray[np.int16]
 """Numbers doubled: a mean of two counts is whole, too."""
@@ -97,8 +97,7 @@ class Packed:
     def before(self, newest: Matrices, gone: int) -> Matrices:
         """Return the very same numbers but for the oldest ``gone`` buckets, and newer ones."""
         instants = self.instants.before(newest.by_instant)
-        left = instants[:, :gone]
-        readings, queues = int(left[REPLICAS].sum()), int(left[QUEUES].sum())
+        readings, queues = np.add.reduce(instants[COUNTS, :gone], axis=1).astype(np.int64)
         whole = Matrices(
             instants[:, gone:],
             self.readings.before(newest.by_reading, readings),
