@@ -10,6 +10,7 @@ import time
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from scaler.capacity.histogram import Histogram
 from scaler.configuration import PrometheusServer, ScrapeIntervals
@@ -22,6 +23,8 @@ from tests.fakes.real_prometheus import real_prometheus
 from tests.fakes.real_victoria_metrics import real_victoria_metrics
 from tests.readings.worlds import LLM, NOW_S, busy, row
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 INTERVAL_S = 1.0
 LOOKBACK_S = 30.0
 
@@ -31,11 +34,13 @@ class FakeWorld:
 
     def __init__(self, fake):
         self.fake, self.url, self.now_s = fake, fake.url, NOW_S
+        self.namespace = ""
 
     async def scraped(self, pods, cluster="", gpus=""):
         self.now_s += INTERVAL_S
         for pod, page in pods.items():
-            self.fake.scrape(self.now_s, page, namespace="serve", pod=pod, job="engines")
+            labels = {"namespace": self.namespace, "pod": pod, "job": "engines"}
+            self.fake.scrape(self.now_s, page, **labels)
         self.fake.scrape(self.now_s, cluster, job="kube-state-metrics")
         self.fake.scrape(self.now_s, gpus, job="dcgm", namespace="gpu", pod="exporter")
 
@@ -45,49 +50,54 @@ class RealWorld:
 
     def __init__(self, exporters, url):
         self.exporters, self.url = exporters, url
+        self.namespace = ""
 
     @property
     def now_s(self):
         return time.time()  # noqa: TID251
 
     async def scraped(self, pods, cluster="", gpus=""):
-        targets = {
-            "engines": {},
-            "dcgm": {"exporter": gpus},
-            "kube-state-metrics": {"ksm": cluster},
-        }
-        targets["engines"] = pods
-        address = self.exporters.url.removeprefix("http://")
-        for job, pages in targets.items():
-            listed = []
-            for name, page in pages.items():
-                self.exporters.pages[f"/{job}/{name}"] = page
-                own = {"engines": {"namespace": "serve", "pod": name}}
-                labels = own.get(job, {"namespace": "gpu", "pod": name})
-                labels = {} if job == "kube-state-metrics" else labels
-                path = {"__metrics_path__": f"/{job}/{name}"}
-                listed.append({"targets": [address], "labels": {**path, **labels}})
-            self.exporters.pages[f"/sd/{job}"] = json.dumps(listed)
+        engines = {(self.namespace, name): page for name, page in pods.items()}
+        self._list("engines", engines)
+        self._list("dcgm", {("gpu", "exporter"): gpus})
+        self._list("kube-state-metrics", {(None, None): cluster})
+        told = {*engines, ("gpu", "exporter"), (None, None)}
         began_s = self.now_s
         async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-            while not await self._seen(session, began_s, {*pods, "exporter"}):  # noqa: ASYNC110
+            while await self._seen(session, began_s) != told:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
-    async def _seen(self, session, since_s, pods):
+    def _list(self, job, pages):
+        """Have a job scrape the page of each pod, a pair of namespace and name."""
+        address = self.exporters.url.removeprefix("http://")
+        listed = []
+        for (namespace, pod), page in pages.items():
+            path = f"/{job}/{namespace}/{pod}"
+            self.exporters.pages[path] = page
+            labels = {"namespace": namespace, "pod": pod} if pod else {}
+            listed.append({"targets": [address], "labels": {"__metrics_path__": path, **labels}})
+        self.exporters.pages[f"/sd/{job}"] = json.dumps(listed)
+
+    async def _seen(self, session, since_s):
+        """Return the pods that are up and were scraped since."""
         # A target that left was scraped last just after, maybe: only what is up counts.
         # VictoriaMetrics answers as of 30 s ago without nocache.
         query = {"query": "timestamp(up) and up", "nocache": "1"}
         async with session.get(f"{self.url}/api/v1/query", params=query) as response:
             rows = (await response.json())["data"]["result"]
-        fresh = {one["metric"].get("pod") for one in rows if float(one["value"][1]) > since_s}
-        return {name for name in fresh if name} == pods and len(fresh) == len(pods) + 1
+        fresh = [one["metric"] for one in rows if float(one["value"][1]) > since_s]
+        return {(labels.get("namespace"), labels.get("pod")) for labels in fresh}
 
 
 REAL = {"real": real_prometheus, "victoria-metrics": real_victoria_metrics}
 
 
-@pytest.fixture(params=["fake", *(pytest.param(n, marks=pytest.mark.prometheus) for n in REAL)])
-async def world(request):
+_STORIES = itertools.count()
+WORLDS = ["fake", *(pytest.param(name, marks=pytest.mark.prometheus) for name in REAL)]
+
+
+@pytest_asyncio.fixture(params=WORLDS, scope="module", loop_scope="module")
+async def server(request):
     async with contextlib.AsyncExitStack() as stack:
         if request.param == "fake":
             yield FakeWorld(await stack.enter_async_context(fake_prometheus()))
@@ -96,27 +106,35 @@ async def world(request):
             f"/sd/{job}": "[]" for job in ("engines", "dcgm", "kube-state-metrics")
         }
         exporters = await stack.enter_async_context(exporter(nobody))
-        server = REAL[request.param](exporters.url, interval_s=INTERVAL_S)
-        url = await stack.enter_async_context(server)
-        real = RealWorld(exporters, url)
+        started = REAL[request.param](exporters.url, interval_s=INTERVAL_S)
+        real = RealWorld(exporters, await stack.enter_async_context(started))
+        real.namespace = "before"
         await real.scraped({"other-0": ""})  # until each job's targets were found out once
         yield real
 
 
 @pytest.fixture
+def world(server):
+    """A namespace of a story's own, since they share a server: one needs seconds to begin."""
+    server.namespace = f"serve-{next(_STORIES)}"
+    return server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def source(world):
-    server = PrometheusServer(
+    asked = PrometheusServer(
         url=world.url,
         ingestion_delay_s=0.0,
         scrape_interval=ScrapeIntervals(engine_s=INTERVAL_S),
     )
-    made = PrometheusSource(server, profiles=shipped_profiles())
+    made = PrometheusSource(asked, profiles=shipped_profiles())
     yield made
     await made.close()
 
 
 async def read(world, source, workload=LLM):
     now_s = world.now_s
+    workload = dataclasses.replace(workload, namespace=world.namespace)
     await source.refresh([workload], LOOKBACK_S, now_s)
     return source.window(workload, LOOKBACK_S, now_s)
 
@@ -141,12 +159,13 @@ async def shown(world, source, told=lambda window: None, workload=LLM):
 
 async def test_pods_gpus_and_the_cluster_are_read(world, source):
     info = row("vllm:cache_config_info", engine="0", num_gpu_blocks="100", block_size="16")
-    labels = {"UUID": "GPU-1", "gpu": "0", "namespace": "serve", "pod": "llm-0"}
+    labels = {"UUID": "GPU-1", "gpu": "0", "namespace": world.namespace, "pod": "llm-0"}
+    replicas = {"namespace": world.namespace, "statefulset": "llm"}
     story = {
         "pods": {"llm-0": busy(running=3) + info, "llm-1": busy(running=4) + info},
         "gpus": row("DCGM_FI_DEV_FB_USED", 70000, **labels)
         + row("DCGM_FI_DEV_GPU_UTIL", 50, **labels),
-        "cluster": row("kube_statefulset_replicas", 3, namespace="serve", statefulset="llm"),
+        "cluster": row("kube_statefulset_replicas", 3, **replicas),
     }
 
     def told(window):
