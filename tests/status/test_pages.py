@@ -151,7 +151,7 @@ async def test_an_object_has_its_chain_its_past_and_its_links():
 
     for words in (
         "load 4.2 over 0.7",
-        "ready: 3 · min–max: 1–4 · data age: 4 s ago",
+        'ready: 3 · min–max: 1–4 · data age: <span class="age">4 s ago</span>',
         "abstains",
         "A replica may hold 10 requests at once, bound by kv.",
         "The tolerance of the HPA is not known.",

@@ -25,7 +25,8 @@
   const gone = (words) => {
     body.classList.add('gone');
     banner.className = 'banner bad';
-    banner.textContent = words.replace('{at}', seen.toLocaleTimeString([], { hour12: false }));
+    banner.textContent = words.replace('{at}', seen.toISOString().slice(11, 19) + ' UTC');
+    for (const age of document.querySelectorAll('.age')) age.dataset.then = body.dataset.then;
     document.title = '⚠ ' + body.dataset.goneTitle + ' · ' + title;
     document.getElementById('icon').href = body.dataset.goneIcon;
   };
