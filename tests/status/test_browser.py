@@ -107,7 +107,9 @@ async def test_a_scaler_that_is_gone_is_no_green_page(scaler):
 
         banner = page.locator("#banner")
         await expect(banner).to_have_class("banner bad", timeout=ROUND_MS)
-        assert re.search(r"does not answer.*last seen \d\d:\d\d:\d\d UTC", await banner.inner_text())
+        assert re.search(
+            r"does not answer.*last seen \d\d:\d\d:\d\d UTC", await banner.inner_text()
+        )
         await expect(page.locator("body.gone")).to_have_count(1)
         assert await page.locator("td.age").first.get_attribute("data-then") == " (then)"
         assert "no answer" in await page.title()
