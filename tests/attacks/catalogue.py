@@ -185,6 +185,16 @@ def crowd(rows: Result) -> Result:
     ]
 
 
+def multiplied(rows: Result) -> Result:
+    """Return rows of which each of one pod's has become 3,000, by a label that nobody knows."""
+    mine = [row for row in rows if row["metric"].get("pod") == "llm-0"]
+    return rows + [
+        {**row, "metric": {**row["metric"], "request_id": str(number)}}
+        for row in mine[:1]
+        for number in range(3000)
+    ]
+
+
 def wild(rows: Result) -> Result:
     for row in rows:
         for point in row.get("values", ()):
@@ -220,11 +230,12 @@ ATTACKS: dict[str, Attack] = {
     "a database that is gone": database(is_gone=True),
     "a database that takes 10 s": database(delay_s=10.0),
     "HTML in place of an answer": database(says=(200, "text/html", "<html>log in</html>")),
-    "12 MB that are no answer": database(says=(200, "application/json", "[" * 12_000_000)),
+    "100 MB that are no answer": database(streams_mb=100),
     "9 MB that are no answer": database(
         says=(200, "application/json", '{"data":{"result":[' + "[" * 9_000_000)
     ),
     "200,001 series": database(says=of_series(200_001)),
+    "3,000 series more in each reply": database(spoil=multiplied),
     "4,001 pods of one workload": database(spoil=crowd),
     "1e308 in every reading": database(spoil=wild),
 }

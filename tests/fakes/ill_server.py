@@ -27,6 +27,10 @@ class IllServer:
         """Every connection ends without an answer."""
         self.says: tuple[int, str, str] | None = None
         """Status, content type and text in place of its answers."""
+        self.streams_mb = 0
+        """Megabytes without an answer in them, sent as fast as they are read."""
+        self.sent_mb = 0
+        """Most of those that anybody took of one answer."""
         self.warnings: list[str] = []
         self.spoil: Callable[[Result], Result] | None = None
         """What becomes of the rows of an answer."""
@@ -36,15 +40,10 @@ class IllServer:
 
     def recover(self) -> None:
         """Be well again."""
-        self.delay_s, self.is_gone, self.says, self.warnings, self.spoil = (
-            0.0,
-            False,
-            None,
-            [],
-            None,
-        )
+        self.delay_s, self.is_gone, self.says, self.streams_mb = 0.0, False, None, 0
+        self.warnings, self.spoil = [], None
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Pass a request on, ill as it is told to be."""
         self.asked += 1
         body = await request.read()
@@ -53,6 +52,8 @@ class IllServer:
             if request.transport is not None:
                 request.transport.close()
             return web.Response(status=500)
+        if self.streams_mb:
+            return await self._stream(request)
         if self.says is not None:
             status, kind, text = self.says
             return web.Response(status=status, text=text, content_type=kind)
@@ -63,6 +64,16 @@ class IllServer:
         ) as response:
             text, status = await response.text(), response.status
         return web.Response(status=status, text=self._spoilt(text), content_type="application/json")
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Send an array of arrays without end, until it is long enough or nobody reads on."""
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        with contextlib.suppress(ConnectionError):
+            await response.prepare(request)
+            for number in range(self.streams_mb):
+                await response.write(b"[" * 1_000_000)
+                self.sent_mb = max(self.sent_mb, number + 1)
+        return response
 
     def _spoilt(self, text: str) -> str:
         if self.spoil is None and not self.warnings:
