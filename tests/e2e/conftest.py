@@ -111,6 +111,25 @@ class Cluster:
             if (one.get("involvedObject") or {}).get("name") == about
         ]
 
+    async def told(self, about: str) -> dict[str, str]:
+        """Return what the scaler tells in Events about a ScaledObject: the notes by reason."""
+        return {
+            one["reason"]: one["note"]
+            for one in await self.stage.objects("events.k8s.io/v1", "Event")
+            if one.get("reportingController") == "kvtide.io/scaler"
+            and one["regarding"]["kind"] == "ScaledObject"
+            and one["regarding"]["name"] == about
+        }
+
+    async def until_told(self, about: str, reason: str, patience_s: float = PATIENCE_S) -> str:
+        """Wait until the scaler has told of something; return its note."""
+
+        async def there() -> bool:
+            return reason in await self.told(about)
+
+        await self.until(there, patience_s)
+        return (await self.told(about))[reason]
+
     async def until(
         self,
         holds: Callable[[], Awaitable[bool]],

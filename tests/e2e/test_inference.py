@@ -35,6 +35,26 @@ async def test_a_surge_panics(cluster, record_property):
     record_property("panic_s", await cluster.until_replicas("chat", 6, 60))
 
 
+async def test_an_owner_reads_in_events_what_happened(cluster):
+    """What ``kubectl describe scaledobject`` shows: of data that is lost and back, too."""
+    load = await cluster.serve("chat", replicas=1)
+    load.running = 5
+    metadata = {**TEN, "stableWindow": "60s", "holdFor": "1m"}
+    await cluster.scale("chat", metadata=metadata, minReplicaCount=1, maxReplicaCount=4)
+    await cluster.until_decided("chat")
+
+    load.running = 60
+    assert "4 replicas wanted" in await cluster.until_told("chat", "PanicBegan", 60)
+    assert "4 replicas wanted" in await cluster.until_told("chat", "MaximumReached")
+    load.running = 5
+    await cluster.until_told("chat", "PanicOver", 180)
+
+    await cluster.prometheus.stop()
+    await cluster.until_told("chat", "DataLost")
+    await cluster.prometheus.start_again()
+    assert "there are readings again" in await cluster.until_told("chat", "DataBack")
+
+
 async def test_replicas_hold_while_the_scaler_is_away(cluster, record_property):
     load = await cluster.serve("chat", replicas=1)
     load.running = 28

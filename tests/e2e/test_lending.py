@@ -1,6 +1,7 @@
 """Training on borrowed GPUs: a plain Job behind a ReclaimableJob, KEDA and the controller."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -208,13 +209,18 @@ async def test_a_person_cannot_resume_what_is_reclaimed(cluster, follower):
 
 
 async def test_an_owner_reads_in_events_what_happened(cluster, follower):
-    """What ``kubectl describe`` shows of the ReclaimableJob."""
+    """What ``kubectl describe`` shows of the ReclaimableJob, and of its ScaledObject."""
     load = await start(cluster)
     await cluster.until(workers(cluster, 8))
     load.running = 90
     await cluster.until(workers(cluster, 0))
     await cluster.until(told(cluster, "ReclaimableJob", "Reclaimed"))
     assert "gave their GPUs back in" in await notes(cluster, "ReclaimableJob", "Reclaimed")
+
+    assert "8 workers" in await cluster.until_told("train", "Reclaiming")
+    assert re.search(r"gone after \d+\.\d s", await cluster.until_told("train", "Reclaimed"))
+    load.running = 5
+    assert "8 workers" in await cluster.until_told("train", "LendingBegan")
 
 
 def told(cluster, kind, reason):
