@@ -10,8 +10,17 @@ from .finding import METADATA, Finding, error
 from .scaled_object import OURS, ScaledObject, TriggerSpec
 
 _FIELD = f"{METADATA}scalerAddress"
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)
-_PORT = re.compile(r":[0-9]{1,5}$")
+_ADDRESS = re.compile(
+    r"""
+    (?P<scheme> [a-zA-Z][a-zA-Z0-9+.-]{0,20}:// )?
+    (?P<host> [^\s:/\[\]]+ | \[[0-9a-fA-F:.]+\] )
+    (?: : (?P<port> [^/:]* ) )?
+    (?P<path> /.* )?
+    """,
+    re.VERBOSE,
+)
+_PORT = "6000"
+"""The one that ``kvtide serve`` listens on where nothing else is stated."""
 
 
 def scaler_address(spec: TriggerSpec) -> Iterator[Finding]:
@@ -21,15 +30,31 @@ def scaler_address(spec: TriggerSpec) -> Iterator[Finding]:
         yield error(
             _FIELD, "not stated. State host:port of kvtide serve, such as kvtide.kvtide:6000"
         )
-    elif not isinstance(address, str) or ":///" in address:
-        return  # not text, which is an error of its own; or a path of a socket
-    elif _SCHEME.match(address):
-        bare = _SCHEME.sub("", address).rstrip("/")
-        yield error(_FIELD, f"{address} has a scheme, and KEDA dials host:port. State {bare}")
-    elif not _PORT.search(address):
-        yield error(
-            _FIELD, f"{address} has no port, and KEDA dials host:port. State {address}:6000"
-        )
+    elif isinstance(address, str) and ":///" not in address:  # else no text, or gRPC's own form
+        parts = _ADDRESS.fullmatch(address.strip())
+        if parts is None:
+            why = "is no host:port, which KEDA dials. State it, IPv6 in brackets: [fd00::6]:6000"
+            yield error(_FIELD, f"{address} {why}")
+        else:
+            yield from _dialled(address, parts)
+
+
+def _dialled(address: str, parts: re.Match[str]) -> Iterator[Finding]:
+    """Yield what an address has too much or too little of."""
+    port = parts["port"] or ""
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535
+    meant = f"{parts['host']}:{port if is_port else _PORT}"
+    if meant == address:
+        return
+    if parts["scheme"]:
+        why = "has a scheme"
+    elif not port:
+        why = "has no port"
+    elif not is_port:
+        why = f"has a port ({port}) that is no number from 1 to 65535"
+    else:
+        why = "has a path" if parts["path"] else "has spaces around it"
+    yield error(_FIELD, f"{address} {why}, and KEDA dials host:port. State {meant}")
 
 
 def as_meant(scaled: ScaledObject) -> tuple[ScaledObject, tuple[Finding, ...]]:

@@ -567,22 +567,6 @@ def test_a_manifest_as_it_should_be_has_no_findings(document):
         ),
         pytest.param(
             CHAT,
-            {"triggers.0.metadata.scalerAddress": "http://kvtide.kvtide:6000"},
-            "error",
-            "spec.triggers.metadata.scalerAddress",
-            "has a scheme, and KEDA dials host:port. State kvtide.kvtide:6000",
-            id="an address with a scheme",
-        ),
-        pytest.param(
-            CHAT,
-            {"triggers.0.metadata.scalerAddress": "kvtide.kvtide"},
-            "error",
-            "spec.triggers.metadata.scalerAddress",
-            "has no port",
-            id="an address without a port",
-        ),
-        pytest.param(
-            CHAT,
             {"triggers.0.type": "external_push"},
             "error",
             "spec.triggers.type",
